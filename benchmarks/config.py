@@ -1,0 +1,93 @@
+"""What a run is: everything that can change its result, frozen, and the key made of it. Needs no torch.
+
+Device, thread count and versions are environment: they are recorded beside a run and are not part of its key.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from variants.recipe import NEUTRAL, Recipe, Refused, checked
+
+
+def _setting(default: Any, help: str, **limits: Any) -> Any:
+    return field(default=default, metadata={"help": help, **limits})
+
+
+@dataclass(frozen=True)
+class DatasetConfig:
+    """Which data, and how it is prepared. `name` is a registered name, or `folder:PATH`.
+
+    Every dataset takes only some options; `benchmarks.datasets.load` refuses the others unless they are neutral.
+    """
+
+    name: str = "auto"
+    image_size: int = _setting(
+        0, "height and width that a folder's images are resized to; 0: as the dataset has it", least=0
+    )
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            if f.metadata:
+                object.__setattr__(self, f.name, checked(f, getattr(self, f.name)))
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that can change the result of one run.
+
+    checksum: of the dataset's tensors; extractor: SHA-256 of the weights that judge; both in hexadecimal.
+    evaluate_every: epochs between evaluations (the last epoch is always one); samples: fakes in an evaluation.
+    """
+
+    variant: str
+    recipe: Recipe
+    dataset: DatasetConfig
+    seed: int
+    checksum: str
+    extractor: str
+    evaluate_every: int = 1
+    samples: int = 10_000
+    precision: str = "float32"
+
+    def as_dict(self, *, neutral: bool = True) -> dict[str, Any]:
+        """JSON values; with neutral=False the fields at their neutral default are left out, as in the key."""
+        values: dict[str, Any] = {}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if f.name == "recipe":
+                values["recipe"] = value.as_dict(neutral=neutral)
+            elif f.name == "dataset":
+                values["dataset"] = {
+                    d.name: getattr(value, d.name)
+                    for d in fields(value)
+                    if neutral or d.name == "name" or getattr(value, d.name) != d.default
+                }
+            elif neutral or value != f.default:
+                values[f.name] = value
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "RunConfig":
+        """The inverse of as_dict, of either form. Raises Refused for unknown fields and for values out of range."""
+        try:
+            rest = {k: v for k, v in values.items() if k not in ("recipe", "dataset")}
+            return cls(recipe=NEUTRAL.with_(values["recipe"]), dataset=DatasetConfig(**values["dataset"]), **rest)
+        except (TypeError, KeyError) as error:
+            raise Refused(f"this is not the config of a run: {error}") from None
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of the canonical JSON: what makes two runs the same."""
+        text = json.dumps(self.as_dict(neutral=False), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def name(self) -> str:
+        """What the run folder and the MLflow run are called."""
+        dataset = "".join(c if c.isalnum() or c in "_." else "-" for c in self.dataset.name.replace(":", "-")).strip(
+            "-."
+        )[-40:]
+        return f"{self.variant}-{dataset}-s{self.seed}-{self.key[:8]}"

@@ -1,0 +1,133 @@
+"""The recipe: every choice a person can make about training a variant and about its networks.
+
+A recipe is plain, frozen data and needs no torch, so that a command line can be built from it at once.
+Its fields come in two parts. *Training* fields mean the same for every variant. *Architecture* fields are
+read by some variants only (`Variant.reads`); setting one that a variant does not read is refused. No field is
+None: 0, or "none", means off. The defaults below are *neutral*: they switch nothing on, and they never change,
+because the key of a run leaves out the fields that are at their neutral default.
+"""
+
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import Field, asdict, dataclass, field, fields, replace
+from typing import Any
+
+
+class Refused(ValueError):
+    """A choice that is not possible. Its text is one sentence for the person who made it."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str], see: str = "--list shows all") -> Refused:
+    """The refusal of a name that does not exist, with the nearest one that does."""
+    near = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
+    return Refused(f"unknown {kind} {name!r}; " + (f"did you mean {near[0]!r}? ({see})" if near else see))
+
+
+def _training(default: Any, help: str, **limits: Any) -> Any:
+    return field(default=default, metadata={"part": "training", "help": help, **limits})
+
+
+def _architecture(default: Any, help: str, **limits: Any) -> Any:
+    return field(default=default, metadata={"part": "architecture", "help": help, **limits})
+
+
+def checked(f: Field, value: Any) -> Any:
+    """The value of a dataclass field in the field's own type and within its limits. Raises Refused otherwise."""
+    limits, option = f.metadata, "--" + f.name.replace("_", "-")
+    if isinstance(f.default, tuple):
+        if not isinstance(value, (tuple, list)):
+            raise Refused(f"{option} takes whole numbers, not {value!r}")
+        return tuple(_number(option, int, limits, item) for item in value)
+    if isinstance(f.default, bool):
+        if not isinstance(value, bool):
+            raise Refused(f"{option} is true or false, not {value!r}")
+        return value
+    if isinstance(f.default, str):
+        if limits.get("choices") and value not in limits["choices"]:
+            raise Refused(f"{option} is one of {', '.join(limits['choices'])}, not {value!r}")
+        if not isinstance(value, str):
+            raise Refused(f"{option} is a name, not {value!r}")
+        return value
+    return _number(option, type(f.default), limits, value)
+
+
+def _number(option: str, kind: type, limits: Mapping[str, Any], value: Any) -> int | float:
+    wanted = "a whole number" if kind is int else "a number"
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float))
+        or not math.isfinite(value)
+        or kind(value) != value
+    ):
+        raise Refused(f"{option} is {wanted}, not {value!r}")
+    if "least" in limits and value < limits["least"]:
+        raise Refused(f"{option} is at least {limits['least']}, not {value!r}")
+    if "above" in limits and value <= limits["above"]:
+        raise Refused(f"{option} is above {limits['above']}, not {value!r}")
+    if "below" in limits and value >= limits["below"]:
+        raise Refused(f"{option} is below {limits['below']}, not {value!r}")
+    return kind(value)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a variant is trained, and what its networks are made of.
+
+    The metadata of a field holds its part, its help, and its limits: `least` (inclusive), `above` and `below`
+    (exclusive), and `choices`, a tuple. The names of noises and losses are open (plugins add some) and are
+    checked where they are used.
+    """
+
+    noise: str = _training("gaussian", "distribution of the generator's input")
+    noise_size: int = _training(100, "dimensions of the generator's input", least=1)
+    loss: str = _training("non_saturating", "adversarial loss of both networks")
+    epochs: int = _training(20, "epochs to train", least=1)
+    epoch_updates: int = _training(0, "generator updates in an epoch; 0: training examples // batch size", least=0)
+    batch_size: int = _training(128, "real examples in a batch", least=2)
+    critic_steps: int = _training(1, "discriminator updates before each generator update", least=1)
+    critic_batch: str = _training(
+        "fresh", "these see a fresh real batch each, or the same one", choices=("fresh", "same")
+    )
+    optimizer: str = _training("adam", "optimiser of both networks", choices=("adam", "sgd"))
+    generator_lr: float = _training(2e-4, "learning rate of the generator", above=0)
+    discriminator_lr: float = _training(2e-4, "learning rate of the discriminator", above=0)
+    beta1: float = _training(0.5, "first decay rate of Adam (momentum, for SGD)", least=0, below=1)
+    beta2: float = _training(0.999, "second decay rate of Adam", least=0, below=1)
+
+    generator_widths: tuple[int, ...] = _architecture(
+        (), "units or channels of the generator's layers, input first", least=1
+    )
+    discriminator_widths: tuple[int, ...] = _architecture((), "the same for the discriminator, image first", least=1)
+    conditioning: str = _architecture(
+        "none", "how a label enters both networks", choices=("none", "embedding", "channel")
+    )
+    embedding_size: int = _architecture(0, "dimensions of a label's embedding; 0: as many as classes", least=0)
+    generator_normalization: str = _architecture("none", "normalisation of hidden layers", choices=("none", "batch"))
+    discriminator_normalization: str = _architecture("none", "the same in the discriminator", choices=("none", "batch"))
+    negative_slope: float = _architecture(0.2, "slope of LeakyReLU below zero; 0 makes it ReLU", least=0, below=1)
+    dropout: float = _architecture(
+        0.0, "share of the discriminator's hidden units dropped in training", least=0, below=1
+    )
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            object.__setattr__(self, f.name, checked(f, getattr(self, f.name)))
+
+    def with_(self, overrides: Mapping[str, Any]) -> "Recipe":
+        """This recipe with some fields changed. Raises Refused for a field that does not exist."""
+        for name in overrides:
+            if name not in FIELDS:
+                raise unknown("recipe field", name, FIELDS, see="--help shows all")
+        return replace(self, **overrides)
+
+    def as_dict(self, *, neutral: bool = True) -> dict[str, Any]:
+        """The fields as JSON values; with neutral=False only those that differ from the neutral default."""
+        values = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
+        if neutral:
+            return values
+        return {name: v for name, v in values.items() if getattr(self, name) != FIELDS[name].default}
+
+
+FIELDS = {f.name: f for f in fields(Recipe)}
+NEUTRAL = Recipe()
