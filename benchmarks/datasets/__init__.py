@@ -1,0 +1,74 @@
+"""The datasets: each is held in memory as one tensor a split, ready to be cut into batches.
+
+    base.py       Split, Dataset, Classes, Centres: what a dataset is
+    images.py     digits, mnist, fashion_mnist, kmnist, cifar10, auto
+    download.py   a published file, fetched whole or not at all
+
+A dataset is a function `(config, data_dir, seed) -> Dataset`, marked by `takes` with the options that it reads. Its
+docstring's first line is what --list shows.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import fields
+from importlib import import_module
+from pathlib import Path
+
+from benchmarks.config import DatasetConfig
+from benchmarks.datasets.base import Centres, Classes, Dataset, Split, checksum_of, normalised, takes
+from variants.recipe import Refused, unknown
+
+__all__ = [
+    "DATASETS",
+    "Centres",
+    "Classes",
+    "Dataset",
+    "Split",
+    "checksum_of",
+    "data_folder",
+    "load",
+    "normalised",
+    "summary",
+    "takes",
+]
+
+DATASETS: dict[str, str | Callable[[DatasetConfig, Path, int], Dataset]] = {
+    "auto": "benchmarks.datasets.images:auto",
+    "digits": "benchmarks.datasets.images:digits",
+    "mnist": "benchmarks.datasets.images:mnist",
+}
+
+
+def data_folder(data_dir: Path | str | None = None) -> Path:
+    """Where datasets lie: the argument, else the variable GANBENCH_DATA, else data/."""
+    return Path(data_dir or os.environ.get("GANBENCH_DATA") or "data").expanduser()
+
+
+def summary(name: str) -> str:
+    """What a dataset is, in one line."""
+    return (_function(name).__doc__ or "").strip().partition("\n")[0]
+
+
+def load(config: DatasetConfig, data_dir: Path | str | None = None, seed: int = 0) -> Dataset:
+    """The dataset that a config names, in memory.
+
+    data_dir: see data_folder. seed: of the run; only datasets that are drawn at random depend on it. Raises Refused for
+    a name or an option that does not exist there, and for data that is missing, damaged or cannot be downloaded.
+    """
+    name = "folder" if config.name.startswith("folder:") else config.name
+    if name not in DATASETS:
+        raise unknown("dataset", config.name, DATASETS)
+    function = _function(name)
+    read = getattr(function, "takes", frozenset())
+    for field in fields(config):
+        if field.name != "name" and field.name not in read and getattr(config, field.name) != field.default:
+            raise Refused(f"--{field.name.replace('_', '-')} does not apply to the dataset {name}")
+    return function(config, data_folder(data_dir), seed)
+
+
+def _function(name: str) -> Callable[[DatasetConfig, Path, int], Dataset]:
+    entry = DATASETS[name]
+    if callable(entry):
+        return entry
+    module, _, attribute = entry.partition(":")
+    return getattr(import_module(module), attribute)

@@ -1,0 +1,110 @@
+"""What a dataset is, once it is in memory: splits of examples, what is known of their modes, and a checksum."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from variants.base import DataSpec
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The modes are the classes of the labels."""
+
+    count: int
+
+
+@dataclass(frozen=True, eq=False)
+class Centres:
+    """The modes are points of the plane, each the centre of a Gaussian.
+
+    points: (modes, 2), float32. sigma: standard deviation along each axis. disc: radius, in units of sigma, of the disc
+    round a centre inside which a sample counts for that mode when overlap is measured.
+    """
+
+    points: Float[Tensor, "modes 2"]
+    sigma: float
+    disc: float
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Examples that belong together, held whole in memory.
+
+    data: uint8 images (examples, channels, height, width), or float32 points (examples, 2).
+    labels: int64 (examples,), or None.
+    """
+
+    data: Tensor
+    labels: Int64[Tensor, " examples"] | None = None
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def images(self, indices: Tensor | slice) -> Float[Tensor, "batch *shape"]:
+        """The examples a network sees, on the data's device: images in [-1, 1] (mean 0.5, deviation 0.5), points as is."""
+        return normalised(self.data[indices])
+
+    def condition(self, indices: Tensor | slice) -> Int64[Tensor, "batch *words"] | None:
+        """What a conditional network is told of these examples: their labels, or None."""
+        return None if self.labels is None else self.labels[indices]
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All that the examples are made of: what the checksum is taken over."""
+        return (self.data,) if self.labels is None else (self.data, self.labels)
+
+    def to(self, device: torch.device | str) -> "Split":
+        labels = None if self.labels is None else self.labels.to(device)
+        return replace(self, data=self.data.to(device), labels=labels)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A dataset in memory.
+
+    train, test: kept apart. reference: what distribution metrics compare samples with, and reference_note says why.
+    modes: what is known of the modes of the data, or None. class_names: one name a class, () where unlabelled.
+    checksum: SHA-256 over all tensors, in hexadecimal. notes: sentences that a person has to be shown, loudly.
+    extractor: name of the classifier that judges the samples; "" where the samples are their own features.
+    """
+
+    name: str
+    spec: DataSpec
+    train: Split
+    test: Split
+    reference: Split
+    reference_note: str
+    modes: Classes | Centres | None
+    class_names: tuple[str, ...]
+    checksum: str
+    notes: tuple[str, ...] = ()
+    extractor: str = ""
+
+
+def normalised(data: Tensor) -> Float[Tensor, "..."]:
+    """uint8 images as float32 in [-1, 1]; what is already float32 stays as it is."""
+    return data.float().div_(127.5).sub_(1.0) if data.dtype == torch.uint8 else data
+
+
+def checksum_of(*splits: Split) -> str:
+    """SHA-256, in hexadecimal, over the type, shape and bytes of every tensor of these splits."""
+    digest = hashlib.sha256()
+    for split in splits:
+        for tensor in split.tensors():
+            digest.update(f"{tensor.dtype} {tuple(tensor.shape)}\n".encode())
+            digest.update(tensor.contiguous().numpy())
+    return digest.hexdigest()
+
+
+def takes(*options: str) -> Callable[[Callable], Callable]:
+    """Marks a dataset's function with the fields of DatasetConfig that it reads; the others are refused."""
+
+    def mark(function: Callable) -> Callable:
+        function.takes = frozenset(options)
+        return function
+
+    return mark
