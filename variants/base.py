@@ -1,7 +1,7 @@
 """The contracts of a variant: what its networks are told about the data, and what they must look like.
 
-A generator is called `generator(noise, condition)` and a discriminator `discriminator(images, condition)`. The condition
-is a tensor of labels, a tensor of tokens, or None; an unconditional network ignores it. So the training steps
+A generator is called `generator(noise, condition)` and a discriminator `discriminator(images, condition)`. The
+condition is a tensor of labels, a tensor of tokens, or None; an unconditional network ignores it. So the training steps
 have no branch on the variant.
 """
 
@@ -101,5 +101,5 @@ class Variant:
                 raise Refused(f"--{name.replace('_', '-')} does not apply to {self.name}, which does not read it")
         if recipe.conditioning != "none" and spec.classes is None:
             raise Refused(
-                f"{self.name} needs labels, and this dataset has none; use an unconditional variant, such as vanilla_gan"
+                f"{self.name} needs labels, and this dataset has none; take an unconditional one, such as vanilla_gan"
             )

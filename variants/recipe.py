@@ -13,6 +13,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import Field, asdict, dataclass, field, fields, replace
 from typing import Any
 
+LAYERS = ("linear", "convolutional")
+CONDITIONING = ("none", "embedding", "channel", "projection", "auxiliary", "generator")
+
 
 class Refused(ValueError):
     """A choice that is not possible. Its text is one sentence for the person who made it."""
@@ -95,6 +98,8 @@ class Recipe:
     beta1: float = _training(0.5, "first decay rate of Adam (momentum, for SGD)", least=0, below=1)
     beta2: float = _training(0.999, "second decay rate of Adam", least=0, below=1)
 
+    generator_layers: str = _architecture("linear", "layers of the generator", choices=LAYERS)
+    discriminator_layers: str = _architecture("linear", "layers of the discriminator", choices=LAYERS)
     generator_widths: tuple[int, ...] = _architecture(
         (), "units or channels of the generator's layers, input first", least=1
     )

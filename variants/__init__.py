@@ -1,0 +1,37 @@
+"""What is compared: networks, noise, losses and remedies. Knows nothing of files, MLflow, devices or command lines.
+
+recipe.py        Recipe: every choice of training and architecture; needs no torch
+base.py          DataSpec, Judgement, Variant: the contracts
+noise.py         distributions of the generator's input
+losses.py        adversarial losses, from logits
+objective.py     what the losses and terms of a recipe become, once
+conditioning.py  the ways in which a label enters a network
+blocks.py        layers that know how to be held still and from where to draw
+networks.py      the linear and the convolutional generator and discriminator
+NAME.py          one variant: its networks and its named recipes
+
+Adding a variant takes one file that defines VARIANT, and one line in VARIANTS.
+"""
+
+import importlib
+
+from variants.base import DataSpec, Judgement, Variant
+from variants.recipe import Recipe, Refused, unknown
+
+VARIANTS: dict[str, str | Variant] = {
+    "vanilla_gan": "variants.vanilla_gan",
+    "cgan_mlp": "variants.cgan_mlp",
+    "cgan_conv": "variants.cgan_conv",
+    "dcgan": "variants.dcgan",
+}
+
+
+def load_variant(name: str) -> Variant:
+    """The variant of that name, imported when asked for. Raises Refused, with the nearest name, if there is none."""
+    if name not in VARIANTS:
+        raise unknown("variant", name, VARIANTS)
+    entry = VARIANTS[name]
+    return importlib.import_module(entry).VARIANT if isinstance(entry, str) else entry
+
+
+__all__ = ["VARIANTS", "DataSpec", "Judgement", "Recipe", "Refused", "Variant", "load_variant", "unknown"]

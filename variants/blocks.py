@@ -1,0 +1,85 @@
+"""Layers that know two things which torch's own do not: how to be held still, and from which stream to draw.
+
+A training step of one network runs the other in training mode, but must leave it as it was, statistics included; and
+dropout must not draw from the global random state, or a run could not be repeated beside others.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn.functional import batch_norm
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation over every axis but the second (Ioffe & Szegedy 2015).
+
+    In training it normalises by the batch's own statistics; unless `held`, it also moves the running ones, by which it
+    normalises in evaluation. (batch, features, ...) -> the same shape.
+    """
+
+    def __init__(self, features: int, momentum: float = 0.1, epsilon: float = 1e-5) -> None:
+        super().__init__()
+        self.momentum, self.epsilon, self.held = momentum, epsilon, False
+        self.weight = nn.Parameter(torch.ones(features))
+        self.bias = nn.Parameter(torch.zeros(features))
+        self.register_buffer("running_mean", torch.zeros(features))
+        self.register_buffer("running_var", torch.ones(features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and self.held:
+            return batch_norm(x, None, None, self.weight, self.bias, True, 0.0, self.epsilon)
+        mean, variance = self.running_mean, self.running_var
+        return batch_norm(x, mean, variance, self.weight, self.bias, self.training, self.momentum, self.epsilon)
+
+    def extra_repr(self) -> str:
+        return str(self.weight.numel())
+
+
+class Dropout(nn.Module):
+    """Sets a share of the values to zero in training and scales up the rest (Srivastava et al. 2014).
+
+    It draws from `stream`, which `draw_from` sets; any shape, unchanged.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+        self.stream: Generator | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or not self.share:
+            return x
+        if self.stream is None:
+            raise RuntimeError("dropout has no stream to draw from: call draw_from(network, stream) first")
+        keep = torch.empty_like(x).bernoulli_(1 - self.share, generator=self.stream)
+        return x * keep.div_(1 - self.share)
+
+    def extra_repr(self) -> str:
+        return str(self.share)
+
+
+def draw_from(network: nn.Module, stream: Generator) -> None:
+    """Lets every layer that draws at random draw from this stream."""
+    for module in network.modules():
+        if hasattr(module, "stream"):
+            module.stream = stream
+
+
+@contextmanager
+def held(network: nn.Module) -> Iterator[None]:
+    """Within it, a forward pass in training mode leaves the buffers of the network as they are."""
+    layers = [module for module in network.modules() if hasattr(module, "held")]
+    for layer in layers:
+        layer.held = True
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.held = False
+
+
+def normalization(kind: str, features: int) -> list[nn.Module]:
+    """The layers of a normalisation, none for "none"."""
+    return [BatchNorm(features)] if kind == "batch" else []

@@ -1,0 +1,89 @@
+"""How a label enters the networks (claims I1a, I1b and I2 of the source, and what later papers do instead).
+
+kind         in the generator            in the discriminator
+embedding    joins the noise             joins the flattened image (linear) or the last features (convolutional)
+channel      joins as a feature map      joins as an image channel
+projection   as embedding                its inner product with the last features is added to the logit
+auxiliary    as embedding                unseen; a second head names the class
+generator    as embedding                unseen: the control that is blind to labels
+none         unseen                      unseen
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn.functional import one_hot
+
+from variants.base import DataSpec, Judgement
+from variants.recipe import Recipe, Refused
+
+
+class LabelEmbedding(nn.Module):
+    """A learned vector for each class: (batch,) -> (batch, size). I1b; Mirza & Osindero 2014."""
+
+    def __init__(self, classes: int, size: int) -> None:
+        super().__init__()
+        self.size = size
+        self.table = nn.Embedding(classes, size)
+
+    def forward(self, labels: Int[Tensor, " batch"]) -> Float[Tensor, "batch size"]:
+        return self.table(labels)
+
+
+class LabelChannel(nn.Module):
+    """One-hot, a dense layer to height·width, one more channel: (batch,) -> (batch, 1, height, width). I1a."""
+
+    def __init__(self, classes: int, height: int, width: int) -> None:
+        super().__init__()
+        self.classes, self.height, self.width = classes, height, width
+        self.size = height * width
+        self.dense = nn.Linear(classes, self.size)
+
+    def forward(self, labels: Int[Tensor, " batch"]) -> Float[Tensor, "batch 1 height width"]:
+        code = one_hot(labels, self.classes).to(self.dense.weight.dtype)
+        return self.dense(code).unflatten(1, (1, self.height, self.width))
+
+
+def join(x: Tensor, label: Tensor) -> Tensor:
+    """Concatenates along the second axis; where x is flat, the label is flattened first."""
+    return torch.cat((x, label.flatten(1) if x.ndim == 2 else label), dim=1)
+
+
+def embedding(spec: DataSpec, recipe: Recipe) -> LabelEmbedding:
+    return LabelEmbedding(spec.classes, recipe.embedding_size or spec.classes)
+
+
+def generator_label(spec: DataSpec, recipe: Recipe, halvings: int = 0) -> LabelEmbedding | LabelChannel | None:
+    """What turns labels into the generator's second input; a channel is as large as the image, halved so often."""
+    if recipe.conditioning == "none":
+        return None
+    return label_channel(spec, halvings) if recipe.conditioning == "channel" else embedding(spec, recipe)
+
+
+def label_channel(spec: DataSpec, halvings: int = 0) -> LabelChannel:
+    if not spec.is_image:
+        raise Refused("--conditioning channel needs images, not points of the plane; take embedding")
+    _, height, width = spec.shape
+    return LabelChannel(spec.classes, height >> halvings, width >> halvings)
+
+
+class Head(nn.Module):
+    """The end of a discriminator: features (batch, features) and labels (batch,) or None -> Judgement.
+
+    joins: whether the label's embedding joins the features here, for conditioning by embedding.
+    """
+
+    def __init__(self, features: int, spec: DataSpec, recipe: Recipe, *, joins: bool) -> None:
+        super().__init__()
+        self.label = embedding(spec, recipe) if joins and recipe.conditioning == "embedding" else None
+        self.dense = nn.Linear(features + (self.label.size if self.label else 0), 1)
+        # Miyato & Koyama 2018, equation 3; Odena et al. 2017, section 3.
+        self.projection = nn.Embedding(spec.classes, features) if recipe.conditioning == "projection" else None
+        self.classes = nn.Linear(features, spec.classes) if recipe.conditioning == "auxiliary" else None
+
+    def forward(self, features: Float[Tensor, "batch features"], condition: Tensor | None) -> Judgement:
+        seen = features if self.label is None else join(features, self.label(condition))
+        logits = self.dense(seen).squeeze(1)
+        if self.projection is not None:
+            logits = logits + (self.projection(condition) * features).sum(1)
+        return Judgement(logits, None if self.classes is None else self.classes(features))

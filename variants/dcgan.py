@@ -1,0 +1,34 @@
+"""The DCGAN of Radford et al. 2016: C1 and C2 of the source, unconditional.
+
+The source, unlike the paper, has LeakyReLU in the generator as well; `--negative-slope 0` makes both ReLU.
+"""
+
+from variants.base import DataSpec, Variant
+from variants.networks import READS, build
+from variants.recipe import Recipe
+
+DEFAULT = Recipe(
+    epochs=8,
+    generator_layers="convolutional",
+    discriminator_layers="convolutional",
+    generator_widths=(128, 64),
+    discriminator_widths=(64, 128),
+    generator_normalization="batch",
+    discriminator_normalization="batch",
+)
+SMALL = {"epochs": 100, "batch_size": 64, "generator_widths": (64,), "discriminator_widths": (64,)}
+
+
+def refuses(spec: DataSpec) -> str:
+    return "" if spec.is_image else "convolutions need images"
+
+
+VARIANT = Variant(
+    name="dcgan",
+    summary="strided and transposed convolutions, unconditional (Radford et al. 2016)",
+    claims=("C1", "C2", "C3"),
+    build=build,
+    recipes={"default": DEFAULT, "small": DEFAULT.with_(SMALL)},
+    reads=READS,
+    refuses=refuses,
+)
