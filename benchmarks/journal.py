@@ -1,0 +1,493 @@
+"""The run folder: all that is known of a run, on disk, readable after a kill at any moment.
+
+`runs/<variant>-<dataset>-s<seed>-<key8>/` holds
+
+    config.json              what was run, its key, and an id that tells a repetition from what it replaced
+    metrics.jsonl            one line an epoch: {"epoch": 3, "curves": {…}, "metrics": {…}, "timing": {…}}
+    status.json              RUNNING, FINISHED, FAILED or KILLED, with the epoch and the cause
+    environment.json         device, threads, versions, code: what is recorded but is not part of the key
+    reference.json, facts.json            the metrics of real data; parameter counts and the like
+    checkpoint.safetensors                the last whole state of training, and checkpoint-previous.safetensors
+    generator.safetensors                 the result
+    samples/epoch_010.png, …              pictures
+
+Files are written beside, flushed to the disk and renamed, so that each is either whole or absent; the journal is
+appended to, and a line counts once its line end is on the disk. Wall-clock figures stand under `timing` and nowhere
+else. Infinities and NaN are kept as Python's json writes them.
+
+A run folder may come from a stranger. Reading one runs no code, follows no link, leaves the folder by no name, and
+refuses what is damaged or larger than any run makes it, with one sentence.
+"""
+
+import hashlib
+import json
+import math
+import os
+import re
+import secrets
+import shutil
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import filelock
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_safetensors
+from safetensors.torch import save as save_safetensors
+from torch import Tensor
+
+from benchmarks.config import RunConfig
+from variants.recipe import Refused
+
+STATES = ("NONE", "RUNNING", "FINISHED", "FAILED", "KILLED")
+CONFIG, JOURNAL, STATUS, ENVIRONMENT = "config.json", "metrics.jsonl", "status.json", "environment.json"
+REFERENCE, FACTS = "reference.json", "facts.json"
+CHECKPOINT, PREVIOUS, DAMAGED = (f"checkpoint{end}.safetensors" for end in ("", "-previous", "-damaged"))
+GENERATOR = "generator.safetensors"
+SAMPLES = "samples"
+LOCK = ".lock"
+
+# Chosen, not tuned: far above what any run writes, far below what would fill a memory.
+_JSON_LIMIT = 16 * 2**20
+_JOURNAL_LIMIT = 256 * 2**20
+_TENSORS_LIMIT = 4 * 2**30
+
+# A reader that only asks whether the folder is in use holds the lock for an instant; a writer waits that long.
+_LOCK_SECONDS = 1.0
+
+
+class RunFolder:
+    """One run on disk. Any number of processes may read it; the one that holds `lock()` writes it."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+
+    def __repr__(self) -> str:
+        return f"RunFolder({str(self.path)!r})"
+
+    @property
+    def name(self) -> str:
+        return self.path.resolve().name
+
+    @staticmethod
+    def create(runs_dir: Path | str, config: RunConfig) -> "RunFolder":
+        """The folder of this config, made where there is none. Raises Refused where another run has its name."""
+        if Path(config.name).name != config.name:
+            raise Refused(f"{config.name!r} cannot be the name of a run folder")
+        folder = RunFolder(Path(runs_dir) / config.name)
+        if folder.read_json(CONFIG) is None:
+            folder._write_config(config)
+        elif folder.config().key != config.key:
+            raise Refused(f"{folder.path} already holds another run; move it away, or choose another --runs-dir")
+        return folder
+
+    def _write_config(self, config: RunConfig) -> None:
+        self.write_json(CONFIG, {"config": config.as_dict(), "key": config.key, "id": secrets.token_hex(8)})
+
+    # -- what the run is
+
+    def config(self) -> RunConfig:
+        """What was run. Raises Refused where there is none, or where its key no longer fits it."""
+        written = self.read_json(CONFIG)
+        if written is None:
+            raise Refused(f"{self.path} is not a run folder: it has no {CONFIG}")
+        if not isinstance(written, dict) or not isinstance(written.get("config"), dict):
+            raise self._damaged(CONFIG, "it does not hold the config of a run")
+        try:
+            config = RunConfig.from_dict(written["config"])
+        except (Refused, OverflowError) as error:
+            raise self._damaged(CONFIG, str(error)) from None
+        for settings in (config, config.dataset):
+            for f in fields(settings):
+                value = getattr(settings, f.name)
+                if not isinstance(value, f.type) or isinstance(value, bool):
+                    raise self._damaged(CONFIG, f"{f.name} is {value!r}")
+        if config.key != written.get("key"):
+            raise self._damaged(CONFIG, "its key does not fit its config, so it was changed by hand")
+        return config
+
+    @property
+    def id(self) -> str:
+        """Random, made with the folder: the same for every copy of it, another once the run is done again."""
+        written = self.read_json(CONFIG)
+        id_ = written.get("id") if isinstance(written, dict) else None
+        if not isinstance(id_, str) or not re.fullmatch(r"[0-9a-f]{16}", id_):
+            raise self._damaged(CONFIG, "it has no id")
+        return id_
+
+    def environment(self) -> dict[str, Any]:
+        return self._read_dict(ENVIRONMENT)
+
+    def write_environment(self, environment: Mapping[str, Any]) -> None:
+        self.write_json(ENVIRONMENT, environment)
+
+    def reference(self) -> dict[str, float]:
+        """The metrics' values on real data under the same protocol, by the name of the metric."""
+        return _figures(self._read_dict(REFERENCE), lambda problem: self._damaged(REFERENCE, problem))
+
+    def facts(self) -> dict[str, Any]:
+        return self._read_dict(FACTS)
+
+    # -- how far it is
+
+    def status(self) -> dict[str, Any]:
+        """{"state": one of STATES, "epoch": …, "cause": …, …}.
+
+        A run that calls itself RUNNING while no process holds its lock was killed without a chance to say so, and
+        reads as KILLED.
+        """
+        status = self._read_dict(STATUS) or {"state": "NONE"}
+        if status.get("state") not in STATES:
+            raise self._damaged(STATUS, f"its state is {status.get('state')!r}")
+        if status["state"] == "RUNNING" and not self.in_use():
+            return {"cause": "the process ended without a word", **status, "state": "KILLED"}
+        return status
+
+    def set_status(self, state: str, **detail: Any) -> None:
+        if state not in STATES:
+            raise ValueError(f"unknown state {state!r}")
+        self.write_json(STATUS, {"state": state, **detail})
+
+    # -- the journal
+
+    def append(self, line: Mapping[str, Any]) -> None:
+        """Adds one line to the journal and returns once it is on the disk. Epochs only ever rise."""
+        with self._writing(JOURNAL):
+            path = self.file(JOURNAL)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(path, "r+b" if path.exists() else "x+b") as file:
+                whole, last_epoch = _whole_part(file.read())
+                checked = _check_line(line, last_epoch + 1, lambda p: ValueError(f"not a line of the journal: {p}"))
+                file.seek(whole)
+                file.truncate()
+                file.write(_line_text(checked))
+                file.flush()
+                os.fsync(file.fileno())
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Every whole line of the journal, its figures as floats; a torn last one is dropped.
+
+        Raises Refused where anything but the last line is damaged.
+        """
+        data = self._read(JOURNAL, _JOURNAL_LIMIT) or b""
+        lines: list[dict[str, Any]] = []
+        for number, text in enumerate(data[: _whole_part(data)[0]].split(b"\n")[:-1], start=1):
+
+            def damaged(problem: str, number: int = number) -> Refused:
+                return self._damaged(JOURNAL, f"line {number}: {problem}")
+
+            last = lines[-1]["epoch"] if lines else -1
+            lines.append(_check_line(_parse(text, damaged), last + 1, damaged))
+        return lines
+
+    def truncate(self, epoch: int) -> None:
+        """Cuts the journal's lines after this epoch, and a torn one; what is cut is made again on resuming."""
+        kept = [line for line in self.lines() if line["epoch"] <= epoch]
+        self.write_bytes(JOURNAL, b"".join(map(_line_text, kept)))
+
+    # -- weights and checkpoints
+
+    def save_tensors(self, name: str, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+        """Writes tensors and a JSON state as one safetensors file with a checksum over both."""
+        self.write_bytes(name, _pack(tensors, state))
+
+    def load_tensors(self, name: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """The tensors, on the CPU, and the state; None where there is no such file. Raises Refused for damage."""
+        data = self._read(name, _TENSORS_LIMIT)
+        return None if data is None else _unpack(data, lambda problem: self._damaged(name, problem))
+
+    def save_checkpoint(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any], epoch: int) -> None:
+        """Writes the state of training after an epoch. The checkpoint before it is kept."""
+        packed = _pack(tensors, {**state, "epoch": epoch})
+        with self._writing(CHECKPOINT):
+            beside = self._write_beside(CHECKPOINT, packed)
+            if self.file(CHECKPOINT).exists():
+                os.replace(self.file(CHECKPOINT), self.file(PREVIOUS))
+            os.replace(beside, self.file(CHECKPOINT))
+            _flush_folder(self.path)
+
+    def load_checkpoint(
+        self, say: Callable[[str], None] = warnings.warn
+    ) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """The newest whole checkpoint, its `epoch` in the state, or None.
+
+        A damaged one is set aside as checkpoint-damaged.safetensors, which `say` is told, and the one before it used.
+        """
+        for name in (CHECKPOINT, PREVIOUS):
+            try:
+                if (checkpoint := self.load_tensors(name)) is not None:
+                    return checkpoint
+            except Refused as refused:
+                with self._writing(DAMAGED):
+                    os.replace(self.path / name, self.path / DAMAGED)
+                say(f"{refused}; it is set aside as {DAMAGED}, and training goes on from before it")
+        return None
+
+    def checkpoint_epoch(self) -> int | None:
+        """The epoch that the newest checkpoint covers, read from its header alone; None where none can be read."""
+        for name in (CHECKPOINT, PREVIOUS):
+            with suppress(OSError, Refused, ValueError, KeyError, TypeError), open(self.file(name), "rb") as file:
+                length = int.from_bytes(file.read(8), "little")
+                if length <= _JSON_LIMIT:
+                    return int(json.loads(json.loads(file.read(length))["__metadata__"]["state"])["epoch"])
+        return None
+
+    # -- pictures
+
+    @staticmethod
+    def picture_name(epoch: int) -> str:
+        return f"{SAMPLES}/epoch_{epoch:03d}.png"
+
+    def pictures(self) -> dict[int, Path]:
+        """The sample pictures by their epoch, in its order."""
+        found = {}
+        with suppress(Refused, OSError):
+            for path in self.file(SAMPLES).iterdir():
+                if (match := re.fullmatch(r"epoch_(\d{3,9})\.png", path.name)) and not path.is_symlink():
+                    found[int(match[1])] = path
+        return dict(sorted(found.items()))
+
+    # -- one writer
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """While the block runs, this process alone trains into the folder. Raises Refused where another one does.
+
+        The system lets go of the lock when the process ends, however it ends.
+        """
+        with self._writing(LOCK):
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = filelock.FileLock(self.file(LOCK), timeout=_LOCK_SECONDS, thread_local=False)
+            try:
+                lock.acquire()
+            except filelock.Timeout:
+                raise Refused(
+                    f"another process is training into {self.path}; wait for it, or stop it, and try again"
+                ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def in_use(self) -> bool:
+        """Whether some process holds the lock. False where that cannot be found out, as on another machine."""
+        if not (self.path / LOCK).is_file():
+            return False
+        try:
+            with filelock.FileLock(self.file(LOCK), timeout=0, thread_local=False):
+                return False
+        except filelock.Timeout:
+            return True
+        except OSError:
+            return False
+
+    def clear(self) -> None:
+        """Removes what training wrote, and gives the folder a new id, so that the run can be done again."""
+        config = self.config()
+        with self._writing("its files"):
+            # In this order, so that a kill in between never leaves old results that pass for new ones.
+            self.file(STATUS).unlink(missing_ok=True)
+            self._write_config(config)
+            for path in self.path.iterdir():
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                elif path.name not in (CONFIG, LOCK):
+                    path.unlink()
+
+    # -- files
+
+    def file(self, name: str) -> Path:
+        """The path of a file of this folder. Raises Refused for a name that leads elsewhere, by `..`, root or link."""
+        path = self.path.resolve() / name
+        inside = False
+        with suppress(OSError, RuntimeError, ValueError):  # a circle of links; a zero byte in a name
+            inside = path.resolve() == path and self.path.resolve() in path.parents
+        if not inside:
+            raise Refused(f"{name!r} in {self.path} leads out of the run folder or through a link, so it is not read")
+        return path
+
+    def read_json(self, name: str) -> Any:
+        """The value in a JSON file, or None where there is no such file. Raises Refused for a damaged one."""
+        data = self._read(name, _JSON_LIMIT)
+        return None if data is None else _parse(data, lambda problem: self._damaged(name, problem))
+
+    def write_json(self, name: str, value: Any) -> None:
+        self.write_bytes(name, json.dumps(value, indent=2).encode() + b"\n")
+
+    def read_bytes(self, name: str, limit: int = _JSON_LIMIT) -> bytes | None:
+        """A file's content, or None where there is no such file. Raises Refused above the limit, in bytes."""
+        return self._read(name, limit)
+
+    def write_bytes(self, name: str, data: bytes) -> None:
+        """Writes a file so that it is either whole or as it was before. Raises Refused where it cannot be written."""
+        with self._writing(name):
+            os.replace(self._write_beside(name, data), self.file(name))
+            _flush_folder(self.file(name).parent)
+
+    def _write_beside(self, name: str, data: bytes) -> Path:
+        path = self.file(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = self.file(f"{name}.part")
+        with open(beside, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        return beside
+
+    def _read(self, name: str, limit: int) -> bytes | None:
+        try:
+            path = self.file(name)
+            if not path.exists():
+                return None
+            # A pipe or a device would be waited for, perhaps for ever.
+            if not path.is_file():
+                raise self._damaged(name, "it is not a plain file")
+            if path.stat().st_size > limit:
+                raise self._damaged(name, f"it is larger than {limit // 2**20} MiB")
+            return path.read_bytes()
+        except OSError as error:
+            raise Refused(f"cannot read {self.path / name}: {error.strerror or error}") from None
+
+    def _read_dict(self, name: str) -> dict[str, Any]:
+        value = self.read_json(name)
+        if value is not None and not isinstance(value, dict):
+            raise self._damaged(name, "it does not hold an object")
+        return value or {}
+
+    def _damaged(self, name: str, problem: str) -> Refused:
+        return Refused(f"{self.path / name} is damaged: {problem}")
+
+    @contextmanager
+    def _writing(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise Refused(
+                f"cannot write {self.path / name}: {error.strerror or error}; what was written before it is kept"
+            ) from error
+
+
+def run_folders(runs_dir: Path | str) -> list[RunFolder]:
+    """The run folders directly under a folder, by name; links are not followed. Raises Refused if it cannot be read."""
+    try:
+        paths = sorted(p for p in Path(runs_dir).iterdir() if p.is_dir() and not p.is_symlink())
+    except OSError as error:
+        raise Refused(f"cannot read the runs in {runs_dir}: {error.strerror or error}") from None
+    return [RunFolder(path) for path in paths if (path / CONFIG).exists()]
+
+
+def _flush_folder(path: Path) -> None:
+    # A rename is on the disk only once its folder is; Windows can neither open a folder nor needs it.
+    if os.name == "posix":
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _parse(data: bytes, damaged: Callable[[str], Exception]) -> Any:
+    try:
+        text = data.decode()
+        value = json.loads(text)
+        # JSON can spell half of a surrogate pair, which nothing can print or store later.
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise damaged(f"it is not JSON ({str(error)[:100]})") from None
+    return value
+
+
+def _line_text(line: Mapping[str, Any]) -> bytes:
+    return json.dumps(line, separators=(",", ":")).encode() + b"\n"
+
+
+def _whole_part(data: bytes) -> tuple[int, int]:
+    """How many bytes of a journal are whole lines, and the epoch of the last of them (-1 where there is none).
+
+    The last line counts only with its line end, and only if it can be read: a machine that loses its power may leave
+    a file longer than what reached the disk.
+    """
+    end = data.rfind(b"\n") + 1
+    for _ in range(2):
+        start = data.rfind(b"\n", 0, max(end - 1, 0)) + 1
+        with suppress(ValueError, RecursionError, KeyError, TypeError):
+            return end, int(json.loads(data[start:end].decode())["epoch"])
+        end = start
+    return end, -1
+
+
+def _check_line(line: Any, least_epoch: int, damaged: Callable[[str], Exception]) -> dict[str, Any]:
+    """A journal line with its figures as floats: an epoch, and sections of figures by name."""
+    if not isinstance(line, Mapping):
+        raise damaged("it is not an object")
+    epoch = line.get("epoch")
+    if not isinstance(epoch, int) or isinstance(epoch, bool) or not least_epoch <= epoch < 10**9:
+        raise damaged(f"its epoch is {epoch!r}, which is not a whole number from {least_epoch}")
+    checked: dict[str, Any] = {"epoch": epoch}
+    for section, figures in line.items():
+        if section != "epoch":
+            checked[section] = _figures(figures, lambda problem, section=section: damaged(f"{section}: {problem}"))
+    return checked
+
+
+def _figures(values: Any, damaged: Callable[[str], Exception]) -> dict[str, float]:
+    if not isinstance(values, Mapping):
+        raise damaged("it is not an object of figures")
+    figures = {}
+    for name, value in values.items():
+        if not isinstance(name, str) or not isinstance(value, (int, float)) or isinstance(value, bool):
+            raise damaged(f"{str(name)[:100]!r} is not a figure")
+        try:
+            figures[name] = float(value)
+        except OverflowError:
+            figures[name] = math.copysign(math.inf, value)
+    return figures
+
+
+def _pack(tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> bytes:
+    """A safetensors file whose metadata holds the state and a SHA-256 over everything else in the file."""
+    copies = {
+        # Copied, because safetensors refuses tensors that share memory, as the stacked seeds of a job do.
+        name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
+    }
+    data = save_safetensors(copies, metadata={"state": json.dumps(dict(state))})
+    header, body = _split(data)
+    header["__metadata__"]["sha256"] = _checksum(header, body)
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + bytes(body)
+
+
+def _unpack(data: bytes, damaged: Callable[[str], Exception]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    try:
+        header, body = _split(data)
+        claimed = header["__metadata__"].pop("sha256")
+        if claimed != _checksum(header, body):
+            raise damaged("its checksum does not fit it")
+        state = json.loads(header["__metadata__"]["state"])
+        if not isinstance(state, dict):
+            raise damaged("its state is not an object")
+        return load_safetensors(data), state
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        if isinstance(error, Refused):
+            raise
+        raise damaged(f"it is not a whole file of tensors ({str(error)[:100]})") from None
+
+
+def _split(data: bytes) -> tuple[dict[str, Any], memoryview]:
+    length = int.from_bytes(data[:8], "little")
+    if not 0 < length <= min(len(data) - 8, _JSON_LIMIT):
+        raise ValueError("its header has no possible length")
+    return json.loads(data[8 : 8 + length]), memoryview(data)[8 + length :]
+
+
+def _checksum(header: Mapping[str, Any], body: memoryview) -> str:
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    digest.update(body)
+    return digest.hexdigest()
