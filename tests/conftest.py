@@ -1,0 +1,94 @@
+"""What all tests share: one thread each, a folder of their own, no network, and real MNIST where there is some."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from hypothesis import settings
+
+ROOT = Path(__file__).resolve().parent.parent
+UNPACK_MNIST = ROOT.parent / "shared" / "data" / "unpack-mnist"
+DATA_DIRS = [Path(folder) for folder in (os.environ.pop("GANBENCH_DATA", ""), ROOT / "data") if folder]
+
+# For this process and for those that tests start. Nothing listens on port 9, so whatever asks for another machine is
+# refused at once, on every machine alike.
+os.environ |= {
+    "OMP_NUM_THREADS": "1",
+    "MPLBACKEND": "Agg",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "http_proxy": "http://127.0.0.1:9",
+    "https_proxy": "http://127.0.0.1:9",
+    "no_proxy": "127.0.0.1,localhost",
+}
+
+settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+settings.load_profile("repeatable")
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The test's own folder, and the working one, so that every default path (runs/, data/, mlflow.db) leads there."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all workers of this test session."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def mnist_dir(shared_folder: Path) -> Path:
+    """A data folder with the real MNIST where torchvision expects it; the test is skipped where there is none."""
+    for folder in DATA_DIRS:
+        if (folder / "MNIST" / "raw" / "train-images-idx3-ubyte").is_file():
+            return folder.resolve()
+    if not UNPACK_MNIST.is_file():
+        pytest.skip("needs MNIST: set GANBENCH_DATA to a folder that holds MNIST/raw")
+    folder = shared_folder / "data"
+    with FileLock(shared_folder / "data.lock"):
+        subprocess.run(["bash", UNPACK_MNIST, folder], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def _empty_store(shared_folder: Path) -> Path:
+    from mlflow import MlflowClient
+
+    path = shared_folder / "mlflow.db"
+    with FileLock(shared_folder / "mlflow.lock"):
+        if not path.exists():
+            being_made = path.with_suffix(".making")
+            MlflowClient(f"sqlite:///{being_made}").search_experiments()
+            being_made.rename(path)
+    return path
+
+
+@pytest.fixture
+def tracking_uri(_empty_store: Path, tmp_path: Path) -> str:
+    """The address of an empty MLflow store of the test's own, its tables already made (which takes seconds)."""
+    store = tmp_path / "mlflow.db"
+    shutil.copy(_empty_store, store)
+    return f"sqlite:///{store}"
+
+
+@pytest.fixture
+def no_global_draws() -> Iterator[None]:
+    """Fails a test in which something draws from torch's or numpy's global random state."""
+    import numpy as np
+    import torch
+
+    def state() -> tuple[bytes, bytes, int]:
+        _, keys, position, *_ = np.random.get_state()  # noqa: NPY002 - this watches it
+        return torch.random.get_rng_state().numpy().tobytes(), keys.tobytes(), position
+
+    before = state()
+    yield
+    assert state() == before, "the global random state of torch or numpy was drawn from, or was not restored"

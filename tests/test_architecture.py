@@ -1,0 +1,142 @@
+"""The house keeps its order: imports go one way, command lines start at once, nothing of one machine is in the files."""
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+PACKAGES = ("variants", "metrics", "benchmarks", "reports")
+SOURCES = sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
+COMMANDS = [
+    ".".join(file.relative_to(ROOT).with_suffix("").parts)
+    for file in SOURCES
+    if re.search(r'^if __name__ == "__main__":', file.read_text(), re.MULTILINE)
+]
+# Each takes a good part of a second to import, or more.
+SLOW = {"torch", "torchvision", "torchmetrics", "mlflow", "pandas", "scipy", "sklearn", "matplotlib", "seaborn", "PIL"}
+
+
+def run_python(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *words], capture_output=True, text=True)
+
+
+def imported(*words: str) -> set[str]:
+    """The top-level names of all that such a call of Python imports."""
+    done = run_python("-X", "importtime", *words)
+    assert done.returncode == 0, done.stderr[-500:]
+    return {line.rsplit("|", 1)[1].strip().partition(".")[0] for line in done.stderr.splitlines() if "|" in line}
+
+
+def test_the_commands_are_found() -> None:
+    assert {"benchmarks.run", "benchmarks.extractors", "reports.build"} <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_needs_nothing_that_is_slow_to_import(command: str) -> None:
+    assert imported("-m", command, "--help") & SLOW == set()
+
+
+def test_contracts_need_nothing_that_is_slow_to_import() -> None:
+    assert imported("-c", "import variants, variants.recipe, variants.base, benchmarks.config") & SLOW == set()
+
+
+def test_a_training_imports_only_torch_before_it_starts() -> None:
+    """MLflow, torchmetrics and matplotlib together take longer to import than torch; they come when they are needed."""
+    assert imported("-c", "import benchmarks.training") & SLOW <= {"torch", "torchvision", "PIL"}
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the packages and of their contracts."""
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__", "out"))
+    return tmp_path
+
+
+def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [Path(sys.executable).parent / "lint-imports", "--no-cache"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+def test_imports_go_one_way(copy: Path) -> None:
+    done = lint_imports(copy)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("variants/losses.py", "import metrics.features"),
+        ("metrics/features.py", "from variants import base"),
+        ("variants/losses.py", "import benchmarks.config"),
+        ("benchmarks/config.py", "from reports import build"),
+        ("benchmarks/config.py", "import torch"),
+        ("variants/losses.py", "import mlflow"),
+    ],
+)
+def test_an_import_the_wrong_way_is_noticed(copy: Path, file: str, line: str) -> None:
+    with (copy / file).open("a") as source:
+        source.write(f"\n\ndef planted():\n    {line}\n")
+    done = lint_imports(copy)
+    assert done.returncode == 1
+    assert "BROKEN" in done.stdout
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_a_file_says_what_it_is(file: Path) -> None:
+    assert ast.get_docstring(ast.parse(file.read_text()))
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_has_a_map_of_its_files(package: str) -> None:
+    told = ast.get_docstring(ast.parse((ROOT / package / "__init__.py").read_text()))
+    variants = {"vanilla_gan.py", "cgan_mlp.py", "cgan_conv.py", "dcgan.py"}  # the map says NAME.py for these
+    files = {path.name for path in (ROOT / package).iterdir() if path.suffix == ".py"} - {"__init__.py"} - variants
+    folders = {path.parent.name for path in (ROOT / package).glob("*/__init__.py")}
+    assert [name for name in sorted(files | folders) if name not in told] == []
+
+
+@pytest.fixture
+def tracked() -> list[Path]:
+    """The files that are in the repository."""
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        pytest.skip("needs a git checkout")
+    command = ["git", "ls-files", "-z", "--cached"]
+    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    return [ROOT / name for name in names if name and (ROOT / name).is_file()]
+
+
+def test_nothing_of_one_machine_is_in_the_files(tracked: list[Path]) -> None:
+    """No absolute path of whoever wrote a file, no address of a package index."""
+    places = [re.escape(f"{folder}/") for folder in (ROOT.parent, Path.home()) if len(folder.parts) > 1]
+    indexes = [r"index[-_]url", r"https?://[\w.-]*(pypi|pythonhosted|pytorch)[\w.-]*/(simple|packages|whl)"]
+    foreign = re.compile("|".join([*places, r"/(home|Users)/\w+/", *indexes]).encode())
+    found = {str(file.relative_to(ROOT)): m.group() for file in tracked if (m := foreign.search(file.read_bytes()))}
+    assert found == {}
+
+
+def test_no_file_is_too_large_for_a_repository(tracked: list[Path]) -> None:
+    assert [str(file.relative_to(ROOT)) for file in tracked if file.stat().st_size > 2_000_000] == []
+
+
+def test_nothing_reads_or_writes_pickle() -> None:
+    """A file from a stranger must not run code."""
+    unsafe = re.compile(r"\b(torch\.(load|save)|(?:cloud)?pickle|joblib|shelve|marshal|allow_pickle=True)\b")
+    found = [f"{file.relative_to(ROOT)}: {m.group()}" for file in SOURCES if (m := unsafe.search(code_of(file)))]
+    assert found == []
+
+
+def code_of(file: Path) -> str:
+    """A file's code without comments and docstrings."""
+    tree = ast.parse(file.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            node.value.value = ""
+    return ast.unparse(tree)
