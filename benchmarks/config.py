@@ -27,6 +27,10 @@ class DatasetConfig:
     image_size: int = _setting(
         0, "height and width that a folder's images are resized to; 0: as the dataset has it", least=0
     )
+    radius: float = _setting(0.0, "radius of the circle that modes lie on; 0: as the dataset has it", least=0)
+    spacing: float = _setting(0.0, "distance between neighbouring modes; 0: as the dataset has it", least=0)
+    sigma: float = _setting(0.0, "standard deviation of each mode; 0: as the dataset has it", least=0)
+    modes: int = _setting(0, "how many modes; 0: as the dataset has it", least=0)
 
     def __post_init__(self) -> None:
         for f in fields(self):

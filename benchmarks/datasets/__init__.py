@@ -1,7 +1,11 @@
 """The datasets: each is held in memory as one tensor a split, ready to be cut into batches.
 
     base.py       Split, Dataset, Classes, Centres: what a dataset is
-    images.py     digits, mnist, fashion_mnist, kmnist, cifar10, auto
+    images.py     auto, digits, mnist, fashion_mnist, kmnist, cifar10: labelled images that are published
+    folder.py     folder:PATH, a person's own images
+    mixtures.py   ring8, grid25, arc: points of the plane with known centres
+    stacked.py    stacked_mnist, stacked_digits: three digits as colour channels, 1,000 modes
+    captions.py   captions_mnist, captions_digits: digits with words that are true of them
     download.py   a published file, fetched whole or not at all
 
 A dataset is a function `(config, data_dir, seed) -> Dataset`, marked by `takes` with the options that it reads. Its
@@ -15,15 +19,17 @@ from importlib import import_module
 from pathlib import Path
 
 from benchmarks.config import DatasetConfig
-from benchmarks.datasets.base import Centres, Classes, Dataset, Split, checksum_of, normalised, takes
+from benchmarks.datasets.base import Captions, Centres, Classes, Dataset, Split, Stacked, checksum_of, normalised, takes
 from variants.recipe import Refused, unknown
 
 __all__ = [
     "DATASETS",
+    "Captions",
     "Centres",
     "Classes",
     "Dataset",
     "Split",
+    "Stacked",
     "checksum_of",
     "data_folder",
     "load",
@@ -36,6 +42,17 @@ DATASETS: dict[str, str | Callable[[DatasetConfig, Path, int], Dataset]] = {
     "auto": "benchmarks.datasets.images:auto",
     "digits": "benchmarks.datasets.images:digits",
     "mnist": "benchmarks.datasets.images:mnist",
+    "fashion_mnist": "benchmarks.datasets.images:fashion_mnist",
+    "kmnist": "benchmarks.datasets.images:kmnist",
+    "cifar10": "benchmarks.datasets.images:cifar10",
+    "folder": "benchmarks.datasets.folder:folder",
+    "ring8": "benchmarks.datasets.mixtures:ring8",
+    "grid25": "benchmarks.datasets.mixtures:grid25",
+    "arc": "benchmarks.datasets.mixtures:arc",
+    "stacked_mnist": "benchmarks.datasets.stacked:stacked_mnist",
+    "stacked_digits": "benchmarks.datasets.stacked:stacked_digits",
+    "captions_mnist": "benchmarks.datasets.captions:captions_mnist",
+    "captions_digits": "benchmarks.datasets.captions:captions_digits",
 }
 
 

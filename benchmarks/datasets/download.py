@@ -1,0 +1,123 @@
+"""A published file, fetched whole or not at all.
+
+torchvision's own downloads wait without limit where packets vanish, and leave a half file behind that later passes for
+a whole one; so only its folders and its tables of addresses are followed here (a test compares the tables).
+"""
+
+import hashlib
+import os
+import tempfile
+import threading
+import urllib.request
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from variants.recipe import Refused
+
+STALLED = 20.0  # seconds without a byte after which a download is given up
+LARGEST = 2**28  # bytes; the largest archive that is published here has 170 MB
+PIECE = 2**20
+
+
+class Unreachable(Refused):
+    """No address gave the file; the text is the reason alone, without a full stop."""
+
+
+def fetch(path: Path, urls: Iterable[str], md5: str, patience: float) -> None:
+    """Downloads a file from the first address that gives the right one. Nothing stands at `path` before it is whole.
+
+    patience: seconds to wait for an answer, over all addresses together; not for the download itself. Raises
+    Unreachable where no address gives the file, and Refused where it cannot be written.
+    """
+    addresses = tuple(urls)
+    reasons = []
+    for url in addresses:
+        try:
+            with _answer(url, patience / len(addresses)) as answer:
+                total = int(answer.headers.get("Content-Length") or 0)
+                write_whole(path, _shown(_pieces(answer), path.name, total), md5)
+            return
+        except (OSError, HTTPException, ValueError) as error:
+            if isinstance(error, Refused) and not isinstance(error, Unreachable):
+                raise
+            reasons.append(f"{urllib.request.urlparse(url).hostname}: {getattr(error, 'reason', error)}")
+    raise Unreachable("; ".join(reasons))
+
+
+def write_whole(path: Path, pieces: Iterable[bytes], md5: str = "") -> None:
+    """Writes a file beside its place and puts it there when it is complete, and right if an MD5 is given."""
+    digest = hashlib.md5(usedforsecurity=False)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, beside = tempfile.mkstemp(prefix=f".{path.name}-", suffix=".part", dir=path.parent)
+    except OSError as error:
+        raise Refused(f"cannot write {path}: {error.strerror}; choose another folder with --data-dir") from None
+    try:
+        with open(handle, "wb") as file:
+            for piece in pieces:
+                digest.update(piece)
+                try:
+                    file.write(piece)
+                except OSError as error:
+                    raise Refused(f"cannot write {path}: {error.strerror}") from None
+            file.flush()
+            os.fsync(file.fileno())
+        if md5 and digest.hexdigest() != md5:
+            raise Unreachable("what it sent is not the published file (its MD5 differs)")
+        os.chmod(beside, 0o644)
+        os.replace(beside, path)
+    finally:
+        with suppress(OSError):
+            os.unlink(beside)
+
+
+def md5_of(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _answer(url: str, seconds: float) -> HTTPResponse:
+    # Looking up a name knows no timeout; so it is done in a thread that can be left behind.
+    answers: SimpleQueue[HTTPResponse | Exception] = SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(urllib.request.urlopen(url, timeout=seconds))
+        except (OSError, HTTPException, ValueError) as error:
+            answers.put(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        answer = answers.get(timeout=seconds)
+    except Empty:
+        raise Unreachable(f"no answer within {seconds:.0f} s") from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _pieces(answer: HTTPResponse) -> Iterator[bytes]:
+    with suppress(AttributeError):  # the socket's timeout was for the answer; a download may pause for longer
+        answer.fp.raw._sock.settimeout(STALLED)
+    size = 0
+    while piece := answer.read(PIECE):
+        size += len(piece)
+        if size > LARGEST:
+            raise Unreachable("what it sends has no end")
+        yield piece
+
+
+def _shown(pieces: Iterable[bytes], name: str, total: int) -> Iterator[bytes]:
+    """The same pieces, with a bar on standard error as they come."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("downloading {task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(name, total=total or None)
+        for piece in pieces:
+            progress.advance(task, len(piece))
+            yield piece

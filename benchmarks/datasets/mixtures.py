@@ -1,0 +1,82 @@
+"""Mixtures of Gaussians in the plane: data whose modes and density are known exactly.
+
+Each is a fixed draw of float32 points from the run's seed, another one for testing, every mode equally likely. The
+label of a point is the mode that it was drawn from, for networks that judge by class; others take no notice.
+"""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.config import DatasetConfig
+from benchmarks.datasets.base import Centres, Dataset, Split, checksum_of, drawing, takes
+from variants.base import DataSpec
+from variants.recipe import Refused
+
+TRAIN_POINTS = 100_000
+TEST_POINTS = 10_000
+RING_MODES = 8
+ARC_PLACES = 16
+NEIGHBOURS = 2 * math.sin(math.pi / RING_MODES)  # from one centre of the unit ring of eight to the next
+
+
+@takes("radius", "sigma")
+def ring8(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
+    """8 Gaussians evenly on a circle (--radius 1, --sigma 0.01: Lin et al. 2018); drawn by the seed"""
+    centres = _on_circle(config.radius or 1.0, RING_MODES, RING_MODES)
+    return _mixture("ring8", centres, config.sigma or 0.01, 10.0, seed)
+
+
+@takes("spacing", "sigma")
+def grid25(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
+    """25 Gaussians on a square grid (--spacing 2, --sigma 0.05: Lin et al. 2018); drawn by the seed"""
+    steps = np.arange(-2, 3) * (config.spacing or 2.0)
+    centres = np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1).reshape(-1, 2)
+    return _mixture("grid25", centres, config.sigma or 0.05, 5.0, seed)
+
+
+@takes("modes", "spacing", "sigma")
+def arc(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
+    """1 to 16 Gaussians (--modes 8) side by side on one circle, as far apart as those of ring8; drawn by the seed
+
+    For asking what the number of modes does, with nothing else changed: the circle always has room for sixteen, and the
+    first so many of its places are taken. So whatever the number, every mode is where it was, as wide as it was, as far
+    from the origin and from its neighbours (--spacing, by default as in ring8, --sigma 0.01). On a ring that is divided
+    by the number the neighbours would come closer, on a line the last mode would move away.
+    """
+    modes = config.modes or 8
+    if modes > ARC_PLACES:
+        raise Refused(f"--modes is at most {ARC_PLACES} on the arc, not {modes}")
+    radius = (config.spacing or NEIGHBOURS) / (2 * math.sin(math.pi / ARC_PLACES))
+    return _mixture("arc", _on_circle(radius, ARC_PLACES, modes), config.sigma or 0.01, 10.0, seed)
+
+
+def _on_circle(radius: float, places: int, taken: int) -> np.ndarray:
+    # Not linspace up to 2 pi: its last point is its first one again, which has made many a ring of eight one of seven.
+    angles = np.arange(taken) * (2 * math.pi / places)
+    return radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+
+def _mixture(name: str, centres: np.ndarray, sigma: float, disc: float, seed: int) -> Dataset:
+    modes = len(centres)
+
+    def drawn(part: str, count: int) -> Split:
+        random = drawing(seed, name, part)
+        labels = random.integers(modes, size=count)
+        points = centres[labels] + sigma * random.standard_normal((count, 2))
+        return Split(torch.from_numpy(points.astype(np.float32)), torch.from_numpy(labels))
+
+    train, test = drawn("train", TRAIN_POINTS), drawn("test", TEST_POINTS)
+    return Dataset(
+        name=name,
+        spec=DataSpec((2,), bounded=False, classes=modes),
+        train=train,
+        test=test,
+        reference=test,
+        reference_note=f"against {len(test):,} points of another draw from the same mixture",
+        modes=Centres(torch.from_numpy(centres.astype(np.float32)), sigma, disc),
+        class_names=tuple(f"mode {mode}" for mode in range(modes)),
+        checksum=checksum_of(train, test),
+    )

@@ -1,0 +1,81 @@
+"""Three grey digits as the colour channels of one image: 1,000 modes that a classifier of digits can count.
+
+Srivastava et al. 2017 (VEEGAN), Lin et al. 2018 (PacGAN). What is held in memory is which three images make a stack;
+the stacks themselves, 300 MB for MNIST, are put together when a batch is taken.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor
+
+from benchmarks.config import DatasetConfig
+from benchmarks.datasets import images
+from benchmarks.datasets.base import Dataset, Split, Stacked, checksum_of, drawing, normalised, taken, takes
+from variants.base import DataSpec
+
+CHANNELS = 3
+TRAIN_STACKS = 128_000  # Lin et al. 2018
+TEST_STACKS = 26_000  # as many as samples are judged, ibid.
+
+
+@dataclass(frozen=True, eq=False)
+class StackedSplit(Split):
+    """data: int64 (examples, 3), for each channel a place in `source`. labels: None.
+
+    source: uint8 (images, 1, height, width), the grey images. digits: int64 (images,), what each of those shows.
+    """
+
+    source: UInt8[Tensor, "images 1 height width"] | None = None
+    digits: Int64[Tensor, " images"] | None = None
+
+    def images(self, indices: Tensor | slice) -> Float[Tensor, "batch 3 height width"]:
+        triples = taken(self.data, indices)
+        return normalised(taken(self.source, triples.flatten()).reshape(*triples.shape, *self.source.shape[2:]))
+
+    def modes(self, indices: Tensor | slice) -> Int64[Tensor, " batch"]:
+        """The true mode of each stack, 0 to 999: its digits read as one number, red first."""
+        return self.digits[self.data[indices]] @ torch.tensor([100, 10, 1], device=self.digits.device)
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        return (self.data, self.source, self.digits)
+
+    def to(self, device: torch.device | str) -> "StackedSplit":
+        return replace(super().to(device), source=self.source.to(device), digits=self.digits.to(device))
+
+
+@takes()
+def stacked_mnist(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
+    """128,000 stacks of three MNIST digits as colour channels, 28x28: 1,000 modes; drawn by the seed, no labels"""
+    return _stacked(images.mnist(DatasetConfig("mnist"), data_dir, seed), seed)
+
+
+@takes()
+def stacked_digits(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
+    """128,000 stacks of three 8x8 digits as colour channels: 1,000 modes; drawn by the seed, no labels"""
+    return _stacked(images.digits(DatasetConfig("digits"), data_dir, seed), seed)
+
+
+def _stacked(plain: Dataset, seed: int) -> Dataset:
+    name = f"stacked_{plain.name}"
+
+    def stacks(split: Split, part: str, count: int) -> StackedSplit:
+        triples = drawing(seed, name, part).integers(len(split), size=(count, CHANNELS), dtype=np.int64)
+        return StackedSplit(torch.from_numpy(triples), None, split.data, split.labels)
+
+    train, test = stacks(plain.train, "train", TRAIN_STACKS), stacks(plain.test, "test", TEST_STACKS)
+    return Dataset(
+        name=name,
+        spec=DataSpec((CHANNELS, *plain.spec.shape[1:])),
+        train=train,
+        test=test,
+        reference=test,
+        reference_note=f"against {len(test):,} stacks of the {len(plain.test):,} real test images",
+        modes=Stacked(len(plain.class_names), CHANNELS),
+        class_names=(),
+        checksum=checksum_of(train, test),
+        extractor=plain.extractor,
+    )
