@@ -20,13 +20,15 @@ Loss = Float[Tensor, "*seeds"]
 class AdversarialLoss:
     """A pair of losses, both functions of (real_logits, fake_logits).
 
-    summary: one line for --list. cross_entropy: the discriminator's loss is binary cross-entropy.
+    summary: one line for --list. cross_entropy: the discriminator's loss is binary cross-entropy. compares: the
+    generator's loss looks at the real logits too.
     """
 
     summary: str
     discriminator: Callable[[Logits, Logits], Loss]
     generator: Callable[[Logits, Logits], Loss]
     cross_entropy: bool = False
+    compares: bool = False
 
 
 def cross_entropy_discriminator(real: Logits, fake: Logits) -> Loss:

@@ -104,9 +104,7 @@ class Recipe:
         (), "units or channels of the generator's layers, input first", least=1
     )
     discriminator_widths: tuple[int, ...] = _architecture((), "the same for the discriminator, image first", least=1)
-    conditioning: str = _architecture(
-        "none", "how a label enters both networks", choices=("none", "embedding", "channel")
-    )
+    conditioning: str = _architecture("none", "how a label enters both networks", choices=CONDITIONING)
     embedding_size: int = _architecture(0, "dimensions of a label's embedding; 0: as many as classes", least=0)
     generator_normalization: str = _architecture("none", "normalisation of hidden layers", choices=("none", "batch"))
     discriminator_normalization: str = _architecture("none", "the same in the discriminator", choices=("none", "batch"))
@@ -124,7 +122,7 @@ class Recipe:
         for name in overrides:
             if name not in FIELDS:
                 raise unknown("recipe field", name, FIELDS, see="--help shows all")
-        return replace(self, **overrides)
+        return replace(self, **{name: checked(FIELDS[name], value) for name, value in overrides.items()})
 
     def as_dict(self, *, neutral: bool = True) -> dict[str, Any]:
         """The fields as JSON values; with neutral=False only those that differ from the neutral default."""

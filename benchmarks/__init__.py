@@ -1,0 +1,45 @@
+"""How it is run: datasets, the training loop, the run folder, MLflow, and the command lines.
+
+Commands, each `python -m benchmarks.NAME`:
+run          trains one variant with one or more seeds
+extractors   trains and pins the classifiers that judge
+
+From Python, in three lines:
+    from benchmarks import configure, load_run, train
+    run = train(configure("cgan_mlp", "digits", seed=0))
+    images = run.generate(labels=[7, 7, 7])
+
+config.py       RunConfig: everything that can change a result, and its key
+resolve.py      from what a person asks for to a RunConfig
+datasets/       name -> Dataset in memory, with what networks need to know and its known modes
+randomness.py   the named random streams of a run
+steps.py        one discriminator update, one generator update: the algorithm
+training.py     epochs of steps, evaluations, pictures, checkpoints
+evaluation.py   a trained generator -> every metric that applies
+environment.py  where and by what code a run was made
+journal.py      the run folder: config, metrics, checkpoints, pictures; survives a kill
+runs.py         a run as a person uses it: new samples from its generator
+tracking.py     the run folder -> MLflow
+pictures.py     sample grids, GIF, loss curves, network graphs
+commands.py     what the command lines share
+terminal.py     what is shown while a run trains
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from benchmarks.resolve import configure
+    from benchmarks.runs import Run, load_run
+    from benchmarks.training import train
+
+__all__ = ["Run", "configure", "load_run", "train"]
+
+_HOME = {"configure": "resolve", "train": "training", "load_run": "runs", "Run": "runs"}
+
+
+def __getattr__(name: str) -> Any:
+    # Imported when asked for, so that a command line can answer --help without torch.
+    if name not in _HOME:
+        raise AttributeError(f"module 'benchmarks' has no attribute {name!r}")
+    return getattr(import_module(f"benchmarks.{_HOME[name]}"), name)

@@ -1,0 +1,74 @@
+"""From what a person asks for to a RunConfig, which says everything.
+
+The order of precedence: the variant, then its recipe (by name, from a .toml file, or of a run folder), then single fields.
+"""
+
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.config import DatasetConfig, RunConfig
+from benchmarks.evaluation import judge
+from benchmarks.journal import RunFolder
+from benchmarks.training import check, loaded
+from variants import DataSpec, Recipe, Refused, Variant, load_variant
+
+# About ten evaluations a run where nobody says how often; chosen, not tuned.
+EVALUATIONS = 10
+
+
+def configure(
+    variant: str,
+    dataset: str | DatasetConfig = "auto",
+    *,
+    recipe: str = "",
+    seed: int = 0,
+    evaluate_every: int = 0,
+    samples: int = 10_000,
+    data_dir: Path | str | None = None,
+    **fields: Any,
+) -> RunConfig:
+    """The config of a run.
+
+    recipe: the name of one of the variant's recipes, a .toml file, or a run folder; "" takes the variant's own for such
+    data. evaluate_every: epochs between evaluations, 0 for about ten in a run. fields: of the recipe, to change them.
+    Raises Refused for anything that cannot be trained.
+    """
+    asked = DatasetConfig(dataset) if isinstance(dataset, str) else dataset
+    data = loaded(asked, data_dir, seed)
+    chosen = find_recipe(load_variant(variant), recipe, data.spec).with_(fields)
+    config = RunConfig(
+        variant=variant,
+        recipe=chosen,
+        dataset=replace(asked, name=data.name),
+        seed=seed,
+        checksum=data.checksum,
+        extractor=judge(data),
+        evaluate_every=evaluate_every or max(1, chosen.epochs // EVALUATIONS),
+        samples=samples,
+    )
+    check(config, data)
+    return config
+
+
+def find_recipe(variant: Variant, given: str, spec: DataSpec) -> Recipe:
+    """The recipe of that name, in that .toml file, or of that run folder. Raises Refused where there is none."""
+    if given.endswith(".toml"):
+        return recipe_file(variant, Path(given), spec)
+    if Path(given).is_dir() and given not in variant.recipes:
+        return RunFolder(given).config().recipe
+    return variant.recipe(given or variant.recipe_for(spec))
+
+
+def recipe_file(variant: Variant, path: Path, spec: DataSpec) -> Recipe:
+    """Recipe fields from a .toml file; `recipe = "report"` in it names the recipe that they change."""
+    try:
+        with open(path, "rb") as file:
+            fields = tomllib.load(file)
+    except OSError as error:
+        raise Refused(f"the recipe {path} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Refused(f"the recipe {path} is not TOML: {error}") from None
+    name = fields.pop("recipe", "")
+    return variant.recipe(str(name) or variant.recipe_for(spec)).with_(fields)

@@ -1,0 +1,132 @@
+"""python -m benchmarks.run: trains one variant, with one or more seeds."""
+
+import argparse
+from dataclasses import fields
+from pathlib import Path
+
+from benchmarks.commands import Parser, given, main
+from benchmarks.config import DatasetConfig
+from variants import VARIANTS
+from variants.recipe import FIELDS, Refused, unknown
+
+DATASET_OPTIONS = [f for f in fields(DatasetConfig) if f.metadata]
+
+
+def parser() -> Parser:
+    parser = Parser(
+        "benchmarks.run",
+        usage="python -m benchmarks.run --variant NAME [options]",
+        description="Trains a GAN variant, judges it, and logs it to MLflow. What is not given is the variant's own choice.",
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=40, width=110),
+    )
+    what = parser.add_argument_group("what")
+    what.add_argument("--variant", default="cgan_mlp", metavar="NAME", help=f"one of {', '.join(VARIANTS)} (cgan_mlp)")
+    what.add_argument(
+        "--dataset", default="auto", metavar="NAME", help="a dataset, or folder:PATH (auto: MNIST, else digits)"
+    )
+    what.add_argument(
+        "--recipe", default="", metavar="NAME", help="a recipe of the variant, a .toml file, or a run folder"
+    )
+    seeds = what.add_mutually_exclusive_group()
+    seeds.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the run (0)")
+    seeds.add_argument("--seeds", type=int, nargs="+", metavar="N", help="several runs, one a seed")
+    what.add_argument("--list", action="store_true", help="show variants, datasets, losses and noises, and end")
+
+    how = parser.add_argument_group("how")
+    how.add_argument(
+        "--evaluate-every", type=int, default=0, metavar="N", help="epochs between evaluations (a tenth of all)"
+    )
+    how.add_argument("--samples", type=int, default=10_000, metavar="N", help="fakes in an evaluation (10000)")
+    how.add_argument("--device", default="auto", metavar="auto|cpu|cuda|mps", help="where to train (auto)")
+    how.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads (torch's own choice)")
+    how.add_argument("--retrain", action="store_true", help="train again what is already trained")
+
+    where = parser.add_argument_group("where")
+    where.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="where run folders go (runs)")
+    where.add_argument(
+        "--data-dir", type=Path, default=None, metavar="DIR", help="datasets ($GANBENCH_DATA, else data)"
+    )
+    where.add_argument(
+        "--tracking-uri", default=None, metavar="URI", help="of MLflow ($MLFLOW_TRACKING_URI, else sqlite:///mlflow.db)"
+    )
+    where.add_argument("--no-tracking", action="store_true", help="write run folders only")
+    where.add_argument(
+        "--pictures", default="all", metavar="all|milestones|none", help="epochs whose samples are drawn (all)"
+    )
+
+    training = parser.add_argument_group("recipe: training")
+    architecture = parser.add_argument_group("recipe: architecture, for the variants that read it")
+    for field in FIELDS.values():
+        parser.add_field(training if field.metadata["part"] == "training" else architecture, field)
+    data = parser.add_argument_group("dataset options, for the datasets that take them")
+    for field in DATASET_OPTIONS:
+        parser.add_field(data, field)
+    return parser
+
+
+def run() -> int:
+    asked = parser().parse_args()
+    if asked.list:
+        from benchmarks.terminal import show_choices
+
+        return show_choices()
+    # What can be refused without torch is refused before it is imported, which takes seconds.
+    if asked.variant not in VARIANTS:
+        raise unknown("variant", asked.variant, VARIANTS)
+    overrides = given(asked, FIELDS)
+    dataset = DatasetConfig(asked.dataset, **given(asked, DATASET_OPTIONS))
+    seeds = asked.seeds or [asked.seed]
+    if repeated := {seed for seed in seeds if seeds.count(seed) > 1}:
+        raise Refused(f"--seeds has {min(repeated)} twice; a seed is one run")
+    for option in ("evaluate_every", "threads"):
+        if getattr(asked, option) < 0:
+            raise Refused(f"--{option.replace('_', '-')} is at least 0, not {getattr(asked, option)}")
+
+    import torch
+
+    from benchmarks.resolve import configure
+    from benchmarks.terminal import Screen, show_summary
+    from benchmarks.training import Diverged, train
+
+    if asked.threads:
+        torch.set_num_threads(asked.threads)
+    # All configs before the first run, so that what is refused is refused before anything is trained.
+    configs = [
+        configure(
+            asked.variant,
+            dataset,
+            recipe=asked.recipe,
+            seed=seed,
+            evaluate_every=asked.evaluate_every,
+            samples=asked.samples,
+            data_dir=asked.data_dir,
+            **overrides,
+        )
+        for seed in seeds
+    ]
+    failed = 0
+    for config in configs:
+        try:
+            with Screen() as screen:
+                done = train(
+                    config,
+                    runs_dir=asked.runs_dir,
+                    data_dir=asked.data_dir,
+                    device=asked.device,
+                    pictures=asked.pictures,
+                    recipe_name=asked.recipe,
+                    tracking_uri=asked.tracking_uri,
+                    track=not asked.no_tracking,
+                    retrain=asked.retrain,
+                    watcher=screen,
+                )
+        except Diverged as diverged:
+            screen.say(f"failed: {diverged}; its curves are kept in {asked.runs_dir / config.name}")
+            failed += 1
+            continue
+        show_summary(done, asked.tracking_uri, tracked=not asked.no_tracking)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,113 @@
+"""What a person sees in the terminal: a bar while a run trains, a line an evaluation, a table at the end."""
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from benchmarks.config import RunConfig
+from benchmarks.evaluation import METRICS
+from benchmarks.runs import Run
+from benchmarks.training import Watcher
+from variants import VARIANTS, load_variant
+from variants.losses import LOSSES
+from variants.noise import NOISES
+
+console = Console(highlight=False)
+
+# What fits in one line, in this order; the summary has them all.
+HEADLINES = ("fid", "accuracy", "mode_coverage")
+
+
+class Screen(Watcher):
+    """A progress bar, and a line for each evaluation."""
+
+    def __init__(self) -> None:
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[figures]}"),
+            TimeElapsedColumn(),
+            TextColumn("to go"),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self.task = None
+        self.said: set[str] = set()
+
+    def __enter__(self) -> "Screen":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def say(self, sentence: str) -> None:
+        if sentence not in self.said:
+            self.said.add(sentence)
+            console.print(escape(sentence))
+
+    def start(self, config: RunConfig, updates: int, done: int) -> None:
+        self.updates, self.epochs = updates, config.recipe.epochs
+        console.print(f"[bold]{escape(config.name)}[/]: {self.epochs} epochs of {updates} generator updates")
+        self.task = self.progress.add_task("epoch", total=self.epochs * updates, completed=done * updates, figures="")
+        self.progress.start()
+
+    def update(self, epoch: int, updates: int) -> None:
+        self.progress.update(
+            self.task,
+            completed=(epoch - 1) * self.updates + updates,
+            description=f"epoch {epoch}/{self.epochs}",
+        )
+
+    def line(self, line: dict) -> None:
+        curves, timing = line["curves"], line["timing"]
+        if curves:
+            self.progress.update(
+                self.task,
+                figures=f"G {curves['generator_loss']:.3f}  D {curves['discriminator_loss']:.3f}  "
+                f"{timing['images_per_second']:,.0f} images/s",
+            )
+        if metrics := line.get("metrics"):
+            shown = "  ".join(f"{name} {metrics[name]:.4g}" for name in HEADLINES if name in metrics)
+            console.print(f"epoch {line['epoch']:>4}  {shown}")
+
+
+def show_summary(run: Run, tracking_uri: str | None, *, tracked: bool) -> None:
+    """The metrics of a run beside those of real data, where the run is, and how to open it."""
+    if run.found:
+        console.print(f"already trained, here: {escape(str(run.path))} (--retrain does it again)")
+    reference = run.folder.reference()
+    table = Table(title=escape(run.config.name), title_justify="left")
+    table.add_column("metric")
+    table.add_column("samples", justify="right")
+    table.add_column("real data", justify="right")
+    table.add_column("better")
+    for name, value in run.metrics.items():
+        known = METRICS.get(name) or METRICS.get(name.rsplit("_class_", 1)[0])
+        better = {"min": "lower", "max": "higher"}.get(known.direction, "") if known else ""
+        table.add_row(name, f"{value:.4g}", f"{reference[name]:.4g}" if name in reference else "", better)
+    console.print(table)
+    console.print(f"run folder: {escape(str(run.path))}")
+    if tracked:
+        from benchmarks.tracking import how_to_open
+
+        console.print(f"in MLflow:  {escape(how_to_open(run.folder, tracking_uri))}")
+
+
+def show_choices() -> int:
+    """Every name that an option takes, with one line."""
+    from benchmarks.datasets import DATASETS, summary
+
+    groups = {
+        "variants": {name: load_variant(name).summary for name in VARIANTS},
+        "datasets": {name: summary(name) for name in DATASETS},
+        "losses": {name: loss.summary for name, loss in LOSSES.items()},
+        "noises": {name: (noise.__doc__ or "").strip().partition("\n")[0] for name, noise in NOISES.items()},
+        "recipes": {name: ", ".join(load_variant(name).recipes) for name in VARIANTS},
+    }
+    for title, choices in groups.items():
+        console.print(f"[bold]{title}[/]")
+        for name, line in choices.items():
+            console.print(f"  {name:<20} {escape(line)}", soft_wrap=True)
+    return 0

@@ -1,0 +1,333 @@
+"""The training of one run: epochs of updates, evaluations, pictures and checkpoints, all written to its run folder.
+
+`train` is the one way to train. Everything that can change a result is in the RunConfig that it is given; what else it
+takes (device, folders, pictures, who watches) is recorded as the run's environment.
+"""
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Generator, Tensor, nn
+
+from benchmarks.config import RunConfig
+from benchmarks.datasets import Dataset, Split, load
+from benchmarks.environment import describe, peak_memory, resolve_device
+from benchmarks.evaluation import Evaluator
+from benchmarks.journal import RunFolder
+from benchmarks.pictures import animate, loss_curves, network_graph
+from benchmarks.randomness import initialisation, stream
+from benchmarks.runs import Run, sampler, samples_picture
+from benchmarks.steps import Batch, Players, discriminator_update, generator_update, players
+from benchmarks.tracking import Tracker
+from variants import Recipe, Refused, Variant, load_variant
+from variants.blocks import draw_from
+from variants.noise import NOISES
+from variants.objective import Objective, objective
+from variants.recipe import unknown
+
+# Seconds between checkpoints; chosen, not tuned. A run that is killed loses at most this and one epoch.
+CHECKPOINT_SECONDS = 15.0
+PICTURES = ("all", "milestones", "none")
+
+
+class Diverged(Exception):
+    """A loss is no longer finite. Its text says which, and in which epoch."""
+
+
+class Watcher:
+    """Who is told how the training goes. This one does not listen."""
+
+    def say(self, sentence: str) -> None:
+        """Something the person should know, once."""
+
+    def start(self, config: RunConfig, updates: int, done: int) -> None:
+        """Training starts: how many updates of each network an epoch has, and how many epochs are done."""
+
+    def update(self, epoch: int, updates: int) -> None:
+        """Some generator updates of this epoch are done."""
+
+    def line(self, line: dict) -> None:
+        """A line of the journal is written."""
+
+
+@dataclass
+class TrainState:
+    """What training changes: the networks, the optimisers, and the epochs done. A checkpoint is exactly this."""
+
+    players: Players
+    epoch: int = 0
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything as tensors by name."""
+        players = self.players
+        named = {f"generator.{name}": value for name, value in players.generator.state_dict().items()}
+        named |= {f"discriminator.{name}": value for name, value in players.discriminator.state_dict().items()}
+        for role in ("generator_optimizer", "discriminator_optimizer"):
+            for index, values in getattr(players, role).state_dict()["state"].items():
+                named |= {f"{role}.{index}.{name}": value for name, value in values.items() if value is not None}
+        return named
+
+    def restore(self, tensors: dict[str, Tensor], epoch: int) -> None:
+        """The inverse of `tensors`."""
+        parts: dict[str, dict[str, Tensor]] = defaultdict(dict)
+        for name, value in tensors.items():
+            role, _, rest = name.partition(".")
+            parts[role][rest] = value
+        self.players.generator.load_state_dict(parts["generator"])
+        self.players.discriminator.load_state_dict(parts["discriminator"])
+        for role in ("generator_optimizer", "discriminator_optimizer"):
+            optimizer = getattr(self.players, role)
+            state: dict[int, dict[str, Tensor]] = defaultdict(dict)
+            for name, value in parts[role].items():
+                index, _, key = name.partition(".")
+                state[int(index)][key] = value
+            optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        self.epoch = epoch
+
+
+loaded = lru_cache(maxsize=2)(load)
+
+
+def check(config: RunConfig, dataset: Dataset) -> Variant:
+    """The variant of a config that can be trained on this dataset. Raises Refused for one that cannot."""
+    variant, recipe = load_variant(config.variant), config.recipe
+    variant.check(recipe, dataset.spec)
+    objective(recipe)
+    if recipe.noise not in NOISES:
+        raise unknown("noise", recipe.noise, NOISES)
+    if recipe.batch_size > len(dataset.train):
+        raise Refused(
+            f"--batch-size {recipe.batch_size} is more than the {len(dataset.train)} examples of {dataset.name}"
+        )
+    return variant
+
+
+def train(
+    config: RunConfig,
+    *,
+    runs_dir: Path | str = "runs",
+    data_dir: Path | str | None = None,
+    device: str = "auto",
+    pictures: str = "all",
+    recipe_name: str = "",
+    tracking_uri: str | None = None,
+    track: bool = True,
+    retrain: bool = False,
+    watcher: Watcher | None = None,
+) -> Run:
+    """Trains one run, or finds it if it is already trained, and gives it back.
+
+    pictures: all, milestones or none. tracking_uri: of MLflow, by default as everywhere; track=False does without.
+    A run that was interrupted goes on from its last checkpoint; retrain=True starts any run anew. Raises Refused where
+    the config cannot be trained, Diverged where a loss stops being finite, and KeyboardInterrupt after having
+    marked the run as killed.
+    """
+    watcher = watcher or Watcher()
+    dataset = loaded(config.dataset, data_dir, config.seed)
+    if dataset.checksum != config.checksum:
+        raise Refused(f"the data of {dataset.name} is not what this config was made for; make the config anew")
+    variant = check(config, dataset)
+    folder = RunFolder.create(runs_dir, config)
+    if folder.status()["state"] == "FINISHED" and not retrain:
+        return Run(folder, found=True)
+    with folder.lock():
+        if retrain:
+            folder.clear()
+        training = Training(config, variant, dataset, folder, resolve_device(device), pictures, watcher)
+        folder.write_environment(describe(training.device, dataset, recipe_name))
+        with Tracker(folder, tracking_uri, say=watcher.say) if track else nullcontext() as tracker:
+            training.run(tracker.notify if tracker else lambda: None)
+    return Run(folder)
+
+
+class Training:
+    """One run while it is trained."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        variant: Variant,
+        dataset: Dataset,
+        folder: RunFolder,
+        device: torch.device,
+        pictures: str,
+        watcher: Watcher,
+    ) -> None:
+        recipe = config.recipe
+        self.config, self.folder, self.dataset, self.device, self.watcher = config, folder, dataset, device, watcher
+        self.data = dataset.train.to(device)
+        self.objective = objective(recipe)
+        self.evaluator = Evaluator(dataset, config.samples)
+        self.updates = recipe.epoch_updates or len(self.data) // recipe.batch_size
+        self.pictured = pictured_epochs(pictures, recipe.epochs)
+        with initialisation(config.seed):
+            generator, discriminator = variant.build(dataset.spec, recipe)
+        self.state = TrainState(players(generator.to(device), discriminator.to(device), recipe))
+
+    def run(self, notify: Callable[[], None]) -> None:
+        """Trains to the end, or to where it was stopped, and leaves the folder telling which."""
+        folder, state = self.folder, self.state
+        self.restore()
+        folder.write_json("facts.json", facts(self.dataset, state.players, self.updates))
+        folder.write_json("reference.json", self.evaluator.reference())
+        folder.set_status("RUNNING", epoch=state.epoch)
+        self.watcher.start(self.config, self.updates, state.epoch)
+        try:
+            self.epochs(notify)
+        except KeyboardInterrupt:
+            folder.set_status("KILLED", epoch=state.epoch, cause="interrupted")
+            raise
+        except BaseException as error:
+            folder.set_status("FAILED", epoch=state.epoch, cause=str(error) or type(error).__name__)
+            raise
+        self.finish()
+        folder.set_status("FINISHED", epoch=state.epoch)
+
+    def restore(self) -> None:
+        """Goes back to the last checkpoint, if there is one; what the journal has beyond it is done again."""
+        checkpoint = self.folder.load_checkpoint(self.watcher.say)
+        if checkpoint is not None:
+            tensors, kept = checkpoint
+            self.state.restore(tensors, kept["epoch"])
+            self.watcher.say(f"going on after epoch {self.state.epoch}, from the last checkpoint")
+        self.folder.truncate(self.state.epoch if checkpoint is not None else -1)
+
+    def epochs(self, notify: Callable[[], None]) -> None:
+        """The epochs that are left; epoch 0 is the untrained generator, evaluated."""
+        config, state = self.config, self.state
+        last, saved = config.recipe.epochs, time.monotonic()
+        if state.epoch == 0:
+            self.write({"epoch": 0, "curves": {}})
+        for epoch in range(state.epoch + 1, last + 1):
+            line = {"epoch": epoch, **self.train_epoch(epoch)}
+            state.epoch = epoch
+            if epoch in self.pictured:
+                self.picture(epoch)
+            self.write(line)
+            if broken := [name for name, value in line["curves"].items() if not math.isfinite(value)]:
+                raise Diverged(f"{broken[0]} is {line['curves'][broken[0]]} in epoch {epoch}")
+            if epoch == last or time.monotonic() - saved > CHECKPOINT_SECONDS:
+                self.folder.save_checkpoint(state.tensors(), {}, epoch)
+                saved = time.monotonic()
+            notify()
+
+    def write(self, line: dict) -> None:
+        """Adds what is due to a line of the journal, and writes it."""
+        epoch, config = line["epoch"], self.config
+        finite = all(map(math.isfinite, line["curves"].values()))
+        if finite and (epoch == config.recipe.epochs or epoch % config.evaluate_every == 0):
+            began = time.perf_counter()
+            line["metrics"] = self.evaluate(epoch)
+            line.setdefault("timing", {})["evaluation_seconds"] = time.perf_counter() - began
+        line.setdefault("timing", {}).update(time=time.time(), memory_mib=peak_memory(self.device))
+        self.folder.append(line)
+        self.watcher.line(line)
+
+    def train_epoch(self, epoch: int) -> dict[str, dict[str, float]]:
+        """One epoch of updates: its curves and its timing."""
+        began = time.perf_counter()
+        recipe = self.config.recipe
+        measured: dict[str, list[Tensor]] = defaultdict(list)
+        for update, measurements in enumerate(
+            train_updates(self.state.players, self.objective, recipe, self.data, self.config.seed, epoch, self.updates),
+            start=1,
+        ):
+            for name, value in measurements.items():
+                measured[name].append(value)
+            self.watcher.update(epoch, update)
+        # The only place where training waits for the device.
+        curves = {name: torch.stack(values).mean().item() for name, values in measured.items()}
+        seconds = time.perf_counter() - began
+        seen = self.updates * recipe.critic_steps * recipe.batch_size
+        return {"curves": curves, "timing": {"seconds": seconds, "images_per_second": seen / seconds}}
+
+    def evaluate(self, epoch: int) -> dict[str, float]:
+        generate = sampler(
+            self.generator, self.config.recipe, stream(self.config.seed, "evaluation", epoch, self.device)
+        )
+        return self.evaluator.evaluate(generate, final=epoch == self.config.recipe.epochs)
+
+    def picture(self, epoch: int) -> None:
+        """Samples from noise that is the same in every epoch of the run."""
+        generate = sampler(self.generator, self.config.recipe, stream(self.config.seed, "pictures", 0, self.device))
+        path = self.folder.file(self.folder.picture_name(epoch))
+        path.parent.mkdir(exist_ok=True)
+        samples_picture(generate, self.dataset, self.config.recipe).save(path)
+
+    @property
+    def generator(self) -> nn.Module:
+        return self.state.players.generator
+
+    def finish(self) -> None:
+        """What a finished run leaves besides its journal: the generator, and the pictures that need all epochs."""
+        players = self.state.players
+        self.folder.save_tensors("generator.safetensors", self.generator.state_dict(), {})
+        spec, recipe = self.dataset.spec, self.config.recipe
+        if frames := list(self.folder.pictures().values()):
+            animate(frames, self.folder.file("samples.gif"))
+        if self.pictured:
+            loss_curves(self.folder.lines(), self.folder.file("losses.png"))
+            network_graph(players.generator, players.discriminator, spec, recipe, self.folder.file("networks.png"))
+
+
+def train_updates(
+    players: Players, objective: Objective, recipe: Recipe, data: Split, seed: int, epoch: int, updates: int
+) -> Iterator[dict[str, Tensor]]:
+    """The updates of one epoch. Each generator update, after its discriminator updates, yields what they measured."""
+    device = data.data.device
+    order, labels, noise, dropout = (
+        stream(seed, name, epoch, device) for name in ("shuffle", "labels", "noise", "dropout")
+    )
+    for network in (players.generator, players.discriminator):
+        network.train()
+        draw_from(network, dropout)
+    draw, size = NOISES[recipe.noise], (recipe.batch_size, recipe.noise_size)
+    batches = real_batches(data, recipe.batch_size, order)
+    for _ in range(updates):
+        for step in range(recipe.critic_steps):
+            if step == 0 or recipe.critic_batch == "fresh":
+                examples, condition = next(batches)
+            batch = Batch(examples, condition, draw(size, noise), condition)
+            measured = discriminator_update(players, objective, batch)
+        drawn = torch.randint(len(data), (recipe.batch_size,), generator=labels, device=device)
+        batch = Batch(examples, condition, draw(size, noise), data.condition(drawn))
+        yield measured | generator_update(players, objective, batch)
+
+
+def real_batches(data: Split, size: int, order: Generator) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Endless batches of the data in random order; what is left of a pass that fills no batch is left out of it."""
+    while True:
+        shuffled = torch.randperm(len(data), generator=order, device=order.device)
+        for indices in shuffled.split(size)[: len(data) // size]:
+            yield data.images(indices), data.condition(indices)
+
+
+def pictured_epochs(choice: str, epochs: int) -> frozenset[int]:
+    """The epochs after which samples are drawn; the milestones are those of the source: 1, every tenth, the last."""
+    if choice not in PICTURES:
+        raise unknown("choice of pictures", choice, PICTURES, see="one of " + ", ".join(PICTURES))
+    if choice == "none":
+        return frozenset()
+    return frozenset(e for e in range(1, epochs + 1) if choice == "all" or e in (1, epochs) or e % 10 == 0)
+
+
+def facts(dataset: Dataset, players: Players, updates: int) -> dict:
+    """What is known of a run beforehand, and needed to use its generator without the data."""
+    spec = dataset.spec
+    return {
+        "spec": {"shape": spec.shape, "bounded": spec.bounded, "classes": spec.classes, "vocabulary": spec.vocabulary},
+        "class_names": dataset.class_names,
+        "parameters": {
+            "generator": sum(p.numel() for p in players.generator.parameters()),
+            "discriminator": sum(p.numel() for p in players.discriminator.parameters()),
+        },
+        "updates_per_epoch": updates,
+        "notes": dataset.notes,
+    }

@@ -1,0 +1,104 @@
+"""Losses against their formulas, their gradients, and where they saturate; noise against its distribution."""
+
+import math
+
+import pytest
+import torch
+
+from benchmarks.randomness import stream
+from variants.losses import LOSSES
+from variants.noise import NOISES
+
+
+def formula(name: str, real: torch.Tensor, fake: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(discriminator, generator) as the papers write them, in terms of D = sigmoid(logit)."""
+    d_real, d_fake = real.sigmoid(), fake.sigmoid()
+    minimax = -(d_real.log().mean() + (1 - d_fake).log().mean())
+    return {
+        "saturating": lambda: (minimax, (1 - d_fake).log().mean()),
+        "non_saturating": lambda: (minimax, -d_fake.log().mean()),
+    }[name]()
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_and_its_gradient_are_those_of_its_formula(name: str) -> None:
+    drawn = stream(0, "logits")
+    real, fake = (torch.randn(64, generator=drawn, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    loss = LOSSES[name]
+    for ours, written in zip(
+        (loss.discriminator(real, fake), loss.generator(real, fake)), formula(name, real, fake), strict=True
+    ):
+        torch.testing.assert_close(ours, written, rtol=1e-12, atol=1e-12)
+        for logits in (real, fake):
+            (expected,) = torch.autograd.grad(written, logits, retain_graph=True, allow_unused=True)
+            (gradient,) = torch.autograd.grad(ours, logits, retain_graph=True, allow_unused=True)
+            if expected is not None and gradient is not None:
+                torch.testing.assert_close(gradient, expected, rtol=1e-10, atol=1e-12)
+            else:
+                assert gradient is None and expected is None
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("size", [-50.0, 50.0, -1e4, 1e4])
+def test_a_loss_is_finite_and_of_the_right_sign_where_it_saturates(name: str, size: float) -> None:
+    real = torch.full((4,), size, requires_grad=True)
+    fake = torch.full((4,), size, requires_grad=True)
+    discriminator, generator = LOSSES[name].discriminator(real, fake), LOSSES[name].generator(real, fake)
+    assert discriminator.isfinite() and generator.isfinite()
+    on_real, on_fake = torch.autograd.grad(discriminator, (real, fake))
+    # The discriminator wants real logits higher and fake ones lower; the generator wants fake ones higher.
+    assert (on_real <= 0).all() and (on_fake >= 0).all()
+    (on_fake,) = torch.autograd.grad(generator, fake)
+    assert (on_fake <= 0).all()
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_leading_axis_of_seeds_passes_through(name: str) -> None:
+    drawn = stream(0, "logits")
+    real, fake = torch.randn(2, 3, 16, generator=drawn)
+    for kind in ("discriminator", "generator"):
+        together = getattr(LOSSES[name], kind)(real, fake)
+        alone = torch.stack([getattr(LOSSES[name], kind)(r, f) for r, f in zip(real, fake, strict=True)])
+        torch.testing.assert_close(together, alone)
+
+
+def test_the_saturating_gradient_vanishes_where_the_other_does_not() -> None:
+    """B2: at D(G(z)) = sigmoid(-20), log(1 - D) has slope D = 2e-9 in the logit, log D has slope 1 - D = 1."""
+    for name, slope in (
+        ("saturating", math.exp(-20) / (1 + math.exp(-20))),
+        ("non_saturating", 1 / (1 + math.exp(-20))),
+    ):
+        fake = torch.full((1,), -20.0, dtype=torch.float64, requires_grad=True)
+        (gradient,) = torch.autograd.grad(LOSSES[name].generator(fake, fake), fake)
+        assert gradient.item() == pytest.approx(-slope, rel=1e-9)
+
+
+def test_an_undecided_discriminator_loses_two_ln_two() -> None:
+    half = torch.zeros(8)
+    assert LOSSES["non_saturating"].discriminator(half, half).item() == pytest.approx(2 * math.log(2))
+    assert LOSSES["non_saturating"].generator(half, half).item() == pytest.approx(math.log(2))
+    assert LOSSES["saturating"].generator(half, half).item() == pytest.approx(-math.log(2))
+
+
+MOMENTS = {"gaussian": (1.0, 3.0), "uniform": (1 / 3, 1 / 5)}
+
+
+@pytest.mark.parametrize("name", NOISES)
+def test_noise_has_the_moments_of_its_distribution(name: str) -> None:
+    count = 200_000
+    drawn = NOISES[name]((count,), stream(0, "noise")).double()
+    variance, fourth = MOMENTS[name]
+    # Five standard errors.
+    assert drawn.mean().abs() < 5 * math.sqrt(variance / count)
+    assert abs(drawn.square().mean() - variance) < 5 * math.sqrt((fourth - variance**2) / count) + 1e-9
+    assert drawn.pow(4).mean().item() == pytest.approx(fourth, rel=0.05)
+
+
+@pytest.mark.parametrize("name", NOISES)
+def test_noise_draws_from_its_stream_alone(name: str) -> None:
+    before = torch.random.get_rng_state()
+    first = NOISES[name]((3, 4), stream(5, "noise", 2))
+    assert torch.equal(first, NOISES[name]((3, 4), stream(5, "noise", 2)))
+    assert not torch.equal(first, NOISES[name]((3, 4), stream(5, "noise", 3)))
+    assert not torch.equal(first, NOISES[name]((3, 4), stream(6, "noise", 2)))
+    assert torch.equal(before, torch.random.get_rng_state())

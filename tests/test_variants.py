@@ -1,0 +1,219 @@
+"""The contract of every variant, on every kind of data it serves."""
+
+import math
+
+import pytest
+import torch
+
+from benchmarks.randomness import stream
+from benchmarks.steps import Batch, discriminator_update, generator_update, players
+from variants import VARIANTS, DataSpec, Refused, Variant, load_variant
+from variants.blocks import draw_from
+from variants.losses import LOSSES
+from variants.noise import NOISES
+from variants.objective import objective
+from variants.recipe import NEUTRAL, Recipe
+
+SPECS = {
+    "digits": DataSpec((1, 8, 8), classes=10),
+    "mnist": DataSpec((1, 28, 28), classes=10),
+    "cifar10": DataSpec((3, 32, 32), classes=10),
+    "colour_8": DataSpec((3, 8, 8), classes=10),
+    "ring": DataSpec((2,), bounded=False, classes=8),
+}
+SERVED = [
+    pytest.param(name, spec, id=f"{name}-{data}")
+    for name in VARIANTS
+    for data, spec in SPECS.items()
+    if not load_variant(name).refuses(spec)
+]
+BATCH = 12
+
+
+def made(name: str, spec: DataSpec, **changes):
+    variant = load_variant(name)
+    recipe = variant.recipe(variant.recipe_for(spec)).with_({"batch_size": BATCH, **changes})
+    variant.check(recipe, spec)
+    torch.manual_seed(0)
+    generator, discriminator = variant.build(spec, recipe)
+    for network in (generator, discriminator):
+        draw_from(network, stream(0, "dropout"))
+    return recipe, players(generator, discriminator, recipe)
+
+
+def batch_for(spec: DataSpec, recipe: Recipe) -> Batch:
+    drawn = stream(1, "batch")
+    examples = torch.rand(BATCH, *spec.shape, generator=drawn) * 2 - 1
+    labels = torch.arange(BATCH) % spec.classes
+    return Batch(examples, labels, NOISES[recipe.noise]((BATCH, recipe.noise_size), drawn), labels.flip(0))
+
+
+@pytest.mark.parametrize(("name", "spec"), SERVED)
+def test_shapes_and_range(name: str, spec: DataSpec) -> None:
+    recipe, players = made(name, spec)
+    batch = batch_for(spec, recipe)
+    fakes = players.generator(batch.noise, batch.fake_condition)
+    assert fakes.shape == (BATCH, *spec.shape)
+    assert not spec.bounded or fakes.abs().max() <= 1
+    assert players.discriminator(fakes, batch.fake_condition).logits.shape == (BATCH,)
+
+
+@pytest.mark.parametrize(("name", "spec"), SERVED)
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("noise", NOISES)
+def test_every_parameter_learns_with_every_loss_and_noise(name: str, spec: DataSpec, loss: str, noise: str) -> None:
+    recipe, players = made(name, spec, loss=loss, noise=noise)
+    batch, aim = batch_for(spec, recipe), objective(recipe)
+    measured = discriminator_update(players, aim, batch) | generator_update(players, aim, batch)
+    assert all(math.isfinite(value) for value in measured.values())
+    for network in (players.generator, players.discriminator):
+        for parameter_name, parameter in network.named_parameters():
+            assert parameter.grad is not None, parameter_name
+            assert parameter.grad.abs().max() > 0, parameter_name
+
+
+@pytest.mark.parametrize(("name", "spec"), SERVED)
+def test_the_condition_is_used_as_declared(name: str, spec: DataSpec) -> None:
+    recipe, players = made(name, spec)
+    batch = batch_for(spec, recipe)
+    other = (batch.fake_condition + 1) % spec.classes
+    players.generator.eval(), players.discriminator.eval()
+    fakes = players.generator(batch.noise, batch.fake_condition)
+    in_generator = not torch.equal(fakes, players.generator(batch.noise, other))
+    logits = players.discriminator(fakes, batch.fake_condition).logits
+    in_discriminator = not torch.equal(logits, players.discriminator(fakes, other).logits)
+    assert (in_generator, in_discriminator) == (recipe.conditioning != "none",) * 2
+
+
+@pytest.mark.parametrize(("name", "spec"), SERVED)
+def test_an_update_leaves_the_other_network_as_it_was(name: str, spec: DataSpec) -> None:
+    """Parameters and buffers alike: batch-norm statistics count."""
+    recipe, players = made(name, spec)
+    batch, aim = batch_for(spec, recipe), objective(recipe)
+
+    def state(network: torch.nn.Module) -> dict[str, torch.Tensor]:
+        return {name: value.clone() for name, value in network.state_dict().items()}
+
+    def changed(before: dict[str, torch.Tensor], network: torch.nn.Module) -> set[str]:
+        return {name for name, value in network.state_dict().items() if not torch.equal(before[name], value)}
+
+    generator, discriminator = state(players.generator), state(players.discriminator)
+    discriminator_update(players, aim, batch)
+    assert changed(generator, players.generator) == set()
+    assert changed(discriminator, players.discriminator) == set(discriminator)
+    discriminator = state(players.discriminator)
+    generator_update(players, aim, batch)
+    assert changed(discriminator, players.discriminator) == set()
+    assert changed(generator, players.generator) == set(generator)
+
+
+@pytest.mark.parametrize(("name", "spec"), SERVED)
+def test_no_bias_stands_before_a_normalisation(name: str, spec: DataSpec) -> None:
+    """Such a bias is taken away again; its gradient is rounding noise, of which Adam makes steps."""
+    recipe, players = made(name, spec)
+    if recipe.generator_normalization == "batch":
+        batch = batch_for(spec, recipe)
+        generator = players.generator.double().train()
+        fakes = generator(batch.noise.double(), batch.condition)
+        (fakes * torch.rand(fakes.shape, generator=stream(2, "weights"), dtype=torch.float64)).sum().backward()
+        largest = max(p.grad.abs().max() for p in generator.parameters())
+        for parameter_name, parameter in generator.named_parameters():
+            assert parameter.grad.abs().max() > 1e-9 * largest, parameter_name
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_is_complete(name: str) -> None:
+    variant = load_variant(name)
+    assert variant.name == name
+    assert "default" in variant.recipes
+    assert variant.claims
+    for recipe in variant.recipes.values():
+        variant.check(recipe, SPECS["mnist" if not variant.refuses(SPECS["mnist"]) else "ring"])
+
+
+def test_the_report_recipe_is_the_source_to_the_letter() -> None:
+    """I3b to I3d: noise of 100, batch 128, Adam at 1e-4, up to 5 steps and then 1, 60 epochs, dropout, linear layers."""
+    report = load_variant("cgan_mlp").recipe("report")
+    assert (report.noise_size, report.batch_size, report.critic_steps, report.epochs) == (100, 128, 5, 60)
+    assert report.generator_lr == report.discriminator_lr == 1e-4
+    assert report.critic_batch == "same"
+    assert report.dropout > 0
+    assert (report.generator_layers, report.discriminator_layers) == ("linear", "linear")
+    assert (report.generator_normalization, report.discriminator_normalization) == ("none", "none")
+
+
+def test_a_new_variant_is_one_module_and_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    (tmp_path / "tiny_gan.py").write_text(
+        "from variants.base import Variant\n"
+        "from variants.networks import READS, build\n"
+        "from variants.recipe import Recipe\n"
+        "VARIANT = Variant('tiny_gan', 'one hidden layer', ('A',), build,"
+        " {'default': Recipe(generator_widths=(8,), discriminator_widths=(8,))}, READS)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(VARIANTS, "tiny_gan", "tiny_gan")
+    assert isinstance(load_variant("tiny_gan"), Variant)
+    test_every_parameter_learns_with_every_loss_and_noise("tiny_gan", SPECS["digits"], "saturating", "uniform")
+
+
+def test_an_unknown_variant_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(Refused, match=r"unknown variant 'cgan_mpl'; did you mean 'cgan_mlp'\?"):
+        load_variant("cgan_mpl")
+
+
+def test_an_architecture_field_that_is_not_read_is_refused() -> None:
+    vanilla = load_variant("vanilla_gan")
+    with pytest.raises(Refused, match="--conditioning does not apply to vanilla_gan"):
+        vanilla.check(vanilla.recipe("default").with_({"conditioning": "embedding"}), SPECS["mnist"])
+
+
+@pytest.mark.parametrize("name", ["cgan_conv", "dcgan"])
+def test_convolutions_refuse_points(name: str) -> None:
+    with pytest.raises(Refused, match="convolutions need images"):
+        load_variant(name).check(load_variant(name).recipe("default"), SPECS["ring"])
+
+
+def test_a_conditional_variant_refuses_data_without_labels() -> None:
+    cgan = load_variant("cgan_mlp")
+    with pytest.raises(Refused, match="cgan_mlp needs labels"):
+        cgan.check(cgan.recipe("default"), DataSpec((1, 28, 28)))
+
+
+@pytest.mark.parametrize("size", [7, 9, 27])
+def test_convolutions_refuse_odd_sides(size: int) -> None:
+    with pytest.raises(Refused, match="even sides above 4"):
+        load_variant("dcgan").build(DataSpec((1, size, size)), load_variant("dcgan").recipe("default"))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("epochs", 0, "--epochs is at least 1, not 0"),
+        ("epochs", -3, "--epochs is at least 1, not -3"),
+        ("epochs", 2.5, "--epochs is a whole number, not 2.5"),
+        ("generator_lr", 0.0, "--generator-lr is above 0, not 0.0"),
+        ("generator_lr", float("nan"), "--generator-lr is a number, not nan"),
+        ("dropout", 1.0, "--dropout is below 1, not 1.0"),
+        ("critic_batch", "old", "--critic-batch is one of fresh, same, not 'old'"),
+        ("generator_widths", (64, 0), "--generator-widths is at least 1, not 0"),
+        ("epoch", 3, "unknown recipe field 'epoch'; did you mean 'epochs'?"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_with_a_sentence(field: str, value: object, sentence: str) -> None:
+    with pytest.raises(Refused) as refused:
+        NEUTRAL.with_({field: value})
+    assert str(refused.value).startswith(sentence)
+
+
+def test_the_conditional_label_channel_is_one_more_image_channel() -> None:
+    """I1a: one-hot, dense to height·width, reshaped, concatenated."""
+    recipe, players = made("cgan_conv", SPECS["cifar10"])
+    first = players.discriminator.layers[0]
+    assert first.in_channels == 3 + 1
+    label = players.discriminator.label
+    channel = label(torch.tensor([4]))
+    assert channel.shape == (1, 1, 32, 32)
+    expected = (label.dense.weight[:, 4] + label.dense.bias).reshape(32, 32)
+    torch.testing.assert_close(channel[0, 0], expected)
+    # In the generator it joins the small feature map, so one more channel goes into the first transposed convolution.
+    assert players.generator.layers[0].in_channels == players.generator.dense[0][1].unflattened_size[0] + 1
