@@ -1,0 +1,551 @@
+"""A generator, judged: every metric that applies, each with its value on real data under the same protocol.
+
+Samples are compared with the dataset's reference split. They are given its labels: its own where there are as many
+samples as it has examples, else labels of the same frequencies; always the same ones, in the same order. Metrics
+marked "each" in their record are measured at every evaluation, those marked "final" at the last one.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from hashlib import sha256
+
+import torch
+from torch import Tensor
+
+from benchmarks.datasets import Centres, Classes, Dataset, Split
+from benchmarks.extractors import judges_of
+from metrics import gan_train as gan_training
+from metrics.accuracy import accuracy, accuracy_by_class
+from metrics.diversity import class_diversity
+from metrics.features import Channelwise, Extractor
+from metrics.frechet import Moments, frechet_distance, geometric_mean, moments
+from metrics.kernel import Discrepancy, KernelSide, kernel_side, squared_mmd
+from metrics.memorization import Memorization, memorization
+from metrics.modes import (
+    high_quality,
+    mode_counts,
+    mode_coverage,
+    mode_kl,
+    modes_captured,
+    nearest_centres,
+    overlap,
+)
+from metrics.neighbours import Manifold, Neighbourhood, inside_class, manifold, neighbourhood
+from metrics.pixels import PixelSpace, pixel_space
+from metrics.record import Metric
+from metrics.spectrum import checkerboard_contrast, mean_power
+from variants.recipe import Refused, unknown
+
+Generate = Callable[[Tensor | None, int], Tensor]
+Judge = Extractor | Channelwise
+
+BATCH = 1000
+SMALLEST_LARGE = 16
+FEWEST_OF_A_CLASS = 50
+"""Real examples that a class needs, on average, for its manifold to mean something; chosen, not tuned."""
+
+
+class Real:
+    """The real side of every comparison: the reference split, and all that is computed from it once, when asked for."""
+
+    def __init__(self, dataset: Dataset, reference: Split, judges: tuple[Judge, ...], samples: int) -> None:
+        self.dataset, self.reference, self.judges, self.samples = dataset, reference, judges, samples
+        self.modes = dataset.modes
+
+    def read(self, images: Tensor, judge: int = 0) -> tuple[Tensor, Tensor | None]:
+        """Features and predicted classes; without a judge, the values themselves and None."""
+        if not self.judges:
+            return images.flatten(1), None
+        return self.judges[judge].read(images)
+
+    def standardized(self, features: Tensor, judge: int = 0) -> Tensor:
+        return self.judges[judge].standardized(features) if self.judges else features
+
+    @cached_property
+    def images(self) -> Tensor:
+        return self.reference.images(slice(None))
+
+    @cached_property
+    def features(self) -> list[Tensor]:
+        """Raw features, one tensor a judge."""
+        return [self.read(self.images, judge)[0] for judge in range(max(1, len(self.judges)))]
+
+    @cached_property
+    def moments(self) -> Moments:
+        return moments(self.features[0])
+
+    @cached_property
+    def standardized_moments(self) -> list[Moments]:
+        return [moments(self.standardized(features, judge)) for judge, features in enumerate(self.features)]
+
+    @cached_property
+    def kernel(self) -> KernelSide:
+        return kernel_side(self.standardized(self.features[0]))
+
+    @cached_property
+    def manifold(self) -> Manifold:
+        """As many reference examples as there are samples, where it has more; evenly spread over its order."""
+        points = self.standardized(self.features[0])
+        if len(points) > self.samples:
+            points = points[torch.arange(self.samples, device=points.device) * len(points) // self.samples]
+        return manifold(points)
+
+    @cached_property
+    def pixels(self) -> tuple[PixelSpace, Moments]:
+        space = pixel_space(self.images)
+        return space, moments(space.coordinates(self.images))
+
+    @cached_property
+    def checkerboard(self) -> float:
+        return checkerboard_contrast(mean_power(self.images))
+
+    @cached_property
+    def mode_counts(self) -> Tensor:
+        """How often each mode occurs in the reference; mixtures have equal modes."""
+        if isinstance(self.modes, Centres):
+            return torch.ones(len(self.modes.points), dtype=torch.float64)
+        return mode_counts(self.reference.labels, self.modes.count)
+
+    @cached_property
+    def features_of_split(self) -> dict[str, Tensor]:
+        """Standardised features of the train and the test split, for what is measured against them."""
+        splits = {"train": self.dataset.train, "test": self.dataset.test}
+        place = self.reference.data.device
+        return {
+            name: self.standardized(self.read(split.to(place).images(slice(None)))[0]) for name, split in splits.items()
+        }
+
+
+class Comparison:
+    """Samples beside the real side: what a metric is measured on. What several metrics need is computed once.
+
+    samples: (n, *shape) float32. labels: (n,) that were asked for, or None where the generator was told none.
+    """
+
+    def __init__(self, real: Real, samples: Tensor, labels: Tensor | None) -> None:
+        self.real, self.samples, self.labels = real, samples, labels
+
+    @cached_property
+    def _read(self) -> tuple[Tensor, Tensor | None]:
+        return self.real.read(self.samples)
+
+    @cached_property
+    def raw_features(self) -> Tensor:
+        """Features by the deciding judge."""
+        return self._read[0]
+
+    @cached_property
+    def features(self) -> Tensor:
+        """The same, standardised."""
+        return self.real.standardized(self.raw_features)
+
+    @property
+    def classes(self) -> Tensor:
+        """The classes that the judge takes the samples for."""
+        return self._read[1]
+
+    @cached_property
+    def modes(self) -> Tensor:
+        """The mode of each sample: its predicted class, or its nearest centre."""
+        return self.classes if isinstance(self.real.modes, Classes) else self.nearest[0]
+
+    @cached_property
+    def nearest(self) -> tuple[Tensor, Tensor]:
+        return nearest_centres(self.samples, self.real.modes.points.to(self.samples))
+
+    @cached_property
+    def inside(self) -> Tensor:
+        """Which samples lie in the manifold of the real examples of their class.
+
+        All are taken to, where classes have too few real examples for a manifold, as combinations of classes have.
+        """
+        real = self.real
+        if len(real.reference) < FEWEST_OF_A_CLASS * real.modes.count:
+            return torch.ones(len(self.samples), dtype=torch.bool, device=self.samples.device)
+        reference = real.standardized(real.features[0])
+        return inside_class(self.features, self.classes, reference, real.reference.labels)
+
+    @cached_property
+    def distances(self) -> list[float]:
+        """Fréchet distances between standardised features, one a judge."""
+        result = []
+        for judge, real in enumerate(self.real.standardized_moments):
+            raw = self.real.read(self.samples, judge)[0] if judge else self.raw_features
+            result.append(frechet_distance(moments(self.real.standardized(raw, judge)), real))
+        return result
+
+    @cached_property
+    def discrepancy(self) -> Discrepancy:
+        return squared_mmd(kernel_side(self.features), self.real.kernel)
+
+    @cached_property
+    def neighbourhood(self) -> Neighbourhood:
+        """Against as many real examples as there are samples; where there are fewer of those, against fewer samples."""
+        real = self.real.manifold
+        return neighbourhood(self.features[: len(real.points)], real)
+
+    @cached_property
+    def diversities(self) -> Tensor:
+        real, inside = self.real, self.inside
+        reference = real.standardized(real.features[0])
+        labels, count = real.reference.labels, real.modes.count
+        samples = len(self.samples)
+        return class_diversity(self.features[inside], self.classes[inside], reference, labels, count, samples)
+
+    def _memorization(self, samples: Tensor, train: Tensor, test: Tensor) -> Memorization:
+        data, inside = self.real.dataset, self.inside
+        classes = self.classes[inside]
+        return memorization(samples[inside], classes, train, data.train.labels, test, data.test.labels)
+
+    @cached_property
+    def memorization(self) -> Memorization:
+        known = self.real.features_of_split
+        return self._memorization(self.features, known["train"], known["test"])
+
+    @cached_property
+    def pixel_memorization(self) -> Memorization:
+        data, place = self.real.dataset, self.samples.device
+        train, test = (split.images(slice(None)).flatten(1).to(place) for split in (data.train, data.test))
+        return self._memorization(self.samples.flatten(1), train, test)
+
+
+def _fid_pixels(c: Comparison) -> float:
+    space, real = c.real.pixels
+    return frechet_distance(moments(space.coordinates(c.samples)), real)
+
+
+def _mode_coverage(c: Comparison) -> float:
+    reached = mode_counts(c.modes[c.inside], c.real.modes.count)
+    return mode_coverage(reached, c.real.mode_counts.to(reached), len(c.samples))
+
+
+def _mode_kl(c: Comparison) -> float:
+    counts = mode_counts(c.modes, len(c.real.mode_counts))
+    return mode_kl(counts, c.real.mode_counts.to(counts))
+
+
+def _modes_captured(c: Comparison) -> float:
+    modes = c.modes
+    if isinstance(c.real.modes, Centres):
+        modes = modes[high_quality(c.nearest[1], c.real.modes.sigma)]
+    return modes_captured(mode_counts(modes, len(c.real.mode_counts)))
+
+
+def _accuracy_by_class(c: Comparison) -> Mapping[int, float]:
+    return dict(enumerate(accuracy_by_class(c.classes, c.labels, c.real.dataset.spec.classes).tolist()))
+
+
+def _gan_train(c: Comparison) -> float:
+    test, limit = c.real.dataset.test, gan_training.SAMPLES
+    samples, labels = c.samples[:limit], c.labels[:limit]
+    classes = c.real.dataset.spec.classes
+    return gan_training.gan_train(samples, labels, test.images(slice(None)), test.labels, classes)
+
+
+def _checkerboard(c: Comparison) -> float:
+    return abs(checkerboard_contrast(mean_power(c.samples)) - c.real.checkerboard)
+
+
+def _family(c: Comparison) -> Mapping[int, float]:
+    return dict(enumerate(c.distances))
+
+
+_MIN, _MAX = "min", "max"
+_POSITIVE, _SHARE, _ANY = (0.0, math.inf), (0.0, 1.0), (-math.inf, math.inf)
+_HEUSEL = "Heusel et al. 2017, eq. 6"
+_BINKOWSKI = "Bińkowski et al. 2018, sec. 4"
+_KYNKAANNIEMI = "Kynkäänniemi et al. 2019, eq. 2"
+_NAEEM = "Naeem et al. 2020, eq. 5 and 6"
+_SHMELKOV = "Shmelkov et al. 2018, sec. 3"
+_SRIVASTAVA = "Srivastava et al. 2017, sec. 4"
+_MEEHAN = "Meehan et al. 2020; Alaa et al. 2022"
+_OURS = "this project's own"
+
+
+def _metric(
+    name: str,
+    summary: str,
+    direction: str,
+    bounds: tuple[float, float],
+    perfect: float,
+    needs: str,
+    paper: str,
+    measure: Callable[[Comparison], float | Mapping[int, float]],
+    **rest: object,
+) -> Metric:
+    needed = frozenset(needs.split())
+    return Metric(name, summary, direction, bounds, perfect, needed, paper=paper, measure=measure, **rest)
+
+
+# fmt: off
+_RECORDS = (
+    _metric("fid", "Fréchet distance in the classifier's raw features",
+            _MIN, _POSITIVE, 0, "", _HEUSEL, lambda c: frechet_distance(moments(c.raw_features), c.real.moments)),
+    _metric("fid_normalized", "Fréchet distance in standardised features, geometric mean over the extractors",
+            _MIN, _POSITIVE, 0, "extractor", _HEUSEL, lambda c: geometric_mean(c.distances)),
+    _metric("fid_normalized_extractor", "the same in the features of one extractor",
+            _MIN, _POSITIVE, 0, "extractor", _HEUSEL, _family, family=True),
+    _metric("fid_pixels", "Fréchet distance in the first 20 principal components of real pixels",
+            _MIN, _POSITIVE, 0, "images", _OURS, _fid_pixels),
+    _metric("kid", "kernel distance, unbiased: 0 on average for real data",
+            _MIN, _ANY, 0, "", _BINKOWSKI, lambda c: c.discrepancy.value),
+    _metric("kid_error", "standard error of kid",
+            _MIN, _POSITIVE, 0, "", _BINKOWSKI, lambda c: c.discrepancy.error),
+    _metric("mode_coverage", "share of the classes that real-looking samples reach",
+            _MAX, _SHARE, 1, "classes extractor", _OURS, _mode_coverage),
+    _metric("mode_kl", "divergence of the samples' modes from the true ones, in nats",
+            _MIN, _POSITIVE, 0, "modes", _SRIVASTAVA, _mode_kl),
+    _metric("modes_captured", "number of modes with a sample that counts",
+            _MAX, _POSITIVE, math.inf, "mixture", _SRIVASTAVA, _modes_captured),
+    _metric("high_quality", "share of samples within 3 σ of a centre",
+            _MAX, _SHARE, 1 - math.exp(-4.5), "centres", _SRIVASTAVA,
+            lambda c: high_quality(c.nearest[1], c.real.modes.sigma).double().mean().item()),
+    _metric("overlap", "share of the true mixture that the samples cover, mode by mode",
+            _MAX, _SHARE, 1, "centres", _OURS,
+            lambda c: overlap(c.samples, c.real.modes.points.to(c.samples), c.real.modes.disc * c.real.modes.sigma)),
+    _metric("accuracy", "share of samples that the classifier takes for what was asked (GAN-test)",
+            _MAX, _SHARE, 1, "condition extractor", _SHMELKOV,
+            lambda c: accuracy(c.classes, c.labels), stand_in="test"),
+    _metric("accuracy_class", "the same for the samples of one label",
+            _MAX, _SHARE, 1, "condition extractor", _SHMELKOV, _accuracy_by_class, stand_in="test", family=True),
+    _metric("gan_train", "accuracy on real data of a small network trained on samples",
+            _MAX, _SHARE, 1, "condition images", _SHMELKOV, _gan_train, cost="final", stand_in="train"),
+    _metric("precision", "share of samples inside the real manifold",
+            _MAX, _SHARE, 1, "", _KYNKAANNIEMI, lambda c: c.neighbourhood.precision),
+    _metric("recall", "share of real examples inside the samples' manifold; noise raises it",
+            _MAX, _SHARE, 1, "", _KYNKAANNIEMI, lambda c: c.neighbourhood.recall),
+    _metric("density", "how deep samples lie in the real manifold",
+            _MAX, _POSITIVE, 1, "", _NAEEM, lambda c: c.neighbourhood.density),
+    _metric("coverage", "share of real examples that have a sample near",
+            _MAX, _SHARE, 1, "", _NAEEM, lambda c: c.neighbourhood.coverage),
+    _metric("diversity", "spread of real-looking samples within a class, over the real spread; mean of the classes",
+            _MAX, _POSITIVE, 1, "classes extractor", _OURS, lambda c: c.diversities.nanmean().item()),
+    _metric("diversity_worst", "the same for the least diverse class",
+            _MAX, _POSITIVE, 1, "classes extractor", _OURS,
+            lambda c: c.diversities[c.diversities.isfinite()].min().item()),
+    _metric("checkerboard", "distance of the checkerboard contrast from that of real images, in decades",
+            _MIN, _POSITIVE, 0, "images large", "compare Odena et al. 2016", _checkerboard),
+    _metric("memorization", "P(nearer to a training example than a test example is), in features; ½ is right",
+            _MIN, _SHARE, 0.5, "classes extractor", _MEEHAN,
+            lambda c: c.memorization.probability, cost="final", stand_in="test"),
+    _metric("memorization_pixels", "the same in pixels",
+            _MIN, _SHARE, 0.5, "classes extractor", _MEEHAN,
+            lambda c: c.pixel_memorization.probability, cost="final", stand_in="test"),
+    _metric("copies", "share of samples nearer to a training example than 99 % of test examples, in features",
+            _MIN, _SHARE, 0.01, "classes extractor", _MEEHAN,
+            lambda c: c.memorization.copies, cost="final", stand_in="test"),
+    _metric("copies_pixels", "the same in pixels",
+            _MIN, _SHARE, 0.01, "classes extractor", _MEEHAN,
+            lambda c: c.pixel_memorization.copies, cost="final", stand_in="test"),
+)
+# fmt: on
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _RECORDS}
+"""Every metric by name, in the order of tables. A family stands under its common name; `record` finds its members."""
+
+
+def record(name: str) -> Metric:
+    """The record of a metric as it is called in a journal. Raises Refused for a name that does not exist."""
+    family, _, member = name.rpartition("_")
+    if name not in METRICS and member.isdigit() and family in METRICS and METRICS[family].family:
+        return METRICS[family]
+    if name not in METRICS:
+        raise unknown("metric", name, METRICS, see="it is one of " + ", ".join(METRICS))
+    return METRICS[name]
+
+
+def judge(dataset: Dataset) -> str:
+    """The identity of what judges a dataset: SHA-256 of the extractor's file, or of those of several, joined in order.
+
+    Empty where samples are their own features.
+    """
+    digests = [judge.sha256 for judge in judges_of(dataset)]
+    return sha256("".join(digests).encode()).hexdigest() if len(digests) > 1 else "".join(digests)
+
+
+class Evaluator:
+    """Judges generators of one dataset. The real side is computed at the first evaluation, once.
+
+    samples: how many a generator has to make. judges: the extractors, by default those of the dataset. device:
+    where labels are handed to the generator, and where metrics are computed if it knows float64.
+    seconds: what each metric took in the last evaluation; what several need is counted for the first one.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        samples: int = 10_000,
+        judges: tuple[Extractor, ...] | None = None,
+        *,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        if samples < 2:
+            raise Refused(f"an evaluation needs at least 2 samples, not {samples}")
+        self.samples, self.device = samples, torch.device(device)
+        self._place = torch.device("cpu") if self.device.type == "mps" else self.device
+        self.extractors = judges_of(dataset) if judges is None else judges
+        self.dataset = dataset
+        self._chosen = like_the_reference(dataset.reference, samples)
+        self.seconds: dict[str, float] = {}
+
+    @cached_property
+    def facts(self) -> frozenset[str]:
+        """What there is to measure with: see Metric.needs."""
+        spec, modes = self.dataset.spec, self.dataset.modes
+        stacked = isinstance(modes, Classes) and any(modes.count > each.classes for each in self.extractors)
+        there = {
+            "images": spec.is_image,
+            "large": spec.is_image and min(spec.shape[1:]) >= SMALLEST_LARGE,
+            "extractor": bool(self.extractors),
+            "labels": self.dataset.reference.labels is not None,
+            "modes": modes is not None,
+            "classes": isinstance(modes, Classes),
+            "centres": isinstance(modes, Centres),
+            "mixture": isinstance(modes, Centres) or stacked,
+        }
+        return frozenset(name for name, is_there in there.items() if is_there)
+
+    def names(self, *, final: bool = True, conditional: bool = True) -> list[str]:
+        """The metrics, and families of metrics, that are measured."""
+        facts = self.facts | ({"condition"} if conditional and "labels" in self.facts else set())
+        return [name for name, metric in METRICS.items() if metric.needs <= facts and (final or metric.cost == "each")]
+
+    def evaluate(self, generate: Generate, *, final: bool = False, conditional: bool = True) -> dict[str, float]:
+        """Every metric of a generator. All are NaN where a sample is not finite.
+
+        generate: (labels or None, count) -> samples (count, *shape) in [-1, 1] for images. final: also what is measured
+        only once. conditional: whether the generator uses the labels; without, what asks for them is absent.
+        """
+        samples = self._generated(generate)
+        labels = self.dataset.reference.labels
+        asked = labels[self._chosen].to(self._place) if conditional and labels is not None else None
+        names = self.names(final=final, conditional=conditional)
+        self.seconds = {}
+        if not bool(torch.isfinite(samples).all()):
+            return {name: math.nan for name in names if not METRICS[name].family}
+        return self._measured(names, Comparison(self._real, samples, asked))
+
+    def reference(self, *, final: bool = True) -> dict[str, float]:
+        """Every metric with real examples in the place of samples: see Metric.stand_in, and reference_note."""
+        names = self.names(final=final)
+        measured: dict[str, float] = {}
+        for stand_in in ("fresh", "train", "test"):
+            wanted = [name for name in names if METRICS[name].stand_in == stand_in]
+            if wanted:
+                measured |= self._measured(wanted, self._stand_in(stand_in))
+        return {name: measured[name] for name in sorted(measured, key=_place_in_tables)}
+
+    @cached_property
+    def reference_note(self) -> str:
+        """What `reference` compares, in one sentence."""
+        if self._overlapping:
+            return "two halves of the reference against each other, because there are no further real examples"
+        return "real training examples against the reference"
+
+    def _generated(self, generate: Generate) -> Tensor:
+        parts = []
+        for chosen in self._chosen.split(BATCH):
+            condition = self.dataset.reference.condition(chosen)
+            parts.append(generate(None if condition is None else condition.to(self.device), len(chosen)))
+        samples = torch.cat([part.detach().to(self._place, torch.float32) for part in parts])
+        if samples.shape != (self.samples, *self.dataset.spec.shape):
+            wanted = (self.samples, *self.dataset.spec.shape)
+            raise ValueError(f"the generator made samples of shape {tuple(samples.shape)}, not {wanted}")
+        return samples
+
+    def _measured(self, names: list[str], comparison: Comparison) -> dict[str, float]:
+        values: dict[str, float] = {}
+        for name in names:
+            began = time.perf_counter()
+            value = METRICS[name].measure(comparison)
+            self.seconds[name] = time.perf_counter() - began
+            if isinstance(value, Mapping):
+                # A label that no sample was asked for has no accuracy: absent, not NaN.
+                values |= {f"{name}_{member}": v for member, v in value.items() if not math.isnan(v)}
+            else:
+                values[name] = value
+        return values
+
+    @cached_property
+    def _judges(self) -> tuple[Judge, ...]:
+        shape = self.dataset.spec.shape
+        return tuple(
+            (each if each.shape == shape else Channelwise(each, shape[0])).to(self._place) for each in self.extractors
+        )
+
+    @cached_property
+    def _real(self) -> Real:
+        return self._side(self.dataset.reference)
+
+    def _side(self, reference: Split) -> Real:
+        return Real(self.dataset, reference.to(self._place), self._judges, self.samples)
+
+    @cached_property
+    def _overlapping(self) -> bool:
+        """Whether most of the reference are training examples."""
+        known = {row.numpy().tobytes() for row in self.dataset.train.data}
+        again = sum(row.numpy().tobytes() in known for row in self.dataset.reference.data)
+        return again > len(self.dataset.reference) / 2
+
+    def _stand_in(self, which: str) -> Comparison:
+        data = self.dataset
+        real, split = self._real, data.test if which == "test" else data.train
+        chosen = torch.arange(len(split))
+        if which == "fresh" and self._overlapping:
+            order = like_the_reference(data.reference, len(data.reference))
+            # Sorted by label and dealt out in turn, so both halves have the same labels.
+            if data.reference.labels is not None:
+                order = data.reference.labels.argsort(stable=True)
+            real = self._side(_part(data.reference, order[1::2]))
+            split, chosen = data.reference, order[0::2]
+        elif which != "test":
+            chosen = alike(split, data.reference, self.samples)
+        labels = None if split.labels is None else split.labels[chosen].to(self._place)
+        return Comparison(real, split.images(chosen).to(self._place), labels)
+
+
+def like_the_reference(reference: Split, samples: int) -> Tensor:
+    """Indices (samples,) into the reference whose labels have its frequencies, to within one sample a label.
+
+    All of them in order where there are as many. Otherwise labels are spread evenly over the order, so that any
+    beginning of it has nearly the same frequencies. Without labels the reference is gone through as often as needed.
+    """
+    if samples == len(reference) or reference.labels is None:
+        return torch.arange(samples) % len(reference)
+    return alike(reference, reference, samples)
+
+
+def alike(split: Split, reference: Split, samples: int) -> Tensor:
+    """Indices (samples,) into a split, with the label frequencies of the reference, spread evenly over the order.
+
+    A label's examples are taken in their order, again from the first where there are too few. Raises Refused where the
+    split lacks a label that the reference has.
+    """
+    if reference.labels is None:
+        return torch.arange(samples) % len(split)
+    counts = torch.bincount(reference.labels)
+    exact = counts.double() * samples / counts.sum()
+    quota = exact.floor().long()
+    # The largest remainders get what rounding down has left over.
+    quota[(exact - quota).argsort(descending=True, stable=True)[: samples - int(quota.sum())]] += 1
+    chosen, places = [], []
+    for label in quota.nonzero().flatten().tolist():
+        members = (split.labels == label).nonzero().flatten()
+        if not len(members):
+            raise Refused(f"no example has label {label}, which the reference has, so it cannot be compared with")
+        n = int(quota[label])
+        chosen.append(members[torch.arange(n) % len(members)])
+        places.append((torch.arange(n) + 0.5) / n)
+    return torch.cat(chosen)[torch.cat(places).argsort(stable=True)]
+
+
+def _part(split: Split, indices: Tensor) -> Split:
+    return Split(split.data[indices], None if split.labels is None else split.labels[indices])
+
+
+def _place_in_tables(name: str) -> tuple[int, int]:
+    metric = record(name)
+    member = int(name.rpartition("_")[2]) if metric.family else 0
+    return list(METRICS).index(metric.name), member

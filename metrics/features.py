@@ -1,0 +1,237 @@
+"""The pinned classifiers that turn images into features, and the files that hold them.
+
+On digits the features of an ImageNet network mean little, so images are judged by a small classifier of the same data.
+One architecture serves every image set; its weights are a file of a few hundred kB, and the SHA-256 of that file's
+bytes is its identity, which belongs to every figure that was measured with it.
+"""
+
+import copy
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils import fusion
+
+WIDTHS = (16, 32, 48, 64)
+FEATURES = 64
+SMALLEST_MAP = 4
+PINNED = Path(__file__).with_name("extractors")
+ARCHITECTURE = "convolutions 3x3 of 16, 32, 48, 64 channels, strides 1 then 2 down to 4x4, linear to 64, ReLU"
+
+DEAD = 1e-3
+"""A unit with less than this share of the largest deviation over training data tells nothing; chosen, not tuned."""
+
+_CHUNK = 125  # with channels last, what fits the cache: twice as fast as 1,000 at once
+_LARGEST_FILE = 16 * 2**20
+_LARGEST_SIDE = 512
+
+
+class BadExtractor(ValueError):
+    """A file of weights that cannot be used. Its text is one sentence for the person who named it."""
+
+
+class Classifier(nn.Module):
+    """A small convolutional classifier of images of any shape (channels, height, width) of at least 4 x 4.
+
+    Its penultimate layer, 64 units after a ReLU, gives the features. batch_norm: with batch normalisation, as it is
+    trained; `fused` gives the same function without.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], classes: int, *, batch_norm: bool = False) -> None:
+        super().__init__()
+        channels, height, width = shape
+        self.convolutions, self.norms = nn.ModuleList(), nn.ModuleList()
+        for i, wider in enumerate(WIDTHS):
+            stride = 2 if i and max(height, width) > SMALLEST_MAP else 1
+            self.convolutions.append(nn.Conv2d(channels, wider, 3, stride, 1, bias=not batch_norm))
+            self.norms.append(nn.BatchNorm2d(wider) if batch_norm else nn.Identity())
+            channels, height, width = wider, -(-height // stride), -(-width // stride)
+        self.embedding = nn.Linear(channels * height * width, FEATURES, bias=not batch_norm)
+        self.norms.append(nn.BatchNorm1d(FEATURES) if batch_norm else nn.Identity())
+        self.head = nn.Linear(FEATURES, classes)
+
+    def forward(
+        self, images: Float[Tensor, "batch channels height width"]
+    ) -> tuple[Float[Tensor, "batch features"], Float[Tensor, "batch classes"]]:
+        """Features (non-negative) and class logits."""
+        x = images
+        for convolution, norm in zip(self.convolutions, self.norms, strict=False):
+            x = functional.relu(norm(convolution(x)))
+        features = functional.relu(self.norms[-1](self.embedding(x.flatten(1))))
+        return features, self.head(features)
+
+    def fused(self) -> "Classifier":
+        """The same function, with each batch normalisation's running statistics folded into the layer before it."""
+        trained = copy.deepcopy(self).eval()
+        folded = copy.deepcopy(trained)
+        for i, norm in enumerate(trained.norms[:-1]):
+            if isinstance(norm, nn.BatchNorm2d):
+                folded.convolutions[i] = fusion.fuse_conv_bn_eval(trained.convolutions[i], norm)
+        if isinstance(trained.norms[-1], nn.BatchNorm1d):
+            folded.embedding = fusion.fuse_linear_bn_eval(trained.embedding, trained.norms[-1])
+        folded.norms = nn.ModuleList(nn.Identity() for _ in trained.norms)
+        return folded
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """A frozen classifier with its identity.
+
+    name, seed: the data it knows and the seed it was trained with. accuracy: on the test images of that data.
+    sha256: of the file's bytes. shape, classes: of the images it takes. mean, deviation: (features,) of its features
+    over its real training images, float64. facts: everything its file says of itself.
+    """
+
+    classifier: Classifier
+    name: str
+    seed: int
+    accuracy: float
+    sha256: str
+    shape: tuple[int, int, int]
+    classes: int
+    mean: Tensor
+    deviation: Tensor
+    facts: Mapping[str, Any]
+
+    @torch.no_grad()
+    def both(
+        self, images: Float[Tensor, "batch channels height width"]
+    ) -> tuple[Float[Tensor, "batch features"], Float[Tensor, "batch classes"]]:
+        """Features and class logits, float32, of images in [-1, 1]; taken in chunks, so memory stays small."""
+        if images.shape[1:] != self.shape:
+            raise ValueError(f"the extractor {self.name} takes images of {self.shape}, not {tuple(images.shape[1:])}")
+        parts = [
+            self.classifier(chunk.float().contiguous(memory_format=torch.channels_last))
+            for chunk in (images.split(_CHUNK) if len(images) else ())
+        ]
+        if not parts:
+            return images.new_zeros(0, FEATURES), images.new_zeros(0, self.classes)
+        return torch.cat([f for f, _ in parts]), torch.cat([c for _, c in parts])
+
+    def features(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch features"]:
+        """Activations of the penultimate layer."""
+        return self.both(images)[0]
+
+    def logits(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
+        """Class logits."""
+        return self.both(images)[1]
+
+    def read(
+        self, images: Float[Tensor, "batch channels height width"]
+    ) -> tuple[Float[Tensor, "batch features"], Int[Tensor, " batch"]]:
+        """Features, and the most likely class."""
+        features, logits = self.both(images)
+        return features, logits.argmax(1)
+
+    def standardized(self, features: Float[Tensor, "batch features"]) -> Float[Tensor, "batch alive"]:
+        """Features in units of their deviation about their mean over real training images, dead units left out."""
+        alive = self.deviation > DEAD * self.deviation.max()
+        return (features[:, alive] - self.mean[alive].to(features)) / self.deviation[alive].to(features)
+
+    def to(self, device: torch.device | str) -> "Extractor":
+        """This extractor on a device."""
+        moved = copy.deepcopy(self.classifier).to(device)
+        return replace(self, classifier=moved, mean=self.mean.to(device), deviation=self.deviation.to(device))
+
+
+@dataclass(frozen=True)
+class Channelwise:
+    """An extractor of grey images that reads each colour channel of a stack of them by itself.
+
+    A stack of three digits has three times the features, and a class for each combination: the first channel's class
+    is the most significant digit of the stack's. (Metz et al. 2017; Srivastava et al. 2017: stacked MNIST.)
+    """
+
+    extractor: Extractor
+    channels: int
+
+    @property
+    def classes(self) -> int:
+        return self.extractor.classes**self.channels
+
+    def read(
+        self, images: Float[Tensor, "batch channels height width"]
+    ) -> tuple[Float[Tensor, "batch features"], Int[Tensor, " batch"]]:
+        """Features of all channels side by side, and the class of the combination."""
+        features, classes = self.extractor.read(images.flatten(0, 1)[:, None])
+        places = self.extractor.classes ** torch.arange(self.channels - 1, -1, -1, device=images.device)
+        return features.view(len(images), -1), (classes.view(len(images), -1) * places).sum(1)
+
+    def standardized(self, features: Float[Tensor, "batch features"]) -> Float[Tensor, "batch alive"]:
+        """Each channel's features, as Extractor.standardized gives them."""
+        channels = features.view(len(features), self.channels, -1).unbind(1)
+        return torch.cat([self.extractor.standardized(each) for each in channels], dim=1)
+
+    def to(self, device: torch.device | str) -> "Channelwise":
+        """This reader on a device."""
+        return replace(self, extractor=self.extractor.to(device))
+
+
+def save_extractor(
+    path: Path, classifier: Classifier, mean: Tensor, deviation: Tensor, facts: Mapping[str, Any]
+) -> None:
+    """Writes a fused classifier, the statistics of its features over training images, and its facts.
+
+    facts holds at least name, seed, accuracy, shape and classes; all of it goes into one JSON text, because the order
+    of several metadata entries would not be the same in every run, and the file's bytes are the identity.
+    """
+    tensors = {name: value.detach().contiguous() for name, value in classifier.state_dict().items()}
+    tensors |= {"statistics.mean": mean.double(), "statistics.deviation": deviation.double()}
+    data = safetensors.torch.save(tensors, metadata={"extractor": json.dumps(dict(facts), sort_keys=True)})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".part")
+    beside.write_bytes(data)
+    beside.replace(path)
+
+
+def read_extractor(path: Path) -> Extractor:
+    """The extractor in a file. Raises BadExtractor for a file that is missing, damaged or of another kind."""
+    try:
+        size = path.stat().st_size
+        if size > _LARGEST_FILE:
+            raise BadExtractor(f"{path} is no extractor: it has {size} bytes, and at most {_LARGEST_FILE} are expected")
+        data = path.read_bytes()
+    except OSError as error:
+        raise BadExtractor(f"the extractor {path} cannot be read: {error.strerror}") from None
+    try:
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        facts = json.loads(header["__metadata__"]["extractor"])
+        shape, classes = tuple(int(n) for n in facts["shape"]), int(facts["classes"])
+        if len(shape) != 3 or not all(0 < n <= _LARGEST_SIDE for n in shape) or not 1 < classes <= 10_000:
+            raise ValueError("its shape or its number of classes is out of range")
+        tensors = safetensors.torch.load(data)
+        if not all(bool(torch.isfinite(value).all()) for value in tensors.values()):
+            raise ValueError("a weight is not finite")
+        mean, deviation = (tensors.pop(f"statistics.{name}") for name in ("mean", "deviation"))
+        if mean.shape != (FEATURES,) or deviation.shape != (FEATURES,) or not bool((deviation >= 0).all()):
+            raise ValueError("its statistics are not those of its features")
+        classifier = Classifier(shape, classes)
+        classifier.load_state_dict(tensors)
+        name, seed, accuracy = str(facts["name"]), int(facts["seed"]), float(facts["accuracy"])
+    except Exception as error:  # safetensors, json and torch each raise kinds of their own for damaged bytes
+        cause = (str(error) or type(error).__name__).splitlines()[0]
+        raise BadExtractor(
+            f"{path} is not an extractor of this project, or is damaged ({cause}); "
+            f"restore it, or train it again with python -m benchmarks.extractors"
+        ) from None
+    classifier.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    digest = hashlib.sha256(data).hexdigest()
+    return Extractor(classifier, name, seed, accuracy, digest, shape, classes, mean, deviation, facts)
+
+
+def pinned_path(name: str, seed: int = 0) -> Path:
+    """Where the pinned extractor of a dataset lies; the file need not exist."""
+    return PINNED / f"{name}-{seed}.safetensors"
+
+
+def load_extractor(name: str, seed: int = 0) -> Extractor:
+    """The pinned extractor `metrics/extractors/<name>-<seed>.safetensors`. Raises BadExtractor."""
+    return read_extractor(pinned_path(name, seed))

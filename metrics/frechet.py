@@ -1,0 +1,77 @@
+"""The Fréchet distance between two sets of features, each taken as a Gaussian: FID.
+
+Range [0, ∞), smaller is better; 0 for equal means and covariances. Two samples of one distribution do not reach 0:
+the bias grows with the number of features squared over the number of samples (Bińkowski et al. 2018; Chong & Forsyth
+2020), so sample counts and features are part of what a figure means.
+Heusel et al. 2017, eq. 6; Dowson & Landau 1982.
+"""
+
+import functools
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean (features,) and unbiased covariance (features, features) of `count` rows, float64."""
+
+    mean: Tensor
+    covariance: Tensor
+    count: int
+
+    @functools.cached_property
+    def root(self) -> Tensor:
+        """The symmetric square root of the covariance."""
+        values, vectors = torch.linalg.eigh(self.covariance)
+        return (vectors * values.clamp_min(0).sqrt()) @ vectors.mT
+
+
+def moments(features: Float[Tensor, "samples features"] | Iterable[Float[Tensor, "samples features"]]) -> Moments:
+    """Moments of features, given whole or in chunks, summed in float64 in one pass and bounded memory.
+
+    Raises ValueError for fewer than two rows, which have no covariance.
+    """
+    chunks = features.split(_ROWS) if isinstance(features, Tensor) else features
+    count, shift = 0, None
+    for chunk in chunks:
+        rows = chunk.double()
+        if shift is None:
+            # Sums about a point near the mean keep the digits that sums about zero would cancel.
+            shift = rows.mean(0) if len(rows) else rows.new_zeros(rows.shape[1])
+            total, products = torch.zeros_like(shift), shift.new_zeros(len(shift), len(shift))
+        rows = rows - shift
+        count += len(rows)
+        total += rows.sum(0)
+        products += rows.mT @ rows
+    if count < 2:
+        raise ValueError(f"a covariance needs at least 2 samples, not {count}")
+    mean = total / count
+    return Moments(shift + mean, (products - count * torch.outer(mean, mean)) / (count - 1), count)
+
+
+def frechet_distance(fake: Moments, real: Moments) -> float:
+    """‖m₁ − m₂‖² + tr(S₁ + S₂ − 2 (S₁ S₂)^½), infinite where a moment is not finite.
+
+    S₁S₂ has the eigenvalues of S₂^½ S₁ S₂^½, which is symmetric: so no square root of a general matrix is needed, and
+    singular covariances do no harm. The root of `real` is kept, so many distances to one real side cost half.
+    """
+    if not all(bool(torch.isfinite(m).all()) for m in (fake.mean, fake.covariance, real.mean, real.covariance)):
+        return math.inf
+    product = real.root @ fake.covariance @ real.root
+    roots = torch.linalg.eigvalsh((product + product.mT) / 2).clamp_min(0).sqrt().sum()
+    traces = fake.covariance.trace() + real.covariance.trace()
+    distance = (fake.mean - real.mean).square().sum() + traces - 2 * roots
+    return max(0.0, distance.item())
+
+
+def geometric_mean(distances: Iterable[float]) -> float:
+    """exp of the mean logarithm; how distances in several feature spaces become one figure."""
+    values = list(distances)
+    return math.exp(math.fsum(math.log(v) if v > 0 else -math.inf for v in values) / len(values))

@@ -1,0 +1,68 @@
+"""The kernel inception distance: squared maximum mean discrepancy with the cubic kernel k(x, y) = (xᵀy/d + 1)³.
+
+Unbiased, so 0 on average for samples of one distribution and sometimes negative; range (−∞, ∞), smaller is better.
+Its standard error says how many of its digits mean something. Bińkowski et al. 2018, section 4.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+_ROWS = 512
+
+
+class Discrepancy(NamedTuple):
+    """A squared maximum mean discrepancy and its standard error."""
+
+    value: float
+    error: float
+
+
+@dataclass(frozen=True)
+class KernelSide:
+    """Features (samples, features), and each one's mean kernel with the others (samples,), float64."""
+
+    features: Tensor
+    within: Tensor
+
+
+def kernel_side(features: Float[Tensor, "samples features"]) -> KernelSide:
+    """One side of the comparison, so that the real one is computed once. Needs two samples at least."""
+    n, d = features.shape
+    if n < 2:
+        raise ValueError(f"the unbiased estimate needs at least 2 samples, not {n}")
+    totals, _ = _kernel_sums(features, features)
+    own = (features.double().square().sum(1) / d + 1) ** 3
+    return KernelSide(features, (totals - own) / (n - 1))
+
+
+def squared_mmd(fake: KernelSide, real: KernelSide) -> Discrepancy:
+    """The unbiased estimate from all pairs, and its standard error, in memory linear in the samples.
+
+    With u_i = mean_j k(x_i, x_j) − mean_j k(x_i, y_j) for a fake, and v_j likewise for a real sample, the estimate is
+    mean(u) + mean(v), and its variance to first order 4 var(u)/n + 4 var(v)/m (Sutherland et al. 2017, section 3,
+    the leading term). For equal distributions, where that term vanishes, the error is on the large side.
+    """
+    rows, columns = _kernel_sums(fake.features, real.features)
+    u = fake.within - rows / len(real.features)
+    v = real.within - columns / len(fake.features)
+    variance = 4 * u.var() / len(u) + 4 * v.var() / len(v)
+    return Discrepancy((u.mean() + v.mean()).item(), math.sqrt(variance.item()))
+
+
+def _kernel_sums(
+    x: Float[Tensor, "n features"], y: Float[Tensor, "m features"]
+) -> tuple[Float[Tensor, " n"], Float[Tensor, " m"]]:
+    """Sums of the kernel over y for each x, and over x for each y; float64, the products in the features' own type."""
+    scaled = y.mT / y.shape[1]
+    rows, columns = [], torch.zeros(len(y), dtype=torch.float64, device=y.device)
+    for part in x.split(_ROWS):
+        plus_one = torch.addmm(torch.ones((), dtype=y.dtype, device=y.device), part, scaled)
+        kernel = plus_one.square().mul_(plus_one)
+        rows.append(kernel.sum(1).double())
+        columns += kernel.sum(0)
+    return torch.cat(rows), columns
