@@ -48,7 +48,8 @@ def folder(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
         raise Refused(f"there is no folder {root}")
     classes = sorted(entry.name for entry in os.scandir(root) if _is_class(entry, root))
     if len(classes) < 2:
-        raise Refused(f"{root} has {len(classes)} class folders; it needs two or more, one for each class of images")
+        found = f"only one folder, {classes[0]}," if classes else "no folders"
+        raise Refused(f"{root} has {found} in it; it needs two or more, each with the images of one class")
     notes: list[str] = []
     files = {name: _images_of(root / name, root, notes) for name in classes}
     for name, paths in files.items():
@@ -104,7 +105,7 @@ def _read(path: Path, size: int) -> UInt8[np.ndarray, "size size 3"]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS.values()) as image:
+            with Image.open(path, formats=tuple(set(FORMATS.values()))) as image:
                 upright = _as_rgb(ImageOps.exif_transpose(image))
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise Refused(
