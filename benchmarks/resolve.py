@@ -1,6 +1,7 @@
 """From what a person asks for to a RunConfig, which says everything.
 
-The order of precedence: the variant, then its recipe (by name, from a .toml file, or of a run folder), then single fields.
+The order of precedence: the variant, then its recipe (by name, from a .toml file, or of a run folder), then single
+fields.
 """
 
 import tomllib

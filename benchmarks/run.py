@@ -16,7 +16,7 @@ def parser() -> Parser:
     parser = Parser(
         "benchmarks.run",
         usage="python -m benchmarks.run --variant NAME [options]",
-        description="Trains a GAN variant, judges it, and logs it to MLflow. What is not given is the variant's own choice.",
+        description="Trains a GAN variant, judges it, logs it to MLflow. What is not given is the variant's own.",
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=40, width=110),
     )
     what = parser.add_argument_group("what")

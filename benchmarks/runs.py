@@ -101,6 +101,7 @@ def sampler(generator: nn.Module, recipe: Recipe, noise: Generator) -> Generate:
         training = generator.training
         generator.eval()
         try:
+            condition = None if condition is None else condition.to(noise.device)
             return generator(NOISES[recipe.noise]((count, recipe.noise_size), noise), condition)
         finally:
             generator.train(training)

@@ -6,7 +6,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from benchmarks.config import RunConfig
-from benchmarks.evaluation import METRICS
+from benchmarks.evaluation import record
 from benchmarks.runs import Run
 from benchmarks.training import Watcher
 from variants import VARIANTS, load_variant
@@ -84,15 +84,14 @@ def show_summary(run: Run, tracking_uri: str | None, *, tracked: bool) -> None:
     table.add_column("real data", justify="right")
     table.add_column("better")
     for name, value in run.metrics.items():
-        known = METRICS.get(name) or METRICS.get(name.rsplit("_class_", 1)[0])
-        better = {"min": "lower", "max": "higher"}.get(known.direction, "") if known else ""
+        better = {"min": "lower", "max": "higher"}[record(name).direction]
         table.add_row(name, f"{value:.4g}", f"{reference[name]:.4g}" if name in reference else "", better)
     console.print(table)
     console.print(f"run folder: {escape(str(run.path))}")
     if tracked:
-        from benchmarks.tracking import how_to_open
+        from benchmarks.tracking import where_to_look
 
-        console.print(f"in MLflow:  {escape(how_to_open(run.folder, tracking_uri))}")
+        console.print(f"in MLflow:  {escape(where_to_look(run.folder, tracking_uri))}")
 
 
 def show_choices() -> int:

@@ -14,27 +14,32 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
+from PIL.Image import Image
 from torch import Generator, Tensor, nn
 
 from benchmarks.config import RunConfig
-from benchmarks.datasets import Dataset, Split, load
+from benchmarks.datasets import Centres, Dataset, Split, load
 from benchmarks.environment import describe, peak_memory, resolve_device
 from benchmarks.evaluation import Evaluator
 from benchmarks.journal import RunFolder
-from benchmarks.pictures import animate, loss_curves, network_graph
+from benchmarks.pictures import animate, loss_curves, network_graph, sample_grid, scatter
 from benchmarks.randomness import initialisation, stream
-from benchmarks.runs import Run, sampler, samples_picture
-from benchmarks.steps import Batch, Players, discriminator_update, generator_update, players
+from benchmarks.runs import Generate, Run, sampler
+from benchmarks.steps import Players, discriminator_update, generator_update, players
 from benchmarks.tracking import Tracker
 from variants import Recipe, Refused, Variant, load_variant
 from variants.blocks import draw_from
+from variants.exchange import Batch
 from variants.noise import NOISES
 from variants.objective import Objective, objective
 from variants.recipe import unknown
+from variants.remedies import Noisy
 
 # Seconds between checkpoints; chosen, not tuned. A run that is killed loses at most this and one epoch.
 CHECKPOINT_SECONDS = 15.0
 PICTURES = ("all", "milestones", "none")
+# Points in a scatter plot; chosen, as many as in an evaluation of a mixture by the literature.
+POINTS = 2500
 
 
 class Diverged(Exception):
@@ -72,6 +77,12 @@ class TrainState:
         for role in ("generator_optimizer", "discriminator_optimizer"):
             for index, values in getattr(players, role).state_dict()["state"].items():
                 named |= {f"{role}.{index}.{name}": value for name, value in values.items() if value is not None}
+        if players.averaged is not None:
+            named |= {f"averaged.{name}": value for name, value in players.averaged.state_dict().items()}
+        if (replay := players.replay) is not None and replay.fakes is not None:
+            named["replay.fakes"] = replay.fakes[: replay.filled]
+            if replay.condition is not None:
+                named["replay.condition"] = replay.condition[: replay.filled]
         return named
 
     def restore(self, tensors: dict[str, Tensor], epoch: int) -> None:
@@ -89,10 +100,25 @@ class TrainState:
                 index, _, key = name.partition(".")
                 state[int(index)][key] = value
             optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        if self.players.averaged is not None:
+            self.players.averaged.load_state_dict(parts["averaged"])
+        if self.players.replay is not None and "replay" in parts:
+            self.players.replay.restore(parts["replay"]["fakes"], parts["replay"].get("condition"))
         self.epoch = epoch
 
 
+# The data and the real side of every metric are the same for all seeds.
 loaded = lru_cache(maxsize=2)(load)
+
+
+@lru_cache(maxsize=2)
+def evaluator(dataset: Dataset, samples: int, device: torch.device) -> Evaluator:
+    return Evaluator(dataset, samples, device=device)
+
+
+@lru_cache(maxsize=2)
+def reference(evaluator: Evaluator) -> dict[str, float]:
+    return evaluator.reference()
 
 
 def check(config: RunConfig, dataset: Dataset) -> Variant:
@@ -164,7 +190,7 @@ class Training:
         self.config, self.folder, self.dataset, self.device, self.watcher = config, folder, dataset, device, watcher
         self.data = dataset.train.to(device)
         self.objective = objective(recipe)
-        self.evaluator = Evaluator(dataset, config.samples)
+        self.evaluator = evaluator(dataset, config.samples, device)
         self.updates = recipe.epoch_updates or len(self.data) // recipe.batch_size
         self.pictured = pictured_epochs(pictures, recipe.epochs)
         with initialisation(config.seed):
@@ -176,7 +202,6 @@ class Training:
         folder, state = self.folder, self.state
         self.restore()
         folder.write_json("facts.json", facts(self.dataset, state.players, self.updates))
-        folder.write_json("reference.json", self.evaluator.reference())
         folder.set_status("RUNNING", epoch=state.epoch)
         self.watcher.start(self.config, self.updates, state.epoch)
         try:
@@ -252,22 +277,27 @@ class Training:
         generate = sampler(
             self.generator, self.config.recipe, stream(self.config.seed, "evaluation", epoch, self.device)
         )
-        return self.evaluator.evaluate(generate, final=epoch == self.config.recipe.epochs)
+        recipe = self.config.recipe
+        return self.evaluator.evaluate(
+            generate, final=epoch == recipe.epochs, conditional=recipe.conditioning != "none"
+        )
 
     def picture(self, epoch: int) -> None:
         """Samples from noise that is the same in every epoch of the run."""
         generate = sampler(self.generator, self.config.recipe, stream(self.config.seed, "pictures", 0, self.device))
         path = self.folder.file(self.folder.picture_name(epoch))
         path.parent.mkdir(exist_ok=True)
-        samples_picture(generate, self.dataset, self.config.recipe).save(path)
+        sample_picture(generate, self.dataset, self.config.recipe, f"epoch {epoch}").save(path)
 
     @property
     def generator(self) -> nn.Module:
-        return self.state.players.generator
+        """The generator that is judged and kept: the averaged one, if there is one."""
+        return self.state.players.averaged or self.state.players.generator
 
     def finish(self) -> None:
         """What a finished run leaves besides its journal: the generator, and the pictures that need all epochs."""
         players = self.state.players
+        self.folder.write_json("reference.json", reference(self.evaluator))
         self.folder.save_tensors("generator.safetensors", self.generator.state_dict(), {})
         spec, recipe = self.dataset.spec, self.config.recipe
         if frames := list(self.folder.pictures().values()):
@@ -282,31 +312,89 @@ def train_updates(
 ) -> Iterator[dict[str, Tensor]]:
     """The updates of one epoch. Each generator update, after its discriminator updates, yields what they measured."""
     device = data.data.device
-    order, labels, noise, dropout = (
-        stream(seed, name, epoch, device) for name in ("shuffle", "labels", "noise", "dropout")
+    order, labels, noise, layers, within = (
+        stream(seed, name, epoch, device) for name in ("shuffle", "labels", "noise", "layers", "updates")
     )
     for network in (players.generator, players.discriminator):
         network.train()
-        draw_from(network, dropout)
+        draw_from(network, layers)
     draw, size = NOISES[recipe.noise], (recipe.batch_size, recipe.noise_size)
-    batches = real_batches(data, recipe.batch_size, order)
-    for _ in range(updates):
+    packs = Packs(data, recipe)
+    batches = real_batches(packs, len(data), order)
+    for update in range(updates):
+        anneal(players, recipe, remaining=1 - ((epoch - 1) * updates + update) / (recipe.epochs * updates))
         for step in range(recipe.critic_steps):
             if step == 0 or recipe.critic_batch == "fresh":
-                examples, condition = next(batches)
-            batch = Batch(examples, condition, draw(size, noise), condition)
-            measured = discriminator_update(players, objective, batch)
-        drawn = torch.randint(len(data), (recipe.batch_size,), generator=labels, device=device)
-        batch = Batch(examples, condition, draw(size, noise), data.condition(drawn))
-        yield measured | generator_update(players, objective, batch)
+                indices = next(batches)
+                examples, condition = data.images(indices), data.condition(indices)
+            batch = Batch(examples, condition, draw(size, noise), condition, within)
+            measured = discriminator_update(players, objective, recipe, batch)
+        drawn = torch.randint(len(data), (packs.leaders,), generator=labels, device=device)
+        batch = Batch(examples, condition, draw(size, noise), packs.condition(drawn), within)
+        yield measured | generator_update(players, objective, recipe, batch)
 
 
-def real_batches(data: Split, size: int, order: Generator) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """Endless batches of the data in random order; what is left of a pass that fills no batch is left out of it."""
+def anneal(players: Players, recipe: Recipe, remaining: float) -> None:
+    """What falls to 0 over the run: learning rates and instance noise, where the recipe says so."""
+    if recipe.lr_decay == "linear":
+        players.generator_optimizer.param_groups[0]["lr"] = recipe.generator_lr * remaining
+        players.discriminator_optimizer.param_groups[0]["lr"] = recipe.discriminator_lr * remaining
+    if recipe.instance_noise:
+        for module in players.discriminator.modules():
+            if isinstance(module, Noisy):
+                module.deviation = recipe.instance_noise * remaining
+
+
+class Packs:
+    """Which examples stand together in a batch: any, but packs of a conditional variant share their condition."""
+
+    def __init__(self, data: Split, recipe: Recipe) -> None:
+        self.data, self.size = data, recipe.batch_size
+        self.shared = recipe.pack if recipe.conditioning != "none" else 1
+        self.leaders = self.size // self.shared
+        if self.shared > 1:
+            labels = data.condition(slice(None))
+            self.by_class = labels.argsort(stable=True)
+            counts = labels.bincount()
+            self.starts, self.counts = counts.cumsum(0) - counts, counts
+
+    def condition(self, leaders: Tensor) -> Tensor | None:
+        """The condition of a batch whose packs begin with these examples."""
+        condition = self.data.condition(leaders)
+        return condition if condition is None else condition.repeat_interleave(self.shared, dim=0)
+
+    def fill(self, leaders: Tensor, order: Generator) -> Tensor:
+        """The indices of a batch: each leader, and behind it others of its class."""
+        if self.shared == 1:
+            return leaders
+        labels = self.data.condition(leaders)[:, None]
+        drawn = torch.rand(len(leaders), self.shared - 1, generator=order, device=leaders.device)
+        others = self.by_class[self.starts[labels] + (drawn * self.counts[labels]).long()]
+        return torch.cat((leaders[:, None], others), dim=1).flatten()
+
+
+def real_batches(packs: Packs, examples: int, order: Generator) -> Iterator[Tensor]:
+    """Endless batches of indices in random order; what is left of a pass that fills no batch is left out of it."""
     while True:
-        shuffled = torch.randperm(len(data), generator=order, device=order.device)
-        for indices in shuffled.split(size)[: len(data) // size]:
-            yield data.images(indices), data.condition(indices)
+        shuffled = torch.randperm(examples, generator=order, device=order.device)
+        for leaders in shuffled.split(packs.leaders)[: examples // packs.leaders]:
+            yield packs.fill(leaders, order)
+
+
+def sample_picture(generate: Generate, dataset: Dataset, recipe: Recipe, caption: str) -> Image:
+    """Ten columns of ten samples, a column a class where the variant takes labels (I3g); a scatter plot of points."""
+    spec = dataset.spec
+    if isinstance(dataset.modes, Centres):
+        condition = None if spec.classes is None else torch.arange(POINTS) % spec.classes
+        centres = dataset.modes.points
+        limit = 1.5 * centres.abs().max().item() + 5 * dataset.modes.sigma
+        return scatter(
+            generate(condition, POINTS).cpu(), centres, limit, radius=3 * dataset.modes.sigma, caption=caption
+        )
+    columns = min(spec.classes or 10, 10)
+    condition = None if spec.classes is None else torch.arange(10 * columns) % columns
+    titles = dataset.class_names[:columns] if recipe.conditioning != "none" else ()
+    return sample_grid(generate(condition, 10 * columns).cpu(), columns, titles, caption)
 
 
 def pictured_epochs(choice: str, epochs: int) -> frozenset[int]:

@@ -67,6 +67,7 @@ class Variant:
     recipes: named recipes. `default` is always there and is meant for images of about 28×28; `small`, where there is
         one, for images of about 8×8, and `points` for points of the plane.
     reads: the architecture fields of the recipe that `build` looks at; setting another is refused.
+    conditionings: the ways in which it can take labels; "none" makes it unconditional.
     refuses: DataSpec -> "" where the variant serves such data, else why it cannot, as the end of a sentence.
     """
 
@@ -76,6 +77,7 @@ class Variant:
     build: "Callable[[DataSpec, Recipe], tuple[nn.Module, nn.Module]]"
     recipes: Mapping[str, Recipe]
     reads: frozenset[str]
+    conditionings: tuple[str, ...] = ("none",)
     refuses: Callable[[DataSpec], str] = field(default=_serves_all)
 
     def recipe_for(self, spec: DataSpec) -> str:
@@ -93,13 +95,14 @@ class Variant:
         if why := self.refuses(spec):
             raise Refused(f"{self.name} cannot be trained on data of shape {spec.shape}: {why}")
         for name, f in FIELDS.items():
-            if (
-                f.metadata["part"] == "architecture"
-                and name not in self.reads
-                and getattr(recipe, name) != getattr(NEUTRAL, name)
-            ):
+            neutral = getattr(recipe, name) == getattr(NEUTRAL, name)
+            if f.metadata["part"] == "architecture" and name not in self.reads and not neutral:
                 raise Refused(f"--{name.replace('_', '-')} does not apply to {self.name}, which does not read it")
-        if recipe.conditioning != "none" and spec.classes is None:
-            raise Refused(
-                f"{self.name} needs labels, and this dataset has none; take an unconditional one, such as vanilla_gan"
-            )
+        if recipe.conditioning not in self.conditionings:
+            able = ", ".join(self.conditionings)
+            raise Refused(f"--conditioning {recipe.conditioning} does not apply to {self.name}, which takes {able}")
+        if recipe.conditioning == "text":
+            if not spec.vocabulary:
+                raise Refused(f"{self.name} needs captions, and this dataset has none; take captions_mnist")
+        elif recipe.conditioning != "none" and not spec.classes:
+            raise Refused(f"{self.name} needs labels, and this dataset has none; take vanilla_gan or dcgan")

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.nn.functional import batch_norm
+from torch.nn.functional import batch_norm, normalize
+from torch.nn.utils.parametrize import register_parametrization
 
 
 class BatchNorm(nn.Module):
@@ -60,6 +61,42 @@ class Dropout(nn.Module):
         return str(self.share)
 
 
+class SpectralNorm(nn.Module):
+    """A parametrisation that divides a weight by its largest singular value (Miyato et al. 2018, algorithm 1).
+
+    The value is followed by one power iteration for each forward pass in training, unless `held`. torch's own cannot be
+    held, and fails under vmap.
+    """
+
+    def __init__(self, weight: Tensor, epsilon: float = 1e-12) -> None:
+        super().__init__()
+        self.epsilon, self.held = epsilon, False
+        self.register_buffer("left", normalize(torch.randn(len(weight)), dim=0))
+        # A few iterations now, so that the first steps already see about the right value.
+        with torch.no_grad():
+            for _ in range(15):
+                self.left, _ = self._iterated(weight.flatten(1))
+
+    def _iterated(self, matrix: Tensor) -> tuple[Tensor, Tensor]:
+        right = normalize(matrix.t() @ self.left, dim=0, eps=self.epsilon)
+        return normalize(matrix @ right, dim=0, eps=self.epsilon), right
+
+    def forward(self, weight: Tensor) -> Tensor:
+        matrix = weight.flatten(1)
+        with torch.no_grad():
+            left, right = self._iterated(matrix)
+            if self.training and not self.held:
+                self.left.copy_(left)
+        return weight / torch.dot(left, matrix @ right)
+
+
+def normalize_spectrally(network: nn.Module) -> None:
+    """Puts spectral normalisation on every linear and convolutional layer of a network."""
+    for module in list(network.modules()):
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            register_parametrization(module, "weight", SpectralNorm(module.weight))
+
+
 def draw_from(network: nn.Module, stream: Generator) -> None:
     """Lets every layer that draws at random draw from this stream."""
     for module in network.modules():
@@ -78,8 +115,3 @@ def held(network: nn.Module) -> Iterator[None]:
     finally:
         for layer in layers:
             layer.held = False
-
-
-def normalization(kind: str, features: int) -> list[nn.Module]:
-    """The layers of a normalisation, none for "none"."""
-    return [BatchNorm(features)] if kind == "batch" else []

@@ -6,7 +6,7 @@ in the generator with the first feature map.
 
 from variants import dcgan
 from variants.base import Variant
-from variants.networks import CONDITIONAL, build
+from variants.networks import CONDITIONAL, LABELLED, build
 
 DEFAULT = dcgan.DEFAULT.with_({"conditioning": "channel"})
 
@@ -17,5 +17,6 @@ VARIANT = Variant(
     build=build,
     recipes={"default": DEFAULT, "small": DEFAULT.with_(dcgan.SMALL)},
     reads=CONDITIONAL,
+    conditionings=LABELLED,
     refuses=dcgan.refuses,
 )

@@ -4,7 +4,7 @@ The label's embedding is concatenated with the noise in the generator, with the 
 """
 
 from variants.base import Variant
-from variants.networks import CONDITIONAL, build
+from variants.networks import CONDITIONAL, LABELLED, build
 from variants.recipe import Recipe
 
 # I3 to the letter. The widths are chosen, not tuned: the source only says that both networks are simple.
@@ -40,4 +40,5 @@ VARIANT = Variant(
     build=build,
     recipes={"default": DEFAULT, "small": DEFAULT.with_({"epochs": 100, "batch_size": 64}), "report": REPORT},
     reads=CONDITIONAL,
+    conditionings=LABELLED,
 )

@@ -7,6 +7,7 @@ projection   as embedding                its inner product with the last feature
 auxiliary    as embedding                unseen; a second head names the class
 generator    as embedding                unseen: the control that is blind to labels
 none         unseen                      unseen
+text         its encoding joins the noise its encoding joins the last features
 """
 
 import torch
@@ -16,6 +17,7 @@ from torch.nn.functional import one_hot
 
 from variants.base import DataSpec, Judgement
 from variants.recipe import Recipe, Refused
+from variants.remedies import MinibatchDiscrimination
 
 
 class LabelEmbedding(nn.Module):
@@ -44,16 +46,34 @@ class LabelChannel(nn.Module):
         return self.dense(code).unflatten(1, (1, self.height, self.width))
 
 
+class TextEncoder(nn.Module):
+    """Word embeddings, read in order by a gated recurrent unit: (batch, words) -> (batch, size). C4."""
+
+    def __init__(self, words: int, size: int) -> None:
+        super().__init__()
+        self.size = size
+        self.table = nn.Embedding(words, size)
+        self.reader = nn.GRU(size, size, batch_first=True)
+
+    def forward(self, tokens: Int[Tensor, "batch words"]) -> Float[Tensor, "batch size"]:
+        return self.reader(self.table(tokens))[1][0]
+
+
 def join(x: Tensor, label: Tensor) -> Tensor:
     """Concatenates along the second axis; where x is flat, the label is flattened first."""
     return torch.cat((x, label.flatten(1) if x.ndim == 2 else label), dim=1)
 
 
-def embedding(spec: DataSpec, recipe: Recipe) -> LabelEmbedding:
+def embedding(spec: DataSpec, recipe: Recipe) -> LabelEmbedding | TextEncoder:
+    """What turns a condition into a vector: of labels, or of words."""
+    if recipe.conditioning == "text":
+        return TextEncoder(len(spec.vocabulary), recipe.embedding_size or len(spec.vocabulary))
     return LabelEmbedding(spec.classes, recipe.embedding_size or spec.classes)
 
 
-def generator_label(spec: DataSpec, recipe: Recipe, halvings: int = 0) -> LabelEmbedding | LabelChannel | None:
+def generator_label(
+    spec: DataSpec, recipe: Recipe, halvings: int = 0
+) -> LabelEmbedding | TextEncoder | LabelChannel | None:
     """What turns labels into the generator's second input; a channel is as large as the image, halved so often."""
     if recipe.conditioning == "none":
         return None
@@ -70,18 +90,24 @@ def label_channel(spec: DataSpec, halvings: int = 0) -> LabelChannel:
 class Head(nn.Module):
     """The end of a discriminator: features (batch, features) and labels (batch,) or None -> Judgement.
 
-    joins: whether the label's embedding joins the features here, for conditioning by embedding.
+    joins: whether an embedding joins the features here, for conditioning by embedding or text.
     """
 
     def __init__(self, features: int, spec: DataSpec, recipe: Recipe, *, joins: bool) -> None:
         super().__init__()
-        self.label = embedding(spec, recipe) if joins and recipe.conditioning == "embedding" else None
+        self.compare = None
+        if recipe.minibatch_discrimination:
+            self.compare = MinibatchDiscrimination(features, recipe.minibatch_discrimination)
+            features = self.compare.size
+        self.label = embedding(spec, recipe) if joins and recipe.conditioning in ("embedding", "text") else None
         self.dense = nn.Linear(features + (self.label.size if self.label else 0), 1)
         # Miyato & Koyama 2018, equation 3; Odena et al. 2017, section 3.
         self.projection = nn.Embedding(spec.classes, features) if recipe.conditioning == "projection" else None
         self.classes = nn.Linear(features, spec.classes) if recipe.conditioning == "auxiliary" else None
 
     def forward(self, features: Float[Tensor, "batch features"], condition: Tensor | None) -> Judgement:
+        if self.compare is not None:
+            features = self.compare(features)
         seen = features if self.label is None else join(features, self.label(condition))
         logits = self.dense(seen).squeeze(1)
         if self.projection is not None:

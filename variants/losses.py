@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import softplus
+from torch.nn.functional import relu, softplus
 
 Logits = Float[Tensor, "*seeds batch"]
 Loss = Float[Tensor, "*seeds"]
@@ -21,7 +21,8 @@ class AdversarialLoss:
     """A pair of losses, both functions of (real_logits, fake_logits).
 
     summary: one line for --list. cross_entropy: the discriminator's loss is binary cross-entropy. compares: the
-    generator's loss looks at the real logits too.
+    generator's loss looks at the real logits too. shift_invariant: adding a constant to all logits changes nothing for
+    the discriminator, so the bias of its last layer has no gradient.
     """
 
     summary: str
@@ -29,6 +30,7 @@ class AdversarialLoss:
     generator: Callable[[Logits, Logits], Loss]
     cross_entropy: bool = False
     compares: bool = False
+    shift_invariant: bool = False
 
 
 def cross_entropy_discriminator(real: Logits, fake: Logits) -> Loss:
@@ -46,6 +48,41 @@ def non_saturating_generator(real: Logits, fake: Logits) -> Loss:
     return softplus(-fake).mean(-1)
 
 
+def least_squares_discriminator(real: Logits, fake: Logits) -> Loss:
+    """(D(x) - 1)²/2 + D(G(z))²/2, on logits: Mao et al. 2017, equation 9 (a = 0, b = c = 1)."""
+    return (real - 1).square().mean(-1) / 2 + fake.square().mean(-1) / 2
+
+
+def least_squares_generator(real: Logits, fake: Logits) -> Loss:
+    """(D(G(z)) - 1)²/2: Mao et al. 2017, equation 9."""
+    return (fake - 1).square().mean(-1) / 2
+
+
+def hinge_discriminator(real: Logits, fake: Logits) -> Loss:
+    """max(0, 1 - D(x)) + max(0, 1 + D(G(z))), on logits: Lim & Ye 2017; Miyato et al. 2018, equation 16."""
+    return relu(1 - real).mean(-1) + relu(1 + fake).mean(-1)
+
+
+def critic(real: Logits, fake: Logits) -> Loss:
+    """D(G(z)) - D(x), on logits: Arjovsky et al. 2017, equation 2, with the sign turned."""
+    return fake.mean(-1) - real.mean(-1)
+
+
+def raise_critic(real: Logits, fake: Logits) -> Loss:
+    """-D(G(z)), on logits: Arjovsky et al. 2017, equation 4; Miyato et al. 2018, equation 17."""
+    return -fake.mean(-1)
+
+
+def relativistic_discriminator(real: Logits, fake: Logits) -> Loss:
+    """-log sigmoid(D(x) - D(G(z))) over pairs: Jolicoeur-Martineau 2019, equation 5; Huang et al. 2024, equation 3."""
+    return softplus(fake - real).mean(-1)
+
+
+def relativistic_generator(real: Logits, fake: Logits) -> Loss:
+    """-log sigmoid(D(G(z)) - D(x)) over pairs."""
+    return softplus(real - fake).mean(-1)
+
+
 LOSSES: dict[str, AdversarialLoss] = {
     "saturating": AdversarialLoss(
         "minimax: the generator descends log(1 - D(G(z))) (Goodfellow et al. 2014, equation 1)",
@@ -58,5 +95,28 @@ LOSSES: dict[str, AdversarialLoss] = {
         cross_entropy_discriminator,
         non_saturating_generator,
         cross_entropy=True,
+    ),
+    "least_squares": AdversarialLoss(
+        "squared distance of the logits from 1 and 0 (Mao et al. 2017)",
+        least_squares_discriminator,
+        least_squares_generator,
+    ),
+    "hinge": AdversarialLoss(
+        "logits are pushed beyond ±1 and no further (Lim & Ye 2017)",
+        hinge_discriminator,
+        raise_critic,
+    ),
+    "wasserstein": AdversarialLoss(
+        "difference of mean logits; wants a penalty, clipping or spectral normalisation (Arjovsky et al. 2017)",
+        critic,
+        raise_critic,
+        shift_invariant=True,
+    ),
+    "relativistic": AdversarialLoss(
+        "logits of real and fake are compared in pairs (Jolicoeur-Martineau 2019; with R1 and R2 it is R3GAN)",
+        relativistic_discriminator,
+        relativistic_generator,
+        compares=True,
+        shift_invariant=True,
     ),
 }

@@ -7,21 +7,25 @@ where there are more, the farthest are left out.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from variants.base import DataSpec, Judgement
-from variants.blocks import BatchNorm, Dropout
+from variants.blocks import BatchNorm, Dropout, normalize_spectrally
 from variants.conditioning import Head, embedding, generator_label, join, label_channel
 from variants.recipe import Recipe, Refused
+from variants.remedies import Noisy, Packed
 
 READS = frozenset(
     """generator_layers discriminator_layers generator_widths discriminator_widths generator_normalization
-    discriminator_normalization negative_slope dropout""".split()
+    discriminator_normalization negative_slope dropout minibatch_discrimination upsampling upsampling_kernel
+    downsampling""".split()
 )
 CONDITIONAL = READS | {"conditioning", "embedding_size"}
+LABELLED = ("none", "embedding", "channel", "projection", "auxiliary", "generator")
 
 Layer = Callable[..., nn.Module]
 Noise = Float[Tensor, "batch noise"]
@@ -29,10 +33,18 @@ Examples = Float[Tensor, "batch *shape"]
 
 
 def build(spec: DataSpec, recipe: Recipe) -> tuple[nn.Module, nn.Module]:
-    """The generator and the discriminator of a recipe, each linear or convolutional."""
+    """The generator and the discriminator of a recipe, each linear or convolutional, with what wraps the latter."""
     generator = {"linear": LinearGenerator, "convolutional": ConvolutionalGenerator}
     discriminator = {"linear": LinearDiscriminator, "convolutional": ConvolutionalDiscriminator}
-    return generator[recipe.generator_layers](spec, recipe), discriminator[recipe.discriminator_layers](spec, recipe)
+    seen = replace(spec, shape=(spec.shape[0] * recipe.pack, *spec.shape[1:]))
+    judge = discriminator[recipe.discriminator_layers](seen, recipe)
+    if recipe.discriminator_normalization == "spectral":
+        normalize_spectrally(judge)
+    if recipe.pack > 1:
+        judge = Packed(judge, recipe.pack)
+    if recipe.instance_noise:
+        judge = Noisy(judge, recipe.instance_noise)
+    return generator[recipe.generator_layers](spec, recipe), judge
 
 
 class LinearGenerator(nn.Module):
@@ -60,7 +72,7 @@ class LinearDiscriminator(nn.Module):
     def __init__(self, spec: DataSpec, recipe: Recipe) -> None:
         super().__init__()
         self.label = None
-        if recipe.conditioning == "embedding":
+        if recipe.conditioning in ("embedding", "text"):
             self.label = embedding(spec, recipe)
         elif recipe.conditioning == "channel":
             self.label = label_channel(spec)
@@ -98,11 +110,12 @@ class ConvolutionalGenerator(nn.Module):
         kind, slope = recipe.generator_normalization, recipe.negative_slope
         self.dense = nn.Sequential(*hidden(partial(dense, shape=(height, width)), inputs, maps[0], kind, slope))
         self.layers = nn.Sequential()
+        grow = partial(GROWING[recipe.upsampling], kernel=recipe.upsampling_kernel)
         before = maps[0] + joins_map
         for after in maps[1:]:
-            self.layers.extend(hidden(transposed, before, after, kind, slope))
+            self.layers.extend(hidden(grow, before, after, kind, slope))
             before = after
-        self.layers.extend(output(transposed(before, channels), spec))
+        self.layers.extend(output(grow(before, channels), spec))
 
     def forward(self, noise: Noise, condition: Tensor | None = None) -> Examples:
         x = self.dense(join(noise, self.label(condition)) if self.joins_noise else noise)
@@ -124,7 +137,7 @@ class ConvolutionalDiscriminator(nn.Module):
         before = channels + (self.label is not None)
         for layer, after in enumerate(fitted(recipe.discriminator_widths, count, "discriminator")):
             kind = recipe.discriminator_normalization if layer else "none"
-            self.layers.extend(hidden(strided, before, after, kind, recipe.negative_slope))
+            self.layers.extend(hidden(SHRINKING[recipe.downsampling], before, after, kind, recipe.negative_slope))
             self.layers.extend(dropout(recipe))
             before = after
         self.layers.append(nn.Flatten())
@@ -156,14 +169,41 @@ def dense(before: int, after: int, bias: bool = True, *, shape: tuple[int, int])
     return nn.Sequential(nn.Linear(before, after * height * width, bias=bias), nn.Unflatten(1, (after, height, width)))
 
 
-def transposed(before: int, after: int, bias: bool = True) -> nn.Module:
-    """(batch, before, h, w) -> (batch, after, 2h, 2w): the stride divides the kernel, so overlaps are even."""
-    return nn.ConvTranspose2d(before, after, kernel_size=4, stride=2, padding=1, bias=bias)
+def transposed(before: int, after: int, bias: bool = True, *, kernel: int) -> nn.Module:
+    """(batch, before, h, w) -> (batch, after, 2h, 2w). C3: each input entry is multiplied with the whole kernel.
+
+    Where the stride of 2 does not divide the kernel, outputs overlap unevenly (Odena et al. 2016).
+    """
+    padding = (kernel - 1) // 2
+    return nn.ConvTranspose2d(before, after, kernel, 2, padding, output_padding=2 - kernel + 2 * padding, bias=bias)
+
+
+def resized(before: int, after: int, bias: bool = True, *, kernel: int) -> nn.Module:
+    """The same growth by nearest neighbours, then a convolution (Odena et al. 2016); as many weights as transposed."""
+    convolution = nn.Conv2d(before, after, kernel, padding="same", bias=bias)
+    return nn.Sequential(nn.Upsample(scale_factor=2.0, mode="nearest"), convolution)
+
+
+def shuffled(before: int, after: int, bias: bool = True, *, kernel: int) -> nn.Module:
+    """The same growth by a convolution to four times the channels, dealt out to pixels (Shi et al. 2016).
+
+    Its kernel is half as large, so that an even one gives as many weights as transposed.
+    """
+    return nn.Sequential(nn.Conv2d(before, 4 * after, (kernel + 1) // 2, padding="same", bias=bias), nn.PixelShuffle(2))
 
 
 def strided(before: int, after: int, bias: bool = True) -> nn.Module:
     """(batch, before, 2h, 2w) -> (batch, after, h, w)."""
     return nn.Conv2d(before, after, kernel_size=4, stride=2, padding=1, bias=bias)
+
+
+def pooled(before: int, after: int, bias: bool = True) -> nn.Module:
+    """The same shrinking by a convolution of stride 1 and max pooling; as many weights as strided."""
+    return nn.Sequential(nn.Conv2d(before, after, kernel_size=4, padding="same", bias=bias), nn.MaxPool2d(2))
+
+
+GROWING = {"transposed": transposed, "resize": resized, "pixel_shuffle": shuffled}
+SHRINKING = {"strided": strided, "pool": pooled}
 
 
 def halvings(spec: DataSpec) -> int:

@@ -1,69 +1,117 @@
 """What the loss and the other terms of a recipe become, once, before training.
 
-An objective is the adversarial loss plus terms. A term is a function of an `Exchange`: what one update has seen.
+An objective is the adversarial loss plus weighted terms; a term is a function of an Exchange. Here too is said which
+fields of a recipe do not go together.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch import Tensor
+from torch.nn.functional import cross_entropy, softplus
 
-from variants.base import Judgement
+from variants.exchange import Exchange
 from variants.losses import LOSSES, AdversarialLoss
-from variants.recipe import Recipe, unknown
-
-
-@dataclass(frozen=True)
-class Exchange:
-    """The two sides of one update: real examples and fakes, their conditions, and what was judged of each."""
-
-    discriminator: nn.Module
-    examples: Tensor
-    condition: Tensor | None
-    fakes: Tensor
-    fake_condition: Tensor | None
-    real: Judgement
-    fake: Judgement
-
+from variants.penalties import gradient_penalty, r1, r2
+from variants.recipe import Recipe, Refused, unknown
 
 Term = Callable[[Exchange], Tensor]
 
 
 @dataclass(frozen=True)
 class Objective:
-    """The two losses that training minimises."""
+    """The two losses that training minimises: the adversarial one, and terms with their weights."""
 
     adversarial: AdversarialLoss
-    discriminator_terms: tuple[Term, ...] = ()
-    generator_terms: tuple[Term, ...] = ()
+    discriminator_terms: tuple[tuple[float, Term], ...] = ()
+    generator_terms: tuple[tuple[float, Term], ...] = ()
 
     def discriminator(self, exchange: Exchange) -> Tensor:
         loss = self.adversarial.discriminator(exchange.real.logits, exchange.fake.logits)
-        return sum((term(exchange) for term in self.discriminator_terms), start=loss)
+        return sum((weight * term(exchange) for weight, term in self.discriminator_terms), start=loss)
 
     def generator(self, exchange: Exchange) -> Tensor:
         loss = self.adversarial.generator(exchange.real.logits, exchange.fake.logits)
-        return sum((term(exchange) for term in self.generator_terms), start=loss)
+        return sum((weight * term(exchange) for weight, term in self.generator_terms), start=loss)
 
 
 def objective(recipe: Recipe) -> Objective:
-    """Raises Refused for a loss that does not exist."""
+    """Raises Refused for a loss that does not exist, and for fields that do not go together."""
     if recipe.loss not in LOSSES:
         raise unknown("loss", recipe.loss, LOSSES)
-    auxiliary = recipe.conditioning == "auxiliary"
+    loss = LOSSES[recipe.loss]
+    refuse_what_excludes_itself(recipe, loss)
+    auxiliary = float(recipe.conditioning == "auxiliary")
+    for_discriminator = (
+        (recipe.r1, r1),
+        (recipe.r2, r2),
+        (recipe.gradient_penalty, gradient_penalty),
+        (recipe.label_smoothing, smoothed),
+        (float(recipe.matching_aware), matching_aware),
+        (auxiliary, class_of_real),
+        (auxiliary, class_of_fake),
+    )
     return Objective(
-        LOSSES[recipe.loss],
-        discriminator_terms=(class_of_real, class_of_fake) if auxiliary else (),
-        generator_terms=(class_of_fake,) if auxiliary else (),
+        loss,
+        discriminator_terms=tuple((weight, term) for weight, term in for_discriminator if weight),
+        generator_terms=((auxiliary, class_of_fake),) if auxiliary else (),
     )
 
 
+def refuse_what_excludes_itself(recipe: Recipe, loss: AdversarialLoss) -> None:
+    """Raises Refused for the first pair of fields that cannot be had together."""
+    entropic = ", ".join(name for name, other in LOSSES.items() if other.cross_entropy)
+    if recipe.label_smoothing and not loss.cross_entropy:
+        raise Refused(f"--label-smoothing is for cross-entropy, which --loss {recipe.loss} has not; take {entropic}")
+    if recipe.matching_aware and not loss.cross_entropy:
+        raise Refused(f"--matching-aware adds to cross-entropy, which --loss {recipe.loss} has not; take {entropic}")
+    if recipe.matching_aware and recipe.conditioning != "text":
+        raise Refused("--matching-aware compares captions, so it needs --conditioning text, as in dcgan_text")
+    if recipe.discriminator_normalization == "batch":
+        for name in ("gradient_penalty", "r1", "r2"):
+            if getattr(recipe, name):
+                raise Refused(
+                    f"--{name.replace('_', '-')} needs the gradient of each example alone, and batch normalisation "
+                    "mixes them; take --discriminator-normalization none or spectral"
+                )
+    if recipe.weight_clip and recipe.discriminator_normalization == "spectral":
+        raise Refused("--weight-clip and spectral normalisation both bound the weights; take one of them")
+    if recipe.batch_size % recipe.pack:
+        raise Refused(f"--batch-size {recipe.batch_size} cannot be cut into packs of {recipe.pack}")
+    if recipe.pack > 1 and recipe.replay and recipe.conditioning != "none":
+        raise Refused("--replay would tear apart the packs of one label that --pack makes; take one of them")
+    if recipe.replay and recipe.loss == "relativistic":
+        raise Refused("--replay has no pairs of real and fake for --loss relativistic; take another loss")
+
+
+def smoothed(exchange: Exchange) -> Tensor:
+    """One-sided label smoothing (Salimans et al. 2016, section 3.4).
+
+    With target 1 - s in place of 1, cross-entropy grows by s·(softplus(l) - softplus(-l)) = s·l; s is the weight.
+    """
+    return exchange.real.logits.mean(-1)
+
+
+def matching_aware(exchange: Exchange) -> Tensor:
+    """Real examples with captions of others count as fakes, half of them all (Reed et al. 2016, algorithm 1)."""
+    batch = exchange.batch
+    wrong = batch.condition.roll(1, 0)
+    differs = (wrong != batch.condition).any(1).to(batch.examples.dtype)
+    logits = exchange.discriminator(batch.examples, wrong).logits
+    mismatched = (softplus(logits) * differs).sum() / differs.sum().clamp(min=1)
+    return (mismatched - softplus(exchange.fake.logits).mean()) / 2
+
+
 def class_of_real(exchange: Exchange) -> Tensor:
-    """-log P(class | real): the auxiliary classifier of Odena et al. 2017, equation 3, on real examples."""
-    return cross_entropy(exchange.real.classes, exchange.condition)
+    """-log P(class | example) for real ones: the auxiliary classifier of Odena et al. 2017, equation 3."""
+    return class_loss(exchange.real.classes, exchange.batch.condition)
 
 
 def class_of_fake(exchange: Exchange) -> Tensor:
-    """The same on fakes, minimised by both networks."""
-    return cross_entropy(exchange.fake.classes, exchange.fake_condition)
+    """The same for fakes; both networks minimise it."""
+    return class_loss(exchange.fake.classes, exchange.fake_condition)
+
+
+def class_loss(classes: Tensor, condition: Tensor) -> Tensor:
+    # A pack is judged once, and shares its label.
+    return cross_entropy(classes, condition[:: len(condition) // len(classes)])

@@ -14,7 +14,7 @@ from dataclasses import Field, asdict, dataclass, field, fields, replace
 from typing import Any
 
 LAYERS = ("linear", "convolutional")
-CONDITIONING = ("none", "embedding", "channel", "projection", "auxiliary", "generator")
+CONDITIONING = ("none", "embedding", "channel", "projection", "auxiliary", "generator", "separate", "text")
 
 
 class Refused(ValueError):
@@ -97,6 +97,19 @@ class Recipe:
     discriminator_lr: float = _training(2e-4, "learning rate of the discriminator", above=0)
     beta1: float = _training(0.5, "first decay rate of Adam (momentum, for SGD)", least=0, below=1)
     beta2: float = _training(0.999, "second decay rate of Adam", least=0, below=1)
+    lr_decay: str = _training("none", "how both learning rates fall to 0 over the run", choices=("none", "linear"))
+    averaging: float = _training(0.0, "decay of the average of generators that is sampled from", least=0, below=1)
+    pack: int = _training(1, "examples that the discriminator judges together", least=1)
+    replay: float = _training(0.0, "share of old fakes in the discriminator's fakes", least=0, below=1)
+    replay_size: int = _training(10_000, "old fakes that are kept", least=1)
+    label_smoothing: float = _training(0.0, "how far the target of real examples is below 1", least=0, below=1)
+    instance_noise: float = _training(0.0, "deviation of noise on what is judged, falling to 0 over the run", least=0)
+    weight_clip: float = _training(0.0, "largest size of a discriminator's weight", least=0)
+    gradient_penalty: float = _training(0.0, "weight of the penalty on gradient norms other than 1", least=0)
+    r1: float = _training(0.0, "weight of the penalty on gradients at real examples", least=0)
+    r2: float = _training(0.0, "weight of the penalty on gradients at fakes", least=0)
+    unrolled_steps: int = _training(0, "discriminator updates that a generator update looks ahead", least=0)
+    matching_aware: bool = _training(False, "real examples with wrong captions count as fakes")
 
     generator_layers: str = _architecture("linear", "layers of the generator", choices=LAYERS)
     discriminator_layers: str = _architecture("linear", "layers of the discriminator", choices=LAYERS)
@@ -107,11 +120,17 @@ class Recipe:
     conditioning: str = _architecture("none", "how a label enters both networks", choices=CONDITIONING)
     embedding_size: int = _architecture(0, "dimensions of a label's embedding; 0: as many as classes", least=0)
     generator_normalization: str = _architecture("none", "normalisation of hidden layers", choices=("none", "batch"))
-    discriminator_normalization: str = _architecture("none", "the same in the discriminator", choices=("none", "batch"))
-    negative_slope: float = _architecture(0.2, "slope of LeakyReLU below zero; 0 makes it ReLU", least=0, below=1)
-    dropout: float = _architecture(
-        0.0, "share of the discriminator's hidden units dropped in training", least=0, below=1
+    discriminator_normalization: str = _architecture(
+        "none", "the same in the discriminator", choices=("none", "batch", "spectral")
     )
+    negative_slope: float = _architecture(0.2, "slope of LeakyReLU below zero; 0 makes it ReLU", least=0, below=1)
+    dropout: float = _architecture(0.0, "share of the discriminator's hidden units dropped", least=0, below=1)
+    minibatch_discrimination: int = _architecture(0, "kernels that compare the examples of a batch", least=0)
+    upsampling: str = _architecture(
+        "transposed", "how feature maps grow", choices=("transposed", "resize", "pixel_shuffle")
+    )
+    upsampling_kernel: int = _architecture(4, "kernel size of the generator's convolutions", least=2)
+    downsampling: str = _architecture("strided", "how feature maps shrink", choices=("strided", "pool"))
 
     def __post_init__(self) -> None:
         for f in fields(self):
