@@ -1,0 +1,212 @@
+"""Finding runs and reading them: MLflow says which there are, their run folders say what happened in them.
+
+What is read here may come from a stranger: names, labels and causes are plain text that only `pages.escape` may put
+into a page, and pictures are decoded, never passed on.
+"""
+
+import difflib
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.config import RunConfig
+from benchmarks.journal import ENVIRONMENT, FACTS, JOURNAL, REFERENCE, STATUS, RunFolder, run_folders
+from variants.recipe import Refused
+
+if TYPE_CHECKING:
+    from benchmarks.tracking import TrackedRun
+
+_READ = (JOURNAL, STATUS, ENVIRONMENT, REFERENCE, FACTS)
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run, as its folder tells it: what a report knows of it.
+
+    id: MLflow's, or the name of the folder where it was read without MLflow. state: FINISHED, FAILED, KILLED, RUNNING
+    or NONE. lines: the journal. reference: the metrics of real data. parameters: their number, by network. classes: the
+    names of the classes. picture: the last sample picture, as it was found, and pictured: its epoch, or 0 without one.
+    """
+
+    id: str
+    name: str
+    config: RunConfig
+    state: str
+    cause: str
+    lines: tuple[Mapping[str, Any], ...]
+    reference: Mapping[str, float]
+    parameters: Mapping[str, int]
+    environment: Mapping[str, Any]
+    classes: tuple[str, ...] = ()
+    picture: bytes = b""
+    pictured: int = 0
+
+    @property
+    def finished(self) -> bool:
+        return self.state == "FINISHED"
+
+    @property
+    def epoch(self) -> int:
+        """The last epoch that is in the journal; 0 where there is none."""
+        return self.lines[-1]["epoch"] if self.lines else 0
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """The last evaluation of a finished run; nothing for another run, whose last one came too early to compare."""
+        evaluations = [line["metrics"] for line in self.lines if line.get("metrics")]
+        return evaluations[-1] if self.finished and evaluations else {}
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of all its epochs."""
+        return sum(line.get("timing", {}).get("seconds", 0.0) for line in self.lines)
+
+    @property
+    def recipe_name(self) -> str:
+        return _text(self.environment.get("recipe"))
+
+    @property
+    def code(self) -> str:
+        """The fingerprint of the code that trained it; "" where it was not recorded."""
+        return _text(self.environment.get("code"))
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A run that no table and no figure counts, and why."""
+
+    id: str
+    name: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """The runs that could be read, and those that could not, in an order that does not depend on where they lay."""
+
+    runs: tuple[RunRecord, ...]
+    left_out: tuple[LeftOut, ...] = ()
+
+
+def find(chosen: Iterable[str] = (), runs_dir: Path | str | None = None, tracking_uri: str | None = None) -> Found:
+    """The runs of a folder, or of an MLflow store.
+
+    chosen: names, ids or folders of runs; all where it is empty. runs_dir: reads run folders without MLflow.
+    tracking_uri: by default $MLFLOW_TRACKING_URI or sqlite:///mlflow.db. Raises Refused where a chosen run, or any
+    run, does not exist.
+    """
+    chosen = list(chosen)
+    # A path is meant only where it is written like one: a folder in the working directory may share a run's name.
+    paths = [name for name in chosen if "/" in name or os.sep in name]
+    names = [name for name in chosen if name not in paths]
+    found = [Found(tuple(read(RunFolder(path)) for path in paths))]
+    if names or not paths:
+        found.append(_in_folder(runs_dir, names) if runs_dir is not None else _in_mlflow(tracking_uri, names))
+    # A run may be chosen twice, by its name and by its folder.
+    runs = {(run.name, run.id): run for part in found for run in part.runs}
+    left_out = [run for part in found for run in part.left_out]
+    return Found(tuple(sorted(runs.values(), key=_order)), tuple(sorted(left_out, key=lambda run: (run.name, run.id))))
+
+
+def read(folder: RunFolder, id: str = "") -> RunRecord:
+    """One run. Raises Refused, without the path of the folder, where it is damaged."""
+    try:
+        config = folder.config()
+        pictured = max(folder.pictures(), default=0)
+        status = folder.status()
+        facts = folder.facts()
+        counts, classes = facts.get("parameters"), facts.get("class_names")
+        return RunRecord(
+            id=id or folder.name,
+            name=config.name,
+            config=config,
+            state=status["state"],
+            cause=_text(status.get("cause")),
+            lines=tuple(folder.lines()),
+            reference=folder.reference(),
+            parameters={
+                network: count
+                for network, count in (counts.items() if isinstance(counts, Mapping) else ())
+                if isinstance(count, int)
+            },
+            environment=folder.environment(),
+            classes=tuple(map(str, classes)) if isinstance(classes, list) else (),
+            picture=(folder.read_bytes(folder.picture_name(pictured)) or b"") if pictured else b"",
+            pictured=pictured,
+        )
+    except Refused as refused:
+        # Where runs lie on a machine is nothing to publish.
+        raise Refused(str(refused).replace(str(folder.path) + os.sep, "").replace(str(folder.path), "it")) from None
+
+
+def _in_folder(runs_dir: Path | str, names: Sequence[str]) -> Found:
+    folders = run_folders(runs_dir)
+    if not folders:
+        raise Refused(
+            f"there are no runs in {runs_dir}; train one with python -m benchmarks.run, or name another folder"
+        )
+    runs, left_out = [], []
+    for folder in _chosen(folders, names, lambda folder: (folder.name,), str(runs_dir)):
+        try:
+            runs.append(read(folder))
+        except Refused as refused:
+            left_out.append(LeftOut(folder.name, folder.name, str(refused)))
+    return Found(tuple(runs), tuple(left_out))
+
+
+def _in_mlflow(tracking_uri: str | None, names: Sequence[str]) -> Found:
+    from benchmarks.tracking import redacted, resolved, runs
+
+    uri = resolved(tracking_uri)
+    listed = runs(uri)
+    if not listed:
+        raise Refused(
+            f"there are no runs in MLflow at {redacted(uri)}; train one with python -m benchmarks.run, or read run "
+            f"folders with --runs-dir"
+        )
+    read_, left_out = [], []
+    for tracked in _chosen(listed, names, lambda run: (run.run_id, run.tags.get("folder", "")), redacted(uri)):
+        name = tracked.tags.get("folder", "")
+        if "superseded" in tracked.tags:
+            left_out.append(LeftOut(tracked.run_id, name, "its config was trained again later"))
+            continue
+        try:
+            read_.append(_fetched(tracked, uri))
+        except Refused as refused:
+            left_out.append(LeftOut(tracked.run_id, name, str(refused)))
+    return Found(tuple(read_), tuple(left_out))
+
+
+def _fetched(tracked: "TrackedRun", uri: str) -> RunRecord:
+    from benchmarks.tracking import fetch
+
+    with tempfile.TemporaryDirectory() as into:
+        folder = RunFolder(fetch(tracked.run_id, uri, into, wanted=lambda name: name in _READ))
+        last = RunFolder.picture_name(folder.config().recipe.epochs)
+        fetch(tracked.run_id, uri, into, wanted=lambda name: name == last)
+        run = read(folder, tracked.run_id)
+    # While a run goes on, MLflow alone tells so.
+    return replace(run, state=tracked.status) if run.state == "NONE" else run
+
+
+def _chosen(
+    found: Sequence[Any], names: Sequence[str], known_as: Callable[[Any], Sequence[str]], where: str
+) -> list[Any]:
+    """Those that one of the names stands for; all where there are no names."""
+    known = {name for one in found for name in known_as(one)}
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
+            raise Refused(f"there is no run {name!r} in {where}" + (f"; did you mean {near[0]!r}?" if near else ""))
+    return [one for one in found if not names or set(names) & set(known_as(one))]
+
+
+def _order(run: RunRecord) -> tuple[Any, ...]:
+    return run.config.variant, run.config.dataset.name, run.config.seed, run.name, run.id
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
