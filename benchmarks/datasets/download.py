@@ -14,6 +14,8 @@ from contextlib import suppress
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
 
 from variants.recipe import Refused
 
@@ -43,7 +45,8 @@ def fetch(path: Path, urls: Iterable[str], md5: str, patience: float) -> None:
         except (OSError, HTTPException, ValueError) as error:
             if isinstance(error, Refused) and not isinstance(error, Unreachable):
                 raise
-            reasons.append(f"{urllib.request.urlparse(url).hostname}: {getattr(error, 'reason', error)}")
+            reason = error if isinstance(error, HTTPError) else getattr(error, "reason", error)
+            reasons.append(f"{urlsplit(url).hostname}: {reason}")
     raise Unreachable("; ".join(reasons))
 
 

@@ -1,6 +1,5 @@
 """A person's own images: one subfolder a class."""
 
-import os
 import warnings
 from pathlib import Path
 
@@ -46,11 +45,11 @@ def folder(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
         raise Refused("which folder? --dataset folder:PATH, where PATH has one subfolder of images for each class")
     if not root.is_dir():
         raise Refused(f"there is no folder {root}")
-    classes = sorted(entry.name for entry in os.scandir(root) if _is_class(entry, root))
+    notes: list[str] = []
+    classes = _classes_of(root, notes)
     if len(classes) < 2:
         found = f"only one folder, {classes[0]}," if classes else "no folders"
         raise Refused(f"{root} has {found} in it; it needs two or more, each with the images of one class")
-    notes: list[str] = []
     files = {name: _images_of(root / name, root, notes) for name in classes}
     for name, paths in files.items():
         if len(paths) < 2:
@@ -80,21 +79,24 @@ def folder(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
     )
 
 
-def _is_class(entry: os.DirEntry, root: Path) -> bool:
-    return not entry.name.startswith(".") and entry.is_dir() and _is_inside(Path(entry.path), root)
+def _classes_of(root: Path, notes: list[str]) -> list[str]:
+    """The names of the class folders in their order. What is left out is noted."""
+    folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return [path.name for path in _only_inside(folders, root, root, notes)]
 
 
-def _is_inside(path: Path, root: Path) -> bool:
-    return path.resolve().is_relative_to(root.resolve())
+def _only_inside(paths: list[Path], folder: Path, root: Path, notes: list[str]) -> list[Path]:
+    inside = [path for path in paths if path.resolve().is_relative_to(root.resolve())]
+    if len(inside) < len(paths):
+        notes.append(f"left out of {folder}: {len(paths) - len(inside)} links that lead out of {root}")
+    return inside
 
 
 def _images_of(folder: Path, root: Path, notes: list[str]) -> list[Path]:
     """The images of one class in the order of their names. What is left out is noted."""
     entries = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    inside = [path for path in entries if _is_inside(path, root)]
+    inside = _only_inside(entries, folder, root, notes)
     images = [path for path in inside if path.suffix.lower() in FORMATS]
-    if len(inside) < len(entries):
-        notes.append(f"left out of {folder}: {len(entries) - len(inside)} links that lead out of {root}")
     if len(images) < len(inside):
         notes.append(f"left out of {folder}: {len(inside) - len(images)} files that are not images by their name")
     return images

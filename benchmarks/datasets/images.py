@@ -29,6 +29,14 @@ PATIENCE = 30.0  # seconds to wait for an answer where a person has asked for th
 IMPATIENCE = 8.0  # the same where there is something to fall back to; a start without a network then loses under ten
 
 
+class Missing(Refused):
+    """A published dataset that is neither on disk nor to be had. what: the sentence without its advice."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}; connect to a network, put that file there, or choose --dataset digits")
+        self.what = what
+
+
 def labelled(
     name: str,
     train: Split,
@@ -124,11 +132,8 @@ def auto(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
     """The default: mnist where it is on disk or can be downloaded, else digits, and it says so"""
     try:
         return _of_mnist_family(MNIST, data_dir, IMPATIENCE)
-    except Unreachable as error:
-        note = (
-            f"MNIST is not in {data_dir / MNIST.folder} and could not be downloaded ({error}): "
-            "THIS IS `digits` INSTEAD, 1,797 images of 8x8, and its figures are not MNIST's"
-        )
+    except Missing as error:
+        note = f"THIS IS `digits`, NOT MNIST: 1,797 images of 8x8, whose figures are not MNIST's; for {error.what}"
         return replace(digits(config, data_dir, seed), notes=(note,))
 
 
@@ -188,11 +193,9 @@ def _fetched(published: Published, path: Path, md5: str, data_dir: Path, patienc
     try:
         fetch(path, [mirror + path.name for mirror in published.mirrors], md5, patience)
     except Unreachable as error:
-        if patience == IMPATIENCE:
-            raise
-        raise Refused(
-            f"{published.title} is not in {data_dir / published.folder} and could not be downloaded ({error}); connect "
-            f"to a network, put {path.name} into {path.parent}, or choose --dataset digits, which needs neither"
+        where, name = data_dir / published.folder, path.name
+        raise Missing(
+            f"{published.title} is not complete in {where}: {name} could not be downloaded ({error})"
         ) from None
 
 
