@@ -1,0 +1,53 @@
+"""The course of a training: losses, and what the discriminator thinks of real and generated examples."""
+
+import math
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from benchmarks.pictures.colours import DISCRIMINATOR, FAKE, GENERATOR, GREY, INK, REAL
+from benchmarks.pictures.samples import write_whole
+
+
+def loss_curves(lines: Sequence[Mapping[str, Any]], out: Path | str, unit: str = "nats", title: str = "") -> None:
+    """Draws the losses and the mean D(real) and D(fake) of a journal's lines into a PNG file.
+
+    Each loss has an axis of its own, because one may be a thousand times the other; a value that is not finite leaves
+    a gap. unit: of the losses.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    panels = [
+        (f"generator loss ({unit})", [("generator_loss", "generator", GENERATOR, "-")]),
+        (f"discriminator loss ({unit})", [("discriminator_loss", "discriminator", DISCRIMINATOR, "-")]),
+        ("mean of D (probability)", [("d_real", "D(real)", REAL, "-"), ("d_fake", "D(fake)", FAKE, "--")]),
+    ]
+    # A figure of its own, not one of pyplot's, which would be kept for ever and belong to the whole process.
+    figure = Figure(figsize=(7.2, 6.6), dpi=120, layout="constrained")
+    axes = figure.subplots(len(panels), sharex=True)
+    for axis, (label, curves) in zip(axes, panels, strict=True):
+        for name, legend, colour, style in curves:
+            epochs = [line["epoch"] for line in lines if name in line.get("curves", {})]
+            values = [line["curves"][name] for line in lines if name in line.get("curves", {})]
+            values = [value if math.isfinite(value) else math.nan for value in values]
+            marker = "o" if len(epochs) < 40 else ""
+            axis.plot(epochs, values, style, color=colour, label=legend, marker=marker, markersize=3.5, linewidth=1.8)
+        axis.set_ylabel(label, color=INK)
+        axis.grid(alpha=0.25, linewidth=0.7)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.spines[["left", "bottom"]].set_color(GREY)
+        axis.margins(x=0.02)
+    axes[-1].set_ylim(-0.03, 1.03)
+    axes[-1].axhline(0.5, color=GREY, linewidth=0.8, linestyle=":")
+    axes[-1].legend(frameon=False, loc="best")
+    axes[-1].set_xlabel("epoch")
+    axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    if title:
+        figure.suptitle(title, fontsize=11, color=INK)
+    figure.align_ylabels(axes)
+    drawn = BytesIO()
+    # No version and no date, so that the same curves give the same bytes.
+    figure.savefig(drawn, format="png", metadata={"Software": None})
+    write_whole(out, drawn.getvalue())

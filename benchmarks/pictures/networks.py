@@ -1,0 +1,327 @@
+"""The graph of a network as it is run: its layers, what flows between them, and how many parameters each has.
+
+`trace` runs a network once, in evaluation mode, and notes which layer made each tensor, so that the picture shows what
+the network does and not how its class is written. `network_graph` draws a generator and a discriminator side by side.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image, ImageColor, ImageDraw, ImageFont
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from benchmarks.pictures.colours import DISCRIMINATOR, GENERATOR, GREY, INK
+from benchmarks.pictures.samples import write_whole
+from variants.base import DataSpec
+from variants.recipe import Recipe
+
+# A discriminator may judge several examples at once (packing): a number that each usual number of them divides.
+BATCH = 16
+
+
+@dataclass
+class Block:
+    """One box of the graph: an input, an output, or a layer with what follows it directly (normalisation, activation).
+
+    shape: of one example of what it makes. before: indices of the blocks whose tensors it takes.
+    """
+
+    lines: list[str]
+    shape: tuple[int, ...]
+    before: list[int]
+    parameters: int = 0
+    is_layer: bool = True
+
+
+def trace(network: nn.Module, inputs: dict[str, Tensor | None], outputs: Iterable[str]) -> list[Block]:
+    """The blocks of a network in the order in which they ran.
+
+    inputs: the arguments of the network by the names they are to have; None is passed on and not shown. outputs: the
+    names of the tensors that it returns. The network is left as it was.
+    """
+    tracing = _Tracing(network)
+    training = network.training
+    network.eval()
+    try:
+        with tracing, torch.no_grad():
+            result = network(*(tracing.enter(name, tensor) for name, tensor in inputs.items()))
+    finally:
+        network.train(training)
+        for hook in tracing.hooks:
+            hook.remove()
+    tracing.leave(zip(outputs, _tensors(result), strict=False))
+    return tracing.blocks
+
+
+class _Tracing(TorchFunctionMode):
+    """Notes, for every tensor that is made, from which blocks it came."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.blocks: list[Block] = []
+        self.makers: dict[int, tuple[int, ...]] = {}
+        # An id is a tensor's own only as long as the tensor lives.
+        self.kept: list[Tensor] = []
+        self.counted: set[int] = set()
+        self.depth = 0
+        self.hooks = []
+        for module in _layers(network):
+            self.hooks.append(module.register_forward_pre_hook(self._before_layer))
+            self.hooks.append(module.register_forward_hook(self._after_layer))
+
+    def enter(self, name: str, tensor: Tensor | None) -> Tensor | None:
+        if tensor is not None:
+            self._add(Block([name], tuple(tensor.shape[1:]), [], is_layer=False), [tensor])
+        return tensor
+
+    def leave(self, named: Iterable[tuple[str, Tensor]]) -> None:
+        for name, tensor in named:
+            self.blocks.append(Block([name], tuple(tensor.shape[1:]), [*self._sources([tensor])], is_layer=False))
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        made = list(_tensors(result)) if not self.depth else []
+        if made:
+            sources = self._sources(_tensors([args, kwargs]))
+            if func in (torch.cat, torch.concat, torch.stack):
+                self._add(Block(["concatenate"], tuple(result.shape[1:]), [*sources]), made)
+            else:
+                # A change of shape alone belongs to the block whose tensor it is.
+                if len(sources) == 1 and self.blocks[sources[0]].is_layer and not self._is_taken(sources[0]):
+                    self.blocks[sources[0]].shape = tuple(made[0].shape[1:])
+                self._made(made, sources)
+        return result
+
+    def _before_layer(self, module: nn.Module, args: Any) -> None:
+        self.depth += 1
+
+    def _after_layer(self, module: nn.Module, args: Any, result: Any) -> None:
+        self.depth -= 1
+        if self.depth:
+            return
+        made = list(_tensors(result))
+        sources = self._sources(_tensors(args))
+        own = [p for p in module.parameters() if id(p) not in self.counted]
+        self.counted |= {id(p) for p in own}
+        shape, parameters = tuple(made[0].shape[1:]), sum(p.numel() for p in own)
+        heavy = any(p.ndim > 1 for p in module.parameters())
+        last = self.blocks[sources[0]] if len(sources) == 1 else None
+        if heavy or last is None or not last.is_layer or self._is_taken(sources[0]):
+            self._add(Block([describe(module)], shape, [*sources], parameters), made)
+        else:
+            last.lines.append(describe(module))
+            last.shape, last.parameters = shape, last.parameters + parameters
+            self._made(made, sources)
+
+    def _is_taken(self, index: int) -> bool:
+        return any(index in block.before for block in self.blocks)
+
+    def _add(self, block: Block, made: Iterable[Tensor]) -> None:
+        self.blocks.append(block)
+        self._made(made, (len(self.blocks) - 1,))
+
+    def _made(self, tensors: Iterable[Tensor], makers: tuple[int, ...]) -> None:
+        for tensor in tensors:
+            self.makers[id(tensor)] = makers
+            self.kept.append(tensor)
+
+    def _sources(self, tensors: Iterable[Tensor]) -> tuple[int, ...]:
+        return tuple(dict.fromkeys(maker for tensor in tensors for maker in self.makers.get(id(tensor), ())))
+
+
+def _layers(network: nn.Module) -> Iterator[nn.Module]:
+    """The modules to show: those with no others in them, or with parameters of their own."""
+    whole: set[int] = set()
+    for module in network.modules():
+        own = any(True for _ in module.parameters(recurse=False)) or hasattr(module, "parametrizations")
+        if id(module) not in whole and (own or not any(True for _ in module.children())):
+            whole |= {id(part) for part in module.modules()}
+            yield module
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, dict):
+        yield from _tensors(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _tensors(item)
+
+
+def describe(module: nn.Module) -> str:
+    """A layer in a few words."""
+    name = type(module).__name__.removeprefix("Parametrized")
+    match module:
+        case nn.Linear():
+            return f"Linear {module.in_features} → {module.out_features}"
+        case nn.ConvTranspose2d() | nn.Conv2d():
+            kind = "Transposed convolution" if module.transposed else "Convolution"
+            kernel, stride = (" × ".join(map(str, pair)) for pair in (module.kernel_size, module.stride))
+            return f"{kind} {kernel}" + (f", stride {module.stride[0]}" if stride != "1 × 1" else "")
+        case nn.Embedding():
+            return f"Embedding {module.num_embeddings} → {module.embedding_dim}"
+        case nn.LeakyReLU():
+            return f"LeakyReLU {module.negative_slope:g}"
+    # A number says what it is of; anything longer would say how the class is written.
+    detail = module.extra_repr()
+    return f"{name} {detail}" if detail.replace(".", "", 1).isdecimal() and "Norm" not in name else name
+
+
+def network_graph(
+    generator: nn.Module,
+    discriminator: nn.Module,
+    spec: DataSpec,
+    recipe: Recipe,
+    out: Path | str,
+    condition: Tensor | None = None,
+) -> None:
+    """Draws both networks into a PNG file: layers with parameter counts, and the shape of one example between them.
+
+    condition: an example of what both are conditioned on, (16, ...); by default class labels where the networks of
+    this recipe take labels, else None.
+    """
+    device = next(generator.parameters()).device
+    if condition is None and recipe.conditioning != "none" and spec.classes:
+        condition = torch.zeros(BATCH, dtype=torch.int64, device=device)
+    told = "text" if condition is not None and condition.ndim > 1 else f"label, one of {spec.classes}"
+    examples = "image" if spec.is_image else "point"
+    noise = torch.zeros(BATCH, recipe.noise_size, device=device)
+    made = torch.zeros(BATCH, *spec.shape, device=device)
+    pictures = [
+        _drawn("Generator", generator, trace(generator, {"noise": noise, told: condition}, [examples]), GENERATOR),
+        _drawn(
+            "Discriminator",
+            discriminator,
+            trace(
+                discriminator, {examples: made, told: condition}, ["logit: real or generated", "logits of the classes"]
+            ),
+            DISCRIMINATOR,
+        ),
+    ]
+    space = 60
+    both = Image.new("RGB", (sum(p.width for p in pictures) + space, max(p.height for p in pictures)), "white")
+    both.paste(pictures[0], (0, 0))
+    both.paste(pictures[1], (pictures[0].width + space, 0))
+    drawn = BytesIO()
+    both.quantize(64).save(drawn, "PNG", optimize=True)
+    write_whole(out, drawn.getvalue())
+
+
+@dataclass
+class _Fonts:
+    """DejaVu, which matplotlib carries: Pillow's own font has neither × nor →."""
+
+    bold: ImageFont.FreeTypeFont = field(init=False)
+    plain: ImageFont.FreeTypeFont = field(init=False)
+    small: ImageFont.FreeTypeFont = field(init=False)
+
+    def __post_init__(self) -> None:
+        import matplotlib
+
+        folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+        self.bold = ImageFont.truetype(folder / "DejaVuSans-Bold.ttf", 22)
+        self.plain = ImageFont.truetype(folder / "DejaVuSans.ttf", 20)
+        self.small = ImageFont.truetype(folder / "DejaVuSans.ttf", 17)
+
+
+_LINE, _PADDING, _ARROW, _BETWEEN = 27, 12, 54, 28
+
+
+def _drawn(title: str, network: nn.Module, blocks: list[Block], colour: str) -> Image.Image:
+    """The blocks from top to bottom, in lanes where some run beside others."""
+    fonts = _Fonts()
+    ranks, lanes = _places(blocks)
+    texts = [_text(block) for block in blocks]
+    widths = [0] * (max(lanes) + 1)
+    heights = [0] * (max(ranks) + 1)
+    for block, text, rank, lane in zip(blocks, texts, ranks, lanes, strict=True):
+        width = max(font.getlength(line) for line, font in _styled(block, text, fonts)) + 2 * _PADDING
+        # The shape stands right of the arrow below the middle of the box.
+        shape = fonts.small.getlength(_shape(block.shape)) * 2 + 30
+        widths[lane] = max(widths[lane], round(max(width, shape)))
+        heights[rank] = max(heights[rank], len(text) * _LINE + 2 * _PADDING)
+    lefts = [2 + sum(widths[:lane]) + lane * _BETWEEN for lane in range(len(widths))]
+    tops = [84 + sum(heights[:rank]) + rank * _ARROW for rank in range(len(heights))]
+    heading = f"{sum(p.numel() for p in network.parameters()):,} parameters"
+    width = max(
+        lefts[-1] + widths[-1] + 2,
+        *(round(f.getlength(t)) + 4 for f, t in ((fonts.bold, title), (fonts.plain, heading))),
+    )
+    picture = Image.new("RGB", (width, tops[-1] + heights[-1] + 2), "white")
+    draw = ImageDraw.Draw(picture)
+    draw.text((2, 2), title, font=fonts.bold, fill=colour)
+    draw.text((2, 34), heading, font=fonts.plain, fill=INK)
+
+    def box(index: int) -> tuple[int, int, int, int]:
+        left, top = lefts[lanes[index]], tops[ranks[index]]
+        return left, top, left + widths[lanes[index]], top + len(texts[index]) * _LINE + 2 * _PADDING
+
+    for index, block in enumerate(blocks):
+        for source in block.before:
+            _arrow(draw, box(source), box(index))
+    for index, (block, text) in enumerate(zip(blocks, texts, strict=True)):
+        left, top, right, bottom = box(index)
+        fill = _tint(colour, 0.14 if block.parameters else 0.05) if block.is_layer else "#f1f1f1"
+        draw.rounded_rectangle((left, top, right, bottom), 9, fill, colour if block.is_layer else GREY, width=2)
+        for number, (line, font) in enumerate(_styled(block, text, fonts)):
+            y = top + _PADDING + number * _LINE + _LINE / 2
+            draw.text(
+                ((left + right) / 2, y), line, font=font, fill=INK if font is not fonts.small else GREY, anchor="mm"
+            )
+        if any(index in later.before for later in blocks) and (block.shape or block.is_layer):
+            place = ((left + right) / 2 + 12, bottom + 15)
+            draw.text(place, _shape(block.shape), font=fonts.small, fill=GREY, anchor="lm")
+    return picture
+
+
+def _text(block: Block) -> list[str]:
+    if not block.is_layer:
+        return [block.lines[0] + (f"  {_shape(block.shape)}" if block.before and block.shape else "")]
+    return [*block.lines, *([f"{block.parameters:,} parameters"] if block.parameters else [])]
+
+
+def _styled(block: Block, text: list[str], fonts: _Fonts) -> list[tuple[str, ImageFont.FreeTypeFont]]:
+    return [
+        (line, fonts.small if block.is_layer and i >= len(block.lines) else fonts.plain) for i, line in enumerate(text)
+    ]
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return " × ".join(map(str, shape)) or "1"
+
+
+def _places(blocks: list[Block]) -> tuple[list[int], list[int]]:
+    """The row and the lane of each block: below all that it takes from, right above the first that takes from it."""
+    ranks = [0] * len(blocks)
+    for index, block in enumerate(blocks):
+        ranks[index] = max((ranks[source] + 1 for source in block.before), default=0)
+    for index in reversed(range(len(blocks))):
+        after = [ranks[later] - 1 for later, block in enumerate(blocks) if index in block.before]
+        ranks[index] = min(after, default=max(ranks))
+    lanes: list[int] = []
+    for index, block in enumerate(blocks):
+        wanted = min((lanes[source] for source in block.before), default=0)
+        taken = {lanes[other] for other in range(index) if ranks[other] == ranks[index]}
+        # An input that is not the first has a lane of its own, down to where it joins.
+        if not block.before and index:
+            wanted = max(lanes) + 1
+        lanes.append(next(lane for lane in range(wanted, len(blocks) + 1) if lane not in taken))
+    return ranks, lanes
+
+
+def _arrow(draw: ImageDraw.ImageDraw, source: tuple[int, ...], target: tuple[int, ...]) -> None:
+    """Down from a box, across just above the other, and into it."""
+    start, end = (source[0] + source[2]) / 2, (target[0] + target[2]) / 2
+    top, bend = target[1], target[1] - 17
+    draw.line([(start, source[3]), (start, bend), (end, bend), (end, top - 4)], fill=GREY, width=2)
+    draw.polygon([(end, top), (end - 6, top - 11), (end + 6, top - 11)], fill=GREY)
+
+
+def _tint(colour: str, strength: float) -> tuple[int, ...]:
+    return tuple(round(255 + (part - 255) * strength) for part in ImageColor.getrgb(colour))

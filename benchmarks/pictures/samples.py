@@ -1,0 +1,174 @@
+"""What a generator makes: grids of images, points in the plane, and either of them moving over the epochs."""
+
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from PIL import Image, ImageColor, ImageDraw, ImageFont
+from torch import Tensor
+
+from benchmarks.pictures.colours import DISCRIMINATOR, GENERATOR, GREY, INK
+from variants.recipe import Refused
+
+# Pixels; chosen by eye: a tile of a 10×10 grid is legible, and the grid is as wide as a Markdown page or less.
+TILE, GAP, MARGIN = 56, 3, 6
+# Between tiles: neither the black of a digit's ground nor the white of its strokes.
+GAP_GREY = 150
+FONT, SMALLEST_FONT = 16, 9
+
+# A GIF of more frames, or of larger ones, would be heavy to send and to open.
+FRAMES, FRAME_SIDE = 120, 720
+
+
+def sample_grid(
+    images: Float[Tensor, "count channels height width"], columns: int, titles: Sequence[str] = (), caption: str = ""
+) -> Image.Image:
+    """The images row by row, each pixel a square of whole screen pixels, so that 8×8 digits are legible.
+
+    images: in [-1, 1], with 1 or 3 channels; what lies outside is clipped. titles: one for each column, or none.
+    caption: a line below.
+    """
+    if titles and len(titles) != columns:
+        raise Refused(f"{len(titles)} titles for {columns} columns; give one for each column, or none")
+    count, channels, height, width = images.shape
+    scale = max(1, round(TILE / max(height, width)))
+    rows, tile_height, tile_width = math.ceil(count / columns), height * scale, width * scale
+    font, wrapped = _fitting(titles, tile_width)
+    top = MARGIN + (max(len(lines) for lines in wrapped) * _line_height(font) + 2 if titles else 0)
+    bottom = MARGIN + (_line_height(_font(FONT)) + 2 if caption else 0)
+    grid_width, grid_height = columns * (tile_width + GAP) + GAP, rows * (tile_height + GAP) + GAP
+    size = (grid_width + 2 * MARGIN, top + grid_height + bottom)
+
+    pixels = images.detach().cpu().clamp(-1, 1).nan_to_num(-1).add(1).mul(127.5).round().byte().numpy()
+    pixels = pixels.repeat(scale, axis=2).repeat(scale, axis=3).transpose(0, 2, 3, 1)
+    canvas = np.full((size[1], size[0], channels), 255, dtype=np.uint8)
+    canvas[top : top + grid_height, MARGIN : MARGIN + grid_width] = GAP_GREY
+    for index, tile in enumerate(pixels):
+        y = top + GAP + index // columns * (tile_height + GAP)
+        x = MARGIN + GAP + index % columns * (tile_width + GAP)
+        canvas[y : y + tile_height, x : x + tile_width] = tile
+    picture = Image.fromarray(canvas[..., 0] if channels == 1 else canvas)
+
+    draw = ImageDraw.Draw(picture)
+    for column, lines in enumerate(wrapped):
+        x = MARGIN + GAP + column * (tile_width + GAP) + tile_width / 2
+        draw.multiline_text((x, top - 3), "\n".join(lines), font=font, fill=INK, anchor="md", align="center", spacing=2)
+    if caption:
+        draw.text((size[0] / 2, size[1] - MARGIN + 2), caption, font=_font(FONT), fill=INK, anchor="md")
+    return picture
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.load_default(size)
+
+
+def _line_height(font: ImageFont.FreeTypeFont) -> int:
+    return sum(font.getmetrics())
+
+
+def _fitting(titles: Sequence[str], width: int) -> tuple[ImageFont.FreeTypeFont, list[list[str]]]:
+    """The largest font in which every title fits into this width, broken between words where that helps."""
+    for size in range(FONT, SMALLEST_FONT - 1, -1):
+        font = _font(size)
+        wrapped = [_wrapped(title, font, width) for title in titles]
+        if all(font.getlength(line) <= width for lines in wrapped for line in lines):
+            break
+    return font, wrapped
+
+
+def _wrapped(title: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+    lines: list[str] = []
+    for word in title.split():
+        if lines and font.getlength(f"{lines[-1]} {word}") <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
+
+
+def scatter(
+    points: Float[Tensor, "count 2"],
+    centres: Float[Tensor, "modes 2"] | None,
+    limit: float,
+    *,
+    radius: float = 0.0,
+    caption: str = "",
+    side: int = 480,
+) -> Image.Image:
+    """Points in the square [-limit, limit]²; where many lie on each other they are darker.
+
+    centres: of the modes, each with a circle of this radius, in the units of the points, but never too small to see.
+    Points outside are not drawn, but counted below the picture.
+    """
+    fine = 2 * side  # drawn at twice the size and halved, so that edges are smooth
+    places = (points.detach().double().cpu().numpy() * [1, -1] / limit + 1) * (fine / 2)
+    inside = np.isfinite(places).all(axis=1) & (places >= 0).all(axis=1) & (places < fine).all(axis=1)
+    columns, rows = places[inside].astype(int).T
+    # At most 6 in a place, so that the 37 places of a dot do not add up to more than a byte holds.
+    hits = np.bincount(rows * fine + columns, minlength=fine * fine).clip(max=6).astype(np.uint8).reshape(fine, fine)
+    layers = np.zeros((fine + 6, fine + 6), dtype=np.uint8)
+    for dy in range(-3, 4):
+        for dx in range(-3, 4):
+            if dx * dx + dy * dy <= 10:
+                layers[3 + dy : 3 + dy + fine, 3 + dx : 3 + dx + fine] += hits
+    ink = 1 - 0.72 ** np.arange(256)[:, None]
+    colours = (255 + (np.array(ImageColor.getrgb(GENERATOR)) - 255) * ink).round().astype(np.uint8)
+    picture = Image.fromarray(colours[layers[3:-3, 3:-3]])
+
+    draw = ImageDraw.Draw(picture)
+    shown = max(radius / limit * fine / 2, 0.018 * fine)
+    for x, y in [] if centres is None else centres.detach().double().cpu().numpy() * [1, -1] / limit:
+        middle_x, middle_y = (x + 1) * fine / 2, (y + 1) * fine / 2
+        draw.ellipse(
+            (middle_x - shown, middle_y - shown, middle_x + shown, middle_y + shown), outline=DISCRIMINATOR, width=3
+        )
+    picture = picture.resize((side, side), Image.Resampling.BOX)
+
+    line = _line_height(_font(FONT)) + 6
+    framed = Image.new("RGB", (side + 2 * MARGIN, side + 2 * MARGIN + line), "white")
+    framed.paste(picture, (MARGIN, MARGIN))
+    draw = ImageDraw.Draw(framed)
+    draw.rectangle((MARGIN - 1, MARGIN - 1, MARGIN + side, MARGIN + side), outline=GREY)
+    outside = len(points) - int(inside.sum())
+    text = f"{outside:,} of {len(points):,} points outside" if outside else f"{len(points):,} points"
+    axis = f"axes from -{limit:g} to {limit:g}"
+    words = ", ".join(filter(None, (caption, text, axis)))
+    draw.text((side / 2 + MARGIN, side + MARGIN + line), words, font=_font(14), fill=INK, anchor="md")
+    return framed
+
+
+def animate(paths: Sequence[Path | str], out: Path | str, seconds: float = 12.0) -> None:
+    """Pictures as an endless GIF of about so many seconds that rests on its last frame.
+
+    Of more than 120 pictures as many are taken, evenly, the first and the last among them; large ones are made smaller.
+    """
+    import imageio.v3 as imageio
+
+    if not paths:
+        raise Refused("there are no pictures to animate")
+    chosen = np.linspace(0, len(paths) - 1, min(len(paths), FRAMES)).round().astype(int)
+    frames = []
+    for index in chosen:
+        with Image.open(paths[index]) as picture:
+            picture.thumbnail((FRAME_SIDE, FRAME_SIDE), Image.Resampling.LANCZOS)
+            frames.append(_few_colours(picture))
+    each = min(500.0, max(40.0, 1000 * seconds / len(frames)))
+    durations = [each] * (len(frames) - 1) + [2000.0]
+    write_whole(out, imageio.imwrite("<bytes>", frames, extension=".gif", duration=durations, loop=0, optimize=True))
+
+
+def _few_colours(picture: Image.Image) -> np.ndarray:
+    """The picture in 16 greys or 64 colours, which makes the GIF a third smaller and is not seen."""
+    if picture.mode == "L":
+        return (np.asarray(picture).astype(np.uint16) * 15 + 127) // 255 * np.uint8(17)
+    return np.asarray(picture.convert("RGB").quantize(64, dither=Image.Dither.NONE).convert("RGB"))
+
+
+def write_whole(out: Path | str, data: bytes) -> None:
+    """Writes a file so that nobody ever sees half of it."""
+    beside = Path(f"{out}.part")
+    beside.write_bytes(data)
+    os.replace(beside, out)
