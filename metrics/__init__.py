@@ -6,6 +6,7 @@ kernel.py        squared maximum mean discrepancy with the cubic kernel (KID), w
 neighbours.py    precision, recall, density, coverage, and the manifold of a class, by nearest neighbours
 modes.py         which known modes the samples reach, and how evenly: classes, and centres in the plane
 accuracy.py      whether samples belong to the class that was asked for
+captions.py      words that are true of a digit's image, measured from its pixels
 diversity.py     spread within a class, against the real spread
 memorization.py  whether samples lie nearer to training examples than fresh real ones do
 gan_train.py     accuracy on real data of a small network trained on samples

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import io
+import resource
 import tarfile
 import threading
 import time
@@ -141,6 +142,19 @@ def test_a_folder_that_cannot_be_written_is_named(site: Site, tmp_path: Path) ->
     with pytest.raises(Refused, match=r"cannot write .*file/a: .*; choose another folder with --data-dir") as refused:
         fetch(tmp_path / "file" / "a", [site.address + "a"], MD5, patience=5)
     assert not isinstance(refused.value, Unreachable)
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(site: Site, tmp_path: Path) -> None:
+    site.files["/a"] = CONTENT
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(CONTENT) // 2, limits[1]))
+    try:
+        with pytest.raises(Refused, match=r"cannot write .*/a: .*; choose another folder") as refused:
+            fetch(tmp_path / "a", [site.address + "a"], MD5, patience=5)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not isinstance(refused.value, Unreachable)
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- whole datasets

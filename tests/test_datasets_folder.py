@@ -28,6 +28,7 @@ def test_images_are_resized_and_every_fifth_is_for_testing(tmp_path: Path) -> No
     assert dataset.train.labels.bincount().tolist() == [9, 9, 9]
     assert own(tmp_path, image_size=16).spec.shape == (3, 16, 16)
     assert own(tmp_path, image_size=16).checksum != dataset.checksum
+    assert own(tmp_path, image_size=16).extractor != dataset.extractor  # each is judged by a classifier of its own
 
 
 def test_a_square_image_of_the_right_size_is_kept_as_it_is(tmp_path: Path) -> None:

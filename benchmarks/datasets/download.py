@@ -10,7 +10,7 @@ import tempfile
 import threading
 import urllib.request
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -53,28 +53,35 @@ def fetch(path: Path, urls: Iterable[str], md5: str, patience: float) -> None:
 def write_whole(path: Path, pieces: Iterable[bytes], md5: str = "") -> None:
     """Writes a file beside its place and puts it there when it is complete, and right if an MD5 is given."""
     digest = hashlib.md5(usedforsecurity=False)
-    try:
+    with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, beside = tempfile.mkstemp(prefix=f".{path.name}-", suffix=".part", dir=path.parent)
-    except OSError as error:
-        raise Refused(f"cannot write {path}: {error.strerror}; choose another folder with --data-dir") from None
     try:
-        with open(handle, "wb") as file:
+        with open(handle, "wb", buffering=0) as file:
             for piece in pieces:
                 digest.update(piece)
-                try:
-                    file.write(piece)
-                except OSError as error:
-                    raise Refused(f"cannot write {path}: {error.strerror}") from None
-            file.flush()
-            os.fsync(file.fileno())
+                with _writing(path):
+                    rest = memoryview(piece)
+                    while rest:
+                        rest = rest[file.write(rest) :]
+            with _writing(path):
+                os.fsync(file.fileno())
         if md5 and digest.hexdigest() != md5:
             raise Unreachable("what it sent is not the published file (its MD5 differs)")
-        os.chmod(beside, 0o644)
-        os.replace(beside, path)
+        with _writing(path):
+            os.chmod(beside, 0o644)  # a temporary file is private, a dataset is not
+            os.replace(beside, path)
     finally:
         with suppress(OSError):
             os.unlink(beside)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Refused(f"cannot write {path}: {error.strerror}; choose another folder with --data-dir") from None
 
 
 def md5_of(path: Path) -> str:

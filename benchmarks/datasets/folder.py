@@ -1,6 +1,7 @@
 """A person's own images: one subfolder a class."""
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,13 +71,15 @@ def folder(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
         testing[index] = place % 5 == 1
     if (data == data[:, :1]).all():
         data = data[:, :1].contiguous()
-    return labelled(
+    dataset = labelled(
         f"folder:{root.resolve().name}",
         Split(data[~testing], labels[~testing]),
         Split(data[testing], labels[testing]),
         tuple(classes),
         notes=tuple(notes),
     )
+    # A classifier of such images is kept for later: of these very images, whatever other folders are called.
+    return replace(dataset, extractor=f"folder-{dataset.checksum[:12]}")
 
 
 def _classes_of(root: Path, notes: list[str]) -> list[str]:
