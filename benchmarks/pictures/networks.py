@@ -4,8 +4,9 @@
 the network does and not how its class is written. `network_graph` draws a generator and a discriminator side by side.
 """
 
+import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,6 @@ from benchmarks.pictures.colours import DISCRIMINATOR, GENERATOR, GREY, INK
 from benchmarks.pictures.samples import write_whole
 from variants.base import DataSpec
 from variants.recipe import Recipe
-
-# A discriminator may judge several examples at once (packing): a number that each usual number of them divides.
-BATCH = 16
 
 
 @dataclass
@@ -55,7 +53,15 @@ def trace(network: nn.Module, inputs: dict[str, Tensor | None], outputs: Iterabl
         for hook in tracing.hooks:
             hook.remove()
     tracing.leave(zip(outputs, _tensors(result), strict=False))
-    return tracing.blocks
+    return _without_unused_inputs(tracing.blocks)
+
+
+def _without_unused_inputs(blocks: list[Block]) -> list[Block]:
+    """An unconditional network is given a label and does not look at it."""
+    taken = {source for block in blocks for source in block.before}
+    kept = [index for index, block in enumerate(blocks) if block.before or index in taken or block.is_layer]
+    places = {old: new for new, old in enumerate(kept)}
+    return [replace(blocks[index], before=[places[source] for source in blocks[index].before]) for index in kept]
 
 
 class _Tracing(TorchFunctionMode):
@@ -112,7 +118,7 @@ class _Tracing(TorchFunctionMode):
         heavy = any(p.ndim > 1 for p in module.parameters())
         last = self.blocks[sources[0]] if len(sources) == 1 else None
         if heavy or last is None or not last.is_layer or self._is_taken(sources[0]):
-            self._add(Block([describe(module)], shape, [*sources], parameters), made)
+            self._add(Block([describe(module), *_norms(module)], shape, [*sources], parameters), made)
         else:
             last.lines.append(describe(module))
             last.shape, last.parameters = shape, last.parameters + parameters
@@ -167,10 +173,16 @@ def describe(module: nn.Module) -> str:
         case nn.Embedding():
             return f"Embedding {module.num_embeddings} → {module.embedding_dim}"
         case nn.LeakyReLU():
-            return f"LeakyReLU {module.negative_slope:g}"
+            return f"LeakyReLU {module.negative_slope:g}" if module.negative_slope else "ReLU"
     # A number says what it is of; anything longer would say how the class is written.
     detail = module.extra_repr()
     return f"{name} {detail}" if detail.replace(".", "", 1).isdecimal() and "Norm" not in name else name
+
+
+def _norms(module: nn.Module) -> list[str]:
+    """What a layer's weights go through before they are used, such as SpectralNorm."""
+    through = getattr(module, "parametrizations", {})
+    return sorted({type(step).__name__ for steps in through.values() for step in steps})
 
 
 def network_graph(
@@ -183,16 +195,22 @@ def network_graph(
 ) -> None:
     """Draws both networks into a PNG file: layers with parameter counts, and the shape of one example between them.
 
-    condition: an example of what both are conditioned on, (16, ...); by default class labels where the networks of
-    this recipe take labels, else None.
+    condition: what one example is conditioned on, a label or the tokens of a caption; by default whatever the networks
+    of this recipe take.
     """
     device = next(generator.parameters()).device
-    if condition is None and recipe.conditioning != "none" and spec.classes:
-        condition = torch.zeros(BATCH, dtype=torch.int64, device=device)
-    told = "text" if condition is not None and condition.ndim > 1 else f"label, one of {spec.classes}"
+    # Two examples, or two packs of as many as the discriminator judges at once.
+    batch = 2 * math.prod(getattr(module, "pack", 1) for module in discriminator.modules())
+    if condition is None and recipe.conditioning == "text":
+        condition = torch.zeros(3, dtype=torch.int64)
+    elif condition is None and recipe.conditioning != "none":
+        condition = torch.zeros((), dtype=torch.int64)
+    if condition is not None:
+        condition = condition.to(device).expand(batch, *condition.shape)
+    told = "caption" if spec.vocabulary else f"label, one of {spec.classes}"
     examples = "image" if spec.is_image else "point"
-    noise = torch.zeros(BATCH, recipe.noise_size, device=device)
-    made = torch.zeros(BATCH, *spec.shape, device=device)
+    noise = torch.zeros(batch, recipe.noise_size, device=device)
+    made = torch.zeros(batch, *spec.shape, device=device)
     pictures = [
         _drawn("Generator", generator, trace(generator, {"noise": noise, told: condition}, [examples]), GENERATOR),
         _drawn(
@@ -250,7 +268,7 @@ def _drawn(title: str, network: nn.Module, blocks: list[Block], colour: str) -> 
     tops = [84 + sum(heights[:rank]) + rank * _ARROW for rank in range(len(heights))]
     heading = f"{sum(p.numel() for p in network.parameters()):,} parameters"
     width = max(
-        lefts[-1] + widths[-1] + 2,
+        lefts[-1] + widths[-1] + _BETWEEN,
         *(round(f.getlength(t)) + 4 for f, t in ((fonts.bold, title), (fonts.plain, heading))),
     )
     picture = Image.new("RGB", (width, tops[-1] + heights[-1] + 2), "white")
@@ -264,7 +282,9 @@ def _drawn(title: str, network: nn.Module, blocks: list[Block], colour: str) -> 
 
     for index, block in enumerate(blocks):
         for source in block.before:
-            _arrow(draw, box(source), box(index))
+            between = range(ranks[source] + 1, ranks[index])
+            passes = any(lane == lanes[source] and rank in between for lane, rank in zip(lanes, ranks, strict=True))
+            _arrow(draw, box(source), box(index), round_it=passes)
     for index, (block, text) in enumerate(zip(blocks, texts, strict=True)):
         left, top, right, bottom = box(index)
         fill = _tint(colour, 0.14 if block.parameters else 0.05) if block.is_layer else "#f1f1f1"
@@ -315,11 +335,17 @@ def _places(blocks: list[Block]) -> tuple[list[int], list[int]]:
     return ranks, lanes
 
 
-def _arrow(draw: ImageDraw.ImageDraw, source: tuple[int, ...], target: tuple[int, ...]) -> None:
-    """Down from a box, across just above the other, and into it."""
+def _arrow(
+    draw: ImageDraw.ImageDraw, source: tuple[int, ...], target: tuple[int, ...], *, round_it: bool = False
+) -> None:
+    """Down from a box, across just above the other, and into it; right of what stands between if it goes round it."""
     start, end = (source[0] + source[2]) / 2, (target[0] + target[2]) / 2
     top, bend = target[1], target[1] - 17
-    draw.line([(start, source[3]), (start, bend), (end, bend), (end, top - 4)], fill=GREY, width=2)
+    way = [(start, source[3]), (start, bend)]
+    if round_it:
+        start, side = start + (source[2] - start) * 0.9, source[2] + _BETWEEN / 2
+        way = [(start, source[3]), (start, source[3] + 27), (side, source[3] + 27), (side, bend)]
+    draw.line([*way, (end, bend), (end, top - 4)], fill=GREY, width=2)
     draw.polygon([(end, top), (end - 6, top - 11), (end + 6, top - 11)], fill=GREY)
 
 
