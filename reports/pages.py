@@ -19,7 +19,6 @@ from reports.tables import Arm, Section, Summary, differing, spelled, spoken
 # In a table, side by side, so that ten digits across stay legible at the width of a page.
 PICTURES_ACROSS = 3
 # What a table can hold without being scrolled sideways.
-METRICS_ACROSS = 6
 ARMS_ACROSS = 5
 
 # What a person looks for first, and so stands in the first table.
@@ -193,7 +192,7 @@ def _section(section: Section, figures: Sequence[Illustration], metrics: Mapping
     for name in section.metrics:
         family, _, member = name.rpartition("_")
         (families[family] if family in families and member.isdecimal() else overall).append(name)
-    headlines = [name for name in HEADLINES if name in overall] or overall[:METRICS_ACROSS]
+    headlines = [name for name in HEADLINES if name in overall] or overall[: len(HEADLINES)]
     others = [name for name in overall if name not in headlines]
     parts.append(_comparison(section, headlines, metrics))
     for figure in figures:
@@ -202,36 +201,33 @@ def _section(section: Section, figures: Sequence[Illustration], metrics: Mapping
     if samples := [figure for figure in figures if figure.title == SAMPLES]:
         parts += ["### Samples", *_samples(samples)]
     if others:
-        parts.append("### Other metrics")
-        for start in range(0, len(others), METRICS_ACROSS):
-            parts.append(_comparison(section, others[start : start + METRICS_ACROSS], metrics))
+        parts += ["### Other metrics", *_by_arm(section, {name: _title(name, metrics) for name in others})]
     for family, names in families.items():
         if names:
-            parts += [f"### {_heading(family)}", *_family(section, names)]
+            titles = {name: escape(_member(name, section)) for name in names}
+            parts += [f"### {_heading(family)}", *_by_arm(section, titles)]
     parts += ["### Cost", _cost(section), "### Runs", _runs(section)]
     return parts
 
 
 def _protocol(section: Section) -> str:
     environment = section.arms[0].runs[0].environment
-    judge = environment.get("extractor")
-    judge = judge if isinstance(judge, Mapping) else {}
     words = f"Judged on {section.samples:,} samples of each run"
     if section.extractor:
-        words += f" by the classifier {code(judge.get('name', 'of this data'))} ({code(section.extractor[:8])}"
-        accuracy = judge.get("accuracy")
-        if isinstance(accuracy, (int, float)) and 0 <= accuracy <= 1:
+        judge = environment.get("extractor")
+        judge = judge if isinstance(judge, Mapping) else {}
+        name, accuracy = judge.get("name"), judge.get("accuracy")
+        words += f" by the classifier {code(name)}," if isinstance(name, str) and name else " by the classifier"
+        words += f" {code(section.extractor[:8])}"
+        if isinstance(accuracy, float) and 0 <= accuracy <= 1:
             words += f", which is right on {100 * accuracy:.2f} % of real test images"
-        words += ")"
-    note = environment.get("protocol")
-    against = f", against {escape(note)}" if isinstance(note, str) and note else ""
-    return f"{words}{against}. Checksum of the data: {code(section.checksum[:8])}."
+    against = environment.get("protocol")
+    words += f", {escape(against)}" if isinstance(against, str) and against else ""
+    return f"{words}. Checksum of the data: {code(section.checksum[:8])}."
 
 
 def _comparison(section: Section, names: Sequence[str], metrics: Mapping[str, Metric]) -> str:
-    arrows = {"min": " ↓", "max": " ↑"}
-    titles = [escape(spoken(name)) + (arrows[metrics[name].direction] if name in metrics else "") for name in names]
-    header = ["row", "variant", "seeds", "failed", *titles]
+    header = ["row", "variant", "seeds", "failed", *[_title(name, metrics) for name in names]]
     rows = [
         [
             str(arm.number),
@@ -242,9 +238,13 @@ def _comparison(section: Section, names: Sequence[str], metrics: Mapping[str, Me
         ]
         for arm in section.arms
     ]
-    real = [_real(section, name) for name in names]
-    rows.append(["", "*real data*", "", "", *real])
+    rows.append(["", "*real data*", "", "", *[_real(section, name) for name in names]])
     return table(header, rows, right=[0, *range(2, len(header))])
+
+
+def _title(name: str, metrics: Mapping[str, Metric]) -> str:
+    arrows = {"min": " ↓", "max": " ↑"}
+    return escape(spoken(name)) + (arrows[metrics[name].direction] if name in metrics else "")
 
 
 def _cost(section: Section) -> str:
@@ -268,19 +268,16 @@ def _cost(section: Section) -> str:
     return table(header, rows, right=[0, *range(2, len(header))])
 
 
-def _family(section: Section, names: Sequence[str]) -> list[str]:
-    arms = [arm for arm in section.arms if any(arm.metric(name).count for name in names)]
+def _by_arm(section: Section, titles: Mapping[str, str]) -> list[str]:
+    """Tables with a column for each arm and a row for each metric, called by its title."""
+    arms = [arm for arm in section.arms if any(arm.metric(name).count for name in titles)]
     tables = []
     for start in range(0, len(arms), ARMS_ACROSS):
         across = arms[start : start + ARMS_ACROSS]
         header = ["", *[f"{arm.number}. {escape(arm.name)}" for arm in across], "*real data*"]
         rows = [
-            [
-                escape(_member(name, section)),
-                *[mean_and_spread(arm.metric(name)) for arm in across],
-                _real(section, name),
-            ]
-            for name in names
+            [title, *[mean_and_spread(arm.metric(name)) for arm in across], _real(section, name)]
+            for name, title in titles.items()
         ]
         tables.append(table(header, rows, right=range(1, len(header))))
     return tables
@@ -339,11 +336,11 @@ def _runs(section: Section) -> str:
     apart = differing(section.arms)
     rows = []
     for arm in section.arms:
-        fields = ", ".join(spelled(name, value) for name, value in apart[arm.number].items())
+        fields = ", ".join(escape(spelled(name, value)) for name, value in apart[arm.number].items())
         ids = ", ".join(
             f"seed {run.config.seed}{'' if run.finished else ' (failed)'} {code(run.id)}" for run in arm.runs
         )
-        rows.append([str(arm.number), escape(arm.name), escape(fields) or "–", ids])
+        rows.append([str(arm.number), escape(arm.name), fields or "–", ids])
     return table(["row", "variant", "in what its config differs from other rows", "runs"], rows, right=[0])
 
 

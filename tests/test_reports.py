@@ -34,7 +34,7 @@ ENVIRONMENT = {
     "recipe": "default",
     "code": "c0de",
     "notes": [],
-    "protocol": "10,000 real test images",
+    "protocol": "against 10,000 real test images",
     "extractor": {"name": "mnist", "sha256": "e" * 64, "accuracy": 0.9953},
 }
 
@@ -433,8 +433,8 @@ protocol. “–” means that a metric does not apply. Failed runs enter no mea
 
 ## mnist
 
-Judged on 10,000 samples of each run by the classifier `mnist` (`eeeeeeee`, which is right on 99.53 % of real test \
-images), against 10,000 real test images. Checksum of the data: `cccccccc`.
+Judged on 10,000 samples of each run by the classifier `mnist`, `eeeeeeee`, which is right on 99.53 % of real test \
+images, against 10,000 real test images. Checksum of the data: `cccccccc`.
 
 | row | variant | seeds | failed | FID ↓ | accuracy ↑ |
 | ---: | --- | ---: | ---: | ---: | ---: |
