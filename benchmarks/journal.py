@@ -21,7 +21,6 @@ refuses what is damaged or larger than any run makes it, with one sentence.
 
 import hashlib
 import json
-import math
 import os
 import re
 import secrets
@@ -79,11 +78,17 @@ class RunFolder:
         if Path(config.name).name != config.name:
             raise Refused(f"{config.name!r} cannot be the name of a run folder")
         folder = RunFolder(Path(runs_dir) / config.name)
+        folder.make()
         if folder.read_json(CONFIG) is None:
             folder._write_config(config)
         elif folder.config().key != config.key:
             raise Refused(f"{folder.path} already holds another run; move it away, or choose another --runs-dir")
         return folder
+
+    def make(self) -> None:
+        """Makes the folder where there is none. Raises Refused where it cannot be made."""
+        with self._writing(""):
+            self.path.mkdir(parents=True, exist_ok=True)
 
     def _write_config(self, config: RunConfig) -> None:
         self.write_json(CONFIG, {"config": config.as_dict(), "key": config.key, "id": secrets.token_hex(8)})
@@ -95,16 +100,19 @@ class RunFolder:
         written = self.read_json(CONFIG)
         if written is None:
             raise Refused(f"{self.path} is not a run folder: it has no {CONFIG}")
-        if not isinstance(written, dict) or not isinstance(written.get("config"), dict):
+        values = written.get("config") if isinstance(written, dict) else None
+        parts = (values, values.get("recipe"), values.get("dataset")) if isinstance(values, dict) else (None,)
+        if not all(isinstance(part, dict) for part in parts):
             raise self._damaged(CONFIG, "it does not hold the config of a run")
         try:
-            config = RunConfig.from_dict(written["config"])
+            config = RunConfig.from_dict(values)
         except (Refused, OverflowError) as error:
             raise self._damaged(CONFIG, str(error)) from None
         for settings in (config, config.dataset):
             for f in fields(settings):
                 value = getattr(settings, f.name)
-                if not isinstance(value, f.type) or isinstance(value, bool):
+                # To Python, though not to a reader, True is a whole number.
+                if not isinstance(value, f.type) or isinstance(value, bool) != (f.type is bool):
                     raise self._damaged(CONFIG, f"{f.name} is {value!r}")
         if config.key != written.get("key"):
             raise self._damaged(CONFIG, "its key does not fit its config, so it was changed by hand")
@@ -158,7 +166,6 @@ class RunFolder:
         """Adds one line to the journal and returns once it is on the disk. Epochs only ever rise."""
         with self._writing(JOURNAL):
             path = self.file(JOURNAL)
-            path.parent.mkdir(parents=True, exist_ok=True)
             with open(path, "r+b" if path.exists() else "x+b") as file:
                 whole, last_epoch = _whole_part(file.read())
                 checked = _check_line(line, last_epoch + 1, lambda p: ValueError(f"not a line of the journal: {p}"))
@@ -260,7 +267,6 @@ class RunFolder:
         The system lets go of the lock when the process ends, however it ends.
         """
         with self._writing(LOCK):
-            self.path.mkdir(parents=True, exist_ok=True)
             lock = filelock.FileLock(self.file(LOCK), timeout=_LOCK_SECONDS, thread_local=False)
             try:
                 lock.acquire()
@@ -330,7 +336,9 @@ class RunFolder:
 
     def _write_beside(self, name: str, data: bytes) -> Path:
         path = self.file(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        # Never the run folder itself: if that was deleted, nothing may begin anew in its place.
+        if path.parent != self.path.resolve():
+            path.parent.mkdir(exist_ok=True)
         beside = self.file(f"{name}.part")
         with open(beside, "wb") as file:
             file.write(data)
@@ -367,7 +375,7 @@ class RunFolder:
             yield
         except OSError as error:
             raise Refused(
-                f"cannot write {self.path / name}: {error.strerror or error}; what was written before it is kept"
+                f"cannot write {self.path / name}: {error.strerror or error}; what was written before is as it was"
             ) from error
 
 
@@ -445,7 +453,7 @@ def _figures(values: Any, damaged: Callable[[str], Exception]) -> dict[str, floa
         try:
             figures[name] = float(value)
         except OverflowError:
-            figures[name] = math.copysign(math.inf, value)
+            raise damaged(f"{name[:100]!r} is a whole number beyond any figure") from None
     return figures
 
 

@@ -591,6 +591,7 @@ def fetch(
         if runs_dir is not None and _is_run(RunFolder(Path(runs_dir) / name), tags.get("folder_id")):
             return Path(runs_dir) / name
         folder = RunFolder(Path(into) / name)
+        folder.make()
         with tempfile.TemporaryDirectory() as beside:
             for artifact, file_name in _artifacts(client, run_id):
                 if file_name == CONFIG or wanted(file_name):
