@@ -11,6 +11,9 @@ from typing import Any
 
 from variants.recipe import NEUTRAL, Recipe, Refused, checked
 
+# Fakes in an evaluation: as many as the test images of MNIST.
+SAMPLES = 10_000
+
 
 def _setting(default: Any, help: str, **limits: Any) -> Any:
     return field(default=default, metadata={"help": help, **limits})
@@ -44,6 +47,7 @@ class RunConfig:
 
     checksum: of the dataset's tensors; extractor: SHA-256 of the weights that judge; both in hexadecimal.
     evaluate_every: epochs between evaluations (the last epoch is always one); samples: fakes in an evaluation.
+    thorough: whether the last evaluation has the costly metrics too.
     """
 
     variant: str
@@ -53,7 +57,8 @@ class RunConfig:
     checksum: str
     extractor: str
     evaluate_every: int = 1
-    samples: int = 10_000
+    samples: int = SAMPLES
+    thorough: bool = True
     precision: str = "float32"
 
     def as_dict(self, *, neutral: bool = True) -> dict[str, Any]:

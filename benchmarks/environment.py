@@ -4,7 +4,10 @@ import ast
 import hashlib
 import os
 import platform
+import shlex
 import sys
+from collections.abc import Sequence
+from dataclasses import fields
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -12,8 +15,10 @@ from typing import Any
 
 import torch
 
+from benchmarks.config import SAMPLES, DatasetConfig, RunConfig
 from benchmarks.datasets import Dataset
-from variants import Refused
+from metrics.features import Extractor
+from variants import Refused, load_variant
 
 HOUSE = Path(__file__).resolve().parent.parent
 
@@ -42,7 +47,9 @@ def resolve_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def describe(device: torch.device, dataset: Dataset, recipe_name: str) -> dict[str, Any]:
+def describe(
+    device: torch.device, dataset: Dataset, config: RunConfig, extractors: Sequence[Extractor]
+) -> dict[str, Any]:
     """The environment of a run that starts now, as JSON values. It names no host, no user and no folder."""
     return {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
@@ -52,11 +59,35 @@ def describe(device: torch.device, dataset: Dataset, recipe_name: str) -> dict[s
         "python": platform.python_version(),
         "versions": {name: version(name) for name in ("torch", "numpy", "scipy")},
         "code": fingerprint(),
-        "recipe": recipe_name,
+        "recipe": load_variant(config.variant).nearest(config.recipe)[0],
+        "command": command(config),
+        "extractor": {
+            "name": " ".join(sorted({each.name for each in extractors})),
+            "sha256": config.extractor,
+            "accuracy": [each.accuracy for each in extractors],
+        },
         "dataset": dataset.name,
         "notes": list(dataset.notes),
         "protocol": dataset.reference_note,
     }
+
+
+def command(config: RunConfig) -> str:
+    """The command line that makes this run again."""
+    recipe, changes = load_variant(config.variant).nearest(config.recipe)
+    options: dict[str, Any] = {"variant": config.variant, "dataset": config.dataset.name, "seed": config.seed}
+    options |= {"recipe": recipe, **changes, "evaluate_every": config.evaluate_every}
+    options |= {f.name: getattr(config.dataset, f.name) for f in fields(DatasetConfig)[1:]}
+    neutral = {f.name: f.default for f in fields(DatasetConfig)}
+    if config.samples != SAMPLES:
+        options["samples"] = config.samples
+    words = ["python", "-m", "benchmarks.run"] + (["--quick-metrics"] if not config.thorough else [])
+    for name, value in options.items():
+        if name in neutral and name != "dataset" and value == neutral[name]:
+            continue
+        values = value if isinstance(value, tuple) else (str(value).lower() if isinstance(value, bool) else value,)
+        words += ["--" + name.replace("_", "-"), *map(str, values)]
+    return shlex.join(words)
 
 
 @cache

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.config import DatasetConfig, RunConfig
+from benchmarks.config import SAMPLES, DatasetConfig, RunConfig
 from benchmarks.evaluation import judge
 from benchmarks.journal import RunFolder
 from benchmarks.training import check, loaded
@@ -26,14 +26,15 @@ def configure(
     recipe: str = "",
     seed: int = 0,
     evaluate_every: int = 0,
-    samples: int = 10_000,
+    samples: int = SAMPLES,
+    thorough: bool = True,
     data_dir: Path | str | None = None,
     **fields: Any,
 ) -> RunConfig:
     """The config of a run.
 
     recipe: the name of one of the variant's recipes, a .toml file, or a run folder; "" takes the variant's own for such
-    data. evaluate_every: epochs between evaluations, 0 for about ten in a run. fields: of the recipe, to change them.
+    data. evaluate_every: epochs between evaluations, 0 for about ten in a run. samples, thorough: see RunConfig. fields: of the recipe, to change them.
     Raises Refused for anything that cannot be trained.
     """
     asked = DatasetConfig(dataset) if isinstance(dataset, str) else dataset
@@ -48,6 +49,7 @@ def configure(
         extractor=judge(data),
         evaluate_every=evaluate_every or max(1, chosen.epochs // EVALUATIONS),
         samples=samples,
+        thorough=thorough,
     )
     check(config, data)
     return config
@@ -57,7 +59,7 @@ def find_recipe(variant: Variant, given: str, spec: DataSpec) -> Recipe:
     """The recipe of that name, in that .toml file, or of that run folder. Raises Refused where there is none."""
     if given.endswith(".toml"):
         return recipe_file(variant, Path(given), spec)
-    if Path(given).is_dir() and given not in variant.recipes:
+    if given and given not in variant.recipes and Path(given).is_dir():
         return RunFolder(given).config().recipe
     return variant.recipe(given or variant.recipe_for(spec))
 

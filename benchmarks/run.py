@@ -5,7 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from benchmarks.commands import Parser, given, main
-from benchmarks.config import DatasetConfig
+from benchmarks.config import SAMPLES, DatasetConfig
 from variants import VARIANTS
 from variants.recipe import FIELDS, Refused, unknown
 
@@ -36,7 +36,8 @@ def parser() -> Parser:
     how.add_argument(
         "--evaluate-every", type=int, default=0, metavar="N", help="epochs between evaluations (a tenth of all)"
     )
-    how.add_argument("--samples", type=int, default=10_000, metavar="N", help="fakes in an evaluation (10000)")
+    how.add_argument("--samples", type=int, default=SAMPLES, metavar="N", help=f"fakes in an evaluation ({SAMPLES})")
+    how.add_argument("--quick-metrics", action="store_true", help="leave out the metrics that are costly to measure")
     how.add_argument("--device", default="auto", metavar="auto|cpu|cuda|mps", help="where to train (auto)")
     how.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads (torch's own choice)")
     how.add_argument("--retrain", action="store_true", help="train again what is already trained")
@@ -99,6 +100,7 @@ def run() -> int:
             seed=seed,
             evaluate_every=asked.evaluate_every,
             samples=asked.samples,
+            thorough=not asked.quick_metrics,
             data_dir=asked.data_dir,
             **overrides,
         )
@@ -114,7 +116,6 @@ def run() -> int:
                     data_dir=asked.data_dir,
                     device=asked.device,
                     pictures=asked.pictures,
-                    recipe_name=asked.recipe,
                     tracking_uri=asked.tracking_uri,
                     track=not asked.no_tracking,
                     retrain=asked.retrain,

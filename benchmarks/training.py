@@ -117,8 +117,8 @@ def evaluator(dataset: Dataset, samples: int, device: torch.device) -> Evaluator
 
 
 @lru_cache(maxsize=2)
-def reference(evaluator: Evaluator) -> dict[str, float]:
-    return evaluator.reference()
+def reference(evaluator: Evaluator, thorough: bool) -> dict[str, float]:
+    return evaluator.reference(final=thorough)
 
 
 def check(config: RunConfig, dataset: Dataset) -> Variant:
@@ -128,6 +128,8 @@ def check(config: RunConfig, dataset: Dataset) -> Variant:
     objective(recipe)
     if recipe.noise not in NOISES:
         raise unknown("noise", recipe.noise, NOISES)
+    if config.samples < 2:
+        raise Refused(f"--samples is at least 2, not {config.samples}; a spread cannot be had from fewer")
     if recipe.batch_size > len(dataset.train):
         raise Refused(
             f"--batch-size {recipe.batch_size} is more than the {len(dataset.train)} examples of {dataset.name}"
@@ -142,7 +144,6 @@ def train(
     data_dir: Path | str | None = None,
     device: str = "auto",
     pictures: str = "all",
-    recipe_name: str = "",
     tracking_uri: str | None = None,
     track: bool = True,
     retrain: bool = False,
@@ -167,7 +168,7 @@ def train(
         if retrain:
             folder.clear()
         training = Training(config, variant, dataset, folder, resolve_device(device), pictures, watcher)
-        folder.write_environment(describe(training.device, dataset, recipe_name))
+        folder.write_environment(describe(training.device, dataset, config, training.evaluator.extractors))
         with Tracker(folder, tracking_uri, say=watcher.say) if track else nullcontext() as tracker:
             training.run(tracker.notify if tracker else lambda: None)
     return Run(folder)
@@ -279,7 +280,7 @@ class Training:
         )
         recipe = self.config.recipe
         return self.evaluator.evaluate(
-            generate, final=epoch == recipe.epochs, conditional=recipe.conditioning != "none"
+            generate, final=self.config.thorough and epoch == recipe.epochs, conditional=recipe.conditioning != "none"
         )
 
     def picture(self, epoch: int) -> None:
@@ -297,13 +298,14 @@ class Training:
     def finish(self) -> None:
         """What a finished run leaves besides its journal: the generator, and the pictures that need all epochs."""
         players = self.state.players
-        self.folder.write_json("reference.json", reference(self.evaluator))
+        self.folder.write_json("reference.json", reference(self.evaluator, self.config.thorough))
         self.folder.save_tensors("generator.safetensors", self.generator.state_dict(), {})
         spec, recipe = self.dataset.spec, self.config.recipe
         if frames := list(self.folder.pictures().values()):
             animate(frames, self.folder.file("samples.gif"))
         if self.pictured:
-            loss_curves(self.folder.lines(), self.folder.file("losses.png"))
+            unit = "nats" if self.objective.adversarial.cross_entropy else "of logits"
+            loss_curves(self.folder.lines(), self.folder.file("losses.png"), unit=unit)
             network_graph(players.generator, players.discriminator, spec, recipe, self.folder.file("networks.png"))
 
 

@@ -213,8 +213,10 @@ def read_extractor(path: Path) -> Extractor:
         mean, deviation = (tensors.pop(f"statistics.{name}") for name in ("mean", "deviation"))
         if mean.shape != (FEATURES,) or deviation.shape != (FEATURES,) or not bool((deviation >= 0).all()):
             raise ValueError("its statistics are not those of its features")
-        classifier = Classifier(shape, classes)
-        classifier.load_state_dict(tensors)
+        # On no device, so that no initial weights are drawn from the global random state only to be replaced.
+        with torch.device("meta"):
+            classifier = Classifier(shape, classes)
+        classifier.load_state_dict(tensors, assign=True)
         name, seed, accuracy = str(facts["name"]), int(facts["seed"]), float(facts["accuracy"])
     except Exception as error:  # safetensors, json and torch each raise kinds of their own for damaged bytes
         cause = (str(error) or type(error).__name__).splitlines()[0]

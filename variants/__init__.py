@@ -4,7 +4,10 @@ recipe.py        Recipe: every choice of training and architecture; needs no tor
 base.py          DataSpec, Judgement, Variant: the contracts
 noise.py         distributions of the generator's input
 losses.py        adversarial losses, from logits
-objective.py     what the losses and terms of a recipe become, once
+exchange.py      what one update sees, and what was judged of it
+penalties.py     penalties on the discriminator's gradients
+remedies.py      packing, minibatch discrimination, replay, instance noise, looking ahead
+objective.py     what the loss and the terms of a recipe become, once
 conditioning.py  the ways in which a label enters a network
 blocks.py        layers that know how to be held still and from where to draw
 networks.py      the linear and the convolutional generator and discriminator

@@ -85,6 +85,15 @@ class Variant:
         wanted = "points" if not spec.is_image else "small" if max(spec.shape[1:]) <= 16 else "default"
         return wanted if wanted in self.recipes else "default"
 
+    def nearest(self, recipe: Recipe) -> tuple[str, dict[str, object]]:
+        """The name of the recipe that this one differs from in the fewest fields, and those fields with their values."""
+        changes = {
+            name: {f: getattr(recipe, f) for f in FIELDS if getattr(recipe, f) != getattr(known, f)}
+            for name, known in self.recipes.items()
+        }
+        name = min(changes, key=lambda known: len(changes[known]))
+        return name, changes[name]
+
     def recipe(self, name: str) -> Recipe:
         if name not in self.recipes:
             raise unknown(f"recipe of {self.name}", name, self.recipes, see="it has " + ", ".join(self.recipes))

@@ -156,7 +156,8 @@ def animate(paths: Sequence[Path | str], out: Path | str, seconds: float = 12.0)
             picture.thumbnail((FRAME_SIDE, FRAME_SIDE), Image.Resampling.LANCZOS)
             frames.append(_few_colours(picture))
     each = min(500.0, max(40.0, 1000 * seconds / len(frames)))
-    durations = [each] * (len(frames) - 1) + [2000.0]
+    rest = 2000.0
+    durations = [each] * (len(frames) - 1) + [rest] if len(frames) > 1 else rest
     write_whole(out, imageio.imwrite("<bytes>", frames, extension=".gif", duration=durations, loop=0, optimize=True))
 
 

@@ -1,0 +1,184 @@
+"""One run, trained for real on the bundled digits: the same bits twice, and nothing lost when it is stopped."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks import Run, configure, load_run, train
+from benchmarks.randomness import stream
+from benchmarks.training import Diverged, Watcher
+from variants import Refused
+
+QUICK = {"epochs": 3, "epoch_updates": 4, "samples": 200, "thorough": False}
+
+
+def trained(folder: Path, variant: str = "cgan_mlp", watcher: Watcher | None = None, **changes) -> Run:
+    config = configure(variant, "digits", **{**QUICK, **changes})
+    return train(config, runs_dir=folder, track=False, pictures="milestones", watcher=watcher)
+
+
+def result(run: Run) -> tuple[list[dict], bytes, dict[str, bytes]]:
+    """What must be the same bits: the journal but for its clock, the generator, the pictures."""
+    lines = [{k: v for k, v in line.items() if k != "timing"} for line in run.folder.lines()]
+    pictures = {path.name: path.read_bytes() for path in run.folder.pictures().values()}
+    return lines, (run.path / "generator.safetensors").read_bytes(), pictures
+
+
+class Stop(Watcher):
+    """Interrupts the training in the middle of an epoch, as Ctrl-C would."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def update(self, epoch: int, updates: int) -> None:
+        if epoch == self.epoch and updates == 2:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return trained(tmp_path_factory.mktemp("whole"))
+
+
+def test_a_run_leaves_its_results_in_its_folder(whole: Run) -> None:
+    there = {path.name for path in whole.path.iterdir()}
+    wanted = "config.json metrics.jsonl status.json environment.json facts.json reference.json generator.safetensors"
+    assert there >= {*wanted.split(), "losses.png", "networks.png", "samples.gif", "samples"}
+    assert whole.folder.status() == {"state": "FINISHED", "epoch": 3}
+    assert [line["epoch"] for line in whole.folder.lines()] == [0, 1, 2, 3]
+    assert {"fid", "accuracy", "accuracy_class_0", "mode_coverage"} <= set(whole.metrics)
+    assert set(whole.metrics) - set(whole.folder.reference()) == set()
+    assert json.loads((whole.path / "environment.json").read_text())["recipe"] == "small"
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_does_not(whole: Run, tmp_path: Path) -> None:
+    torch.rand(3)  # the global random state does not matter
+    assert result(trained(tmp_path / "again")) == result(whole)
+    other = trained(tmp_path / "other", seed=1)
+    assert result(other)[1] != result(whole)[1]
+
+
+def test_training_leaves_the_global_random_state_alone(tmp_path: Path) -> None:
+    before = torch.random.get_rng_state()
+    trained(tmp_path, "dcgan", epochs=1)
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3])
+def test_an_interrupted_run_goes_on_and_ends_with_the_same_bits(
+    whole: Run, tmp_path: Path, epoch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.training.CHECKPOINT_SECONDS", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path, watcher=Stop(epoch))
+    stopped = load_run(tmp_path / whole.path.name)
+    assert stopped.folder.status() == {"state": "KILLED", "epoch": epoch - 1, "cause": "interrupted"}
+    assert [line["epoch"] for line in stopped.folder.lines()] == list(range(epoch))
+    assert result(trained(tmp_path)) == result(whole)
+
+
+@pytest.mark.parametrize(
+    "remedy",
+    [
+        {"replay": 0.5, "replay_size": 200},
+        {"averaging": 0.9},
+        {"instance_noise": 0.5, "lr_decay": "linear"},
+        {"optimizer": "sgd"},
+        {"discriminator_normalization": "spectral", "dropout": 0.2},
+    ],
+    ids=lambda remedy: next(iter(remedy)),
+)
+def test_what_a_remedy_keeps_is_in_the_checkpoint(
+    tmp_path: Path, remedy: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.training.CHECKPOINT_SECONDS", 0.0)
+    quick = {"evaluate_every": 3, "samples": 100, **remedy}
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path / "stopped", watcher=Stop(3), **quick)
+    assert result(trained(tmp_path / "stopped", **quick)) == result(trained(tmp_path / "whole", **quick))
+
+
+def test_a_finished_run_is_found_not_trained_again(whole: Run) -> None:
+    before = result(whole)
+    found = trained(whole.path.parent)
+    assert found.found
+    assert result(found) == before
+
+
+def test_a_loss_that_is_not_finite_fails_the_run_and_keeps_its_curves(tmp_path: Path) -> None:
+    with pytest.raises(Diverged, match=r"discriminator_loss is .* in epoch 1"):
+        trained(tmp_path, loss="wasserstein", generator_lr=1e30, discriminator_lr=1e30)
+    (run,) = map(load_run, tmp_path.iterdir())
+    status = run.folder.status()
+    assert status["state"] == "FAILED"
+    assert status["epoch"] == 1
+    assert "discriminator_loss is" in status["cause"]
+    curves = run.folder.lines()[-1]["curves"]
+    assert not math.isfinite(curves["discriminator_loss"])
+
+
+def test_a_conditional_run_generates_what_is_asked(whole: Run) -> None:
+    images = whole.generate(labels=[7, 7, 1])
+    assert images.shape == (3, 1, 8, 8)
+    assert images.abs().max() <= 1
+    assert torch.equal(images, load_run(whole.path).generate(labels=[7, 7, 1]))
+    assert not torch.equal(images, whole.generate(labels=[7, 7, 1], seed=1))
+    assert whole.generate().shape[0] == 64
+    with pytest.raises(Refused, match="labels are from 0 to 9"):
+        whole.generate(labels=[10])
+    with pytest.raises(Refused, match="3 labels for 2 samples"):
+        whole.generate(labels=[1, 2, 3], count=2)
+
+
+def test_an_unconditional_run_takes_no_labels(tmp_path: Path) -> None:
+    run = trained(tmp_path, "vanilla_gan", epochs=1)
+    assert run.generate(count=5).shape == (5, 1, 8, 8)
+    assert not any(name.startswith("accuracy") for name in run.metrics)
+    with pytest.raises(Refused, match="unconditional"):
+        run.generate(labels=[1])
+
+
+def test_points_are_trained_judged_and_drawn(tmp_path: Path) -> None:
+    config = configure("vanilla_gan", "ring8", epochs=2, epoch_updates=5, samples=500, thorough=False)
+    run = train(config, runs_dir=tmp_path, track=False)
+    assert {"overlap", "modes_captured", "high_quality", "mode_kl"} <= set(run.metrics)
+    assert "fid_pixels" not in run.metrics
+    assert run.generate(count=7).shape == (7, 2)
+    assert len(run.folder.pictures()) == 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"variant": "cgan_mpl"}, "unknown variant 'cgan_mpl'; did you mean 'cgan_mlp'?"),
+        ({"dataset": "digit"}, "unknown dataset 'digit'; did you mean 'digits'?"),
+        ({"recipe": "reprot"}, "unknown recipe of cgan_mlp 'reprot'; did you mean 'report'?"),
+        ({"loss": "saturated"}, "unknown loss 'saturated'; did you mean 'saturating'?"),
+        ({"noise": "gausian"}, "unknown noise 'gausian'; did you mean 'gaussian'?"),
+        ({"batch_size": 5000}, "--batch-size 5000 is more than the 1437 examples of digits"),
+        ({"epochs": 0}, "--epochs is at least 1, not 0"),
+        ({"samples": 1}, "--samples is at least 2, not 1"),
+        ({"pack": 5}, "--batch-size 64 cannot be cut into packs of 5"),
+        ({"gradient_penalty": 1.0, "discriminator_normalization": "batch"}, "--gradient-penalty needs the gradient"),
+        ({"label_smoothing": 0.1, "loss": "hinge"}, "--label-smoothing is for cross-entropy"),
+        ({"matching_aware": True}, "--matching-aware compares captions"),
+        ({"variant": "dcgan", "dataset": "ring8"}, "dcgan cannot be trained on data of shape (2,)"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_anything_is_written(
+    tmp_path: Path, asked: dict, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Refused) as refused:
+        train(configure(**{"variant": "cgan_mlp", "dataset": "digits", **asked}), runs_dir=tmp_path / "runs")
+    assert str(refused.value).startswith(sentence)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_streams_differ_by_seed_name_and_epoch() -> None:
+    first = [stream(*key).initial_seed() for key in [(0, "a", 0), (1, "a", 0), (0, "b", 0), (0, "a", 1)]]
+    assert len(set(first)) == 4
+    assert stream(0, "a", 0).initial_seed() == first[0]
