@@ -5,6 +5,7 @@ samples as it has examples, else labels of the same frequencies; always the same
 marked "each" in their record are measured at every evaluation, those marked "final" at the last one.
 """
 
+import functools
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -14,10 +15,11 @@ from hashlib import sha256
 import torch
 from torch import Tensor
 
-from benchmarks.datasets import Centres, Classes, Dataset, Split
+from benchmarks.datasets import Centres, Classes, Dataset, Split, Stacked
 from benchmarks.extractors import judges_of
 from metrics import gan_train as gan_training
 from metrics.accuracy import accuracy, accuracy_by_class
+from metrics.captions import captions
 from metrics.diversity import class_diversity
 from metrics.features import Channelwise, Extractor
 from metrics.frechet import Moments, frechet_distance, geometric_mean, moments
@@ -43,8 +45,8 @@ Judge = Extractor | Channelwise
 
 BATCH = 1000
 SMALLEST_LARGE = 16
-FEWEST_OF_A_CLASS = 50
-"""Real examples that a class needs, on average, for its manifold to mean something; chosen, not tuned."""
+LARGEST_PAIRWISE = 10_000
+"""Examples of each side in what takes time and memory quadratic in them; chosen, not tuned."""
 
 
 class Real:
@@ -81,16 +83,18 @@ class Real:
         return [moments(self.standardized(features, judge)) for judge, features in enumerate(self.features)]
 
     @cached_property
+    def standardized_features(self) -> Tensor:
+        """By the deciding judge."""
+        return self.standardized(self.features[0])
+
+    @cached_property
     def kernel(self) -> KernelSide:
-        return kernel_side(self.standardized(self.features[0]))
+        return kernel_side(thinned(self.standardized_features, LARGEST_PAIRWISE))
 
     @cached_property
     def manifold(self) -> Manifold:
-        """As many reference examples as there are samples, where it has more; evenly spread over its order."""
-        points = self.standardized(self.features[0])
-        if len(points) > self.samples:
-            points = points[torch.arange(self.samples, device=points.device) * len(points) // self.samples]
-        return manifold(points)
+        """Of no more reference examples than there are samples."""
+        return manifold(thinned(self.standardized_features, min(self.samples, LARGEST_PAIRWISE)))
 
     @cached_property
     def pixels(self) -> tuple[PixelSpace, Moments]:
@@ -103,9 +107,15 @@ class Real:
 
     @cached_property
     def mode_counts(self) -> Tensor:
-        """How often each mode occurs in the reference; mixtures have equal modes."""
+        """How often each mode occurs: in the reference, or in theory where that is known.
+
+        The centres of a mixture are equally likely, and the channels of a stack are drawn independently.
+        """
         if isinstance(self.modes, Centres):
             return torch.ones(len(self.modes.points), dtype=torch.float64)
+        if isinstance(self.modes, Stacked):
+            one = mode_counts(self.reference.digits, self.modes.classes)
+            return functools.reduce(torch.kron, [one] * self.modes.channels)
         return mode_counts(self.reference.labels, self.modes.count)
 
     @cached_property
@@ -121,11 +131,12 @@ class Real:
 class Comparison:
     """Samples beside the real side: what a metric is measured on. What several metrics need is computed once.
 
-    samples: (n, *shape) float32. labels: (n,) that were asked for, or None where the generator was told none.
+    samples: (n, *shape) float32. labels: (n,) that were asked for. tokens: (n, words) likewise, of captions. Both None
+    where the generator was told nothing, or has nothing of the kind.
     """
 
-    def __init__(self, real: Real, samples: Tensor, labels: Tensor | None) -> None:
-        self.real, self.samples, self.labels = real, samples, labels
+    def __init__(self, real: Real, samples: Tensor, labels: Tensor | None, tokens: Tensor | None = None) -> None:
+        self.real, self.samples, self.labels, self.tokens = real, samples, labels, tokens
 
     @cached_property
     def _read(self) -> tuple[Tensor, Tensor | None]:
@@ -149,7 +160,7 @@ class Comparison:
     @cached_property
     def modes(self) -> Tensor:
         """The mode of each sample: its predicted class, or its nearest centre."""
-        return self.classes if isinstance(self.real.modes, Classes) else self.nearest[0]
+        return self.nearest[0] if isinstance(self.real.modes, Centres) else self.classes
 
     @cached_property
     def nearest(self) -> tuple[Tensor, Tensor]:
@@ -157,15 +168,9 @@ class Comparison:
 
     @cached_property
     def inside(self) -> Tensor:
-        """Which samples lie in the manifold of the real examples of their class.
-
-        All are taken to, where classes have too few real examples for a manifold, as combinations of classes have.
-        """
+        """Which samples lie in the manifold of the real examples of their predicted class."""
         real = self.real
-        if len(real.reference) < FEWEST_OF_A_CLASS * real.modes.count:
-            return torch.ones(len(self.samples), dtype=torch.bool, device=self.samples.device)
-        reference = real.standardized(real.features[0])
-        return inside_class(self.features, self.classes, reference, real.reference.labels)
+        return inside_class(self.features, self.classes, real.standardized_features, real.reference.labels)
 
     @cached_property
     def distances(self) -> list[float]:
@@ -178,21 +183,30 @@ class Comparison:
 
     @cached_property
     def discrepancy(self) -> Discrepancy:
-        return squared_mmd(kernel_side(self.features), self.real.kernel)
+        return squared_mmd(kernel_side(thinned(self.features, LARGEST_PAIRWISE)), self.real.kernel)
 
     @cached_property
     def neighbourhood(self) -> Neighbourhood:
-        """Against as many real examples as there are samples; where there are fewer of those, against fewer samples."""
+        """With as many samples as real examples."""
         real = self.real.manifold
-        return neighbourhood(self.features[: len(real.points)], real)
+        return neighbourhood(thinned(self.features, len(real.points)), real)
 
     @cached_property
     def diversities(self) -> Tensor:
-        real, inside = self.real, self.inside
-        reference = real.standardized(real.features[0])
-        labels, count = real.reference.labels, real.modes.count
-        samples = len(self.samples)
-        return class_diversity(self.features[inside], self.classes[inside], reference, labels, count, samples)
+        real, inside, samples = self.real, self.inside, len(self.samples)
+        ours, classes, labels = self.features[inside], self.classes[inside], real.reference.labels
+        return class_diversity(ours, classes, real.standardized_features, labels, real.modes.count, samples)
+
+    @cached_property
+    def words_right(self) -> Tensor:
+        """(n, words): whether each word of the caption that was asked for is true of the sample."""
+        return captions(self.samples, self.classes, self.real.dataset.captions.rule) == self.tokens
+
+    def agreement(self, *, seen: bool = True, held_out: bool = True) -> float:
+        """Share of real-looking samples of which the whole caption is true, among captions seen in training or not."""
+        new = (self.tokens[:, None] == self.real.dataset.captions.held_out.to(self.tokens)).all(2).any(1)
+        asked = (new & held_out) | (~new & seen)
+        return (self.words_right.all(1) & self.inside)[asked].double().mean().item()
 
     def _memorization(self, samples: Tensor, train: Tensor, test: Tensor) -> Memorization:
         data, inside = self.real.dataset, self.inside
@@ -234,14 +248,14 @@ def _modes_captured(c: Comparison) -> float:
 
 
 def _accuracy_by_class(c: Comparison) -> Mapping[int, float]:
-    return dict(enumerate(accuracy_by_class(c.classes, c.labels, c.real.dataset.spec.classes).tolist()))
+    return dict(enumerate(accuracy_by_class(c.classes, c.labels, c.real.modes.count).tolist()))
 
 
 def _gan_train(c: Comparison) -> float:
     test, limit = c.real.dataset.test, gan_training.SAMPLES
     samples, labels = c.samples[:limit], c.labels[:limit]
-    classes = c.real.dataset.spec.classes
-    return gan_training.gan_train(samples, labels, test.images(slice(None)), test.labels, classes)
+    real, place = test.images(slice(None)).to(samples), labels.device
+    return gan_training.gan_train(samples, labels, real, test.labels.to(place), c.real.modes.count)
 
 
 def _checkerboard(c: Comparison) -> float:
@@ -306,12 +320,26 @@ _RECORDS = (
             _MAX, _SHARE, 1, "centres", _OURS,
             lambda c: overlap(c.samples, c.real.modes.points.to(c.samples), c.real.modes.disc * c.real.modes.sigma)),
     _metric("accuracy", "share of samples that the classifier takes for what was asked (GAN-test)",
-            _MAX, _SHARE, 1, "condition extractor", _SHMELKOV,
+            _MAX, _SHARE, 1, "condition classes extractor", _SHMELKOV,
             lambda c: accuracy(c.classes, c.labels), stand_in="test"),
     _metric("accuracy_class", "the same for the samples of one label",
-            _MAX, _SHARE, 1, "condition extractor", _SHMELKOV, _accuracy_by_class, stand_in="test", family=True),
+            _MAX, _SHARE, 1, "condition classes extractor", _SHMELKOV, _accuracy_by_class,
+            stand_in="test", family=True),
+    _metric("caption_digit", "share of samples that show the digit of their caption",
+            _MAX, _SHARE, 1, "condition captions", _OURS,
+            lambda c: c.words_right[:, 0].double().mean().item(), stand_in="test"),
+    _metric("caption_thickness", "share of samples that are as thick as their caption says",
+            _MAX, _SHARE, 1, "condition captions", _OURS,
+            lambda c: c.words_right[:, 1].double().mean().item(), stand_in="test"),
+    _metric("caption_slant", "share of samples that lean as their caption says",
+            _MAX, _SHARE, 1, "condition captions", _OURS,
+            lambda c: c.words_right[:, 2].double().mean().item(), stand_in="test"),
+    _metric("caption_agreement_seen", "share of real-looking samples with every word right, captions seen in training",
+            _MAX, _SHARE, 1, "condition captions", _OURS, lambda c: c.agreement(held_out=False), stand_in="test"),
+    _metric("caption_agreement_held_out", "the same for combinations of words that training never showed",
+            _MAX, _SHARE, 1, "condition captions", _OURS, lambda c: c.agreement(seen=False), stand_in="test"),
     _metric("gan_train", "accuracy on real data of a small network trained on samples",
-            _MAX, _SHARE, 1, "condition images", _SHMELKOV, _gan_train, cost="final", stand_in="train"),
+            _MAX, _SHARE, 1, "condition classes images", _SHMELKOV, _gan_train, cost="final", stand_in="train"),
     _metric("precision", "share of samples inside the real manifold",
             _MAX, _SHARE, 1, "", _KYNKAANNIEMI, lambda c: c.neighbourhood.precision),
     _metric("recall", "share of real examples inside the samples' manifold; noise raises it",
@@ -394,7 +422,6 @@ class Evaluator:
     def facts(self) -> frozenset[str]:
         """What there is to measure with: see Metric.needs."""
         spec, modes = self.dataset.spec, self.dataset.modes
-        stacked = isinstance(modes, Classes) and any(modes.count > each.classes for each in self.extractors)
         there = {
             "images": spec.is_image,
             "large": spec.is_image and min(spec.shape[1:]) >= SMALLEST_LARGE,
@@ -403,7 +430,8 @@ class Evaluator:
             "modes": modes is not None,
             "classes": isinstance(modes, Classes),
             "centres": isinstance(modes, Centres),
-            "mixture": isinstance(modes, Centres) or stacked,
+            "mixture": isinstance(modes, Centres | Stacked),
+            "captions": self.dataset.captions is not None and bool(self.extractors),
         }
         return frozenset(name for name, is_there in there.items() if is_there)
 
@@ -419,13 +447,12 @@ class Evaluator:
         only once. conditional: whether the generator uses the labels; without, what asks for them is absent.
         """
         samples = self._generated(generate)
-        labels = self.dataset.reference.labels
-        asked = labels[self._chosen].to(self._place) if conditional and labels is not None else None
+        asked = self._asked(self.dataset.reference, self._chosen) if conditional else (None, None)
         names = self.names(final=final, conditional=conditional)
         self.seconds = {}
         if not bool(torch.isfinite(samples).all()):
             return {name: math.nan for name in names if not METRICS[name].family}
-        return self._measured(names, Comparison(self._real, samples, asked))
+        return self._measured(names, Comparison(self._real, samples, *asked))
 
     def reference(self, *, final: bool = True) -> dict[str, float]:
         """Every metric with real examples in the place of samples: see Metric.stand_in, and reference_note."""
@@ -494,16 +521,18 @@ class Evaluator:
         real, split = self._real, data.test if which == "test" else data.train
         chosen = torch.arange(len(split))
         if which == "fresh" and self._overlapping:
-            order = like_the_reference(data.reference, len(data.reference))
-            # Sorted by label and dealt out in turn, so both halves have the same labels.
-            if data.reference.labels is not None:
-                order = data.reference.labels.argsort(stable=True)
-            real = self._side(_part(data.reference, order[1::2]))
-            split, chosen = data.reference, order[0::2]
+            split = data.reference
+            # Dealt out in turn in the order of labels, both halves have the same ones.
+            order = torch.arange(len(split)) if split.labels is None else split.labels.argsort(stable=True)
+            real, chosen = self._side(_part(split, order[1::2])), order[0::2]
         elif which != "test":
             chosen = alike(split, data.reference, self.samples)
+        return Comparison(real, split.images(chosen).to(self._place), *self._asked(split, chosen))
+
+    def _asked(self, split: Split, chosen: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """Labels of these examples, and captions where there are any."""
         labels = None if split.labels is None else split.labels[chosen].to(self._place)
-        return Comparison(real, split.images(chosen).to(self._place), labels)
+        return labels, split.condition(chosen).to(self._place) if self.dataset.captions else None
 
 
 def like_the_reference(reference: Split, samples: int) -> Tensor:
@@ -541,8 +570,16 @@ def alike(split: Split, reference: Split, samples: int) -> Tensor:
     return torch.cat(chosen)[torch.cat(places).argsort(stable=True)]
 
 
+def thinned(rows: Tensor, most: int) -> Tensor:
+    """At most so many rows, evenly spread over their order."""
+    if len(rows) <= most:
+        return rows
+    return rows[torch.arange(most, device=rows.device) * len(rows) // most]
+
+
 def _part(split: Split, indices: Tensor) -> Split:
-    return Split(split.data[indices], None if split.labels is None else split.labels[indices])
+    labels = None if split.labels is None else split.labels[indices]
+    return Split(split.data[indices], labels)
 
 
 def _place_in_tables(name: str) -> tuple[int, int]:

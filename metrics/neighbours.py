@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 MANIFOLD_K = 3
@@ -70,21 +70,26 @@ def neighbourhood(fake: Float[Tensor, "n features"], real: Manifold) -> Neighbou
     """All four, in one pass over the distances and memory linear in the samples."""
     (fake_radii,) = squared_radii(fake, (MANIFOLD_K,))
     precise, balls = 0, 0
-    recalled = torch.zeros(len(real.points), dtype=torch.bool, device=fake.device)
+    recalled = torch.zeros(len(real.points), dtype=torch.uint8, device=fake.device)
     covered = torch.zeros_like(recalled)
     for rows, reach in zip(fake.split(_ROWS), fake_radii.split(_ROWS), strict=True):
         distances = squared_distances(rows, real.points)
-        precise += (distances <= real.radii).any(1).sum()
-        recalled |= (distances <= reach[:, None]).any(0)
+        precise += _any(distances <= real.radii, 1).count_nonzero()
+        recalled |= _any(distances <= reach[:, None], 0)
         inside = distances <= real.density_radii
-        balls += inside.sum()
-        covered |= inside.any(0)
+        balls += inside.count_nonzero()
+        covered |= _any(inside, 0)
     return Neighbourhood(
         precision=float(precise) / len(fake),
         recall=recalled.double().mean().item(),
         density=float(balls) / (DENSITY_K * len(fake)),
         coverage=covered.double().mean().item(),
     )
+
+
+def _any(flags: Bool[Tensor, "n m"], axis: int) -> UInt8[Tensor, " left"]:
+    # Tensor.any takes thirty times as long on a CPU.
+    return flags.view(torch.uint8).amax(axis)
 
 
 def inside_class(
