@@ -301,7 +301,7 @@ class RunFolder:
             for path in self.path.iterdir():
                 if path.is_dir() and not path.is_symlink():
                     shutil.rmtree(path)
-                elif path.name not in (CONFIG, LOCK):
+                elif path.name != CONFIG and not path.name.endswith(LOCK):
                     path.unlink()
 
     # -- files

@@ -55,7 +55,7 @@ SYNC_SECONDS = 10.0
 CLOSE_SECONDS = 30.0
 _LAST_ATTEMPTS = 3
 
-_STATES = {"NONE": "RUNNING", "RUNNING": "RUNNING", "FINISHED": "FINISHED", "FAILED": "FAILED", "KILLED": "KILLED"}
+_STATES = {"NONE": "SCHEDULED", "RUNNING": "RUNNING", "FINISHED": "FINISHED", "FAILED": "FAILED", "KILLED": "KILLED"}
 _RESULTS = (".json", ".jsonl", ".png", ".gif", ".svg", ".csv", ".safetensors")
 _FILE_LIMIT = 2**30
 _METRICS_PER_BATCH, _OTHERS_PER_BATCH = 1000, 100
@@ -67,7 +67,7 @@ _IMAGE = re.compile(r"images/samples\+step\+(\d{1,9})\+timestamp\+\d+\+[0-9a-f]{
 
 
 class TrackedRun(NamedTuple):
-    """A run as MLflow lists it. status: RUNNING, FINISHED, FAILED or KILLED."""
+    """A run as MLflow lists it. status: SCHEDULED, RUNNING, FINISHED, FAILED or KILLED."""
 
     run_id: str
     tags: dict[str, str]
@@ -313,7 +313,9 @@ def _describe(
     config = folder.config()
     run_id, start = run.info.run_id, run.info.start_time
     params = {k: v for k, v in _params(folder).items() if k not in run.data.params}
-    tags = {k: v for k, v in _tags(folder, lines, status).items() if run.data.tags.get(k) != v}
+    # What was so once and is no longer, as the cause of an interruption, is emptied.
+    wanted = {name: "" for name in ("cause", "not_finite") if name in run.data.tags} | _tags(folder, lines, status)
+    tags = {k: v for k, v in wanted.items() if run.data.tags.get(k) != v}
     reference = {f"reference/{_safe(name)}": value for name, value in folder.reference().items()}
     entities = (
         [("params", Param(name, value)) for name, value in params.items()]
@@ -460,7 +462,7 @@ def _result_files(folder: RunFolder, final: bool) -> list[str]:
 def _set_state(client: "MlflowClient", run: "Run", state: str, end: int | None) -> None:
     if run.info.status == state:
         return
-    if state == "RUNNING":
+    if state in ("SCHEDULED", "RUNNING"):
         client.update_run(run.info.run_id, status=state)
     else:
         client.set_terminated(run.info.run_id, state, end)

@@ -1,0 +1,509 @@
+"""The run folder as MLflow has it: everything, each value once, whatever happens in between."""
+
+import math
+import os
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from benchmarks import tracking
+from benchmarks.config import DatasetConfig, RunConfig
+from benchmarks.journal import RunFolder
+from benchmarks.tracking import EXPERIMENT, Tracker, fetch, prepare, redacted, resolved, runs, sync, where_to_look
+from variants.recipe import Recipe, Refused
+
+CONFIG = RunConfig(
+    variant="cgan_mlp",
+    recipe=Recipe(epochs=4, generator_widths=(256, 512), conditioning="embedding"),
+    dataset=DatasetConfig("digits"),
+    seed=3,
+    checksum="ab" * 32,
+    extractor="cd" * 32,
+)
+BEGAN = 1_700_000_000.25
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    folder = RunFolder.create(tmp_path / "runs", CONFIG)
+    folder.write_environment(
+        {
+            "device": "cpu",
+            "code": "c0de",
+            "recipe": "default",
+            "notes": ["no network: 8×8 digits instead of MNIST"],
+            "extractor": {"name": "digits", "sha256": "cd" * 32, "accuracy": 0.98},
+        }
+    )
+    folder.write_json("reference.json", {"fid": 0.25, "accuracy": 0.98})
+    folder.write_json("facts.json", {"parameters": {"generator": 1000, "discriminator": 2000}})
+    return folder
+
+
+def train(folder: RunFolder, epochs: range, began: float = BEGAN, **metrics: float) -> None:
+    """Fills the folder as training does, the same values for the same epoch."""
+    for epoch in epochs:
+        if epoch:
+            picture = folder.file(folder.picture_name(epoch))
+            picture.parent.mkdir(exist_ok=True)
+            Image.new("L", (600, 640), epoch).save(picture)
+        folder.append(
+            {
+                "epoch": epoch,
+                "curves": {"generator_loss": 2.0 - epoch / 8},
+                "metrics": {"fid": 64.0 / (epoch + 1), **metrics},
+                "timing": {"time": began + epoch, "seconds": 0.5},
+            }
+        )
+
+
+def finish(folder: RunFolder, state: str = "FINISHED", **detail: object) -> None:
+    folder.write_bytes("losses.png", b"curves")
+    folder.write_bytes("samples.gif", b"film")
+    folder.write_bytes("generator.safetensors", b"weights")
+    folder.set_status(state, **detail)
+
+
+def stored(tracking_uri: str, run_id: str) -> dict[str, list[tuple[int, float, int]]]:
+    """Every point that MLflow has of every metric."""
+    client = tracking._client(tracking_uri)
+    return {
+        key: [(m.step, m.value, m.timestamp) for m in client.get_metric_history(run_id, key)]
+        for key in client.get_run(run_id).data.metrics
+    }
+
+
+def images(tracking_uri: str, run_id: str) -> list[str]:
+    return [file.path for file in tracking._client(tracking_uri).list_artifacts(run_id, "images")]
+
+
+# What arrives
+
+
+def test_a_run_arrives_whole(folder: RunFolder, tracking_uri: str):
+    train(folder, range(5))
+    finish(folder, epoch=4)
+    run_id = sync(folder, tracking_uri)
+    client = tracking._client(tracking_uri)
+    run = client.get_run(run_id)
+    assert (run.info.run_name, run.info.status) == (CONFIG.name, "FINISHED")
+    assert (run.info.start_time, run.info.end_time) == (1_700_000_000_250 - 500, 1_700_000_004_250)
+    assert client.get_experiment(run.info.experiment_id).name == EXPERIMENT
+
+    recipe = {name: str(value) for name, value in CONFIG.recipe.as_dict().items()}
+    assert recipe.items() <= run.data.params.items()
+    others = {
+        "variant": "cgan_mlp",
+        "dataset": "digits",
+        "seed": "3",
+        "samples": "10000",
+        "parameters.generator": "1000",
+    }
+    assert others.items() <= run.data.params.items()
+    tags = {
+        "variant": "cgan_mlp",
+        "dataset": "digits",
+        "seed": "3",
+        "device": "cpu",
+        "recipe": "default",
+        "extractor": "digits cdcdcdcd",
+        "code": "c0de",
+        "note": "no network: 8×8 digits instead of MNIST",
+        "run_key": CONFIG.key,
+        "folder": CONFIG.name,
+        "state": "FINISHED",
+        "epoch": "4",
+    }
+    assert tags.items() <= run.data.tags.items()
+    (dataset,) = run.inputs.dataset_inputs
+    assert (dataset.dataset.name, dataset.dataset.digest) == ("digits", CONFIG.checksum[:36])
+
+    times = [1_700_000_000_250 + 1000 * epoch for epoch in range(5)]
+    points = stored(tracking_uri, run_id)
+    assert points["fid"] == [(epoch, 64.0 / (epoch + 1), times[epoch]) for epoch in range(5)]
+    assert points["training/generator_loss"] == [(epoch, 2.0 - epoch / 8, times[epoch]) for epoch in range(5)]
+    assert [value for _, value, _ in points["reference/fid"]] == [0.25]
+    assert "timing/time" not in points
+
+    names = {file.path for file in client.list_artifacts(run_id)}
+    results = {"config.json", "metrics.jsonl", "environment.json", "reference.json", "facts.json", "status.json"}
+    assert names == results | {"images", "losses.png", "samples.gif", "generator.safetensors"}
+
+
+def test_the_pictures_are_a_series_that_mlflow_shows(folder: RunFolder, tracking_uri: str):
+    """The rule by which the user interface of MLflow 3.17 reads names, and names that MLflow makes itself."""
+
+    def parsed(path: str) -> tuple[str, int, int, bool]:
+        stem, _, extension = path.removeprefix("images/").rpartition(".")
+        key, step, number, timestamp, milliseconds, _, *compressed = stem.split("+")
+        assert (step, timestamp, extension in ("png", "webp")) == ("step", "timestamp", True)
+        return key, int(number), int(milliseconds), compressed == ["compressed"]
+
+    train(folder, range(3))
+    run_id = sync(folder, tracking_uri)
+    series = {(key, step, small) for key, step, _, small in map(parsed, images(tracking_uri, run_id))}
+    assert series == {("samples", 1, False), ("samples", 1, True), ("samples", 2, False), ("samples", 2, True)}
+    client = tracking._client(tracking_uri)
+    assert client.get_run(run_id).data.tags["mlflow.loggedImages"] == "True"
+    client.log_image(run_id, Image.new("L", (8, 8)), key="theirs", step=7)
+    theirs = {parsed(path) for path in images(tracking_uri, run_id) if "theirs" in path}
+    assert {(key, step, small) for key, step, _, small in theirs} == {("theirs", 7, False), ("theirs", 7, True)}
+
+
+def test_what_is_not_finite_is_said_and_comes_back_exactly(folder: RunFolder, tracking_uri: str, tmp_path: Path):
+    train(folder, range(2), kid=math.inf)
+    train(folder, range(2, 3), accuracy=math.nan)
+    finish(folder, "FAILED", epoch=2, cause="generator_loss is nan in epoch 2")
+    run_id = sync(folder, tracking_uri)
+    assert [value for _, value, _ in stored(tracking_uri, run_id)["kid"]] == [1.7976931348623157e308] * 2
+    ((_, tags, status),) = runs(tracking_uri)
+    assert tags["not_finite"] == "kid is inf in epoch 0, 1; accuracy is nan in epoch 2"
+    assert (status, tags["cause"]) == ("FAILED", "generator_loss is nan in epoch 2")
+    lines = RunFolder(fetch(run_id, tracking_uri, tmp_path / "fetched")).lines()
+    assert [line["metrics"].get("kid") for line in lines] == [math.inf, math.inf, None]
+    assert math.isnan(lines[2]["metrics"]["accuracy"])
+
+
+# Each value once
+
+
+def test_a_run_is_sent_as_it_grows_and_never_twice(folder: RunFolder, tracking_uri: str):
+    with folder.lock():
+        folder.set_status("RUNNING", epoch=0)
+        train(folder, range(2))
+        run_id = sync(folder, tracking_uri)
+        assert tracking._client(tracking_uri).get_run(run_id).info.status == "RUNNING"
+        early = stored(tracking_uri, run_id)
+        assert sync(folder, tracking_uri) == run_id
+        assert stored(tracking_uri, run_id) == early
+        train(folder, range(2, 5))
+        assert sync(folder, tracking_uri) == run_id
+    assert [step for step, _, _ in stored(tracking_uri, run_id)["fid"]] == [0, 1, 2, 3, 4]
+    assert len(images(tracking_uri, run_id)) == 2 * 4
+
+
+@pytest.mark.parametrize("lost", ["memory", "memory and journal", "journal"])
+def test_what_is_lost_here_is_not_sent_again(folder: RunFolder, tracking_uri: str, lost: str):
+    train(folder, range(4))
+    run_id = sync(folder, tracking_uri)
+    before, pictures = stored(tracking_uri, run_id), images(tracking_uri, run_id)
+    if "memory" in lost:
+        folder.file("mlflow.json").unlink()
+    if "journal" in lost:
+        folder.truncate(1)
+        train(folder, range(2, 5), began=BEGAN + 5000)
+    else:
+        train(folder, range(4, 5))
+    finish(folder)
+    assert sync(folder, tracking_uri) == run_id
+    after = stored(tracking_uri, run_id)
+    assert {key: points[:4] for key, points in after.items()} == before
+    assert [step for step, _, _ in after["fid"]] == [0, 1, 2, 3, 4]
+    assert len(images(tracking_uri, run_id)) == len(pictures) + 2
+
+
+def test_a_sync_that_broke_off_is_completed(folder: RunFolder, tracking_uri: str, monkeypatch: pytest.MonkeyPatch):
+    """It breaks off at each of its calls in turn; in the end everything is there once."""
+    from mlflow import MlflowClient
+
+    train(folder, range(4))
+    finish(folder)
+    calls = ("create_run", "log_batch", "log_inputs", "log_artifacts", "log_artifact", "set_terminated")
+    for name in calls:
+        whole = getattr(MlflowClient, name)
+
+        def broken(client: MlflowClient, *args: object, whole=whole, **kwargs: object) -> None:
+            whole(client, *args, **kwargs)
+            raise ConnectionError("the answer was lost")
+
+        monkeypatch.setattr(MlflowClient, name, broken)
+        with pytest.raises(Refused, match="the answer was lost"):
+            sync(folder, tracking_uri)
+        monkeypatch.undo()
+    run_id = sync(folder, tracking_uri)
+    assert [run.run_id for run in runs(tracking_uri)] == [run_id]
+    points = stored(tracking_uri, run_id)
+    assert [step for step, _, _ in points["fid"]] == [0, 1, 2, 3]
+    assert {len(series) for key, series in points.items() if "reference" not in key} == {4}
+    assert len(images(tracking_uri, run_id)) == 2 * 3
+
+
+def test_what_a_checkpoint_does_not_cover_waits(folder: RunFolder, tracking_uri: str):
+    import torch
+
+    with folder.lock():
+        folder.set_status("RUNNING", epoch=0)
+        train(folder, range(5))
+        folder.save_checkpoint({"w": torch.zeros(1)}, {}, 2)
+        run_id = sync(folder, tracking_uri)
+        assert [step for step, _, _ in stored(tracking_uri, run_id)["fid"]] == [0, 1, 2]
+        assert len(images(tracking_uri, run_id)) == 2 * 2
+        finish(folder)
+        sync(folder, tracking_uri)
+    assert [step for step, _, _ in stored(tracking_uri, run_id)["fid"]] == [0, 1, 2, 3, 4]
+
+
+# What becomes of a run
+
+
+def test_a_killed_run_reads_as_killed_and_goes_on_in_the_same_run(folder: RunFolder, tracking_uri: str):
+    train(folder, range(2))
+    folder.set_status("RUNNING", epoch=1)
+    run_id = sync(folder, tracking_uri)
+    client = tracking._client(tracking_uri)
+    assert client.get_run(run_id).info.status == "KILLED"
+    assert client.get_run(run_id).data.tags["cause"] == "the process ended without a word"
+    with folder.lock():
+        folder.set_status("RUNNING", epoch=1)
+        assert sync(folder, tracking_uri) == run_id
+        assert client.get_run(run_id).info.status == "RUNNING"
+        finish(folder)
+        sync(folder, tracking_uri)
+    assert client.get_run(run_id).info.status == "FINISHED"
+    assert client.get_run(run_id).data.tags["cause"] == ""
+
+
+def test_a_run_that_is_done_again_is_another_one_and_the_old_one_is_marked(folder: RunFolder, tracking_uri: str):
+    train(folder, range(2))
+    finish(folder)
+    old = sync(folder, tracking_uri)
+    folder.clear()
+    train(folder, range(3))
+    finish(folder)
+    new = sync(folder, tracking_uri)
+    assert new != old
+    tags = {run.run_id: run.tags for run in runs(tracking_uri)}
+    assert tags[old]["superseded"] == new
+    assert "superseded" not in tags[new]
+    assert len(stored(tracking_uri, old)["fid"]) == 2
+
+
+def test_a_run_that_was_deleted_in_mlflow_is_made_again(folder: RunFolder, tracking_uri: str):
+    train(folder, range(2))
+    finish(folder)
+    old = sync(folder, tracking_uri)
+    tracking._client(tracking_uri).delete_run(old)
+    new = sync(folder, tracking_uri)
+    assert new != old
+    assert [step for step, _, _ in stored(tracking_uri, new)["fid"]] == [0, 1]
+    assert len(images(tracking_uri, new)) == 2
+
+
+def test_a_deleted_experiment_is_said(folder: RunFolder, tracking_uri: str):
+    tracking._client(tracking_uri).delete_experiment(prepare(tracking_uri))
+    with pytest.raises(Refused, match="was deleted in MLflow; restore it"):
+        sync(folder, tracking_uri)
+
+
+def test_each_address_has_its_own_memory(folder: RunFolder, tracking_uri: str, tmp_path: Path):
+    import shutil
+
+    other = tmp_path / "other.db"
+    shutil.copy(resolved(tracking_uri).removeprefix("sqlite:///"), other)
+    train(folder, range(2))
+    first, second = sync(folder, tracking_uri), sync(folder, f"sqlite:///{other}")
+    assert first != second
+    assert stored(f"sqlite:///{other}", second)["fid"] == stored(tracking_uri, first)["fid"]
+    assert sync(folder, tracking_uri) == first
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs fork")
+def test_processes_that_find_no_tables_make_them_once(tmp_path: Path):
+    import mlflow  # noqa: F401  (so that the children need not)
+
+    uri = f"sqlite:///{tmp_path / 'new' / 'mlflow.db'}"
+    children = []
+    for _ in range(3):
+        pid = os.fork()
+        if pid == 0:
+            failed = 1
+            try:
+                prepare(uri)
+                failed = 0
+            finally:
+                os._exit(failed)
+        children.append(pid)
+    assert [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children] == [0, 0, 0]
+    names = [experiment.name for experiment in tracking._client(uri).search_experiments()]
+    assert sorted(names) == ["Default", EXPERIMENT]
+
+
+# While it trains
+
+
+def test_the_tracker_sends_in_the_background_and_completes_at_the_end(folder: RunFolder, tracking_uri: str):
+    said: list[str] = []
+    with folder.lock():
+        folder.set_status("RUNNING", epoch=0)
+        with Tracker(folder, tracking_uri, say=said.append) as tracker:
+            for epoch in range(3):
+                train(folder, range(epoch, epoch + 1))
+                tracker.notify()
+            finish(folder)
+    ((run_id, _, status),) = runs(tracking_uri)
+    assert status == "FINISHED"
+    assert [step for step, _, _ in stored(tracking_uri, run_id)["fid"]] == [0, 1, 2]
+    assert said == []
+
+
+def test_the_tracker_syncs_at_most_once_an_interval_and_once_at_the_end(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+):
+    synced: list[float] = []
+    monkeypatch.setattr(tracking, "sync", lambda *_: synced.append(time.monotonic()) or "id")
+    tracker = Tracker(folder, "sqlite:///none.db", seconds=0.3)
+    until = time.monotonic() + 1
+    while time.monotonic() < until:
+        tracker.notify()
+        time.sleep(0.005)
+    closing = time.monotonic()
+    assert tracker.close() == "id"
+    assert synced[-1] >= closing
+    gaps = [later - earlier for earlier, later in pairwise(synced[:-1])]
+    assert len(synced) >= 3
+    assert min(gaps) >= 0.29
+
+
+def test_a_server_that_is_down_is_said_once_and_gets_everything_later(
+    folder: RunFolder, tracking_uri: str, monkeypatch: pytest.MonkeyPatch
+):
+    said: list[str] = []
+    tracker = Tracker(folder, "http://me:secret@127.0.0.1:9", say=said.append, seconds=0.01)
+    with folder.lock():
+        folder.set_status("RUNNING", epoch=0)
+        for epoch in range(4):
+            train(folder, range(epoch, epoch + 1))
+            began = time.monotonic()
+            tracker.notify()
+            assert time.monotonic() - began < 0.1
+        finish(folder)
+    assert tracker.close() is None
+    assert len(said) == 1
+    assert said[0].startswith("MLflow at http://127.0.0.1:9 cannot be reached; nothing is lost")
+    assert "secret" not in said[0]
+    assert not any("secret" in path.read_text(errors="ignore") for path in folder.path.rglob("*") if path.is_file())
+    run_id = sync(folder, tracking_uri)
+    assert [step for step, _, _ in stored(tracking_uri, run_id)["fid"]] == [0, 1, 2, 3]
+
+
+@pytest.fixture
+def silent_server() -> Iterator[str]:
+    """The address of a server that takes every connection and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        kept = []
+
+        def accept() -> None:
+            try:
+                while True:
+                    kept.append(server.accept())
+            except OSError:
+                return
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_a_server_that_never_answers_does_not_hold_up_the_end(folder: RunFolder, silent_server: str):
+    said: list[str] = []
+    train(folder, range(2))
+    tracker = Tracker(folder, silent_server, say=said.append)
+    tracker.notify()
+    began = time.monotonic()
+    assert tracker.close(seconds=0.5) is None
+    assert time.monotonic() - began < 2
+    assert len(said) == 1
+    assert "did not take everything within" in said[0]
+
+
+# Back from MLflow
+
+
+def test_a_run_comes_back_as_the_folder_it_was(folder: RunFolder, tracking_uri: str, tmp_path: Path):
+    train(folder, range(3))
+    finish(folder, epoch=2)
+    run_id = sync(folder, tracking_uri)
+    fetched = RunFolder(fetch(run_id, tracking_uri, tmp_path / "fetched"))
+    assert (fetched.name, fetched.id) == (folder.name, folder.id)
+    assert (fetched.config(), fetched.lines(), fetched.status()) == (folder.config(), folder.lines(), folder.status())
+    assert fetched.reference() == folder.reference()
+    assert {e: p.read_bytes() for e, p in fetched.pictures().items()} == {
+        e: p.read_bytes() for e, p in folder.pictures().items()
+    }
+    assert fetched.read_bytes("generator.safetensors") == b"weights"
+    few = fetch(run_id, tracking_uri, tmp_path / "few", wanted=lambda name: name == "samples/epoch_002.png")
+    assert sorted(p.name for p in few.rglob("*") if p.is_file()) == ["config.json", "epoch_002.png"]
+
+
+def test_a_local_folder_stands_for_a_run_only_if_it_is_that_run(folder: RunFolder, tracking_uri: str, tmp_path: Path):
+    train(folder, range(2))
+    finish(folder)
+    run_id = sync(folder, tracking_uri)
+    assert fetch(run_id, tracking_uri, tmp_path / "fetched", runs_dir=tmp_path / "runs") == folder.path
+    folder.clear()
+    fetched = fetch(run_id, tracking_uri, tmp_path / "fetched", runs_dir=tmp_path / "runs")
+    assert fetched == tmp_path / "fetched" / folder.name
+    assert len(RunFolder(fetched).lines()) == 2
+
+
+def test_only_runs_of_ours_are_listed_and_fetched(folder: RunFolder, tracking_uri: str, tmp_path: Path):
+    train(folder, range(2))
+    run_id = sync(folder, tracking_uri)
+    client = tracking._client(tracking_uri)
+    other = client.create_run(prepare(tracking_uri), run_name="by hand").info.run_id
+    hostile = client.create_run(prepare(tracking_uri), tags={"folder": "../../evil", "run_key": "x"}).info.run_id
+    assert [run.run_id for run in runs(tracking_uri)] == [run_id, hostile]
+    for wrong in (other, hostile):
+        with pytest.raises(Refused, match="is not a run of this benchmark"):
+            fetch(wrong, tracking_uri, tmp_path / "fetched")
+    with pytest.raises(Refused, match="does not answer as it should"):
+        fetch("0" * 32, tracking_uri, tmp_path / "fetched")
+    assert not (tmp_path / "fetched").exists()
+
+
+def test_reading_makes_no_database(tmp_path: Path):
+    with pytest.raises(Refused, match="there is no MLflow database"):
+        runs(f"sqlite:///{tmp_path / 'none.db'}")
+    assert not list(tmp_path.iterdir())
+
+
+# Addresses
+
+
+def test_the_address_is_the_argument_then_the_variable_then_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    assert resolved() == f"sqlite:///{tmp_path.as_posix()}/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://server:5000")
+    assert resolved() == "http://server:5000"
+    assert resolved("sqlite:////abs/x.db") == "sqlite:////abs/x.db"
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("http://me:p%40ss@host:5000/path?token=1#x", "http://host:5000/path"),
+        ("postgresql+psycopg2://me:p@ss@host/db?sslmode=require", "postgresql+psycopg2://host/db"),
+        ("http://me:p?ss@host", "http://…"),
+        ("http://me:p/ss@host", "http://host"),
+        ("http://host:5000", "http://host:5000"),
+        ("sqlite:////home/me@work/mlflow.db", "sqlite:////home/me@work/mlflow.db"),
+        ("databricks", "databricks"),
+    ],
+)
+def test_no_secret_of_an_address_is_shown(address: str, shown: str):
+    assert redacted(address) == shown
+
+
+def test_one_is_told_where_to_look(folder: RunFolder, tracking_uri: str):
+    assert where_to_look(folder, tracking_uri) == f"mlflow ui --backend-store-uri {tracking_uri}"
+    assert where_to_look(folder, "http://me:pw@host:5000/") == "http://host:5000"
+    tracking._remember(
+        folder, "http://me:pw@host:5000/", {"run_id": "r", "experiment_id": "7", "epoch": 1, "files": {}}
+    )
+    assert where_to_look(folder, "http://me:other@host:5000/") == "http://host:5000/#/experiments/7/runs/r"
+    assert not re.search("me:|pw", folder.file("mlflow.json").read_text())
