@@ -70,13 +70,19 @@ def _line_height(font: ImageFont.FreeTypeFont) -> int:
 
 
 def _fitting(titles: Sequence[str], width: int) -> tuple[ImageFont.FreeTypeFont, list[list[str]]]:
-    """The largest font in which every title fits into this width, broken between words where that helps."""
+    """The largest font in which every title fits into this width, broken between words; the rest is cut."""
     for size in range(FONT, SMALLEST_FONT - 1, -1):
         font = _font(size)
         wrapped = [_wrapped(title, font, width) for title in titles]
         if all(font.getlength(line) <= width for lines in wrapped for line in lines):
             break
-    return font, wrapped
+    return font, [[_cut(line, font, width) for line in lines] for lines in wrapped]
+
+
+def _cut(line: str, font: ImageFont.FreeTypeFont, width: int) -> str:
+    if font.getlength(line) <= width:
+        return line
+    return next(cut for end in range(len(line), -1, -1) if font.getlength(cut := line[:end] + "..") <= width or not end)
 
 
 def _wrapped(title: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
