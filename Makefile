@@ -29,7 +29,7 @@ ui: $(installed)
 	@case "$$MLFLOW_TRACKING_URI" in \
 	  http*) echo "MLFLOW_TRACKING_URI names a server that runs already: open its address in a browser." ;; \
 	  *) echo "MLflow: http://127.0.0.1:$(PORT) (Ctrl-C stops it)" && exec .venv/bin/mlflow ui \
-	    --host 127.0.0.1 --port $(PORT) --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" ;; \
+	    --workers 1 --host 127.0.0.1 --port $(PORT) --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" ;; \
 	esac
 
 report: $(installed)
