@@ -15,8 +15,9 @@ from pathlib import Path
 
 import torch
 from PIL.Image import Image
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
+from benchmarks.batches import Packs, real_batches
 from benchmarks.config import RunConfig
 from benchmarks.datasets import Centres, Dataset, Split, load
 from benchmarks.environment import describe, peak_memory, resolve_device
@@ -345,42 +346,6 @@ def anneal(players: Players, recipe: Recipe, remaining: float) -> None:
         for module in players.discriminator.modules():
             if isinstance(module, Noisy):
                 module.deviation = recipe.instance_noise * remaining
-
-
-class Packs:
-    """Which examples stand together in a batch: any, but packs of a conditional variant share their condition."""
-
-    def __init__(self, data: Split, recipe: Recipe) -> None:
-        self.data, self.size = data, recipe.batch_size
-        self.shared = recipe.pack if recipe.conditioning != "none" else 1
-        self.leaders = self.size // self.shared
-        if self.shared > 1:
-            labels = data.condition(slice(None))
-            self.by_class = labels.argsort(stable=True)
-            counts = labels.bincount()
-            self.starts, self.counts = counts.cumsum(0) - counts, counts
-
-    def condition(self, leaders: Tensor) -> Tensor | None:
-        """The condition of a batch whose packs begin with these examples."""
-        condition = self.data.condition(leaders)
-        return condition if condition is None else condition.repeat_interleave(self.shared, dim=0)
-
-    def fill(self, leaders: Tensor, order: Generator) -> Tensor:
-        """The indices of a batch: each leader, and behind it others of its class."""
-        if self.shared == 1:
-            return leaders
-        labels = self.data.condition(leaders)[:, None]
-        drawn = torch.rand(len(leaders), self.shared - 1, generator=order, device=leaders.device)
-        others = self.by_class[self.starts[labels] + (drawn * self.counts[labels]).long()]
-        return torch.cat((leaders[:, None], others), dim=1).flatten()
-
-
-def real_batches(packs: Packs, examples: int, order: Generator) -> Iterator[Tensor]:
-    """Endless batches of indices in random order; what is left of a pass that fills no batch is left out of it."""
-    while True:
-        shuffled = torch.randperm(examples, generator=order, device=order.device)
-        for leaders in shuffled.split(packs.leaders)[: examples // packs.leaders]:
-            yield packs.fill(leaders, order)
 
 
 def sample_picture(generate: Generate, dataset: Dataset, recipe: Recipe, caption: str) -> Image:
