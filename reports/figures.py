@@ -10,17 +10,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reports.tables import Arm, Section, spoken
+from reports.verdicts import CONTRADICTED, IN_BETWEEN, NO_DIFFERENCE, SUPPORTED
 
 if TYPE_CHECKING:
     import pandas
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from reports.verdicts import Effect
+
 # More lines than this in one panel cannot be told apart.
 ARMS_IN_A_PANEL = 6
 WIDTH = 9.0  # inches; at 72 points an inch a little less than GitHub's column, so that text keeps its size
 
 _LOSSES_IN_NATS = {"saturating", "non_saturating"}
+# Places in seaborn's colour-blind-safe palette: blue, red-orange, green, and grey for the rest.
+_OUTCOME_COLORS = {SUPPORTED: 0, CONTRADICTED: 3, NO_DIFFERENCE: 2, IN_BETWEEN: 2}
+_UNDECIDED = 7
+
 _QUALITY = ("fid", "accuracy", "overlap", "mode_coverage", "kid")
 
 
@@ -120,6 +127,56 @@ def curves(arms: Sequence[Arm], panels: Sequence[Panel]) -> bytes | None:
         return _svg(figure)
 
 
+def forest(rows: Sequence[tuple[str, str, "Effect"]], unit: str) -> bytes:
+    """An SVG of effects of one metric below each other, each (label, outcome, effect), its first row on top.
+
+    The 95 % interval is thick, the one corrected for the number of tests thin, and the margins are shaded. What is
+    infinite ends in an arrow at the edge. unit: what the horizontal axis shows.
+    """
+    with _drawing():
+        import seaborn
+        from matplotlib.figure import Figure
+
+        colors = seaborn.color_palette("colorblind")
+        figure = Figure(figsize=(WIDTH, 1.1 + 0.42 * len(rows)), layout="constrained")
+        ax = figure.subplots()
+        left, right = _range([effect for _, _, effect in rows])
+        ax.axvline(0, color="0.35", linewidth=1, zorder=1)
+        for place, (_, outcome, effect) in enumerate(rows):
+            color = colors[_OUTCOME_COLORS.get(outcome, _UNDECIDED)]
+            low, high = effect.comparison.low, effect.comparison.high
+            rows_of = [place - 0.45, place + 0.45]
+            if low < high:
+                ax.fill_betweenx(rows_of, low, high, color="0.88", linewidth=0, zorder=0.6)
+            else:
+                ax.plot([low, low], rows_of, color="0.5", linewidth=1.5, linestyle=(0, (2, 1)), zorder=1)
+            for interval, width in ((effect.wide, 1.2), (effect.interval, 4.5)):
+                ends = [min(max(end, left), right) for end in interval]
+                ax.plot(ends, [place, place], color=color, linewidth=width, solid_capstyle="butt", zorder=3)
+            for end in (end for end in effect.wide if math.isinf(end)):
+                edge, marker = (left, "<") if end < 0 else (right, ">")
+                ax.plot(edge, place, marker, color=color, markersize=6, clip_on=False, zorder=4)
+            if math.isfinite(effect.shift):
+                ax.plot(
+                    effect.shift,
+                    place,
+                    "o",
+                    color="white",
+                    markeredgecolor=color,
+                    markersize=7,
+                    zorder=5,
+                    clip_on=False,
+                )
+            ax.annotate(
+                outcome, (1.01, place), xycoords=("axes fraction", "data"), va="center", color="0.2", fontsize="small"
+            )
+        ax.set(xlim=(left, right), ylim=(len(rows) - 0.5, -0.5), xlabel=unit)
+        ax.set_yticks(range(len(rows)), [_printable(label) for label, _, _ in rows])
+        ax.grid(visible=False, axis="y")
+        seaborn.despine(ax=ax, left=True)
+        return _svg(figure)
+
+
 def chunks(arms: Sequence[Arm]) -> Iterator[Sequence[Arm]]:
     """The arms in as many groups of nearly one size as keep the lines of a panel apart."""
     groups = max(math.ceil(len(arms) / ARMS_IN_A_PANEL), 1)
@@ -163,10 +220,23 @@ def _figure(figures: Mapping[str, float] | None, name: str) -> float:
 
 
 def _label(arm: Arm) -> str:
-    name = arm.name if len(arm.name) <= 48 else arm.name[:47] + "…"
-    printable = "".join(c if c.isprintable() else "�" for c in name)
+    return f"{arm.number}. {_printable(arm.name)}"
+
+
+def _printable(text: str) -> str:
+    shown = text if len(text) <= 48 else text[:47] + "…"
     # Between dollars matplotlib would read mathematics.
-    return f"{arm.number}. {printable}".replace("$", r"\$")
+    return "".join(c if c.isprintable() else "�" for c in shown).replace("$", r"\$")
+
+
+def _range(effects: Sequence["Effect"]) -> tuple[float, float]:
+    """Where a forest's axis begins and ends: round all finite ends and margins, and zero."""
+    ends = [0.0]
+    for effect in effects:
+        ends += [effect.comparison.low, effect.comparison.high, effect.shift, *effect.interval, *effect.wide]
+    finite = [end for end in ends if math.isfinite(end)]
+    room = 0.05 * (max(finite) - min(finite)) or 1.0
+    return min(finite) - room, max(finite) + room
 
 
 def _logarithmic(ax: "Axes") -> None:

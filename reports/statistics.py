@@ -1,0 +1,315 @@
+"""What a few seeds say about a difference: shifts with exact intervals, tests against margins, the seeds still needed.
+
+The numbers are one a run, oriented so that larger is better; a failed run is −∞. The method is that of docs/method.md.
+Everything here is exact under ties, which failures, counts of modes and shares of few samples all make. scipy has the
+pieces without ties, and the tests hold ours against it and against brute force.
+
+Two runs whose values agree to nine digits are tied: their difference is rounding, and means nothing.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+CONFIDENCE = 0.95
+POWER = 0.8
+BOUND = 0.8
+MOST_SEEDS = 100
+"""More seeds than this are reported as "> 100": nobody would run them."""
+
+_DIGITS = 9
+
+
+class Tails(NamedTuple):
+    """P-values of the two one-sided tests at a shift: `greater` is small if the data lie above it, `less` if below."""
+
+    greater: float
+    less: float
+
+
+class Interval(NamedTuple):
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, eq=False)
+class Shift:
+    """By how much values lie above others, or above zero, judged by ranks.
+
+    estimate: of Hodges–Lehmann; NaN where nothing finite can be said, as where every run failed. breaks: the finite
+    shifts, sorted, between which the tests do not change. tails: the tests at a shift.
+    """
+
+    estimate: float
+    breaks: np.ndarray
+    tails: Callable[[float], Tails]
+
+    @cached_property
+    def _between(self) -> list[Tails]:
+        """The tests below the first break, between each two, and above the last."""
+        breaks = self.breaks
+        if not len(breaks):
+            return [self.tails(0.0)]
+        room = max(float(np.abs(breaks).max()), 1.0)
+        return [self.tails(at) for at in (breaks[0] - room, *(breaks[1:] + breaks[:-1]) / 2, breaks[-1] + room)]
+
+    def interval(self, level: float = CONFIDENCE) -> Interval:
+        """The shifts that neither one-sided test rejects at (1 − level) / 2; infinite where no finite shift ends it.
+
+        Of two groups it is the exact interval of Mann and Whitney. Without ties, at n = m = 10 and 95 %, it goes from
+        the 24th to the 77th of the 100 sorted differences (Hollander, Wolfe & Chicken 2014, sec. 4.3).
+        """
+        # Two p-values that are the same fraction may differ by the rounding of their sums.
+        alpha = (1 - level) / 2 * (1 + 1e-9)
+        edges = [-math.inf, *self.breaks.tolist(), math.inf]
+        not_above = [place for place, tails in enumerate(self._between) if tails.greater > alpha]
+        not_below = [place for place, tails in enumerate(self._between) if tails.less > alpha]
+        # Where most runs of one group failed, even shifts without end are rejected.
+        return Interval(
+            edges[not_above[0]] if not_above else math.inf, edges[not_below[-1] + 1] if not_below else -math.inf
+        )
+
+
+def two_groups(treatment: Sequence[float], control: Sequence[float]) -> Shift:
+    """The shift of the treatment above the control, two groups of independent runs (Mann & Whitney 1947).
+
+    Raises ValueError for a NaN and for an empty group.
+    """
+    above, below, rounded = _checked(treatment, control)
+    with np.errstate(invalid="ignore"):
+        differences = rounded(np.subtract.outer(above, below).ravel())
+    # Two failures are tied whatever the shift: such a pair speaks for neither side, so half of it stands at each end.
+    return Shift(
+        _median(differences),
+        np.unique(differences[np.isfinite(differences)]),
+        lambda theta: rank_sum_tails(rounded(above - theta), below),
+    )
+
+
+def one_group(values: Sequence[float], test: Literal["signed_rank", "sign"] = "signed_rank") -> Shift:
+    """The shift of one group above zero: contrasts within runs, or values less a constant.
+
+    signed_rank: Wilcoxon 1945, with Pratt's (1959) treatment of zeros; for outcomes that are roughly symmetric about
+    their centre. sign: for any outcome, about the median, with less power. Raises ValueError for a NaN and for no
+    values.
+    """
+    values, _, rounded = _checked(values, values)
+    if test == "sign":
+        return Shift(
+            _median(values),
+            np.unique(values[np.isfinite(values)]),
+            lambda theta: sign_tails(rounded(values - theta)),
+        )
+    rows, columns = np.triu_indices(len(values))
+    with np.errstate(invalid="ignore"):
+        averages = rounded((values[rows] + values[columns]) / 2)
+    return Shift(
+        _median(averages),
+        np.unique(averages[np.isfinite(averages)]),
+        lambda theta: signed_rank_tails(rounded(values - theta)),
+    )
+
+
+def rank_sum_tails(treatment: Sequence[float], control: Sequence[float]) -> Tails:
+    """Exact permutation tests of the rank sum, with midranks for ties; infinite values are allowed."""
+    ranks = _doubled_ranks(np.concatenate([treatment, control]))
+    observed = int(ranks[: len(treatment)].sum())
+    return _tails(_subset_sums(tuple(np.sort(ranks).tolist()), len(treatment)), observed)
+
+
+def signed_rank_tails(values: Sequence[float]) -> Tails:
+    """Exact tests of the sum of the ranks of positive values, over all signs; zeros are ranked and then left out."""
+    values = np.asarray(values, dtype=float)
+    ranks = _doubled_ranks(np.abs(values))
+    counted = ranks[values != 0]
+    return _tails(_subset_sums(tuple(np.sort(counted).tolist()), None), int(ranks[values > 0].sum()))
+
+
+def sign_tails(values: Sequence[float]) -> Tails:
+    """Exact tests of how many values are positive; zeros are left out."""
+    from scipy.stats import binom
+
+    values = np.asarray(values, dtype=float)
+    positive, count = int((values > 0).sum()), int((values != 0).sum())
+    return Tails(float(binom.sf(positive - 1, count, 0.5)), float(binom.cdf(positive, count, 0.5)))
+
+
+def welch_tails(treatment: Sequence[float], control: Sequence[float] | None) -> Callable[[float], Tails] | None:
+    """Welch's (1947) t-tests of two groups, or Student's of one against zero, at a shift.
+
+    None where there is no such test: a value is not finite, or nothing varies.
+    """
+    from scipy import stats
+
+    above, below = np.asarray(treatment, dtype=float), np.asarray([0.0] if control is None else control, dtype=float)
+    if not (np.isfinite(above).all() and np.isfinite(below).all()):
+        return None
+    if not np.ptp(above) > 0 and (control is None or not np.ptp(below) > 0):
+        return None
+
+    def tails(theta: float) -> Tails:
+        if control is None:
+            tests = (stats.ttest_1samp(above, theta, alternative=side) for side in ("greater", "less"))
+        else:
+            tests = (
+                stats.ttest_ind(above - theta, below, equal_var=False, alternative=side) for side in ("greater", "less")
+            )
+        return Tails(*(float(test.pvalue) for test in tests))
+
+    return tails
+
+
+class ThreeSided(NamedTuple):
+    """P-values of a shift lying above both margins, between them, and below both (Goeman, Solari & Stijnen 2010)."""
+
+    above: float
+    inside: float
+    below: float
+
+    @property
+    def p(self) -> float:
+        """Of the three together. The factor is for the two sides; where `inside` is small, neither of them is."""
+        return min(1.0, 2 * min(self))
+
+
+def three_sided(tails: Callable[[float], Tails], low: float, high: float) -> ThreeSided:
+    """Tests a shift against two margins, low ≤ high, all at once; where they are equal there is nothing inside."""
+    if not low <= high:
+        raise ValueError(f"the lower margin {low} lies above the upper one {high}")
+    at_low, at_high = tails(low), tails(high)
+    inside = max(at_low.greater, at_high.less) if low < high else 1.0
+    return ThreeSided(at_high.greater, inside, at_low.less)
+
+
+def holm(p_values: Sequence[float], tests: int = 0) -> list[float]:
+    """Adjusted p-values, in the order given, such that any below .05 leaves 5 % for one false one (Holm 1979).
+
+    tests: how many were planned; those that are not among the p-values count as 1.
+    """
+    tests = max(tests, len(p_values))
+    adjusted, least = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=lambda place: p_values[place])):
+        least = max(least, min(1.0, (tests - rank) * p_values[place]))
+        adjusted[place] = least
+    return adjusted
+
+
+def failure_p(failed: tuple[int, int], runs: tuple[int, int]) -> float:
+    """Fisher's exact test, two-sided, that two groups fail at the same rate. failed, runs: of each group."""
+    from scipy.stats import fisher_exact
+
+    return float(fisher_exact([[failed[0], runs[0] - failed[0]], [failed[1], runs[1] - failed[1]]]).pvalue)
+
+
+class Deviation(NamedTuple):
+    """A standard deviation, and the bound that the true one stays below with 80 % confidence."""
+
+    estimate: float
+    bound: float
+
+
+def deviation_within(*groups: Sequence[float]) -> Deviation:
+    """The standard deviation within groups, pooled, its bound by normal theory; failed runs are left out.
+
+    Infinite where no group has two values left.
+    """
+    from scipy.stats import chi2
+
+    finite = [values[np.isfinite(values)] for values in (np.asarray(group, dtype=float) for group in groups)]
+    freedom = sum(max(len(values) - 1, 0) for values in finite)
+    if not freedom:
+        return Deviation(math.inf, math.inf)
+    deviation = math.sqrt(
+        sum(float(((values - values.mean()) ** 2).sum()) for values in finite if len(values)) / freedom
+    )
+    return Deviation(deviation, deviation * math.sqrt(freedom / float(chi2.ppf(1 - BOUND, freedom))))
+
+
+def seeds_to_settle(
+    estimate: float, sigma: float, low: float, high: float, *, groups: int = 2, tests: int = 1
+) -> float:
+    """How many seeds an arm needs so that a verdict falls with 80 % power, if the shift is what it was estimated to be.
+
+    For two groups and one test: 15.7 / d² outside of the margins, d being the distance to the nearer one in units of
+    sigma, and 21 / (δ / σ)² inside of ±δ at a shift of zero. tests: of the report; one of them has its share of the
+    error. groups: 1 for contrasts within runs and for constants. Infinite where it is more than MOST_SEEDS.
+    """
+    from scipy.stats import norm
+
+    z = float(norm.ppf(1 - (1 - CONFIDENCE) / (2 * tests)))
+    one_side, both_sides = (groups * (z + float(norm.ppf(power))) ** 2 for power in (POWER, (1 + POWER) / 2))
+    nearest = max(estimate - high, low - estimate, min(high - estimate, estimate - low))
+    if not nearest > 0 or not math.isfinite(estimate) or not math.isfinite(sigma):
+        return math.inf
+    needed = one_side * (sigma / nearest) ** 2
+    if low < estimate < high:
+        needed = max(needed, both_sides * (2 * sigma / (high - low)) ** 2)
+    return math.ceil(needed) if needed <= MOST_SEEDS else math.inf
+
+
+def _checked(
+    first: Sequence[float], second: Sequence[float]
+) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+    """Both groups rounded to the digits that mean something, and the function that rounds so."""
+    arrays = [np.asarray(values, dtype=float) for values in (first, second)]
+    if not all(array.ndim == 1 and array.size for array in arrays):
+        raise ValueError("a group is a sequence of at least one number")
+    both = np.concatenate(arrays)
+    if np.isnan(both).any():
+        raise ValueError("NaN is no outcome; a failed run is -inf")
+    largest = float(np.abs(both[np.isfinite(both)]).max(initial=0.0))
+    # Beyond 300 the power of ten by which numpy rounds is infinite.
+    decimals = min(_DIGITS - math.ceil(math.log10(largest)), 300) if largest > 0 else None
+
+    def rounded(values: np.ndarray) -> np.ndarray:
+        return values if decimals is None else np.round(values, decimals)
+
+    return rounded(arrays[0]), rounded(arrays[1]), rounded
+
+
+def _median(values: np.ndarray) -> float:
+    """The median where NaN stands for a pair of failures: half of it −∞ and half +∞. NaN where that is all."""
+    neither = np.isnan(values)
+    ends = np.full(int(neither.sum()), math.inf)
+    ordered = np.sort(np.concatenate([np.repeat(values[~neither], 2), -ends, ends]))
+    middle = ordered[len(ordered) // 2 - 1 : len(ordered) // 2 + 1]
+    return (
+        float(middle[0]) if middle[0] == middle[1] else float(middle.mean()) if np.isfinite(middle).any() else math.nan
+    )
+
+
+def _doubled_ranks(values: np.ndarray) -> np.ndarray:
+    """Midranks times two, which are whole numbers."""
+    from scipy.stats import rankdata
+
+    return np.rint(2 * rankdata(values)).astype(np.int64)
+
+
+@lru_cache(maxsize=512)
+def _subset_sums(ranks: tuple[int, ...], size: int | None) -> np.ndarray:
+    """How likely each sum of a random subset is: of one with `size` members, or of any one where size is None.
+
+    The shift algorithm of Streitberg & Röhmel 1986. Returns (largest sum + 1,) probabilities.
+    """
+    total = sum(ranks)
+    if size is None:
+        ways = np.zeros(total + 1)
+        ways[0] = 1
+        for rank in ranks:
+            ways[rank:] = (ways[rank:] + ways[: total + 1 - rank]) / 2
+            ways[:rank] /= 2
+        return ways
+    ways = np.zeros((size + 1, total + 1))
+    ways[0, 0] = 1
+    for rank in ranks:
+        # The right side is computed whole before any of it is written, so no rank is taken twice.
+        ways[1:, rank:] = ways[1:, rank:] + ways[:-1, : total + 1 - rank]
+    return ways[size] / math.comb(len(ranks), size)
+
+
+def _tails(probabilities: np.ndarray, observed: int) -> Tails:
+    return Tails(min(1.0, float(probabilities[observed:].sum())), min(1.0, float(probabilities[: observed + 1].sum())))

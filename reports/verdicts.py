@@ -1,0 +1,301 @@
+"""From the numbers of runs to a verdict: decided here into plain records, told elsewhere.
+
+A `DecidingTest` is one thing that a claim says: one comparison, or several that are all necessary. Its margins, its
+direction and the number of all tests are fixed before there are any numbers. docs/method.md has the reasons.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from reports.statistics import (
+    CONFIDENCE,
+    Interval,
+    Shift,
+    ThreeSided,
+    deviation_within,
+    failure_p,
+    holm,
+    one_group,
+    seeds_to_settle,
+    three_sided,
+    two_groups,
+    welch_tails,
+)
+
+SUPPORTED, CONTRADICTED, UNDETERMINED = "supported", "contradicted", "undetermined"
+NO_DIFFERENCE, IN_BETWEEN, NO_VERDICT = "no practical difference", "less than claimed", "no verdict"
+
+FEWEST_SEEDS = 5
+"""Fewer an arm give no verdict."""
+DECIDING_SEEDS = 10
+"""Fewer an arm give a raw verdict, which is told as such and takes no part in the correction."""
+
+ALPHA = 1 - CONFIDENCE
+
+HALF, DOUBLE, WELCH = "half the margin", "double the margin", "Welch's test instead of ranks"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A treatment against a control, or one group against zero, on one metric, and where the margins lie.
+
+    metric: what a run's number is, in words. control: "" where the numbers are contrasts within runs, or differences
+    from a constant. claims: that the shift lies above both margins, between them, or on either side outside of them.
+    low, high: the margins, in the unit of the metric: as a rule ±δ; both −δ for "not worse by δ"; both 0 for "at all".
+    """
+
+    name: str
+    metric: str
+    treatment: str
+    control: str
+    low: float
+    high: float
+    claims: Literal["above", "inside", "different"] = "above"
+    one_group_test: Literal["signed_rank", "sign"] = "signed_rank"
+
+    @property
+    def neither(self) -> str:
+        """What a shift between the margins is called, where the claim is that it lies outside."""
+        return NO_DIFFERENCE if self.low <= 0 <= self.high else IN_BETWEEN
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """One number a run, larger being better, a failed run −∞. control: None where there is one group only."""
+
+    treatment: tuple[float, ...]
+    control: tuple[float, ...] | None = None
+
+    @property
+    def seeds(self) -> int:
+        """Of the smaller group."""
+        return min(len(group) for group in self.groups)
+
+    @property
+    def groups(self) -> tuple[tuple[float, ...], ...]:
+        return (self.treatment,) if self.control is None else (self.treatment, self.control)
+
+
+@dataclass(frozen=True)
+class DecidingTest:
+    """One of the report's deciding tests: what a claim says, as comparisons that are all necessary, with the numbers.
+
+    alternatives: by what else might have been decided, such as "the other extractor", the numbers that it gives
+    instead, by the name of the comparison.
+    """
+
+    name: str
+    claim: str
+    parts: tuple[tuple[Comparison, Numbers], ...]
+    alternatives: Mapping[str, Mapping[str, Numbers]] = field(default_factory=dict)
+
+    @property
+    def seeds(self) -> int:
+        """Of the smallest group."""
+        return min(numbers.seeds for _, numbers in self.parts)
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What the numbers of one comparison say.
+
+    shift: of Hodges–Lehmann. interval: at 95 %. wide: at 1 − .05 / tests. p: above, inside and below the margins. seeds
+    and failed: of the treatment and of the control, if there is one. failure_p: that both fail at the same rate.
+    """
+
+    comparison: Comparison
+    shift: float
+    interval: Interval
+    wide: Interval
+    p: ThreeSided
+    seeds: tuple[int, ...]
+    failed: tuple[int, ...]
+    failure_p: float | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is decided by one test.
+
+    raw: what its numbers say alone. outcome: what is left of that after the correction over all tests. deciding:
+    whether it had the seeds to take part in the correction; else the outcome is the raw verdict. p, adjusted: NaN where
+    there is none. better: the arm for which a claim of a difference is supported. seeds_to_settle: an arm, of what is
+    undetermined; infinite for more than 100, NaN where failed runs forbid to tell, None where it is settled.
+    fragile_by: what changes the outcome, and to what. unchecked: what could not be tried, and why.
+    """
+
+    test: str
+    claim: str
+    effects: tuple[Effect, ...]
+    raw: str
+    outcome: str
+    deciding: bool
+    p: float
+    adjusted: float
+    better: str = ""
+    seeds_to_settle: float | None = None
+    fragile_by: tuple[tuple[str, str], ...] = ()
+    unchecked: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def fragile(self) -> bool:
+        return bool(self.fragile_by)
+
+
+@dataclass(frozen=True)
+class Raw:
+    """What a test's numbers say before the correction."""
+
+    outcome: str
+    p: float
+    better: str = ""
+
+
+def decide(tests: Sequence[DecidingTest], planned: int = 0) -> tuple[Verdict, ...]:
+    """The verdicts of all deciding tests of a report, which share its 5 % of error (Holm).
+
+    planned: how many there were to be; those that are not here take their share and decide nothing. Raises ValueError
+    where two tests have one name, or a value is NaN.
+    """
+    if len({test.name for test in tests}) < len(tests):
+        raise ValueError("two tests have the same name")
+    # The number of tests is fixed before the runs, so those with too few seeds by now count as well.
+    family = max(len(tests), planned)
+    raws = {test.name: raw_verdict(_three_sided(test.parts)) for test in tests if test.seeds >= FEWEST_SEEDS}
+    deciding = [test.name for test in tests if test.seeds >= DECIDING_SEEDS]
+
+    def corrected(name: str, raw: Raw) -> tuple[str, float]:
+        """The outcome and the adjusted p of a test, were this its raw verdict."""
+        if name not in deciding:
+            return raw.outcome, math.nan
+        p_values = [raw.p if other == name else raws[other].p for other in deciding]
+        adjusted = holm(p_values, family)[deciding.index(name)]
+        return (raw.outcome if adjusted <= ALPHA else UNDETERMINED), adjusted
+
+    verdicts = []
+    for test in tests:
+        effects = tuple(_effect(comparison, numbers, family) for comparison, numbers in test.parts)
+        if test.name not in raws:
+            verdicts.append(Verdict(test.name, test.claim, effects, NO_VERDICT, NO_VERDICT, False, math.nan, math.nan))
+            continue
+        raw = raws[test.name]
+        outcome, adjusted = corrected(test.name, raw)
+        others, unchecked = _alternatives(test)
+        fragile_by = [(name, corrected(test.name, other)[0]) for name, other in others.items()]
+        verdicts.append(
+            Verdict(
+                test.name,
+                test.claim,
+                effects,
+                raw.outcome,
+                outcome,
+                test.name in deciding,
+                raw.p,
+                adjusted,
+                raw.better if outcome == SUPPORTED else "",
+                _seeds_to_settle(test, effects, family) if outcome == UNDETERMINED else None,
+                tuple((name, other) for name, other in fragile_by if other != outcome),
+                tuple(unchecked.items()),
+            )
+        )
+    return tuple(verdicts)
+
+
+def raw_verdict(parts: Sequence[tuple[Comparison, ThreeSided]]) -> Raw:
+    """What comparisons that are all necessary say together.
+
+    The claim is supported if each of them supports it, so the largest p counts (intersection–union, Berger 1982); it is
+    contradicted, or what it claims is nil, if any one of them is so, so the smallest counts, times their number.
+    """
+    supported, contradicted, neither = [], [], []
+    for comparison, p in parts:
+        outside = min(p.above, p.below)
+        supports, contradicts, nil = {
+            "above": (p.above, p.below, p.inside),
+            "inside": (p.inside, outside, 1.0),
+            "different": (outside, 1.0, p.inside),
+        }[comparison.claims]
+        supported.append(supports)
+        contradicted.append(contradicts)
+        neither.append((nil, comparison.neither))
+    least, nil = min(neither)
+    outcomes = {
+        SUPPORTED: max(supported),
+        CONTRADICTED: min(contradicted) * len(parts),
+        nil: least * len(parts),
+    }
+    outcome = min(outcomes, key=outcomes.__getitem__)
+    # Two-sided, as ThreeSided.p.
+    p_value = min(1.0, 2 * outcomes[outcome])
+    if p_value > ALPHA:
+        return Raw(UNDETERMINED, p_value)
+    comparison, p = parts[0]
+    named = outcome == SUPPORTED and comparison.claims == "different" and len(parts) == 1
+    return Raw(outcome, p_value, (comparison.treatment if p.above < p.below else comparison.control) if named else "")
+
+
+def _shift(comparison: Comparison, numbers: Numbers) -> Shift:
+    if numbers.control is None:
+        return one_group(numbers.treatment, comparison.one_group_test)
+    return two_groups(numbers.treatment, numbers.control)
+
+
+def _three_sided(parts: Sequence[tuple[Comparison, Numbers]]) -> list[tuple[Comparison, ThreeSided]]:
+    return [(c, three_sided(_shift(c, numbers).tails, c.low, c.high)) for c, numbers in parts]
+
+
+def _effect(comparison: Comparison, numbers: Numbers, family: int) -> Effect:
+    shift = _shift(comparison, numbers)
+    seeds = tuple(len(group) for group in numbers.groups)
+    failed = tuple(sum(value == -math.inf for value in group) for group in numbers.groups)
+    return Effect(
+        comparison,
+        shift.estimate,
+        shift.interval(),
+        shift.interval(1 - ALPHA / family),
+        three_sided(shift.tails, comparison.low, comparison.high),
+        seeds,
+        failed,
+        failure_p(failed, seeds) if len(seeds) == 2 else None,
+    )
+
+
+def _alternatives(test: DecidingTest) -> tuple[dict[str, Raw], dict[str, str]]:
+    """The raw verdicts by other ways to decide, and the ways that cannot be gone, with the reason."""
+    ways, closed = {}, {}
+    for name, factor in ((HALF, 0.5), (DOUBLE, 2.0)):
+        scaled = [(replace(c, low=factor * c.low, high=factor * c.high), numbers) for c, numbers in test.parts]
+        if any(c.low or c.high for c, _ in scaled):
+            ways[name] = raw_verdict(_three_sided(scaled))
+    welch = [(c, welch_tails(numbers.treatment, numbers.control)) for c, numbers in test.parts]
+    if any(tails is None for _, tails in welch):
+        closed[WELCH] = "a run failed, or nothing varies"
+    else:
+        ways[WELCH] = raw_verdict([(c, three_sided(tails, c.low, c.high)) for c, tails in welch])
+    for name, changed in test.alternatives.items():
+        parts = [(c, changed.get(c.name, numbers)) for c, numbers in test.parts]
+        if min(numbers.seeds for _, numbers in parts) < FEWEST_SEEDS:
+            closed[name] = f"fewer than {FEWEST_SEEDS} seeds have it"
+        else:
+            ways[name] = raw_verdict(_three_sided(parts))
+    return ways, closed
+
+
+def _seeds_to_settle(test: DecidingTest, effects: Sequence[Effect], family: int) -> float:
+    if any(any(effect.failed) for effect in effects):
+        return math.nan
+    needed = [
+        seeds_to_settle(
+            effect.shift,
+            deviation_within(*numbers.groups).bound,
+            comparison.low,
+            comparison.high,
+            groups=len(numbers.groups),
+            tests=family,
+        )
+        for (comparison, numbers), effect in zip(test.parts, effects, strict=True)
+    ]
+    # The present ones did not do.
+    return max(*needed, test.seeds + 1, DECIDING_SEEDS)
