@@ -14,20 +14,40 @@ from variants.exchange import Batch
 from variants.losses import LOSSES
 from variants.noise import NOISES
 from variants.objective import objective
-from variants.recipe import NEUTRAL, Recipe
+from variants.recipe import FIELDS, NEUTRAL, Recipe
 
 SPECS = {
     "digits": DataSpec((1, 8, 8), classes=10),
     "mnist": DataSpec((1, 28, 28), classes=10),
     "cifar10": DataSpec((3, 32, 32), classes=10),
     "colour_8": DataSpec((3, 8, 8), classes=10),
+    "captions": DataSpec((1, 8, 8), vocabulary=tuple("abcdefgh")),
     "ring": DataSpec((2,), bounded=False, classes=8),
 }
+
+
+def serves(name: str, spec: DataSpec, **changes) -> bool:
+    variant = load_variant(name)
+    recipe = variant.recipe(variant.recipe_for(spec)).with_(changes)
+    try:
+        variant.check(recipe, spec)
+        variant.build(spec, recipe)
+    except Refused:
+        return False
+    return True
+
+
 SERVED = [
     pytest.param(name, spec, id=f"{name}-{data}")
     for name in VARIANTS
     for data, spec in SPECS.items()
-    if not load_variant(name).refuses(spec)
+    if serves(name, spec)
+]
+TRAINED = [
+    pytest.param(*served.values, loss, noise, id=f"{served.id}-{loss}-{noise}")
+    for served in SERVED
+    for loss, noise in zip(LOSSES, itertools.cycle(NOISES), strict=False)
+    if serves(*served.values, loss=loss)
 ]
 BATCH = 12
 LAST_BIAS = "head.dense.bias"
@@ -47,8 +67,11 @@ def made(name: str, spec: DataSpec, **changes):
 def batch_for(spec: DataSpec, recipe: Recipe) -> Batch:
     drawn = stream(1, "batch")
     examples = torch.rand(BATCH, *spec.shape, generator=drawn) * 2 - 1
-    labels = torch.arange(BATCH) % spec.classes
-    return Batch(examples, labels, NOISES[recipe.noise]((BATCH, recipe.noise_size), drawn), labels.flip(0), drawn)
+    noise = NOISES[recipe.noise]((BATCH, recipe.noise_size), drawn)
+    condition = torch.arange(BATCH) % (spec.classes or 1)
+    if spec.vocabulary:
+        condition = torch.randint(len(spec.vocabulary), (BATCH, 3), generator=drawn)
+    return Batch(examples, condition, noise, condition.flip(0), drawn)
 
 
 @pytest.mark.parametrize(("name", "spec"), SERVED)
@@ -61,21 +84,23 @@ def test_shapes_and_range(name: str, spec: DataSpec) -> None:
     assert players.discriminator(fakes, batch.fake_condition).logits.shape == (BATCH,)
 
 
-@pytest.mark.parametrize(("name", "spec"), SERVED)
-@pytest.mark.parametrize(("loss", "noise"), list(zip(LOSSES, itertools.cycle(NOISES), strict=False)))
+@pytest.mark.parametrize(("name", "spec", "loss", "noise"), TRAINED)
 def test_every_parameter_learns_with_every_loss_and_noise(name: str, spec: DataSpec, loss: str, noise: str) -> None:
     recipe, players = made(name, spec, loss=loss, noise=noise)
     batch, aim = batch_for(spec, recipe), objective(recipe)
     # Beyond the margin of the hinge, within which that loss knows no constant either.
-    players.discriminator.get_parameter(LAST_BIAS).data.fill_(1.5)
-    measured = discriminator_update(players, aim, recipe, batch) | generator_update(players, aim, recipe, batch)
+    for parameter_name, parameter in players.discriminator.named_parameters():
+        if parameter_name.endswith(LAST_BIAS):
+            parameter.data.fill_(1.5)
+    measured = discriminator_update(players, aim, recipe, batch._replace(fake_condition=batch.condition))
+    measured |= generator_update(players, aim, recipe, batch)
     assert all(math.isfinite(value) for value in measured.values())
     for network in (players.generator, players.discriminator):
         for parameter_name, parameter in network.named_parameters():
             assert parameter.grad is not None, parameter_name
             zero = parameter.grad.abs().max() < 1e-7
             # A constant added to all logits changes nothing for such a loss.
-            expected = LOSSES[loss].shift_invariant and parameter_name == LAST_BIAS
+            expected = LOSSES[loss].shift_invariant and parameter_name.endswith(LAST_BIAS)
             assert zero == expected, parameter_name
 
 
@@ -83,7 +108,7 @@ def test_every_parameter_learns_with_every_loss_and_noise(name: str, spec: DataS
 def test_the_condition_is_used_as_declared(name: str, spec: DataSpec) -> None:
     recipe, players = made(name, spec)
     batch = batch_for(spec, recipe)
-    other = (batch.fake_condition + 1) % spec.classes
+    other = (batch.fake_condition + 1) % (spec.classes or len(spec.vocabulary))
     players.generator.eval(), players.discriminator.eval()
     fakes = players.generator(batch.noise, batch.fake_condition)
     in_generator = not torch.equal(fakes, players.generator(batch.noise, other))
@@ -135,7 +160,9 @@ def test_every_variant_is_complete(name: str) -> None:
     assert "default" in variant.recipes
     assert variant.claims
     for recipe in variant.recipes.values():
-        variant.check(recipe, SPECS["mnist" if not variant.refuses(SPECS["mnist"]) else "ring"])
+        assert any(not variant.refuses(spec) for spec in SPECS.values())
+        assert {f for f in FIELDS if FIELDS[f].metadata["part"] == "architecture"} >= variant.reads
+        assert recipe.conditioning in variant.conditionings
 
 
 def test_the_report_recipe_is_the_source_to_the_letter() -> None:
@@ -161,6 +188,11 @@ def test_a_new_variant_is_one_module_and_one_line(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(VARIANTS, "tiny_gan", "tiny_gan")
     assert isinstance(load_variant("tiny_gan"), Variant)
     test_every_parameter_learns_with_every_loss_and_noise("tiny_gan", SPECS["digits"], "saturating", "uniform")
+
+
+def test_losses_that_compare_do_not_fit_separate_gans() -> None:
+    with pytest.raises(Refused, match="--loss relativistic compares examples in pairs"):
+        made("separate_gans", SPECS["digits"], loss="relativistic")
 
 
 def test_an_unknown_variant_is_refused_with_the_nearest_name() -> None:
@@ -217,7 +249,7 @@ def test_the_conditional_label_channel_is_one_more_image_channel() -> None:
     _, players = made("cgan_conv", SPECS["cifar10"])
     first = players.discriminator.layers[0]
     assert first.in_channels == 3 + 1
-    label = players.discriminator.label
+    label = players.discriminator.channel
     channel = label(torch.tensor([4]))
     assert channel.shape == (1, 1, 32, 32)
     expected = (label.dense.weight[:, 4] + label.dense.bias).reshape(32, 32)

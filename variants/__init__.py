@@ -26,6 +26,8 @@ VARIANTS: dict[str, str | Variant] = {
     "cgan_mlp": "variants.cgan_mlp",
     "cgan_conv": "variants.cgan_conv",
     "dcgan": "variants.dcgan",
+    "dcgan_text": "variants.dcgan_text",
+    "separate_gans": "variants.separate_gans",
 }
 
 

@@ -86,7 +86,7 @@ class Variant:
         return wanted if wanted in self.recipes else "default"
 
     def nearest(self, recipe: Recipe) -> tuple[str, dict[str, object]]:
-        """The name of the recipe that this one differs from in the fewest fields, and those fields with their values."""
+        """The recipe that this one differs from in the fewest fields, by name, and the fields in which it does."""
         changes = {
             name: {f: getattr(recipe, f) for f in FIELDS if getattr(recipe, f) != getattr(known, f)}
             for name, known in self.recipes.items()
@@ -110,8 +110,5 @@ class Variant:
         if recipe.conditioning not in self.conditionings:
             able = ", ".join(self.conditionings)
             raise Refused(f"--conditioning {recipe.conditioning} does not apply to {self.name}, which takes {able}")
-        if recipe.conditioning == "text":
-            if not spec.vocabulary:
-                raise Refused(f"{self.name} needs captions, and this dataset has none; take captions_mnist")
-        elif recipe.conditioning != "none" and not spec.classes:
+        if recipe.conditioning not in ("none", "text") and not spec.classes:
             raise Refused(f"{self.name} needs labels, and this dataset has none; take vanilla_gan or dcgan")

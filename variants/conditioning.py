@@ -1,13 +1,13 @@
 """How a label enters the networks (claims I1a, I1b and I2 of the source, and what later papers do instead).
 
 kind         in the generator            in the discriminator
-embedding    joins the noise             joins the flattened image (linear) or the last features (convolutional)
+embedding    joins the noise             joins the flattened image (linear) or the last feature map (convolutional)
 channel      joins as a feature map      joins as an image channel
 projection   as embedding                its inner product with the last features is added to the logit
 auxiliary    as embedding                unseen; a second head names the class
 generator    as embedding                unseen: the control that is blind to labels
 none         unseen                      unseen
-text         its encoding joins the noise its encoding joins the last features
+text         its encoding, in the places of an embedding
 """
 
 import torch
@@ -60,8 +60,12 @@ class TextEncoder(nn.Module):
 
 
 def join(x: Tensor, label: Tensor) -> Tensor:
-    """Concatenates along the second axis; where x is flat, the label is flattened first."""
-    return torch.cat((x, label.flatten(1) if x.ndim == 2 else label), dim=1)
+    """Concatenates along the second axis: where x is flat, so is the label; where x is a map, so is the label."""
+    if x.ndim == 2:
+        return torch.cat((x, label.flatten(1)), dim=1)
+    if label.ndim == 2:
+        label = label[:, :, None, None].expand(-1, -1, *x.shape[2:])
+    return torch.cat((x, label), dim=1)
 
 
 def embedding(spec: DataSpec, recipe: Recipe) -> LabelEmbedding | TextEncoder:
@@ -88,19 +92,15 @@ def label_channel(spec: DataSpec, halvings: int = 0) -> LabelChannel:
 
 
 class Head(nn.Module):
-    """The end of a discriminator: features (batch, features) and labels (batch,) or None -> Judgement.
+    """The end of a discriminator: features (batch, features) and labels (batch,) or None -> Judgement."""
 
-    joins: whether an embedding joins the features here, for conditioning by embedding or text.
-    """
-
-    def __init__(self, features: int, spec: DataSpec, recipe: Recipe, *, joins: bool) -> None:
+    def __init__(self, features: int, spec: DataSpec, recipe: Recipe) -> None:
         super().__init__()
         self.compare = None
         if recipe.minibatch_discrimination:
             self.compare = MinibatchDiscrimination(features, recipe.minibatch_discrimination)
             features = self.compare.size
-        self.label = embedding(spec, recipe) if joins and recipe.conditioning in ("embedding", "text") else None
-        self.dense = nn.Linear(features + (self.label.size if self.label else 0), 1)
+        self.dense = nn.Linear(features, 1)
         # Miyato & Koyama 2018, equation 3; Odena et al. 2017, section 3.
         self.projection = nn.Embedding(spec.classes, features) if recipe.conditioning == "projection" else None
         self.classes = nn.Linear(features, spec.classes) if recipe.conditioning == "auxiliary" else None
@@ -108,8 +108,7 @@ class Head(nn.Module):
     def forward(self, features: Float[Tensor, "batch features"], condition: Tensor | None) -> Judgement:
         if self.compare is not None:
             features = self.compare(features)
-        seen = features if self.label is None else join(features, self.label(condition))
-        logits = self.dense(seen).squeeze(1)
+        logits = self.dense(features).squeeze(1)
         if self.projection is not None:
             logits = logits + (self.projection(condition) * features).sum(1)
         return Judgement(logits, None if self.classes is None else self.classes(features))

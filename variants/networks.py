@@ -83,7 +83,7 @@ class LinearDiscriminator(nn.Module):
             self.layers.extend(hidden(nn.Linear, width, units, kind, slope))
             self.layers.extend(dropout(recipe))
             width = units
-        self.head = Head(width, spec, recipe, joins=False)
+        self.head = Head(width, spec, recipe)
 
     def forward(self, examples: Examples, condition: Tensor | None = None) -> Judgement:
         x = examples.flatten(1)
@@ -125,27 +125,38 @@ class ConvolutionalGenerator(nn.Module):
 class ConvolutionalDiscriminator(nn.Module):
     """Convolutions of stride 2 with LeakyReLU, channels growing, ended by a classifier (C1; Radford et al. 2016).
 
-    The first layer has no normalisation, as there. A label's channel joins the image (I1a).
+    The first layer has no normalisation, as there. A label's channel joins the image (I1a), an embedding or a text's
+    encoding the last feature map.
     """
 
     def __init__(self, spec: DataSpec, recipe: Recipe) -> None:
         super().__init__()
         count = halvings(spec)
         channels, height, width = spec.shape
-        self.label = label_channel(spec) if recipe.conditioning == "channel" else None
+        self.channel = label_channel(spec) if recipe.conditioning == "channel" else None
         self.layers = nn.Sequential()
-        before = channels + (self.label is not None)
+        before = channels + (self.channel is not None)
         for layer, after in enumerate(fitted(recipe.discriminator_widths, count, "discriminator")):
             kind = recipe.discriminator_normalization if layer else "none"
             self.layers.extend(hidden(SHRINKING[recipe.downsampling], before, after, kind, recipe.negative_slope))
             self.layers.extend(dropout(recipe))
             before = after
-        self.layers.append(nn.Flatten())
-        self.head = Head(before * (height * width >> 2 * count), spec, recipe, joins=True)
+        self.embedding = embedding(spec, recipe) if recipe.conditioning in ("embedding", "text") else None
+        if self.embedding is not None:
+            # A convolution after the join, or the label could only shift the logit, whatever the image (Reed et al.
+            # 2016, section 4.1).
+            kind = recipe.discriminator_normalization
+            joined = hidden(
+                partial(nn.Conv2d, kernel_size=1), before + self.embedding.size, before, kind, recipe.negative_slope
+            )
+            self.joined = nn.Sequential(*joined)
+        self.head = Head(before * (height * width >> 2 * count), spec, recipe)
 
     def forward(self, examples: Examples, condition: Tensor | None = None) -> Judgement:
-        x = examples if self.label is None else join(examples, self.label(condition))
-        return self.head(self.layers(x), condition)
+        x = self.layers(examples if self.channel is None else join(examples, self.channel(condition)))
+        if self.embedding is not None:
+            x = self.joined(join(x, self.embedding(condition)))
+        return self.head(x.flatten(1), condition)
 
 
 def hidden(layer: Layer, before: int, after: int, kind: str, slope: float) -> list[nn.Module]:

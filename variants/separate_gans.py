@@ -1,0 +1,61 @@
+"""One GAN for each class, trained as one variant: B1b of the source.
+
+A batch is dealt out by label; each class has a generator and a discriminator of its own, which never see another class.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from variants import cgan_mlp
+from variants.base import DataSpec, Judgement, Variant
+from variants.losses import LOSSES
+from variants.networks import CONDITIONAL
+from variants.networks import build as build_pair
+from variants.recipe import Recipe, Refused
+
+
+def dealt(inputs: Tensor, labels: Tensor, classes: int) -> tuple[tuple[Tensor, ...], Tensor]:
+    """The inputs of each class, and the places in the batch that their results go to, once they are joined again."""
+    order = labels.argsort(stable=True)
+    return inputs[order].split(labels.bincount(minlength=classes).tolist()), order.argsort()
+
+
+class Generators(nn.ModuleList):
+    """noise (batch, noise_size), labels (batch,) -> (batch, *shape)."""
+
+    def forward(self, noise: Tensor, condition: Tensor) -> Tensor:
+        parts, places = dealt(noise, condition, len(self))
+        return torch.cat([network(part) for network, part in zip(self, parts, strict=True) if len(part)])[places]
+
+
+class Discriminators(nn.ModuleList):
+    """examples (batch, *shape), labels (batch,) -> Judgement of (batch,) logits."""
+
+    def forward(self, examples: Tensor, condition: Tensor) -> Judgement:
+        parts, places = dealt(examples, condition, len(self))
+        logits = [network(part).logits for network, part in zip(self, parts, strict=True) if len(part)]
+        return Judgement(torch.cat(logits)[places])
+
+
+def build(spec: DataSpec, recipe: Recipe) -> tuple[nn.Module, nn.Module]:
+    if recipe.pack > 1:
+        raise Refused("--pack would mix the parts of a batch that separate_gans deals out; take another variant")
+    if LOSSES[recipe.loss].compares:
+        raise Refused(f"--loss {recipe.loss} compares examples in pairs, and here a pair may have two discriminators")
+    alone = recipe.with_({"conditioning": "none"})
+    pairs = [build_pair(spec, alone) for _ in range(spec.classes)]
+    return Generators([generator for generator, _ in pairs]), Discriminators([judge for _, judge in pairs])
+
+
+# Without batch normalisation: a class may have a single example in a batch, and no statistics can be had of that.
+ALONE = {"conditioning": "separate", "generator_normalization": "none"}
+
+VARIANT = Variant(
+    name="separate_gans",
+    summary="one GAN for each class, each with all its widths (the costly remedy of B1b)",
+    claims=("B1b",),
+    build=build,
+    recipes={name: cgan_mlp.VARIANT.recipes[name].with_(ALONE) for name in ("default", "small")},
+    reads=CONDITIONAL,
+    conditionings=("separate",),
+)
