@@ -32,7 +32,7 @@ def gradient_penalty(exchange: Exchange) -> Tensor:
     """(|∇D| - 1)² between real examples and fakes (Gulrajani et al. 2017, equation 3)."""
     real, fakes = exchange.batch.examples, exchange.fakes
     pack = len(real) // len(exchange.real.logits)
-    shares = torch.rand(len(real) // pack, generator=exchange.batch.stream, device=real.device)
+    shares = torch.rand(len(real) // pack, generator=exchange.batch.stream, dtype=real.dtype, device=real.device)
     shares = shares.repeat_interleave(pack).reshape(-1, *[1] * (real.ndim - 1))
     between = torch.lerp(fakes, real, shares)
     # The root of 0 has no derivative.
