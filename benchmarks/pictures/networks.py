@@ -267,7 +267,7 @@ def _drawn(title: str, network: nn.Module, blocks: list[Block], colour: str) -> 
     lefts = [2 + sum(widths[:lane]) + lane * _BETWEEN for lane in range(len(widths))]
     tops = [84 + sum(heights[:rank]) + rank * _ARROW for rank in range(len(heights))]
     total, shown = sum(p.numel() for p in network.parameters()), sum(block.parameters for block in blocks)
-    heading = f"{total:,} parameters" + (f", {shown:,} of them for this example" if shown < total else "")
+    heading = f"{total:,} parameters" + (f", {shown:,} of them for one example" if shown < total else "")
     width = max(
         lefts[-1] + widths[-1] + _BETWEEN,
         *(round(f.getlength(t)) + 4 for f, t in ((fonts.bold, title), (fonts.plain, heading))),
