@@ -117,11 +117,11 @@ def test_minibatch_discrimination_by_hand() -> None:
 def test_minibatch_discrimination_is_one_loop_over_pairs() -> None:
     torch.manual_seed(0)
     layer, x = MinibatchDiscrimination(4, kernels=3, dimensions=2), torch.randn(5, 4)
-    m = (x @ layer.tensor.weight.T).reshape(5, 3, 2)
+    m = (x @ layer.tensor.weight.detach().T).reshape(5, 3, 2)
     slow = [
         [sum((-(m[i, b] - m[j, b]).abs().sum()).exp() for j in range(5) if j != i) for b in range(3)] for i in range(5)
     ]
-    torch.testing.assert_close(layer(x)[:, 4:], torch.tensor(slow))
+    torch.testing.assert_close(layer(x)[:, 4:].detach(), torch.tensor(slow))
 
 
 def test_replay_mixes_in_old_fakes_with_their_own_conditions() -> None:
@@ -165,7 +165,7 @@ def test_the_unrolled_discriminator_is_the_one_after_real_updates(
         assert all(torch.equal(before[name], value) for name, value in discriminator.state_dict().items())
         for _ in range(3):
             update(discriminator, adam)
-        torch.testing.assert_close(foreseen, discriminator(real).logits, rtol=1e-6, atol=1e-9)
+        torch.testing.assert_close(foreseen, discriminator(real).logits, rtol=1e-4, atol=1e-7)
 
 
 def test_a_gradient_passes_through_the_unrolled_updates() -> None:
@@ -258,7 +258,7 @@ def test_clipping_and_averaging() -> None:
 
 
 def test_a_transposed_convolution_makes_4x4_of_2x2() -> None:
-    """C3: each input entry is multiplied with the whole kernel, and what overlaps is added. Kernel 2 does not overlap."""
+    """C3: each input entry is multiplied with the whole kernel; kernel 2 at stride 2 does not overlap."""
     layer = GROWING["transposed"](1, 1, bias=False, kernel=2)
     layer.weight.data.copy_(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
     out = layer(torch.tensor([[[[1.0, 10.0], [100.0, 1000.0]]]]))

@@ -191,8 +191,7 @@ def transposed(before: int, after: int, bias: bool = True, *, kernel: int) -> nn
 
 def resized(before: int, after: int, bias: bool = True, *, kernel: int) -> nn.Module:
     """The same growth by nearest neighbours, then a convolution (Odena et al. 2016); as many weights as transposed."""
-    convolution = nn.Conv2d(before, after, kernel, padding="same", bias=bias)
-    return nn.Sequential(nn.Upsample(scale_factor=2.0, mode="nearest"), convolution)
+    return nn.Sequential(nn.Upsample(scale_factor=2.0, mode="nearest"), *same_size(before, after, kernel, bias))
 
 
 def shuffled(before: int, after: int, bias: bool = True, *, kernel: int) -> nn.Module:
@@ -200,7 +199,7 @@ def shuffled(before: int, after: int, bias: bool = True, *, kernel: int) -> nn.M
 
     Its kernel is half as large, so that an even one gives as many weights as transposed.
     """
-    return nn.Sequential(nn.Conv2d(before, 4 * after, (kernel + 1) // 2, padding="same", bias=bias), nn.PixelShuffle(2))
+    return nn.Sequential(*same_size(before, 4 * after, (kernel + 1) // 2, bias), nn.PixelShuffle(2))
 
 
 def strided(before: int, after: int, bias: bool = True) -> nn.Module:
@@ -210,7 +209,14 @@ def strided(before: int, after: int, bias: bool = True) -> nn.Module:
 
 def pooled(before: int, after: int, bias: bool = True) -> nn.Module:
     """The same shrinking by a convolution of stride 1 and max pooling; as many weights as strided."""
-    return nn.Sequential(nn.Conv2d(before, after, kernel_size=4, padding="same", bias=bias), nn.MaxPool2d(2))
+    return nn.Sequential(*same_size(before, after, 4, bias), nn.MaxPool2d(2))
+
+
+def same_size(before: int, after: int, kernel: int, bias: bool) -> list[nn.Module]:
+    """A convolution of stride 1 that leaves height and width as they are."""
+    left, right = (kernel - 1) // 2, kernel // 2
+    # An even kernel has one more to the right; torch would pad by a copy, and warn of it.
+    return [nn.ZeroPad2d((left, right, left, right)), nn.Conv2d(before, after, kernel, bias=bias)]
 
 
 GROWING = {"transposed": transposed, "resize": resized, "pixel_shuffle": shuffled}
