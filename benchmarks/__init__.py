@@ -16,6 +16,7 @@ randomness.py   the named random streams of a run
 batches.py      which examples stand together in a batch
 steps.py        one discriminator update, one generator update: the algorithm
 training.py     epochs of steps, evaluations, pictures, checkpoints
+probes/         measurements taken during training, on copies
 evaluation.py   a trained generator -> every metric that applies
 environment.py  where and by what code a run was made
 journal.py      the run folder: config, metrics, checkpoints, pictures; survives a kill

@@ -13,6 +13,8 @@ from variants.recipe import NEUTRAL, Recipe, Refused, checked
 
 # Fakes in an evaluation: as many as the test images of MNIST.
 SAMPLES = 10_000
+# Probes that are cheap enough to be on in every run in which they can be measured.
+PROBES = ("generalization_gap", "label_use")
 
 
 def _setting(default: Any, help: str, **limits: Any) -> Any:
@@ -47,7 +49,7 @@ class RunConfig:
 
     checksum: of the dataset's tensors; extractor: SHA-256 of the weights that judge; both in hexadecimal.
     evaluate_every: epochs between evaluations (the last epoch is always one); samples: fakes in an evaluation.
-    thorough: whether the last evaluation has the costly metrics too.
+    thorough: whether the last evaluation has the costly metrics too. probes: names, in the order of the alphabet.
     """
 
     variant: str
@@ -60,6 +62,12 @@ class RunConfig:
     samples: int = SAMPLES
     thorough: bool = True
     precision: str = "float32"
+    probes: tuple[str, ...] = PROBES
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.probes, tuple | list) or not all(isinstance(name, str) for name in self.probes):
+            raise Refused(f"--probes takes names, not {self.probes!r}")
+        object.__setattr__(self, "probes", tuple(sorted(set(self.probes))))
 
     def as_dict(self, *, neutral: bool = True) -> dict[str, Any]:
         """JSON values; with neutral=False the fields at their neutral default are left out, as in the key."""
@@ -75,7 +83,7 @@ class RunConfig:
                     if neutral or d.name == "name" or getattr(value, d.name) != d.default
                 }
             elif neutral or value != f.default:
-                values[f.name] = value
+                values[f.name] = list(value) if isinstance(value, tuple) else value
         return values
 
     @classmethod

@@ -8,7 +8,7 @@ marked "each" in their record are measured at every evaluation, those marked "fi
 import functools
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from hashlib import sha256
 
@@ -398,6 +398,7 @@ class Evaluator:
 
     samples: how many a generator has to make. judges: the extractors, by default those of the dataset. device:
     where labels are handed to the generator, and where metrics are computed if it knows float64.
+    chosen: (samples,) the reference examples whose labels a generator is asked for, in order.
     seconds: what each metric took in the last evaluation; what several need is counted for the first one.
     """
 
@@ -415,7 +416,7 @@ class Evaluator:
         self._place = torch.device("cpu") if self.device.type == "mps" else self.device
         self.extractors = judges_of(dataset) if judges is None else judges
         self.dataset = dataset
-        self._chosen = like_the_reference(dataset.reference, samples)
+        self.chosen = like_the_reference(dataset.reference, samples)
         self.seconds: dict[str, float] = {}
 
     @cached_property
@@ -440,15 +441,25 @@ class Evaluator:
         facts = self.facts | ({"condition"} if conditional and "labels" in self.facts else set())
         return [name for name, metric in METRICS.items() if metric.needs <= facts and (final or metric.cost == "each")]
 
-    def evaluate(self, generate: Generate, *, final: bool = False, conditional: bool = True) -> dict[str, float]:
+    def evaluate(
+        self,
+        generate: Generate,
+        *,
+        final: bool = False,
+        conditional: bool = True,
+        only: Collection[str] | None = None,
+    ) -> dict[str, float]:
         """Every metric of a generator. All are NaN where a sample is not finite.
 
         generate: (labels or None, count) -> samples (count, *shape) in [-1, 1] for images. final: also what is measured
-        only once. conditional: whether the generator uses the labels; without, what asks for them is absent.
+        only once. conditional: whether the generator uses the labels; without, what asks for them is absent. only: the
+        metrics, or families of them, that are wanted.
         """
         samples = self._generated(generate)
-        asked = self._asked(self.dataset.reference, self._chosen) if conditional else (None, None)
+        asked = self._asked(self.dataset.reference, self.chosen) if conditional else (None, None)
         names = self.names(final=final, conditional=conditional)
+        if only is not None:
+            names = [name for name in names if name in only]
         self.seconds = {}
         if not bool(torch.isfinite(samples).all()):
             return {name: math.nan for name in names if not METRICS[name].family}
@@ -473,7 +484,7 @@ class Evaluator:
 
     def _generated(self, generate: Generate) -> Tensor:
         parts = []
-        for chosen in self._chosen.split(BATCH):
+        for chosen in self.chosen.split(BATCH):
             condition = self.dataset.reference.condition(chosen)
             parts.append(generate(None if condition is None else condition.to(self.device), len(chosen)))
         samples = torch.cat([part.detach().to(self._place, torch.float32) for part in parts])

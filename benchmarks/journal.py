@@ -30,7 +30,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import filelock
 import torch
@@ -112,7 +112,7 @@ class RunFolder:
             for f in fields(settings):
                 value = getattr(settings, f.name)
                 # To Python, though not to a reader, True is a whole number.
-                if not isinstance(value, f.type) or isinstance(value, bool) != (f.type is bool):
+                if not isinstance(value, get_origin(f.type) or f.type) or isinstance(value, bool) != (f.type is bool):
                     raise self._damaged(CONFIG, f"{f.name} is {value!r}")
         if config.key != written.get("key"):
             raise self._damaged(CONFIG, "its key does not fit its config, so it was changed by hand")

@@ -5,11 +5,12 @@ fields.
 """
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.config import SAMPLES, DatasetConfig, RunConfig
+from benchmarks.config import PROBES, SAMPLES, DatasetConfig, RunConfig
 from benchmarks.evaluation import judge
 from benchmarks.journal import RunFolder
 from benchmarks.training import check, loaded
@@ -28,13 +29,15 @@ def configure(
     evaluate_every: int = 0,
     samples: int = SAMPLES,
     thorough: bool = True,
+    probes: Sequence[str] = PROBES,
     data_dir: Path | str | None = None,
     **fields: Any,
 ) -> RunConfig:
     """The config of a run.
 
     recipe: the name of one of the variant's recipes, a .toml file, or a run folder; "" takes the variant's own for such
-    data. evaluate_every: epochs between evaluations, 0 for about ten in a run. samples, thorough: see RunConfig. fields: of the recipe, to change them.
+    data. evaluate_every: epochs between evaluations, 0 for about ten in a run. samples, thorough, probes: see
+    RunConfig. fields: of the recipe, to change them.
     Raises Refused for anything that cannot be trained.
     """
     asked = DatasetConfig(dataset) if isinstance(dataset, str) else dataset
@@ -50,6 +53,7 @@ def configure(
         evaluate_every=evaluate_every or max(1, chosen.epochs // EVALUATIONS),
         samples=samples,
         thorough=thorough,
+        probes=probes,
     )
     check(config, data)
     return config

@@ -5,7 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from benchmarks.commands import Parser, given, main
-from benchmarks.config import SAMPLES, DatasetConfig
+from benchmarks.config import PROBES, SAMPLES, DatasetConfig
 from variants import VARIANTS
 from variants.recipe import FIELDS, Refused, unknown
 
@@ -38,6 +38,13 @@ def parser() -> Parser:
     )
     how.add_argument("--samples", type=int, default=SAMPLES, metavar="N", help=f"fakes in an evaluation ({SAMPLES})")
     how.add_argument("--quick-metrics", action="store_true", help="leave out the metrics that are costly to measure")
+    how.add_argument(
+        "--probes",
+        nargs="+",
+        default=PROBES,
+        metavar="NAME",
+        help=f"what else is measured during training, or none ({' '.join(PROBES)})",
+    )
     how.add_argument("--device", default="auto", metavar="auto|cpu|cuda|mps", help="where to train (auto)")
     how.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads (torch's own choice)")
     how.add_argument("--retrain", action="store_true", help="train again what is already trained")
@@ -101,6 +108,7 @@ def run() -> int:
             evaluate_every=asked.evaluate_every,
             samples=asked.samples,
             thorough=not asked.quick_metrics,
+            probes=() if list(asked.probes) == ["none"] else asked.probes,
             data_dir=asked.data_dir,
             **overrides,
         )

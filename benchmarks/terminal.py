@@ -7,6 +7,7 @@ from rich.table import Table
 
 from benchmarks.config import RunConfig
 from benchmarks.evaluation import record
+from benchmarks.probes import PROBES
 from benchmarks.runs import Run
 from benchmarks.training import Watcher
 from variants import VARIANTS, load_variant
@@ -17,6 +18,11 @@ console = Console(highlight=False)
 
 # What fits in one line, in this order; the summary has them all.
 HEADLINES = ("fid", "accuracy", "mode_coverage")
+
+
+def say(sentence: str) -> None:
+    """Prints a line as it is: not wrapped, so that a path or a command in it can be copied."""
+    console.print(sentence, markup=False, soft_wrap=True)
 
 
 class Screen(Watcher):
@@ -40,12 +46,13 @@ class Screen(Watcher):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.progress.stop()
+        if self.task is not None:
+            self.progress.stop()
 
     def say(self, sentence: str) -> None:
         if sentence not in self.said:
             self.said.add(sentence)
-            console.print(escape(sentence))
+            say(sentence)
 
     def start(self, config: RunConfig, updates: int, done: int) -> None:
         self.updates, self.epochs = updates, config.recipe.epochs
@@ -76,7 +83,7 @@ class Screen(Watcher):
 def show_summary(run: Run, tracking_uri: str | None, *, tracked: bool) -> None:
     """The metrics of a run beside those of real data, where the run is, and how to open it."""
     if run.found:
-        console.print(f"already trained, here: {escape(str(run.path))} (--retrain does it again)")
+        say(f"already trained, here: {run.path} (--retrain does it again)")
     reference = run.folder.reference()
     table = Table(title=escape(run.config.name), title_justify="left")
     table.add_column("metric")
@@ -87,11 +94,11 @@ def show_summary(run: Run, tracking_uri: str | None, *, tracked: bool) -> None:
         better = {"min": "lower", "max": "higher"}[record(name).direction]
         table.add_row(name, f"{value:.4g}", f"{reference[name]:.4g}" if name in reference else "", better)
     console.print(table)
-    console.print(f"run folder: {escape(str(run.path))}")
+    say(f"run folder: {run.path}")
     if tracked:
         from benchmarks.tracking import where_to_look
 
-        console.print(f"in MLflow:  {escape(where_to_look(run.folder, tracking_uri))}")
+        say(f"in MLflow:  {where_to_look(run.folder, tracking_uri)}")
 
 
 def show_choices() -> int:
@@ -103,6 +110,7 @@ def show_choices() -> int:
         "datasets": {name: summary(name) for name in DATASETS},
         "losses": {name: loss.summary for name, loss in LOSSES.items()},
         "noises": {name: (noise.__doc__ or "").strip().partition("\n")[0] for name, noise in NOISES.items()},
+        "probes": {name: probe.summary for name, probe in PROBES.items()},
         "recipes": {name: ", ".join(load_variant(name).recipes) for name in VARIANTS},
     }
     for title, choices in groups.items():

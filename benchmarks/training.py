@@ -17,6 +17,7 @@ import torch
 from PIL.Image import Image
 from torch import Tensor, nn
 
+from benchmarks import probes
 from benchmarks.batches import Packs, real_batches
 from benchmarks.config import RunConfig
 from benchmarks.datasets import Centres, Dataset, Split, load
@@ -135,6 +136,7 @@ def check(config: RunConfig, dataset: Dataset) -> Variant:
         raise Refused(
             f"--batch-size {recipe.batch_size} is more than the {len(dataset.train)} examples of {dataset.name}"
         )
+    probes.check(config, dataset)
     return variant
 
 
@@ -162,13 +164,14 @@ def train(
     if dataset.checksum != config.checksum:
         raise Refused(f"the data of {dataset.name} is not what this config was made for; make the config anew")
     variant = check(config, dataset)
+    place, pictured = resolve_device(device), pictured_epochs(pictures, config.recipe.epochs)
     folder = RunFolder.create(runs_dir, config)
     if folder.status()["state"] == "FINISHED" and not retrain:
         return Run(folder, found=True)
     with folder.lock():
         if retrain:
             folder.clear()
-        training = Training(config, variant, dataset, folder, resolve_device(device), pictures, watcher)
+        training = Training(config, variant, dataset, folder, place, pictured, watcher)
         folder.write_environment(describe(training.device, dataset, config, training.evaluator.extractors))
         with Tracker(folder, tracking_uri, say=watcher.say) if track else nullcontext() as tracker:
             training.run(tracker.notify if tracker else lambda: None)
@@ -185,7 +188,7 @@ class Training:
         dataset: Dataset,
         folder: RunFolder,
         device: torch.device,
-        pictures: str,
+        pictured: frozenset[int],
         watcher: Watcher,
     ) -> None:
         recipe = config.recipe
@@ -194,7 +197,7 @@ class Training:
         self.objective = objective(recipe)
         self.evaluator = evaluator(dataset, config.samples, device)
         self.updates = recipe.epoch_updates or len(self.data) // recipe.batch_size
-        self.pictured = pictured_epochs(pictures, recipe.epochs)
+        self.pictured = pictured
         with initialisation(config.seed):
             generator, discriminator = variant.build(dataset.spec, recipe)
         self.state = TrainState(players(generator.to(device), discriminator.to(device), recipe))
@@ -253,6 +256,9 @@ class Training:
             began = time.perf_counter()
             line["metrics"] = self.evaluate(epoch)
             line.setdefault("timing", {})["evaluation_seconds"] = time.perf_counter() - began
+            if probed := self.probe(epoch, line["metrics"]):
+                line["probes"] = probed
+                line["timing"]["probe_seconds"] = time.perf_counter() - began - line["timing"]["evaluation_seconds"]
         line.setdefault("timing", {}).update(time=time.time(), memory_mib=peak_memory(self.device))
         self.folder.append(line)
         self.watcher.line(line)
@@ -283,6 +289,11 @@ class Training:
         return self.evaluator.evaluate(
             generate, final=self.config.thorough and epoch == recipe.epochs, conditional=recipe.conditioning != "none"
         )
+
+    def probe(self, epoch: int, metrics: dict[str, float]) -> dict[str, float]:
+        players, objective, evaluator = self.state.players, self.objective, self.evaluator
+        moment = probes.Moment(self.config, self.dataset, players, objective, evaluator, self.folder, epoch, metrics)
+        return probes.measure(moment)
 
     def picture(self, epoch: int) -> None:
         """Samples from noise that is the same in every epoch of the run."""

@@ -1,0 +1,61 @@
+"""What is measured while a run trains, besides its metrics: on copies, and with random streams of their own.
+
+So a run has the same weights with and without probes. Their figures stand in the journal under `probes`.
+
+base.py        Probe and Moment: the contract
+ranking.py     label_use, generalization_gap: which of two examples the discriminator takes for more real
+noise_swap.py  a generator that is fed with another noise than it was trained on
+gradient.py    what is left of the generator's gradient as the discriminator goes on learning
+
+Adding a probe takes a function (moment, stream) -> figures, and one line in PROBES.
+"""
+
+import copy
+from dataclasses import replace
+
+from benchmarks.config import PROBES as ALWAYS
+from benchmarks.config import RunConfig
+from benchmarks.datasets import Dataset
+from benchmarks.probes.base import Moment, Probe
+from benchmarks.probes.gradient import gradient, needs_cross_entropy
+from benchmarks.probes.noise_swap import noise_swap
+from benchmarks.probes.ranking import generalization_gap, label_use, needs_condition
+from benchmarks.randomness import stream
+from variants.recipe import Refused, unknown
+
+__all__ = ["PROBES", "Moment", "Probe", "check", "measure"]
+
+PROBES: dict[str, Probe] = {
+    probe.name: probe
+    for probe in (
+        Probe("label_use", label_use, needs_condition),
+        Probe("generalization_gap", generalization_gap),
+        Probe("noise_swap", noise_swap, final=True),
+        Probe("gradient", gradient, needs_cross_entropy),
+    )
+}
+
+
+def check(config: RunConfig, dataset: Dataset) -> None:
+    """Raises Refused for a probe that does not exist, and for one that was asked for and cannot be measured.
+
+    Those that are always on are left out where they do not apply.
+    """
+    for name in config.probes:
+        if name not in PROBES:
+            raise unknown("probe", name, PROBES)
+        if (why := PROBES[name].refuses(config.recipe, dataset)) and name not in ALWAYS:
+            raise Refused(f"--probes {name} does not apply to {config.variant} on {dataset.name}: {why}")
+
+
+def measure(moment: Moment) -> dict[str, float]:
+    """The figures of every probe that is due at an evaluation of a run. It is the same afterwards."""
+    config, figures = moment.config, {}
+    for name in config.probes:
+        probe = PROBES[name]
+        if probe.refuses(config.recipe, moment.dataset) or (probe.final and moment.epoch < config.recipe.epochs):
+            continue
+        copied = replace(moment, players=copy.deepcopy(moment.players))
+        own = stream(config.seed, f"probe/{name}", moment.epoch, moment.evaluator.device)
+        figures |= probe.measure(copied, own)
+    return figures

@@ -1,0 +1,55 @@
+"""The contract of a probe: what it is given, and what is known of it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import Generator
+
+from benchmarks.config import RunConfig
+from benchmarks.datasets import Dataset
+from benchmarks.evaluation import Evaluator
+from benchmarks.journal import RunFolder
+from benchmarks.steps import Players
+from variants import Recipe
+from variants.objective import Objective
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A run at one of its evaluations, as one probe finds it.
+
+    players: copies, with which the probe may do as it likes. metrics: what was measured in this evaluation. folder:
+    where it may leave files, under probes/.
+    """
+
+    config: RunConfig
+    dataset: Dataset
+    players: Players
+    objective: Objective
+    evaluator: Evaluator
+    folder: RunFolder
+    epoch: int
+    metrics: Mapping[str, float]
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.config.recipe
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Something measured while a run trains, that changes nothing of it.
+
+    measure: (moment, its own stream on the device of the networks) -> figures by name; the first line of its docstring
+    is what --list shows. refuses: (recipe, dataset) -> "" where it can be measured, else why it cannot, as the end of a
+    sentence. final: only at the last evaluation.
+    """
+
+    name: str
+    measure: Callable[[Moment, Generator], dict[str, float]]
+    refuses: Callable[[Recipe, Dataset], str] = lambda recipe, dataset: ""
+    final: bool = False
+
+    @property
+    def summary(self) -> str:
+        return (self.measure.__doc__ or "").strip().partition("\n")[0]

@@ -1,0 +1,162 @@
+"""The diminished gradient: B2 of the source, by the experiment of Arjovsky & Bottou 2017, figure 2.
+
+The generator is frozen and the discriminator trained on. As it wins, the gradient of log(1 - D(G(z))) vanishes, while
+that of -log D(G(z)) does not; both are taken at the same weights, on the same noise.
+"""
+
+import copy
+import math
+import statistics
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Generator, Tensor
+from torch.nn.utils import get_total_norm
+
+from benchmarks.batches import Packs, real_batches
+from benchmarks.datasets import Dataset, Split
+from benchmarks.pictures import gradient_curves
+from benchmarks.probes.base import Moment
+from benchmarks.steps import Players, discriminator_update
+from variants import Recipe
+from variants.blocks import draw_from, held
+from variants.exchange import Batch
+from variants.losses import LOSSES, AdversarialLoss
+from variants.noise import NOISES
+from variants.objective import Objective
+
+# Chosen, not tuned: discriminator updates, about how often the gradients are taken meanwhile, and on how many batches.
+UPDATES, POINTS, BATCHES = 500, 30, 10
+COMPARED = ("saturating", "non_saturating")
+
+
+@dataclass(frozen=True)
+class Point:
+    """The gradients after some discriminator updates.
+
+    d_fake: mean D(G(z)). norms: by loss, the norm over all parameters of the generator, one a noise batch. steps: by
+    loss, the norm of the change that the generator's optimiser would make of the first batch's gradient.
+    """
+
+    updates: int
+    d_fake: float
+    norms: dict[str, list[float]]
+    steps: dict[str, float]
+
+
+def needs_cross_entropy(recipe: Recipe, dataset: Dataset) -> str:
+    return "" if LOSSES[recipe.loss].cross_entropy else f"with --loss {recipe.loss} a logit is not the log-odds of D"
+
+
+def gradient(moment: Moment, stream: Generator) -> dict[str, float]:
+    """how the generator's gradient falls under both losses while the discriminator trains on (B2); costly
+
+    gradient_<loss>_fall: decades by which its norm fell. gradient_ratio, gradient_ratio_end: log10 of the saturating
+    norm over the other, at the run's own weights and at the end. Norms are medians over the noise batches. Leaves
+    probes/gradient_epoch_NNN.json and .png.
+    """
+    points = train_on(moment.players, moment.objective, moment.recipe, moment.dataset.train.to(stream.device), stream)
+    title = f"{moment.config.variant} on {moment.dataset.name}, generator frozen after epoch {moment.epoch}"
+    name = f"probes/gradient_epoch_{moment.epoch:03d}"
+    moment.folder.write_json(f"{name}.json", {"epoch": moment.epoch, "points": [asdict(point) for point in points]})
+    gradient_curves([asdict(point) for point in points], moment.folder.file(f"{name}.png"), title)
+    medians = {loss: [statistics.median(point.norms[loss]) for point in points] for loss in COMPARED}
+    falls = {f"gradient_{loss}_fall": decades(norms[0], norms[-1]) for loss, norms in medians.items()}
+    ratios = [decades(*pair) for pair in zip(*(medians[loss] for loss in COMPARED), strict=True)]
+    return {**falls, "gradient_ratio": ratios[0], "gradient_ratio_end": ratios[-1]}
+
+
+def train_on(
+    players: Players,
+    objective: Objective,
+    recipe: Recipe,
+    data: Split,
+    stream: Generator,
+    updates: int = UPDATES,
+) -> list[Point]:
+    """Trains the discriminator alone, each time on a fresh batch, and takes the gradients at log-spaced points.
+
+    The learning rates are those of the recipe, even if a decay has brought them down.
+    """
+    players.generator_optimizer.param_groups[0]["lr"] = recipe.generator_lr
+    players.discriminator_optimizer.param_groups[0]["lr"] = recipe.discriminator_lr
+    for network in (players.generator, players.discriminator):
+        network.train()
+        draw_from(network, stream)
+    packs, draw, size = Packs(data, recipe), NOISES[recipe.noise], (recipe.batch_size, recipe.noise_size)
+    fixed = []
+    for _ in range(BATCHES):
+        drawn = torch.randint(len(data), (packs.leaders,), generator=stream, device=stream.device)
+        fixed.append((draw(size, stream), packs.condition(drawn)))
+
+    batches, due = real_batches(packs, len(data), stream), points_of(updates)
+    points = [measured(0, players, fixed)]
+    for update in range(1, updates + 1):
+        indices = next(batches)
+        examples, condition = data.images(indices), data.condition(indices)
+        discriminator_update(
+            players, objective, recipe, Batch(examples, condition, draw(size, stream), condition, stream)
+        )
+        if update in due:
+            points.append(measured(update, players, fixed))
+    return points
+
+
+def points_of(updates: int) -> frozenset[int]:
+    """The updates after which gradients are taken, evenly on a log scale, the first and the last among them."""
+    return frozenset(round(updates ** (k / (POINTS - 2))) for k in range(POINTS - 1))
+
+
+def measured(updates: int, players: Players, fixed: list[tuple[Tensor, Tensor | None]]) -> Point:
+    """The discriminator is in evaluation mode; the generator in training mode, as in its updates, but held still."""
+    generator, discriminator = players.generator, players.discriminator.eval()
+    probabilities: list[float] = []
+    norms: dict[str, list[float]] = {loss: [] for loss in COMPARED}
+    steps: dict[str, float] = {}
+    for noise, condition in fixed:
+        with held(generator):
+            logits = discriminator(generator(noise, condition), condition).logits
+        probabilities.append(logits.detach().cpu().double().sigmoid().mean().item())
+        for loss in COMPARED:
+            gradients, scale = generator_gradient(LOSSES[loss], logits, list(generator.parameters()))
+            norms[loss].append(scale * norm(gradients))
+            if loss not in steps:
+                steps[loss] = step_of(players, gradients, scale)
+    discriminator.train()
+    return Point(updates, statistics.fmean(probabilities), norms, steps)
+
+
+def generator_gradient(
+    loss: AdversarialLoss, logits: Tensor, parameters: list[Tensor]
+) -> tuple[list[Tensor | None], float]:
+    """The gradient of the generator's loss with respect to each parameter, as a gradient and a factor.
+
+    Of a discriminator that is sure of itself, the saturating loss has a gradient beyond what float32 can square. So the
+    derivative with respect to the logits is taken in float64, and only its direction passed on.
+    """
+    at = logits.detach().cpu().double().requires_grad_()
+    (towards,) = torch.autograd.grad(loss.generator(at, at), at)
+    scale = towards.abs().max().clamp_min(torch.finfo(torch.float64).tiny)
+    along = (towards / scale).to(logits)
+    return torch.autograd.grad(logits, parameters, along, retain_graph=True, allow_unused=True), scale.item()
+
+
+def norm(gradients: list[Tensor | None]) -> float:
+    return get_total_norm([g.cpu().double() for g in gradients if g is not None]).item()
+
+
+def step_of(players: Players, gradients: list[Tensor | None], scale: float) -> float:
+    """The norm of what the generator's optimiser makes of a gradient, from its present state."""
+    generator, optimizer = copy.deepcopy((players.generator, players.generator_optimizer))
+    for parameter, value in zip(generator.parameters(), gradients, strict=True):
+        parameter.grad = None if value is None else value * scale
+    optimizer.step()
+    pairs = zip(generator.parameters(), players.generator.parameters(), strict=True)
+    return norm([after.detach() - before.detach() for after, before in pairs])
+
+
+def decades(first: float, second: float) -> float:
+    """log10 of the first over the second."""
+    if not first or not second:
+        return math.nan if first == second else math.copysign(math.inf, first - second)
+    return math.log10(first) - math.log10(second)
