@@ -213,6 +213,8 @@ def read_extractor(path: Path) -> Extractor:
         mean, deviation = (tensors.pop(f"statistics.{name}") for name in ("mean", "deviation"))
         if mean.shape != (FEATURES,) or deviation.shape != (FEATURES,) or not bool((deviation >= 0).all()):
             raise ValueError("its statistics are not those of its features")
+        if any(value.dtype != torch.float32 for value in tensors.values()):
+            raise ValueError("a weight is not float32")
         # On no device, so that no initial weights are drawn from the global random state only to be replaced.
         with torch.device("meta"):
             classifier = Classifier(shape, classes)
