@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 
 import torch
@@ -168,6 +169,9 @@ def train(
     place, pictured = resolve_device(device), pictured_epochs(pictures, config.recipe.epochs)
     folder = RunFolder.create(runs_dir, config)
     if folder.status()["state"] == "FINISHED" and not retrain:
+        if track:
+            # What a server did not take then, it may take now.
+            Tracker(folder, tracking_uri, say=watcher.say).close()
         return Run(folder, found=True)
     with folder.lock():
         if retrain:
@@ -301,9 +305,9 @@ class Training:
     def picture(self, epoch: int) -> None:
         """Samples from noise that is the same in every epoch of the run."""
         generate = sampler(self.generator, self.config.recipe, stream(self.config.seed, "pictures", 0, self.device))
-        path = self.folder.file(self.folder.picture_name(epoch))
-        path.parent.mkdir(exist_ok=True)
-        sample_picture(generate, self.dataset, self.config.recipe, f"epoch {epoch}").save(path)
+        png = BytesIO()
+        sample_picture(generate, self.dataset, self.config.recipe, f"epoch {epoch}").save(png, "png")
+        self.folder.write_bytes(self.folder.picture_name(epoch), png.getvalue())
 
     @property
     def generator(self) -> nn.Module:
