@@ -4,6 +4,11 @@ run = load_run("runs/cgan_mlp-digits-s0-1a2b3c4d")
 images = run.generate(labels=[7, 7, 7])
 """
 
+import difflib
+import os
+import shutil
+import tempfile
+import weakref
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +17,10 @@ import torch
 from torch import Generator, Tensor, nn
 
 from benchmarks.config import RunConfig
-from benchmarks.journal import RunFolder
+from benchmarks.journal import CONFIG, RunFolder
+from benchmarks.prompts import read_prompt
 from benchmarks.randomness import initialisation, stream
+from metrics.captions import WORDS
 from variants import DataSpec, Recipe, Refused, load_variant
 from variants.noise import NOISES
 
@@ -64,26 +71,49 @@ class Run:
         generator.load_state_dict(kept[0])
         return generator.eval()
 
-    def generate(self, labels: Sequence[int] | Tensor | None = None, count: int | None = None, seed: int = 0) -> Tensor:
+    def generate(
+        self,
+        labels: Sequence[int] | Tensor | None = None,
+        count: int | None = None,
+        seed: int = 0,
+        prompt: str | None = None,
+    ) -> Tensor:
         """New samples: (count, *shape) float32, in [-1, 1] for images.
 
-        labels: one for each sample, for a conditional variant; left out, they go round the classes. count: how many,
-        by default as many as labels, or 64. seed: of the noise; the same one gives the same samples.
+        labels: one for each sample, for a variant that takes labels; left out, they go round the classes. prompt: a
+        sentence, for a variant that takes captions; what it leaves open goes round the words. count: how many, by
+        default as many as labels, or 64. seed: of the noise; the same one gives the same samples.
         """
-        classes = self.spec.classes if self.config.recipe.conditioning != "none" else None
-        if labels is not None and classes is None:
-            raise Refused(f"{self.config.variant} is unconditional, so it takes no labels")
         if labels is not None and count not in (None, len(labels)):
             raise Refused(
                 f"there are {len(labels)} labels for {count} samples; give as many labels, or leave count out"
             )
         count = len(labels) if labels is not None else 64 if count is None else count
-        condition = None
-        if classes is not None:
-            condition = torch.arange(count) % classes if labels is None else torch.as_tensor(labels, dtype=torch.int64)
-            if count and not 0 <= condition.min() <= condition.max() < classes:
-                raise Refused(f"labels are from 0 to {classes - 1}")
+        condition = self.condition(count, labels, prompt)
         return sampler(self.generator, self.config.recipe, stream(seed, "samples"))(condition, count)
+
+    def condition(
+        self, count: int, labels: Sequence[int] | Tensor | None = None, prompt: str | None = None
+    ) -> Tensor | None:
+        """What its generator is told for so many samples: labels, tokens of captions, or None. See `generate`."""
+        kind, name = self.config.recipe.conditioning, self.config.variant
+        takes = {"none": "is unconditional and takes", "text": "takes a prompt and"}.get(kind, "takes labels and")
+        if labels is not None and kind in ("none", "text"):
+            raise Refused(f"{name} {takes} no labels")
+        if prompt is not None and kind != "text":
+            raise Refused(f"{name} {takes} no prompt")
+        if kind == "none":
+            return None
+        if kind == "text":
+            if self.spec.vocabulary != WORDS:
+                raise Refused(f"{self.path} was trained on captions of other words, in which no prompt can be read")
+            captions = read_prompt(prompt or "")
+            return captions[torch.arange(count) % len(captions)]
+        classes = self.spec.classes
+        condition = torch.arange(count) % classes if labels is None else torch.as_tensor(labels, dtype=torch.int64)
+        if count and not 0 <= condition.min() <= condition.max() < classes:
+            raise Refused(f"labels are from 0 to {classes - 1}")
+        return condition
 
 
 def load_run(path: Path | str) -> Run:
@@ -91,6 +121,46 @@ def load_run(path: Path | str) -> Run:
     run = Run(RunFolder(path))
     run.config  # noqa: B018  (a folder that holds no run is refused now, not at the first use)
     return run
+
+
+def find_run(text: str, runs_dir: Path | str = "runs", tracking_uri: str | None = None) -> Run:
+    """The run of that folder, of that name under runs_dir, or of that name or id in MLflow.
+
+    One that MLflow alone has is fetched into a temporary folder, which is there as long as the run is. Raises Refused
+    where there is none, with the nearest name.
+    """
+    if "/" in text or os.sep in text:
+        return load_run(text)
+    for path in (Path(runs_dir) / text, Path(text)):
+        if (path / CONFIG).is_file():
+            return load_run(path)
+    from benchmarks.tracking import fetch, redacted, resolved, runs
+
+    uri = resolved(tracking_uri)
+    here = [path.parent.name for path in Path(runs_dir).glob(f"*/{CONFIG}")]
+    try:
+        listed = runs(uri)
+    except Refused as refused:
+        raise Refused(f"there is no run {text!r} in {runs_dir}{_nearest(text, here)}, and {refused}") from None
+    found = [run for run in listed if text in (run.run_id, run.tags.get("folder"))]
+    if not found:
+        names = [*here, *(run.tags.get("folder", "") for run in listed)]
+        raise Refused(f"there is no run {text!r} in {runs_dir} or in MLflow at {redacted(uri)}{_nearest(text, names)}")
+    # Of those that bear its name, the last one, unless it was asked for by its id.
+    chosen = min(found, key=lambda run: (run.run_id != text, "superseded" in run.tags, -listed.index(run)))
+    into = tempfile.mkdtemp(prefix="gan-benchmark-")
+    try:
+        run = load_run(fetch(chosen.run_id, uri, into, runs_dir=runs_dir))
+    except BaseException:
+        shutil.rmtree(into, ignore_errors=True)
+        raise
+    weakref.finalize(run, shutil.rmtree, into, ignore_errors=True)
+    return run
+
+
+def _nearest(text: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(text, names, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def sampler(generator: nn.Module, recipe: Recipe, noise: Generator) -> Generate:
