@@ -152,12 +152,12 @@ def between(start: "Tensor", end: "Tensor", steps: int, *, spherical: bool) -> "
 def _scattered(run: "Run", points: "Tensor", caption: str) -> "Image":
     from benchmarks.datasets import Centres, load
     from benchmarks.pictures import scatter
+    from benchmarks.training import scatter_picture
 
     modes = load(run.config.dataset, seed=run.config.seed).modes
-    if not isinstance(modes, Centres):
-        return scatter(points, None, limit=1.1 * points.abs().max().item(), caption=caption)
-    limit = 1.5 * modes.points.abs().max().item() + 5 * modes.sigma
-    return scatter(points, modes.points, limit, radius=3 * modes.sigma, caption=caption)
+    if isinstance(modes, Centres):
+        return scatter_picture(points, modes, caption)
+    return scatter(points, None, limit=1.1 * points.abs().max().item(), caption=caption)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from benchmarks.randomness import initialisation, stream
 from benchmarks.runs import Generate, Run, sampler
 from benchmarks.steps import Players, discriminator_update, generator_update, players
 from benchmarks.tracking import Tracker
+from metrics.captions import DIGITS, all_captions
 from variants import Recipe, Refused, Variant, load_variant
 from variants.blocks import draw_from
 from variants.exchange import Batch
@@ -367,19 +368,27 @@ def anneal(players: Players, recipe: Recipe, remaining: float) -> None:
 
 
 def sample_picture(generate: Generate, dataset: Dataset, recipe: Recipe, caption: str) -> Image:
-    """Ten columns of ten samples, a column a class where the variant takes labels (I3g); a scatter plot of points."""
-    spec = dataset.spec
+    """Ten columns of ten samples, a column a class where the variant takes labels (I3g); a scatter plot of points.
+
+    Of a variant that takes captions: a column a digit, a row for every way in which it can look.
+    """
+    spec, conditional = dataset.spec, recipe.conditioning != "none"
     if isinstance(dataset.modes, Centres):
         condition = None if spec.classes is None else torch.arange(POINTS) % spec.classes
-        centres = dataset.modes.points
-        limit = 1.5 * centres.abs().max().item() + 5 * dataset.modes.sigma
-        return scatter(
-            generate(condition, POINTS).cpu(), centres, limit, radius=3 * dataset.modes.sigma, caption=caption
-        )
+        return scatter_picture(generate(condition, POINTS), dataset.modes, caption)
+    if dataset.captions and conditional:
+        condition = all_captions().unflatten(0, (len(DIGITS), -1)).transpose(0, 1).flatten(0, 1)
+        return sample_grid(generate(condition, len(condition)).cpu(), len(DIGITS), DIGITS, caption)
     columns = min(spec.classes or 10, 10)
     condition = None if spec.classes is None else torch.arange(10 * columns) % columns
-    titles = dataset.class_names[:columns] if recipe.conditioning != "none" else ()
+    titles = dataset.class_names[:columns] if conditional else ()
     return sample_grid(generate(condition, 10 * columns).cpu(), columns, titles, caption)
+
+
+def scatter_picture(points: Tensor, modes: Centres, caption: str) -> Image:
+    """Points of the plane, with a circle of 3 σ round each centre."""
+    limit = 1.5 * modes.points.abs().max().item() + 5 * modes.sigma
+    return scatter(points.cpu(), modes.points, limit, radius=3 * modes.sigma, caption=caption)
 
 
 def pictured_epochs(choice: str, epochs: int) -> frozenset[int]:
