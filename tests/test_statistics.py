@@ -248,19 +248,31 @@ def test_failure_rates_are_compared_by_fishers_test():
 
 
 def test_the_seeds_that_settle_it():
-    def unrounded(**values: float) -> float:
-        return s.seeds_to_settle(low=-1.0, high=1.0, **values)
+    def seeds(estimate: float, sigma: float = 1.0, **rest: int) -> float:
+        return s.seeds_to_settle(estimate, sigma, -1.0, 1.0, **rest)
 
-    assert unrounded(estimate=2.0, sigma=1.0) == math.ceil(15.7)
-    assert unrounded(estimate=-2.0, sigma=2.0) == math.ceil(4 * 15.698)
-    assert unrounded(estimate=0.0, sigma=1.0) == math.ceil(21.01)
-    assert unrounded(estimate=0.5, sigma=1.0) == math.ceil(4 * 15.698)  # the nearer margin is half as far
-    assert unrounded(estimate=2.0, sigma=1.0, groups=1) == math.ceil(15.7 / 2)
-    # 40 tests: z of 1 - .05/80 is 3.2272, and 2 (3.2272 + .8416)² = 33.1.
-    assert unrounded(estimate=2.0, sigma=1.0, tests=40) == 34
-    for hopeless in ({"estimate": 1.0}, {"estimate": 1.1}, {"estimate": -math.inf}, {"estimate": math.nan}):
-        assert unrounded(sigma=1.0, **hopeless) == math.inf
-    assert unrounded(estimate=2.0, sigma=math.inf) == math.inf
+    # 2 (1.96 + .8416)² = 15.698, times π / 3, and 1.96² / 4 = .96.
+    assert seeds(2.0) == math.ceil(15.698 * math.pi / 3 + 0.96) == 18
+    assert seeds(-2.0, sigma=2.0) == math.ceil(4 * 15.698 * math.pi / 3 + 0.96)
+    # 2 (1.96 + 1.2816)² = 21.01.
+    assert seeds(0.0) == math.ceil(21.01 * math.pi / 3 + 0.96) == 23
+    assert seeds(0.5) == math.ceil(4 * 15.698 * math.pi / 3 + 0.96)  # the nearer margin is half as far
+    # (1.96 + .8416)² = 7.849, and 1.96² / 2 = 1.92.
+    assert seeds(2.0, groups=1) == math.ceil(7.849 * math.pi / 3 + 1.92) == 11
+    # 40 tests: z of 1 − .05/80 is 3.2272; 2 (3.2272 + .8416)² = 33.11, and 3.2272² / 4 = 2.60.
+    assert seeds(2.0, tests=40) == math.ceil(33.11 * math.pi / 3 + 2.60) == 38
+    assert seeds(1e6, tests=40) == s.fewest_seeds(2, 40)
+    for hopeless in (1.0, 1.1, -math.inf, math.nan):
+        assert seeds(hopeless) == math.inf
+    assert seeds(2.0, sigma=math.inf) == math.inf
+
+
+def test_the_fewest_seeds_are_those_whose_smallest_p_survives():
+    # 2 / C(14, 7) × 40 = .023, while 2 / C(12, 6) × 40 = .087; 2 / 2^11 × 40 = .039, while 2 / 2^10 × 40 = .078.
+    assert (s.fewest_seeds(2, 40), s.fewest_seeds(1, 40)) == (7, 11)
+    for groups, seeds in ((2, 7), (1, 11)):
+        best = s.two_groups(range(50, 50 + seeds), range(seeds)) if groups == 2 else s.one_group(range(1, 1 + seeds))
+        assert 40 * s.three_sided(best.tails, 0.0, 0.0).p <= 0.05
 
 
 def test_the_deviation_is_pooled_within_groups_and_bounded():

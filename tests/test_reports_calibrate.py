@@ -1,0 +1,98 @@
+"""The calibration simulates what decides: its shortcuts for many comparisons at once agree with the real functions."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reports import calibrate as c
+from reports.statistics import holm, one_group, three_sided, two_groups
+
+SMALL = c.Plan(suites=20, tests=5, comparisons=60, tied_comparisons=4)
+
+
+@pytest.mark.parametrize("seeds", [5, 10])
+def test_many_comparisons_at_once_are_the_same_as_one_by_one(seeds: int):
+    random = np.random.default_rng(7)
+    treatment, control = random.normal(0.5, 1, (6, seeds)), random.normal(0, 1, (6, seeds))
+    differences = c.differences(treatment, control)
+    p = c.p_values(differences, -0.3, 0.7)
+    low, high = c.intervals(differences, c.tails_of_counts(seeds)[1])
+    for place in range(6):
+        shift = two_groups(treatment[place], control[place])
+        assert p[:, place] == pytest.approx(three_sided(shift.tails, -0.3, 0.7))
+        assert (low[place], high[place]) == pytest.approx(shift.interval(), abs=1e-7)
+
+
+@pytest.mark.parametrize("seeds", [5, 10])
+def test_many_groups_at_once_are_the_same_as_one_by_one(seeds: int):
+    values = np.random.default_rng(8).normal(0.5, 1, (6, seeds))
+    less = c.subset_sums(tuple(range(1, seeds + 1)), None).cumsum()
+    low, high = c.intervals(c.walsh_averages(values), less)
+    for place in range(6):
+        assert (low[place], high[place]) == pytest.approx(one_group(values[place]).interval(), abs=1e-7)
+
+
+def test_holm_over_suites_is_holm():
+    p = np.random.default_rng(9).random((50, 6)) ** 6
+    expected = [[adjusted <= 0.05 for adjusted in holm(suite.tolist())] for suite in p]
+    assert (c.holm_rejects(p) == np.array(expected)).all()
+    assert 0 < np.mean(expected) < 1
+
+
+@pytest.mark.parametrize("shape", c.SHAPES)
+def test_shapes_have_a_deviation_of_one(shape: str):
+    draws = c.SHAPES[shape](np.random.default_rng(1), (200_000,))
+    # The variance of Student's t of 3 degrees converges slowly.
+    assert draws.std() == pytest.approx(1, abs=0.05 if shape == "heavy-tailed" else 0.02)
+
+
+def test_the_interval_covers_and_a_false_one_is_noticed():
+    plan = c.Plan(comparisons=4000)
+    normal = c.SHAPES["normal"]
+    assert 0.945 < c.coverage(plan, normal, 10, np.random.default_rng(2)) < 0.97
+    shifted = c.coverage(
+        plan, lambda r, size: r.normal(r.integers(0, 2, (size[0], 1)), 1, size), 10, np.random.default_rng(3)
+    )
+    assert shifted < 0.8
+
+
+def test_wrong_suites_count_what_is_wrong():
+    plan = c.Plan(suites=200, tests=4, margin=1.5)
+    normal = c.SHAPES["normal"]
+    assert c.wrong_suites(plan, normal, 10, 1.5, np.random.default_rng(4)) < 0.1
+    # A shift beyond what it is taken for would be right to be called so; here every verdict counts as wrong.
+    assert c.wrong_suites(plan, normal, 10, 6.0, np.random.default_rng(5)) == 1.0
+    assert c.wrong_suites(
+        plan, lambda r, size: 5 * r.integers(0, 2) + r.normal(0, 0.1, size), 10, 0.0, np.random.default_rng(6)
+    ) in (0.0, 1.0)
+
+
+def test_the_command_writes_the_same_page_and_figures_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(c, "SEEDS", (5, 6, 7, 8))
+    monkeypatch.setattr(c, "DISTANCES", (1.5,))
+    monkeypatch.setattr(c.Plan, "suites", 4000)
+    for place in ("a", "b"):
+        monkeypatch.setattr(sys, "argv", ["calibrate", "--suites", "4", "--out", place])
+        c.command()
+    first, second = ((tmp_path / place / "calibration.json").read_text() for place in ("a", "b"))
+    assert first == second
+    figures = json.loads(first)
+    assert (tmp_path / "a" / "calibration.md").read_text() == c.page(figures)
+    assert figures["fewest_seeds"]["40"] == {"two groups": 7, "one group": 11}
+    assert all(0 <= share <= 1 for shares in figures["coverage"].values() for share in shares)
+
+
+def test_the_committed_page_is_made_of_the_committed_figures_and_keeps_what_is_promised():
+    docs = Path(__file__).resolve().parent.parent / "docs"
+    figures = json.loads((docs / "calibration.json").read_text())
+    assert (docs / "calibration.md").read_text() == c.page(figures)
+    suites = figures["plan"]["suites"]
+    assert suites >= 4000
+    # Three standard errors of a share of 5 % over so many suites.
+    limit = 0.05 + 3 * (0.05 * 0.95 / suites) ** 0.5
+    for by_shape in figures["wrong_suites"].values():
+        assert all(share <= limit for shape in c.SHAPES for share in by_shape[shape].values())
+    assert all(0.93 <= share <= 0.98 for shape in c.SHAPES for share in figures["coverage"][shape])
