@@ -2,10 +2,10 @@
 
 So a run has the same weights with and without probes. Their figures stand in the journal under `probes`.
 
-base.py        Probe and Moment: the contract
-ranking.py     label_use, generalization_gap: which of two examples the discriminator takes for more real
-noise_swap.py  a generator that is fed with another noise than it was trained on
-gradient.py    what is left of the generator's gradient as the discriminator goes on learning
+base.py                 Probe and Moment: the contract
+ranking.py              label_use, generalization_gap: which of two examples the discriminator takes for more real
+swapped_noise.py        noise_swap: a generator that is fed with another noise than it was trained on
+diminished_gradient.py  gradient: what is left of the generator's gradient as the discriminator goes on learning
 
 Adding a probe takes a function (moment, stream) -> figures, and one line in PROBES.
 """
@@ -17,9 +17,9 @@ from benchmarks.config import PROBES as ALWAYS
 from benchmarks.config import RunConfig
 from benchmarks.datasets import Dataset
 from benchmarks.probes.base import Moment, Probe
-from benchmarks.probes.gradient import gradient, needs_cross_entropy
-from benchmarks.probes.noise_swap import noise_swap
+from benchmarks.probes.diminished_gradient import gradient, needs_cross_entropy
 from benchmarks.probes.ranking import generalization_gap, label_use, needs_condition
+from benchmarks.probes.swapped_noise import noise_swap
 from benchmarks.randomness import stream
 from variants.recipe import Refused, unknown
 

@@ -55,7 +55,8 @@ def gradient(moment: Moment, stream: Generator) -> dict[str, float]:
     norm over the other, at the run's own weights and at the end. Norms are medians over the noise batches. Leaves
     probes/gradient_epoch_NNN.json and .png.
     """
-    points = train_on(moment.players, moment.objective, moment.recipe, moment.dataset.train.to(stream.device), stream)
+    data = moment.dataset.train.to(stream.device)
+    points = train_on(moment.players, moment.objective, moment.recipe, data, stream, UPDATES)
     title = f"{moment.config.variant} on {moment.dataset.name}, generator frozen after epoch {moment.epoch}"
     name = f"probes/gradient_epoch_{moment.epoch:03d}"
     moment.folder.write_json(f"{name}.json", {"epoch": moment.epoch, "points": [asdict(point) for point in points]})
@@ -67,12 +68,7 @@ def gradient(moment: Moment, stream: Generator) -> dict[str, float]:
 
 
 def train_on(
-    players: Players,
-    objective: Objective,
-    recipe: Recipe,
-    data: Split,
-    stream: Generator,
-    updates: int = UPDATES,
+    players: Players, objective: Objective, recipe: Recipe, data: Split, stream: Generator, updates: int
 ) -> list[Point]:
     """Trains the discriminator alone, each time on a fresh batch, and takes the gradients at log-spaced points.
 
