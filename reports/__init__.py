@@ -2,12 +2,12 @@
 
     build.py        python -m reports.build: finds the runs and writes the report
     runs.py         MLflow or run folders -> RunRecords; the only place that reads them
-    statistics.py  shifts with exact intervals, tests against margins, the seeds still needed
-    verdicts.py    comparisons and their numbers -> verdicts, corrected for their number, with what makes them fragile
-    calibrate.py   python -m reports.calibrate: how often verdicts are wrong, where the truth is known
     tables.py       RunRecords -> sections of comparable runs, their arms, and the DataFrame of `results`
     figures.py      curves with bands over seeds, sample grids, forest plots
     pages.py        sections -> Markdown, and the same Markdown as one self-contained HTML file
+    statistics.py   shifts with exact intervals, tests against margins, the seeds still needed
+    verdicts.py     comparisons and their numbers -> verdicts, corrected for their number, and what makes them fragile
+    calibrate.py    python -m reports.calibrate: how often verdicts are wrong, where the truth is known
 
 From Python, one row a run:
 

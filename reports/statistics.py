@@ -248,8 +248,8 @@ def seeds_to_settle(
 
     For two groups and one test about 15.7 / d² outside of the margins, d being the distance to the nearer one in units
     of sigma, and about 21 / (δ / σ)² inside of ±δ at a shift of zero. Two corrections bring the power, of few seeds but
-    50 to 75 %, to what is promised (docs/calibration.md): of normal outcomes, ranks need π / 3 times the seeds that means
-    need, and an estimated spread costs z² / 4 more (Guenther 1981).
+    50 to 75 %, to what is promised (docs/calibration.md): of normal outcomes, ranks need π / 3 times the seeds that
+    means need, and an estimated spread costs z² / 4 more (Guenther 1981).
 
     tests: of the report; one of them has its share of the error. groups: 1 for contrasts within runs and for constants.
     Infinite where it is more than MOST_SEEDS.
