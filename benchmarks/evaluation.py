@@ -8,7 +8,7 @@ marked "each" in their record are measured at every evaluation, those marked "fi
 import functools
 import math
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property
 from hashlib import sha256
 
@@ -399,7 +399,7 @@ class Evaluator:
     samples: how many a generator has to make. judges: the extractors, by default those of the dataset. device:
     where labels are handed to the generator, and where metrics are computed if it knows float64.
     chosen: (samples,) the reference examples whose labels a generator is asked for, in order.
-    seconds: what each metric took in the last evaluation; what several need is counted for the first one.
+    seconds: what each metric took when last measured; what several need is counted for the first one.
     """
 
     def __init__(
@@ -422,17 +422,19 @@ class Evaluator:
     @cached_property
     def facts(self) -> frozenset[str]:
         """What there is to measure with: see Metric.needs."""
-        spec, modes = self.dataset.spec, self.dataset.modes
+        spec, judged = self.dataset.spec, bool(self.extractors)
+        # Without a classifier nothing tells which class a sample is of.
+        modes = self.dataset.modes if judged or isinstance(self.dataset.modes, Centres) else None
         there = {
             "images": spec.is_image,
             "large": spec.is_image and min(spec.shape[1:]) >= SMALLEST_LARGE,
-            "extractor": bool(self.extractors),
+            "extractor": judged,
             "labels": self.dataset.reference.labels is not None,
             "modes": modes is not None,
             "classes": isinstance(modes, Classes),
             "centres": isinstance(modes, Centres),
             "mixture": isinstance(modes, Centres | Stacked),
-            "captions": self.dataset.captions is not None and bool(self.extractors),
+            "captions": judged and self.dataset.captions is not None,
         }
         return frozenset(name for name, is_there in there.items() if is_there)
 
@@ -456,14 +458,32 @@ class Evaluator:
         metrics, or families of them, that are wanted.
         """
         samples = self._generated(generate)
-        asked = self._asked(self.dataset.reference, self.chosen) if conditional else (None, None)
         names = self.names(final=final, conditional=conditional)
         if only is not None:
             names = [name for name in names if name in only]
-        self.seconds = {}
         if not bool(torch.isfinite(samples).all()):
             return {name: math.nan for name in names if not METRICS[name].family}
-        return self._measured(names, Comparison(self._real, samples, *asked))
+        return self.measure(names, self.compare(samples, conditional=conditional))
+
+    def compare(self, samples: Tensor, *, conditional: bool = True) -> Comparison:
+        """Samples (samples, *shape), made for the labels of `chosen`, beside the reference."""
+        asked = self._asked(self.dataset.reference, self.chosen) if conditional else (None, None)
+        return Comparison(self.real, samples, *asked)
+
+    def measure(self, names: Iterable[str], comparison: Comparison) -> dict[str, float]:
+        """These metrics, and families of metrics, of one comparison."""
+        values: dict[str, float] = {}
+        self.seconds = {}
+        for name in names:
+            began = time.perf_counter()
+            value = METRICS[name].measure(comparison)
+            self.seconds[name] = time.perf_counter() - began
+            if isinstance(value, Mapping):
+                # A label that no sample was asked for has no accuracy: absent, not NaN.
+                values |= {f"{name}_{member}": v for member, v in value.items() if not math.isnan(v)}
+            else:
+                values[name] = value
+        return values
 
     def reference(self, *, final: bool = True) -> dict[str, float]:
         """Every metric with real examples in the place of samples: see Metric.stand_in, and reference_note."""
@@ -472,7 +492,7 @@ class Evaluator:
         for stand_in in ("fresh", "train", "test"):
             wanted = [name for name in names if METRICS[name].stand_in == stand_in]
             if wanted:
-                measured |= self._measured(wanted, self._stand_in(stand_in))
+                measured |= self.measure(wanted, self._stand_in(stand_in))
         return {name: measured[name] for name in sorted(measured, key=_place_in_tables)}
 
     @cached_property
@@ -493,19 +513,6 @@ class Evaluator:
             raise ValueError(f"the generator made samples of shape {tuple(samples.shape)}, not {wanted}")
         return samples
 
-    def _measured(self, names: list[str], comparison: Comparison) -> dict[str, float]:
-        values: dict[str, float] = {}
-        for name in names:
-            began = time.perf_counter()
-            value = METRICS[name].measure(comparison)
-            self.seconds[name] = time.perf_counter() - began
-            if isinstance(value, Mapping):
-                # A label that no sample was asked for has no accuracy: absent, not NaN.
-                values |= {f"{name}_{member}": v for member, v in value.items() if not math.isnan(v)}
-            else:
-                values[name] = value
-        return values
-
     @cached_property
     def _judges(self) -> tuple[Judge, ...]:
         shape = self.dataset.spec.shape
@@ -514,7 +521,8 @@ class Evaluator:
         )
 
     @cached_property
-    def _real(self) -> Real:
+    def real(self) -> Real:
+        """The reference, and what is computed from it."""
         return self._side(self.dataset.reference)
 
     def _side(self, reference: Split) -> Real:
@@ -529,7 +537,7 @@ class Evaluator:
 
     def _stand_in(self, which: str) -> Comparison:
         data = self.dataset
-        real, split = self._real, data.test if which == "test" else data.train
+        real, split = self.real, data.test if which == "test" else data.train
         chosen = torch.arange(len(split))
         if which == "fresh" and self._overlapping:
             split = data.reference

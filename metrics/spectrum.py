@@ -39,6 +39,8 @@ def checkerboard_contrast(power: Float[Tensor, "height width"], stride: int = 2)
         for across in (-1, 0, 1)
         if (down or across) and ((r + down) % height, (c + across) % width) != (0, 0)
     ]
-    peaks = torch.stack([power[at] for at in lattice]).mean()
-    surroundings = torch.stack([power[at] for at in around]).mean()
+    # A trace of the whole, so that images with no power there, such as a constant, have a contrast of 0.
+    trace = 1e-12 * power.mean() + 1e-30
+    peaks = torch.stack([power[at] for at in lattice]).mean() + trace
+    surroundings = torch.stack([power[at] for at in around]).mean() + trace
     return (peaks / surroundings).log10().item()

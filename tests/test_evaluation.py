@@ -1,0 +1,379 @@
+"""The contract of every metric: real data get the perfect value, or near it, and a planted defect is noticed."""
+
+import math
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from benchmarks.config import DatasetConfig
+from benchmarks.datasets import Classes, Dataset, Split, load
+from benchmarks.datasets.captions import CaptionedSplit
+from benchmarks.defects import IMAGE_DEFECTS, POINT_DEFECTS, Planting, handing_out, prepared
+from benchmarks.evaluation import METRICS, Comparison, Evaluator, alike, judge, like_the_reference, record, thinned
+from benchmarks.extractors import SEEDS, judges_of
+from metrics.features import load_extractor
+from metrics.record import Metric
+from variants.base import DataSpec
+from variants.recipe import Refused
+
+
+def drawn(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+class Bench:
+    """An evaluator with fresh real samples, compared once for each defect; each metric is measured when asked for."""
+
+    def __init__(self, dataset: Dataset, samples: int = 0) -> None:
+        self.evaluator, self.planting = prepared(dataset, drawn(), samples)
+        self.compared: dict[str, Comparison] = {}
+
+    def values(self, *names: str, defect: str = "") -> dict[str, float]:
+        if defect not in self.compared:
+            defects = IMAGE_DEFECTS if self.evaluator.dataset.spec.is_image else POINT_DEFECTS
+            samples = defects[defect](self.planting) if defect else self.planting.sound
+            self.compared[defect] = self.evaluator.compare(samples)
+        return self.evaluator.measure(names, self.compared[defect])
+
+
+def enlarged(dataset: Dataset) -> Dataset:
+    """Twice as high and wide, and without a classifier: large images whose values are their own features."""
+
+    def large(split: Split) -> Split:
+        twice = torch.nn.functional.interpolate(split.data.float(), scale_factor=2, mode="bilinear")
+        return Split(twice.round().byte(), split.labels)
+
+    splits = {name: large(getattr(dataset, name)) for name in ("train", "test", "reference")}
+    return replace(dataset, **splits, spec=DataSpec((1, 16, 16), classes=10), extractor="")
+
+
+def captioned(dataset: Dataset, right: bool) -> dict[str, float]:
+    """Real captioned images, asked for by their own captions or by those of others."""
+    evaluator = Evaluator(dataset, 360)
+    images = dataset.test.images(slice(None))
+    tokens = dataset.test.tokens if right else dataset.test.tokens.roll(7, 0)
+    names = [name for name in evaluator.names() if "captions" in METRICS[name].needs]
+    return evaluator.measure(names, Comparison(evaluator.real, images, dataset.test.labels, tokens))
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return load(DatasetConfig("digits"))
+
+
+@pytest.fixture(scope="module")
+def images(digits: Dataset) -> Bench:
+    return Bench(digits)
+
+
+@pytest.fixture(scope="module")
+def large(digits: Dataset) -> Bench:
+    return Bench(enlarged(digits))
+
+
+@pytest.fixture(scope="module")
+def points() -> Bench:
+    return Bench(load(DatasetConfig("ring8")), 1000)
+
+
+# Each metric: where it is measured, how far real data may be from the perfect value, a defect, and by how much, at
+# least, that makes it worse.
+CONTRACT: dict[str, tuple[str, float, str, float]] = {
+    "fid": ("images", 0.5, "dropped class", 5),
+    "fid_normalized": ("images", 0.5, "duplicates", 1),
+    "fid_normalized_extractor": ("images", 0.5, "blur", 4),
+    "fid_pixels": ("images", 0.5, "blur", 3),
+    "kid": ("images", 0.03, "blends", 0.2),
+    "kid_error": ("images", 0.02, "dropped class", 0.01),
+    "mode_coverage": ("images", 0, "uniform noise", 0.5),
+    "mode_kl": ("images", 0.01, "dropped class", 0.1),
+    "modes_captured": ("points", math.inf, "dropped mode", 1),
+    "high_quality": ("points", 0.01, "wider modes", 0.7),
+    "overlap": ("points", 0.02, "dropped mode", 0.1),
+    "accuracy": ("images", 0.02, "wrong labels", 0.05),
+    "accuracy_class": ("images", 0.1, "blends", 0.2),
+    "caption_digit": ("captions", 0.02, "other captions", 0.5),
+    "caption_thickness": ("captions", 0, "other captions", 0.2),
+    "caption_slant": ("captions", 0.02, "other captions", 0.2),
+    "caption_agreement_seen": ("captions", 0.03, "other captions", 0.5),
+    "caption_agreement_held_out": ("captions", 0.03, "other captions", 0.5),
+    "gan_train": ("images", 0.1, "dropped class", 0.05),
+    "precision": ("images", 0.2, "blends", 0.3),
+    "recall": ("images", 0.2, "duplicates", 0.5),
+    "density": ("images", 0.15, "blends", 0.5),
+    "coverage": ("images", 0.1, "duplicates", 0.5),
+    "diversity": ("images", 0.15, "one image in a class", 0.05),
+    "diversity_worst": ("images", 0.25, "one image in a class", 0.6),
+    "checkerboard": ("large", 0.1, "checkerboard", 0.5),
+    "memorization": ("images", 0.1, "copies of training", 0.35),
+    "memorization_pixels": ("images", 0.1, "copies of training", 0.35),
+    "copies": ("images", 0.05, "copies of training", 0.9),
+    "copies_pixels": ("images", 0.05, "copies of training", 0.9),
+}
+
+
+def test_every_metric_has_a_contract() -> None:
+    assert set(CONTRACT) == set(METRICS)
+    assert all(name == metric.name for name, metric in METRICS.items())
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_real_data_are_good_and_a_planted_defect_is_noticed(name: str, request: pytest.FixtureRequest) -> None:
+    place, tolerance, defect, worse = CONTRACT[name]
+    if place == "captions":
+        dataset = load(DatasetConfig("captions_digits"))
+        sound, planted = (captioned(dataset, right) for right in (True, False))
+    else:
+        bench: Bench = request.getfixturevalue(place)
+        sound, planted = bench.values(name), bench.values(name, defect=defect)
+    metric = METRICS[name]
+    names = [each for each in sound if record(each) is metric]
+    assert names
+    for each in names:
+        assert metric.range[0] <= sound[each] <= metric.range[1]
+        assert metric.range[0] <= planted[each] <= metric.range[1]
+        assert abs(sound[each] - metric.perfect) <= tolerance
+    sign = 1 if metric.direction == "min" else -1
+    assert max(sign * (planted[each] - sound[each]) for each in names) >= worse
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_record_says_what_it_has_to(name: str) -> None:
+    metric = METRICS[name]
+    assert metric.direction in ("min", "max")
+    assert metric.range[0] <= metric.perfect <= metric.range[1]
+    assert metric.summary
+    assert metric.paper
+    facts = {
+        "images",
+        "large",
+        "extractor",
+        "labels",
+        "condition",
+        "modes",
+        "classes",
+        "centres",
+        "mixture",
+        "captions",
+    }
+    assert metric.needs <= facts
+    assert metric.stand_in in ("fresh", "train", "test")
+    assert metric.cost in ("each", "final")
+
+
+def test_what_real_digits_show_is_known_of_the_defects(images: Bench) -> None:
+    """Facts that decided how metrics are defined; see docs/defects.md."""
+    assert images.values("mode_coverage", defect="uniform noise")["mode_coverage"] < 0.5
+    assert images.values("mode_coverage", defect="blends")["mode_coverage"] < 0.6
+    one = images.values("accuracy", "diversity_worst", defect="one image in a class")
+    assert one["accuracy"] > 0.98  # it does not see a class of one image
+    assert one["diversity_worst"] < 0.05
+    copied, sound = (images.values("fid_normalized", defect=each) for each in ("copies of training", ""))
+    assert copied["fid_normalized"] < 2 * sound["fid_normalized"]
+
+
+def test_names_are_absent_where_a_metric_does_not_apply(images: Bench, large: Bench, points: Bench) -> None:
+    told, untold = (set(images.evaluator.names(conditional=told)) for told in (True, False))
+    assert told - untold == {"accuracy", "accuracy_class", "gan_train"}
+    assert not told & {"overlap", "modes_captured", "high_quality", "checkerboard", "caption_digit"}
+    assert set(images.evaluator.names(final=False)) == {n for n in told if METRICS[n].cost == "each"}
+    assert "checkerboard" in large.evaluator.names()
+    assert not set(large.evaluator.names()) & {"mode_coverage", "mode_kl", "accuracy", "fid_normalized", "gan_train"}
+    assert set(points.evaluator.names()) == {
+        *("fid", "kid", "kid_error", "mode_kl", "modes_captured", "high_quality", "overlap"),
+        *("precision", "recall", "density", "coverage"),
+    }
+
+
+def test_accuracy_by_class_stands_under_the_class(images: Bench) -> None:
+    values = images.values("accuracy_class", defect="dropped class")
+    assert values["accuracy_class_3"] == 0
+    assert values["accuracy_class_8"] > 0.9
+    assert record("accuracy_class_3") is METRICS["accuracy_class"]
+    assert record("fid") is METRICS["fid"]
+    with pytest.raises(Refused, match="unknown metric 'fidd'; did you mean 'fid'"):
+        record("fidd")
+    with pytest.raises(Refused, match="unknown metric 'fid_3'"):
+        record("fid_3")
+
+
+def test_the_same_samples_have_the_same_metrics_whatever_was_judged_before(digits: Dataset, images: Bench) -> None:
+    before = torch.random.get_rng_state()
+    first = images.evaluator.evaluate(handing_out(images.planting.sound), final=True)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    fresh, planting = prepared(digits, drawn())
+    fresh.evaluate(handing_out(planting.sound.flip(2)))
+    assert fresh.evaluate(handing_out(planting.sound), final=True) == first
+
+
+def test_samples_that_are_not_finite_have_no_metrics(images: Bench) -> None:
+    samples = images.planting.sound.clone()
+    samples[17, 0, 3, 3] = math.nan
+    values = images.evaluator.evaluate(handing_out(samples))
+    assert {"fid", "kid", "accuracy"} <= set(values)
+    assert all(map(math.isnan, values.values()))
+
+
+def test_a_generator_is_asked_for_the_labels_of_the_reference_in_small_batches(digits: Dataset) -> None:
+    asked: list[Tensor] = []
+
+    def generate(condition: Tensor | None, count: int) -> Tensor:
+        assert condition is not None
+        assert len(condition) == count <= 1000
+        asked.append(condition)
+        return digits.train.images(torch.arange(count))
+
+    evaluator = Evaluator(digits, 2500)
+    evaluator.evaluate(generate)
+    counts = torch.bincount(torch.cat(asked))
+    exact = torch.bincount(digits.reference.labels) * 2500 / 1797
+    assert (counts - exact).abs().max() < 1
+    # Any beginning has nearly the same frequencies, so that a part of the samples can stand for all.
+    assert (torch.bincount(torch.cat(asked)[:500]) - exact / 5).abs().max() <= 2
+
+
+def test_as_many_samples_as_the_reference_get_its_own_labels(digits: Dataset) -> None:
+    assert torch.equal(like_the_reference(digits.reference, 1797), torch.arange(1797))
+    unlabelled = Split(digits.reference.data)
+    assert torch.equal(like_the_reference(unlabelled, 2000), torch.arange(2000) % 1797)
+
+
+def test_a_split_without_a_label_of_the_reference_is_refused(digits: Dataset) -> None:
+    kept = digits.train.labels != 4
+    with pytest.raises(Refused, match="no example has label 4, which the reference has"):
+        alike(Split(digits.train.data[kept], digits.train.labels[kept]), digits.reference, 100)
+
+
+def test_the_reference_row_uses_no_image_twice(digits: Dataset) -> None:
+    """Of digits the reference has the training images too; so two halves of it are compared."""
+    evaluator = Evaluator(digits, 500)
+    row = evaluator.reference(final=False)
+    assert "two halves" in evaluator.reference_note
+    assert 0.05 < row["fid"] < 0.5
+    assert row["precision"] < 0.97  # an image would lie in its own ball
+    assert row["accuracy"] == pytest.approx(load_extractor("digits").accuracy)
+    assert list(row) == sorted(row, key=lambda name: (list(METRICS).index(record(name).name), len(name), name))
+
+
+def test_the_reference_row_of_other_data_is_train_against_test(digits: Dataset) -> None:
+    evaluator = Evaluator(replace(digits, reference=digits.test), 360)
+    assert evaluator.reference_note == "real training examples against the reference"
+    row = evaluator.reference()
+    assert row["memorization"] == pytest.approx(0.5, abs=0.01)  # test images in the place of samples
+    assert row["gan_train"] > 0.9
+    assert row["mode_coverage"] == 1
+
+
+def test_a_wrong_shape_is_told(digits: Dataset) -> None:
+    with pytest.raises(ValueError, match=r"samples of shape \(100, 1, 9, 9\), not \(100, 1, 8, 8\)"):
+        Evaluator(digits, 100).evaluate(lambda condition, count: torch.zeros(count, 1, 9, 9))
+
+
+def test_one_sample_is_too_few(digits: Dataset) -> None:
+    with pytest.raises(Refused, match="at least 2 samples, not 1"):
+        Evaluator(digits, 1)
+
+
+def test_the_identity_of_the_judges_changes_with_each_of_them(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    every = [load_extractor("digits", seed) for seed in SEEDS]
+    seen = set()
+    for judges in (every, every[:1], every[:2], [replace(every[0], sha256="0" * 64), *every[1:]]):
+        monkeypatch.setattr("benchmarks.evaluation.judges_of", lambda dataset, judges=judges: tuple(judges))
+        seen.add(judge(digits))
+    assert len(seen) == 4
+    assert every[0].sha256 in seen
+    monkeypatch.setattr("benchmarks.evaluation.judges_of", lambda dataset: ())
+    assert judge(digits) == ""
+
+
+def test_stacks_are_counted_channel_by_channel() -> None:
+    dataset = load(DatasetConfig("stacked_digits"))
+    few = replace(dataset.test, data=dataset.test.data[:2000])
+    evaluator = Evaluator(replace(dataset, reference=few), 4000, judges_of(dataset)[:1])
+    stacks = dataset.test.images(torch.arange(4000, 8000))
+    real = evaluator.evaluate(handing_out(stacks))
+    assert real["modes_captured"] > 950
+    # A plug-in estimate from N samples of K modes is (K - 1) / 2N too large; few samples are misread.
+    assert real["mode_kl"] == pytest.approx(999 / 8000, abs=0.03)
+    grey = stacks[:, :1].expand(-1, 3, -1, -1)
+    collapsed = evaluator.evaluate(handing_out(grey))
+    assert collapsed["modes_captured"] <= 20
+    assert collapsed["mode_kl"] == pytest.approx(math.log(100), abs=0.3)
+    assert "mode_coverage" not in real
+
+
+def test_the_captions_of_real_images_are_true_of_them() -> None:
+    dataset = load(DatasetConfig("captions_digits"))
+    assert isinstance(dataset.reference, CaptionedSplit)
+    row = Evaluator(dataset, 500).reference(final=False)
+    assert row["caption_thickness"] == 1
+    assert row["caption_agreement_held_out"] > 0.95
+
+
+def test_a_metric_can_be_added(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    brightness = Metric(
+        "brightness",
+        "mean pixel",
+        "max",
+        (-1, 1),
+        0,
+        frozenset({"images"}),
+        "none",
+        lambda c: c.samples.mean().item(),
+    )
+    monkeypatch.setitem(METRICS, "brightness", brightness)
+    evaluator = Evaluator(digits, 100)
+    assert evaluator.evaluate(lambda condition, count: torch.full((count, 1, 8, 8), 0.5))["brightness"] == 0.5
+    assert "brightness" in evaluator.seconds
+
+
+def test_rows_are_thinned_evenly() -> None:
+    rows = torch.arange(10)[:, None]
+    assert thinned(rows, 5).flatten().tolist() == [0, 2, 4, 6, 8]
+    assert thinned(rows, 20) is rows
+
+
+def test_modes_of_data_without_labels_are_not_measured(digits: Dataset) -> None:
+    plain = {name: Split(getattr(digits, name).data) for name in ("train", "test", "reference")}
+    spec = replace(digits.spec, classes=None)
+    dataset = replace(digits, **plain, spec=spec, modes=None, class_names=(), extractor="")
+    evaluator = Evaluator(dataset, 200)
+    values = evaluator.evaluate(lambda condition, count: digits.train.images(torch.arange(count)), final=True)
+    assert {"fid", "fid_pixels", "kid", "precision"} <= set(values)
+    assert not set(values) & {"mode_kl", "accuracy", "gan_train", "memorization"}
+    assert set(evaluator.reference()) == set(values)
+    assert isinstance(digits.modes, Classes)
+
+
+def test_training_does_not_wait_for_torchmetrics() -> None:
+    code = (
+        "import sys, benchmarks.evaluation; print(*{'torchmetrics', 'scipy', 'sklearn', 'pandas'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("defect", IMAGE_DEFECTS)
+def test_a_planted_defect_keeps_shape_and_range(defect: str, images: Bench) -> None:
+    plant: Callable[[Planting], Tensor] = IMAGE_DEFECTS[defect]
+    planted = plant(images.planting)
+    assert planted.shape == images.planting.sound.shape
+    assert planted.abs().max() <= 1
+    assert not torch.equal(planted, images.planting.sound)
+
+
+def test_planting_uses_images_that_nobody_else_has(images: Bench) -> None:
+    def rows(split: Split) -> set[bytes]:
+        return {row.numpy().tobytes() for row in split.data}
+
+    source, reference, training = map(
+        rows, (images.planting.source, images.evaluator.dataset.reference, images.planting.training)
+    )
+    assert not source & reference
+    assert not source & training
+    assert len(set(images.planting.places.tolist())) > 0.95 * len(images.planting.places)
