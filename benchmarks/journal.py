@@ -10,6 +10,7 @@
     checkpoint.safetensors                the last whole state of training, and checkpoint-previous.safetensors
     generator.safetensors                 the result
     samples/epoch_010.png, …              pictures
+    probes/gradient_epoch_010.json, …     what probes left, besides their figures in the journal
 
 Files are written beside, flushed to the disk and renamed, so that each is either whole or absent; the journal is
 appended to, and a line counts once its line end is on the disk. Wall-clock figures stand under `timing` and nowhere
@@ -47,7 +48,7 @@ CONFIG, JOURNAL, STATUS, ENVIRONMENT = "config.json", "metrics.jsonl", "status.j
 REFERENCE, FACTS = "reference.json", "facts.json"
 CHECKPOINT, PREVIOUS, DAMAGED = (f"checkpoint{end}.safetensors" for end in ("", "-previous", "-damaged"))
 GENERATOR = "generator.safetensors"
-SAMPLES = "samples"
+SAMPLES, PROBES = "samples", "probes"
 LOCK = ".lock"
 
 # Chosen, not tuned: far above what any run writes, far below what would fill a memory.

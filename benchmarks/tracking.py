@@ -12,6 +12,7 @@ What a run looks like in MLflow:
                 run table beside the metric itself
     inputs      the dataset, its digest being the checksum of its tensors
     images/     the sample pictures, under the names that the image grid of MLflow reads
+    probes/     what probes left, as files; their figures are metrics, as probes/…
     artifacts   every other result of the run folder
 
 MLflow stores an infinite metric as ±1.797e308. What was measured is in metrics.jsonl, which is an artifact as well, and
@@ -39,7 +40,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import filelock
 from PIL import Image
 
-from benchmarks.journal import CHECKPOINT, CONFIG, SAMPLES, STATUS, RunFolder
+from benchmarks.journal import CHECKPOINT, CONFIG, PROBES, SAMPLES, STATUS, RunFolder
 from variants.recipe import Refused
 
 if TYPE_CHECKING:
@@ -228,7 +229,7 @@ def sync(folder: RunFolder, tracking_uri: str | None = None, experiment: str = E
         for name in _result_files(folder, final=status["state"] not in ("NONE", "RUNNING")):
             digest = hashlib.sha256(folder.read_bytes(name, _FILE_LIMIT) or b"").hexdigest()
             if sent["files"].get(name) != digest:
-                client.log_artifact(run.info.run_id, str(folder.file(name)))
+                client.log_artifact(run.info.run_id, str(folder.file(name)), Path(name).parent.name or None)
                 sent["files"][name] = digest
         _remember(folder, uri, sent)
         _set_state(client, run, _STATES[status["state"]], max(times.values(), default=None))
@@ -450,12 +451,12 @@ def _send_pictures(
 
 def _result_files(folder: RunFolder, final: bool) -> list[str]:
     """The files of the folder that MLflow gets: while a run goes on its JSON, at its end all results."""
-    kept = []
-    for path in sorted(folder.path.iterdir()):
+    kept, places = [], [place for place in (folder.path, folder.path / PROBES) if not place.is_symlink()]
+    for path in sorted(path for place in places for path in place.glob("*")):
         result = path.suffix in _RESULTS and path.name != MEMORY and not path.name.startswith(Path(CHECKPOINT).stem)
         early = path.suffix in (".json", ".jsonl") and path.name != STATUS
         if result and (final or early) and path.is_file() and not path.is_symlink():
-            kept.append(path.name)
+            kept.append(path.relative_to(folder.path).as_posix())
     return kept
 
 
@@ -616,9 +617,11 @@ def _is_run(folder: RunFolder, id_: str | None) -> bool:
 
 def _artifacts(client: "MlflowClient", run_id: str) -> Iterator[tuple[str, str]]:
     """The artifacts of a run that belong into a run folder: what MLflow calls them, and what the folder does."""
-    for file in client.list_artifacts(run_id):
-        if not file.is_dir and Path(file.path).name == file.path and Path(file.path).suffix in _RESULTS:
-            yield file.path, file.path
+    for place in (None, PROBES):
+        for file in client.list_artifacts(run_id, place):
+            path = Path(file.path)
+            if not file.is_dir and path.parent == Path(place or "") and path.suffix in _RESULTS:
+                yield file.path, file.path
     for file in client.list_artifacts(run_id, "images"):
         if match := _IMAGE.fullmatch(file.path):
             yield file.path, RunFolder.picture_name(int(match[1]))

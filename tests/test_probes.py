@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from benchmarks import Run, configure, load_run, train
+from benchmarks import Run, configure, load_run, tracking, train
 from benchmarks.config import PROBES as ALWAYS
 from benchmarks.config import DatasetConfig, RunConfig
 from benchmarks.datasets import Classes, Dataset, Split
@@ -372,6 +372,22 @@ def test_the_gradient_probe_leaves_its_points_and_a_picture(tmp_path: Path, shor
     start = {loss: sorted(norms) for loss, norms in kept["points"][0]["norms"].items()}
     ratio = math.log10(sum(start["saturating"]) / sum(start["non_saturating"]))  # of two batches
     assert figures(run)[1]["gradient_ratio"] == pytest.approx(ratio)
+
+
+def test_figures_and_files_of_probes_are_in_mlflow_and_come_back(
+    tmp_path: Path, short: None, tracking_uri: str
+) -> None:
+    config = configure("cgan_mlp", "digits", **{**QUICK, "epochs": 1, "probes": (*ALWAYS, "gradient")})
+    run = train(config, runs_dir=tmp_path, pictures="none", tracking_uri=tracking_uri)
+    (tracked,) = tracking.runs(tracking_uri)
+    client = tracking._client(tracking_uri)
+    for name in figures(run)[0]:
+        history = client.get_metric_history(tracked.run_id, f"probes/{name}")
+        assert [(point.step, point.value) for point in history] == [(e, figures(run)[e][name]) for e in (0, 1)]
+    fetched = tracking.fetch(tracked.run_id, tracking_uri, tmp_path / "fetched")
+    for path in (run.path / "probes").iterdir():
+        assert (fetched / "probes" / path.name).read_bytes() == path.read_bytes()
+    assert len(list((fetched / "probes").iterdir())) == 4
 
 
 def test_the_picture_draws_what_a_log_axis_can_and_leaves_gaps(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from torch.nn.utils import get_total_norm
 
 from benchmarks.batches import Packs, real_batches
 from benchmarks.datasets import Dataset, Split
+from benchmarks.journal import PROBES
 from benchmarks.pictures import gradient_curves
 from benchmarks.probes.base import Moment
 from benchmarks.steps import Players, discriminator_update
@@ -58,7 +59,7 @@ def gradient(moment: Moment, stream: Generator) -> dict[str, float]:
     data = moment.dataset.train.to(stream.device)
     points = train_on(moment.players, moment.objective, moment.recipe, data, stream, UPDATES)
     title = f"{moment.config.variant} on {moment.dataset.name}, generator frozen after epoch {moment.epoch}"
-    name = f"probes/gradient_epoch_{moment.epoch:03d}"
+    name = f"{PROBES}/gradient_epoch_{moment.epoch:03d}"
     moment.folder.write_json(f"{name}.json", {"epoch": moment.epoch, "points": [asdict(point) for point in points]})
     gradient_curves([asdict(point) for point in points], moment.folder.file(f"{name}.png"), title)
     medians = {loss: [statistics.median(point.norms[loss]) for point in points] for loss in COMPARED}
