@@ -216,14 +216,19 @@ def _protocol(section: Section) -> str:
     if section.extractor:
         judge = environment.get("extractor")
         judge = judge if isinstance(judge, Mapping) else {}
-        name, accuracy = judge.get("name"), judge.get("accuracy")
+        name, said = judge.get("name"), judge.get("accuracy")
         words += f" by the classifier {code(name)}," if isinstance(name, str) and name else " by the classifier"
         words += f" {code(section.extractor[:8])}"
-        if isinstance(accuracy, float) and 0 <= accuracy <= 1:
-            words += f", which is right on {100 * accuracy:.2f} % of real test images"
+        accuracies = [a for a in (said if isinstance(said, list) else [said]) if isinstance(a, float) and 0 <= a <= 1]
+        if accuracies:
+            least, most = (f"{100 * accuracy:.2f}" for accuracy in (min(accuracies), max(accuracies)))
+            words += f", right on {least if least == most else f'{least} to {most}'} % of real test images"
     against = environment.get("protocol")
     words += f", {escape(against)}" if isinstance(against, str) and against else ""
-    return f"{words}. Checksum of the data: {code(section.checksum[:8])}."
+    data = (
+        f"Checksum of the data: {code(section.checksum[:8])}" if section.checksum else "Every seed draws its own data"
+    )
+    return f"{words}. {data}."
 
 
 def _comparison(section: Section, names: Sequence[str], metrics: Mapping[str, Metric]) -> str:
@@ -297,7 +302,11 @@ def _member(name: str, section: Section) -> str:
 
 
 def _real(section: Section, name: str) -> str:
-    return number(section.reference[name].mean) if name in section.reference else "–"
+    if name not in section.reference:
+        return "–"
+    value = section.reference[name]
+    # The same value, measured once for each run, has no spread that would mean anything.
+    return mean_and_spread(value) if value.spread > 1e-6 * abs(value.mean) else number(value.mean)
 
 
 def _samples(figures: Sequence[Illustration]) -> list[str]:

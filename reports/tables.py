@@ -74,8 +74,9 @@ class Arm:
 class Section:
     """Arms that can be compared: they share the dataset, what judges it, and the number of samples.
 
-    options: of the dataset, where they are not neutral. metrics: the names of the metrics, in the order of the tables.
-    reference: their values on real data. notes: sentences about the data and about what differs between its runs.
+    options: of the dataset, where they are not neutral. checksum: of its data; "" where every seed draws its own.
+    metrics: the names of the metrics, in the order of the tables. reference: their values on real data. notes:
+    sentences about the data and about what differs between its runs.
     """
 
     dataset: str
@@ -113,9 +114,10 @@ def sections(
     for run in runs:
         config = run.config
         options = tuple(sorted(_options(config).items()))
-        protocol = (config.dataset.name, options, config.checksum, config.extractor, config.samples)
+        protocol = (config.dataset.name, options, config.extractor, config.samples)
         by_protocol.setdefault(protocol, []).append(run)
-    made = tuple(_section(by_protocol[protocol], metrics, code) for protocol in sorted(by_protocol))
+    alike = [group for protocol in sorted(by_protocol) for group in _on_the_same_data(by_protocol[protocol])]
+    made = tuple(_section(group, metrics, code) for group in alike)
     return made, tuple(sorted(left_out, key=lambda run: (run.name, run.id)))
 
 
@@ -197,11 +199,27 @@ def _preferred(run: RunRecord) -> tuple[Any, ...]:
     return run.finished, run.lines[-1].get("timing", {}).get("time", 0.0) if run.lines else 0.0, run.id
 
 
+def _on_the_same_data(runs: Sequence[RunRecord]) -> list[list[RunRecord]]:
+    """One group a checksum. Where a dataset is drawn by the seed, so that no two seeds share one, all is one group."""
+    if _drawn(runs):
+        return [list(runs)]
+    return [
+        [run for run in runs if run.config.checksum == checksum]
+        for checksum in sorted({run.config.checksum for run in runs})
+    ]
+
+
+def _drawn(runs: Sequence[RunRecord]) -> bool:
+    pairs = {(run.config.seed, run.config.checksum) for run in runs}
+    seeds, checksums = ({pair[place] for pair in pairs} for place in (0, 1))
+    return len(pairs) > 1 and len(seeds) == len(checksums) == len(pairs)
+
+
 def _section(runs: Sequence[RunRecord], preferred: Sequence[str], code: str) -> Section:
     first = runs[0].config
     by_arm: dict[RunConfig, list[RunRecord]] = {}
     for run in sorted(runs, key=lambda run: (run.config.seed, run.id)):
-        by_arm.setdefault(replace(run.config, seed=0), []).append(run)
+        by_arm.setdefault(replace(run.config, seed=0, checksum=""), []).append(run)
     arms = _arms(list(by_arm.values()))
     measured = {name for run in runs for name in run.metrics}
     names = [name for name in preferred if name in measured]
@@ -214,7 +232,7 @@ def _section(runs: Sequence[RunRecord], preferred: Sequence[str], code: str) -> 
     return Section(
         first.dataset.name,
         _options(first),
-        first.checksum,
+        "" if _drawn(runs) else first.checksum,
         first.extractor,
         first.samples,
         arms,
@@ -307,7 +325,9 @@ def _notes(
     machines = sorted({_machine(run) for run in runs})
     if len(machines) > 1:
         notes.append("Training times are from different machines: " + "; ".join(machines) + ".")
-    if unsure := [name for name, value in reference.items() if value.spread > 1e-6 * abs(value.mean)]:
+    # Data that each seed draws for itself have a value of their own.
+    unsure = [name for name, value in reference.items() if value.spread > 1e-6 * abs(value.mean)]
+    if unsure and not _drawn(runs):
         notes.append(f"The values on real data are not the same in all runs for: {', '.join(unsure)}.")
     return tuple(sorted(notes))
 
