@@ -1,0 +1,79 @@
+"""What the documentation shows works: its links lead somewhere, its commands are understood, its Python runs."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from benchmarks.run import parser
+from tests.conftest import ROOT
+from variants import VARIANTS
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The fenced blocks of code in that language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def anchor(heading: str) -> str:
+    """What GitHub makes of a heading."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    broken = []
+    for link in re.findall(r"\]\((?!https?://)([^)\s]+)\)", text):
+        name, _, part = link.partition("#")
+        target = page.parent / name if name else page
+        if not target.exists():
+            broken.append(link)
+        elif part:
+            headings = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+            broken += [link] if part not in map(anchor, headings) else []
+    assert broken == []
+
+
+def test_commands_are_understood() -> None:
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    commands = re.findall(r"python -m benchmarks\.run ([^#`\n]+)", text)
+    assert len(commands) > 3
+    for command in commands:
+        asked = parser().parse_args(shlex.split(command))
+        assert asked.variant in VARIANTS
+
+
+def test_make_commands_exist() -> None:
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    shown = {word for page in PAGES for word in re.findall(r"[`\n]make\s(\w+)", page.read_text(encoding="utf-8"))}
+    assert {"run", "test"} <= shown <= targets
+
+
+def test_every_variant_is_in_the_readme() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [name for name in VARIANTS if f"`{name}`" not in text] == []
+
+
+def test_the_variant_that_the_readme_adds_can_be_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks import configure, train
+
+    [source] = [block for block in blocks(ROOT / "README.md", "python") if "VARIANT = Variant(" in block]
+    module: dict[str, object] = {}
+    exec(source, module)  # it is the project's own README
+    monkeypatch.setitem(VARIANTS, "wide_gan", module["VARIANT"])
+    config = configure("wide_gan", "digits", epochs=1, epoch_updates=2, samples=200, thorough=False)
+    assert train(config, pictures="none", track=False).folder.status()["state"] == "FINISHED"
+
+
+def test_the_python_of_the_readme_runs() -> None:
+    [source] = [block for block in blocks(ROOT / "README.md", "python") if "load_run" in block]
+    short, count = re.subn(r"epochs=\d+", "epochs=1, epoch_updates=5, samples=500, thorough=False", source)
+    assert count == 1
+    shown: dict[str, object] = {}
+    exec(short, shown)  # it is the project's own README
+    assert shown["images"].shape == (3, 1, 8, 8)
+    assert shown["results"]().fid.notna().all()
