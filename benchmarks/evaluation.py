@@ -202,10 +202,13 @@ class Comparison:
         """(n, words): whether each word of the caption that was asked for is true of the sample."""
         return captions(self.samples, self.classes, self.real.dataset.captions.rule) == self.tokens
 
-    def agreement(self, *, seen: bool = True, held_out: bool = True) -> float:
-        """Share of real-looking samples of which the whole caption is true, among captions seen in training or not."""
-        new = (self.tokens[:, None] == self.real.dataset.captions.held_out.to(self.tokens)).all(2).any(1)
-        asked = (new & held_out) | (~new & seen)
+    @cached_property
+    def held_out(self) -> Tensor:
+        """(n,) whether training never showed the caption that was asked for."""
+        return (self.tokens[:, None] == self.real.dataset.captions.held_out.to(self.tokens)).all(2).any(1)
+
+    def agreement(self, asked: Tensor) -> float:
+        """Share of these samples, (n,), that look real and of which the whole caption is true."""
         return (self.words_right.all(1) & self.inside)[asked].double().mean().item()
 
     def _memorization(self, samples: Tensor, train: Tensor, test: Tensor) -> Memorization:
@@ -334,10 +337,19 @@ _RECORDS = (
     _metric("caption_slant", "share of samples that lean as their caption says",
             _MAX, _SHARE, 1, "condition captions", _OURS,
             lambda c: c.words_right[:, 2].double().mean().item(), stand_in="test"),
+    _metric("caption_digit_held_out", "caption_digit for combinations of words that training never showed",
+            _MAX, _SHARE, 1, "condition captions", _OURS,
+            lambda c: c.words_right[c.held_out, 0].double().mean().item(), stand_in="test"),
+    _metric("caption_thickness_held_out", "caption_thickness for combinations of words that training never showed",
+            _MAX, _SHARE, 1, "condition captions", _OURS,
+            lambda c: c.words_right[c.held_out, 1].double().mean().item(), stand_in="test"),
+    _metric("caption_slant_held_out", "caption_slant for combinations of words that training never showed",
+            _MAX, _SHARE, 1, "condition captions", _OURS,
+            lambda c: c.words_right[c.held_out, 2].double().mean().item(), stand_in="test"),
     _metric("caption_agreement_seen", "share of real-looking samples with every word right, captions seen in training",
-            _MAX, _SHARE, 1, "condition captions", _OURS, lambda c: c.agreement(held_out=False), stand_in="test"),
+            _MAX, _SHARE, 1, "condition captions", _OURS, lambda c: c.agreement(~c.held_out), stand_in="test"),
     _metric("caption_agreement_held_out", "the same for combinations of words that training never showed",
-            _MAX, _SHARE, 1, "condition captions", _OURS, lambda c: c.agreement(seen=False), stand_in="test"),
+            _MAX, _SHARE, 1, "condition captions", _OURS, lambda c: c.agreement(c.held_out), stand_in="test"),
     _metric("gan_train", "accuracy on real data of a small network trained on samples",
             _MAX, _SHARE, 1, "condition classes images", _SHMELKOV, _gan_train, cost="final", stand_in="train"),
     _metric("precision", "share of samples inside the real manifold",

@@ -100,6 +100,9 @@ CONTRACT: dict[str, tuple[str, float, str, float]] = {
     "caption_digit": ("captions", 0.02, "other captions", 0.5),
     "caption_thickness": ("captions", 0, "other captions", 0.2),
     "caption_slant": ("captions", 0.02, "other captions", 0.2),
+    "caption_digit_held_out": ("captions", 0.05, "other captions", 0.5),
+    "caption_thickness_held_out": ("captions", 0, "other captions", 0.2),
+    "caption_slant_held_out": ("captions", 0.05, "other captions", 0.2),
     "caption_agreement_seen": ("captions", 0.03, "other captions", 0.5),
     "caption_agreement_held_out": ("captions", 0.03, "other captions", 0.5),
     "gan_train": ("images", 0.1, "dropped class", 0.05),
@@ -313,6 +316,23 @@ def test_the_captions_of_real_images_are_true_of_them() -> None:
     row = Evaluator(dataset, 500).reference(final=False)
     assert row["caption_thickness"] == 1
     assert row["caption_agreement_held_out"] > 0.95
+
+
+def test_agreement_tells_seen_captions_from_those_that_training_never_showed() -> None:
+    """A generator that draws what it is asked for, except for held-out captions, where it draws another digit."""
+    dataset = load(DatasetConfig("captions_digits"))
+    evaluator, test, held_out = Evaluator(dataset, 360), dataset.test, dataset.captions.held_out
+    asked = test.tokens.clone()
+    which = (asked[:, None] == held_out).all(2)
+    # Two places on in the list of held-out captions stands another digit.
+    asked[which.any(1)] = held_out[(which.int().argmax(1)[which.any(1)] + 2) % len(held_out)]
+    comparison = Comparison(evaluator.real, test.images(slice(None)), test.labels, asked)
+    assert comparison.held_out.sum() == which.any(1).sum() > 30
+    row = evaluator.measure(
+        ["caption_digit_held_out", *(f"caption_agreement_{x}" for x in ("seen", "held_out"))], comparison
+    )
+    assert row["caption_agreement_seen"] > 0.97
+    assert row["caption_agreement_held_out"] == row["caption_digit_held_out"] == pytest.approx(0, abs=0.05)
 
 
 def test_a_metric_can_be_added(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
