@@ -69,7 +69,8 @@ def test_the_variant_that_the_readme_adds_can_be_trained(monkeypatch: pytest.Mon
     assert train(config, pictures="none", track=False).folder.status()["state"] == "FINISHED"
 
 
-def test_the_python_of_the_readme_runs() -> None:
+def test_the_python_of_the_readme_runs(tracking_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_uri)
     [source] = [block for block in blocks(ROOT / "README.md", "python") if "load_run" in block]
     short, count = re.subn(r"epochs=\d+", "epochs=1, epoch_updates=5, samples=500, thorough=False", source)
     assert count == 1
