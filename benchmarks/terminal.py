@@ -81,7 +81,7 @@ class Screen(Watcher):
 
 
 def show_summary(run: Run, tracking_uri: str | None, *, tracked: bool) -> None:
-    """The metrics of a run beside those of real data, where the run is, and how to open it."""
+    """The metrics of a run beside those of real data, what its probes found, where the run is, and how to open it."""
     if run.found:
         say(f"already trained, here: {run.path} (--retrain does it again)")
     reference = run.folder.reference()
@@ -93,6 +93,10 @@ def show_summary(run: Run, tracking_uri: str | None, *, tracked: bool) -> None:
     for name, value in run.metrics.items():
         better = {"min": "lower", "max": "higher"}[record(name).direction]
         table.add_row(name, f"{value:.4g}", f"{reference[name]:.4g}" if name in reference else "", better)
+    if probed := [line["probes"] for line in run.folder.lines() if line.get("probes")]:
+        table.add_section()
+        for name, value in probed[-1].items():
+            table.add_row(name, f"{value:.4g}")
     console.print(table)
     say(f"run folder: {run.path}")
     if tracked:
