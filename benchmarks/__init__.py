@@ -2,6 +2,9 @@
 
 Commands, each `python -m benchmarks.NAME`:
 run          trains one variant with one or more seeds
+sample       new pictures from a finished run
+show         what a run was, what was measured, and how to run it again
+prune        removes old checkpoints and pictures of finished runs
 extractors   trains and pins the classifiers that judge
 
 From Python, in three lines:
@@ -20,7 +23,9 @@ probes/         measurements taken during training, on copies
 evaluation.py   a trained generator -> every metric that applies
 environment.py  where and by what code a run was made
 journal.py      the run folder: config, metrics, checkpoints, pictures; survives a kill
-runs.py         a run as a person uses it: new samples from its generator
+runs.py         a run as a person uses it: found by name, new samples from its generator
+prompts.py      from a sentence to the captions that it allows
+plugins.py      what a file or an installed package adds to variants, losses, datasets and the rest
 tracking.py     the run folder -> MLflow
 pictures.py     sample grids, GIF, loss curves, network graphs
 commands.py     what the command lines share
@@ -31,13 +36,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from benchmarks.plugins import load_plugins
     from benchmarks.resolve import configure
-    from benchmarks.runs import Run, load_run
+    from benchmarks.runs import Run, find_run, load_run
     from benchmarks.training import train
 
-__all__ = ["Run", "configure", "load_run", "train"]
+__all__ = ["Run", "configure", "find_run", "load_plugins", "load_run", "train"]
 
-_HOME = {"configure": "resolve", "train": "training", "load_run": "runs", "Run": "runs"}
+_HOME = {
+    "configure": "resolve",
+    "train": "training",
+    "load_run": "runs",
+    "find_run": "runs",
+    "Run": "runs",
+    "load_plugins": "plugins",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -5,6 +5,7 @@ Device, thread count and versions are environment: they are recorded beside a ru
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -50,6 +51,7 @@ class RunConfig:
     checksum: of the dataset's tensors; extractor: SHA-256 of the weights that judge; both in hexadecimal.
     evaluate_every: epochs between evaluations (the last epoch is always one); samples: fakes in an evaluation.
     thorough: whether the last evaluation has the costly metrics too. probes: names, in the order of the alphabet.
+    plugins: those that the run uses, each as name:SHA-256 of its source, in the order of the alphabet.
     """
 
     variant: str
@@ -63,11 +65,15 @@ class RunConfig:
     thorough: bool = True
     precision: str = "float32"
     probes: tuple[str, ...] = PROBES
+    plugins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.probes, tuple | list) or not all(isinstance(name, str) for name in self.probes):
             raise Refused(f"--probes takes names, not {self.probes!r}")
         object.__setattr__(self, "probes", tuple(sorted(set(self.probes))))
+        if not isinstance(self.plugins, tuple | list) or not all(map(_is_plugin, self.plugins)):
+            raise Refused(f"plugins are given as name:SHA-256, not {self.plugins!r}")
+        object.__setattr__(self, "plugins", tuple(sorted(set(self.plugins))))
 
     def as_dict(self, *, neutral: bool = True) -> dict[str, Any]:
         """JSON values; with neutral=False the fields at their neutral default are left out, as in the key."""
@@ -108,3 +114,7 @@ class RunConfig:
             "-."
         )[-40:]
         return f"{self.variant}-{dataset}-s{self.seed}-{self.key[:8]}"
+
+
+def _is_plugin(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[\w.:-]{1,100}:[0-9a-f]{64}", value) is not None

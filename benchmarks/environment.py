@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.config import SAMPLES, DatasetConfig, RunConfig
+from benchmarks.config import PROBES, SAMPLES, DatasetConfig, RunConfig
 from benchmarks.datasets import Dataset
 from metrics.features import Extractor
 from variants import Refused, load_variant
@@ -61,7 +61,7 @@ def keep_memory() -> None:
 
 
 def describe(
-    device: torch.device, dataset: Dataset, config: RunConfig, extractors: Sequence[Extractor]
+    device: torch.device, dataset: Dataset, config: RunConfig, extractors: Sequence[Extractor], notes: Sequence[str]
 ) -> dict[str, Any]:
     """The environment of a run that starts now, as JSON values. It names no host, no user and no folder."""
     return {
@@ -80,7 +80,7 @@ def describe(
             "accuracy": [each.accuracy for each in extractors],
         },
         "dataset": dataset.name,
-        "notes": list(dataset.notes),
+        "notes": list(notes),
         "protocol": dataset.reference_note,
     }
 
@@ -95,6 +95,11 @@ def command(config: RunConfig) -> str:
     if config.samples != SAMPLES:
         options["samples"] = config.samples
     words = ["python", "-m", "benchmarks.run"] + (["--quick-metrics"] if not config.thorough else [])
+    for plugin in config.plugins:
+        if (name := plugin.rpartition(":")[0]).endswith(".py"):
+            words += ["--plugin", name]
+    if config.probes != PROBES:
+        words += ["--probes", *(config.probes or ["none"])]
     for name, value in options.items():
         if name in neutral and name != "dataset" and value == neutral[name]:
             continue

@@ -5,11 +5,13 @@ fields.
 """
 
 import tomllib
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks import plugins
 from benchmarks.config import PROBES, SAMPLES, DatasetConfig, RunConfig
 from benchmarks.evaluation import judge
 from benchmarks.journal import RunFolder
@@ -40,8 +42,11 @@ def configure(
     RunConfig. fields: of the recipe, to change them.
     Raises Refused for anything that cannot be trained.
     """
+    plugins.load_installed()
     asked = DatasetConfig(dataset) if isinstance(dataset, str) else dataset
     data = loaded(asked, data_dir, seed)
+    for note in data.notes:
+        warnings.warn(note, stacklevel=2)
     chosen = find_recipe(load_variant(variant), recipe, data.spec).with_(fields)
     config = RunConfig(
         variant=variant,
@@ -54,6 +59,7 @@ def configure(
         samples=samples,
         thorough=thorough,
         probes=probes,
+        plugins=plugins.used(variant, chosen, data.name, probes),
     )
     check(config, data)
     return config

@@ -4,6 +4,7 @@ import argparse
 from dataclasses import fields
 from pathlib import Path
 
+from benchmarks import plugins
 from benchmarks.commands import Parser, given, main
 from benchmarks.config import PROBES, SAMPLES, DatasetConfig
 from variants import VARIANTS
@@ -30,6 +31,7 @@ def parser() -> Parser:
     seeds = what.add_mutually_exclusive_group()
     seeds.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the run (0)")
     seeds.add_argument("--seeds", type=int, nargs="+", metavar="N", help="several runs, one a seed")
+    plugins.add_option(what)
     what.add_argument("--list", action="store_true", help="show variants, datasets, losses and noises, and end")
 
     how = parser.add_argument_group("how")
@@ -74,6 +76,7 @@ def parser() -> Parser:
 
 def run() -> int:
     asked = parser().parse_args()
+    plugins.load_plugins(asked.plugin)
     if asked.list:
         from benchmarks.terminal import show_choices
 
@@ -94,7 +97,7 @@ def run() -> int:
 
     from benchmarks.resolve import configure
     from benchmarks.terminal import Screen, show_summary
-    from benchmarks.training import Diverged, train
+    from benchmarks.training import Diverged, loaded, train
 
     if asked.threads:
         torch.set_num_threads(asked.threads)
@@ -114,6 +117,7 @@ def run() -> int:
         )
         for seed in seeds
     ]
+    notes = loaded(dataset, asked.data_dir, seeds[0]).notes
     failed = 0
     for config in configs:
         try:
@@ -127,6 +131,7 @@ def run() -> int:
                     tracking_uri=asked.tracking_uri,
                     track=not asked.no_tracking,
                     retrain=asked.retrain,
+                    notes=notes,
                     watcher=screen,
                 )
         except Diverged as diverged:

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from torch import Generator, Tensor, nn
 
+from benchmarks import plugins
 from benchmarks.config import RunConfig
 from benchmarks.journal import CONFIG, RunFolder
 from benchmarks.prompts import read_prompt
@@ -60,7 +61,8 @@ class Run:
 
     @cached_property
     def generator(self) -> nn.Module:
-        """The trained generator, on the CPU, in evaluation mode."""
+        """The trained generator, on the CPU, in evaluation mode. Raises Refused where its plugin is not loaded."""
+        plugins.require(self.config, str(self.path))
         kept = self.folder.load_tensors("generator.safetensors")
         if kept is None:
             raise Refused(

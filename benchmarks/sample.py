@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks import plugins
 from benchmarks.commands import Parser, main
 from variants.recipe import Refused, unknown
 
@@ -37,11 +38,13 @@ def parser() -> Parser:
     parser.add_argument(
         "--tracking-uri", metavar="URI", help="of MLflow ($MLFLOW_TRACKING_URI, else sqlite:///mlflow.db)"
     )
+    plugins.add_option(parser)
     return parser
 
 
 def command() -> None:
     asked = parser().parse_args()
+    plugins.load_plugins(asked.plugin)
     if asked.count is not None and not 1 <= asked.count <= MOST:
         raise Refused(f"--count is from 1 to {MOST}, not {asked.count}")
     if asked.out and asked.out.suffix.lower() != ".png":

@@ -7,7 +7,7 @@ takes (device, folders, pictures, who watches) is recorded as the run's environm
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,7 +18,7 @@ import torch
 from PIL.Image import Image
 from torch import Tensor, nn
 
-from benchmarks import probes
+from benchmarks import plugins, probes
 from benchmarks.batches import Packs, real_batches
 from benchmarks.config import RunConfig
 from benchmarks.datasets import Centres, Dataset, Split, load
@@ -152,17 +152,22 @@ def train(
     tracking_uri: str | None = None,
     track: bool = True,
     retrain: bool = False,
+    notes: Sequence[str] = (),
     watcher: Watcher | None = None,
 ) -> Run:
     """Trains one run, or finds it if it is already trained, and gives it back.
 
     pictures: all, milestones or none. tracking_uri: of MLflow, by default as everywhere; track=False does without.
+    notes: what a reader of the run has to know, such as that other data took the place of what was asked for.
     A run that was interrupted goes on from its last checkpoint; retrain=True starts any run anew. Raises Refused where
     the config cannot be trained, Diverged where a loss stops being finite, and KeyboardInterrupt after having
     marked the run as killed.
     """
     watcher = watcher or Watcher()
     keep_memory()
+    for note in notes:
+        watcher.say(note)
+    plugins.require(config, config.name)
     dataset = loaded(config.dataset, data_dir, config.seed)
     if dataset.checksum != config.checksum:
         raise Refused(f"the data of {dataset.name} is not what this config was made for; make the config anew")
@@ -178,7 +183,7 @@ def train(
         if retrain:
             folder.clear()
         training = Training(config, variant, dataset, folder, place, pictured, watcher)
-        folder.write_environment(describe(training.device, dataset, config, training.evaluator.extractors))
+        folder.write_environment(describe(training.device, dataset, config, training.evaluator.extractors, notes))
         with Tracker(folder, tracking_uri, say=watcher.say) if track else nullcontext() as tracker:
             training.run(tracker.notify if tracker else lambda: None)
     return Run(folder)
@@ -411,5 +416,4 @@ def facts(dataset: Dataset, players: Players, updates: int) -> dict:
             "discriminator": sum(p.numel() for p in players.discriminator.parameters()),
         },
         "updates_per_epoch": updates,
-        "notes": dataset.notes,
     }

@@ -1,0 +1,246 @@
+"""Plugins: variants, losses, noises, datasets, metrics and probes from a file, or from an installed package.
+
+A plugin is a Python module that defines any of
+
+    VARIANT                                        a Variant, as the files in variants/ do
+    LOSSES, NOISES, DATASETS, METRICS, PROBES      dicts by name, as the project's own of the same names
+
+and is given as a file, or found as an entry point "gan_benchmark.plugins" of an installed package. What it adds is
+chosen by name like everything else. The hash of its source is part of the config of every run that uses it. Loading a
+plugin runs its code; it is loaded because a person names it or has installed it, never because a run folder does.
+docs/plugins.md has the whole story.
+"""
+
+import ast
+import hashlib
+import importlib.util
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.config import RunConfig
+from variants import VARIANTS, Variant
+from variants.recipe import Recipe, Refused
+
+if TYPE_CHECKING:
+    from benchmarks.commands import Parser
+
+GROUP = "gan_benchmark.plugins"
+
+
+@dataclass(frozen=True)
+class PluginFile:
+    """A plugin that was given as a file, with the source that was run: what another process needs to load the same."""
+
+    path: str
+    source: bytes
+
+    @property
+    def name(self) -> str:
+        return Path(self.path).name
+
+
+# What is loaded in this process: SHA-256 by the name of the plugin, the files in their order, and which plugin added
+# what, by the list and the name in it.
+HASHES: dict[str, str] = {}
+FILES: list[PluginFile] = []
+ADDED: dict[tuple[str, str], str] = {}
+
+
+def add_option(parser: "Parser") -> None:
+    parser.add_argument(
+        "--plugin",
+        action="append",
+        default=[],
+        metavar="FILE.py",
+        help="adds what a file of yours defines: variants, losses, datasets, …; can be given several times",
+    )
+
+
+def load_plugins(paths: Iterable[Path | str]) -> None:
+    """Loads what is installed, and then these files. Twice the same one counts once.
+
+    Raises Refused for a plugin that cannot be read, that fails, that adds nothing, or a name that exists already.
+    """
+    load_installed()
+    for path in paths:
+        try:
+            source = Path(path).read_bytes()
+        except OSError as error:
+            raise Refused(f"cannot read the plugin {path}: {error.strerror or error}") from None
+        load_file(PluginFile(str(path), source))
+
+
+def adopt(files: Sequence[PluginFile]) -> None:
+    """Loads the plugins of another process, from the source that ran there: the initializer of a worker process."""
+    load_installed()
+    for file in files:
+        load_file(file)
+
+
+def load_file(file: PluginFile) -> None:
+    """Loads one plugin. See load_plugins."""
+    if not re.fullmatch(r"[\w.-]+\.py", file.name):
+        raise Refused(f"a plugin is a .py file whose name has letters, digits, '.', '_' and '-', not {file.path}")
+    digest = hashlib.sha256(file.source).hexdigest()
+    if _is_loaded(file.name, digest, file.path):
+        return
+    module = ModuleType(f"gan_benchmark_plugin_{digest[:16]}")
+    module.__file__ = file.path
+    # Where dataclasses, and everything else that asks for a class's module, look for it.
+    sys.modules[module.__name__] = module
+    try:
+        _run(lambda: exec(compile(file.source, file.path, "exec"), module.__dict__), file.path)
+        _add(module, file.name, digest, file.path, file.source)
+    except BaseException:
+        del sys.modules[module.__name__]
+        raise
+    FILES.append(file)
+
+
+@cache
+def load_installed() -> None:
+    """Loads the plugins of installed packages, once. Raises Refused for a broken one."""
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.value):
+        what = f"{entry.value} of the installed package {entry.dist.name if entry.dist else '?'}"
+        module = _run(entry.load, what)
+        digest = hashlib.sha256(_whole_source(entry.module)).hexdigest()
+        if not _is_loaded(entry.value, digest, what):
+            _add(module, entry.value, digest, what)
+
+
+def used(variant: str, recipe: Recipe, dataset: str, probes: Iterable[str]) -> tuple[str, ...]:
+    """The plugins without which such a run would be another one, each as name:SHA-256. All runs use metrics."""
+    chosen = {("VARIANT", variant), ("LOSSES", recipe.loss), ("NOISES", recipe.noise)}
+    chosen |= {("DATASETS", dataset.partition(":")[0]), *(("PROBES", probe) for probe in probes)}
+    names = {plugin for added, plugin in ADDED.items() if added in chosen or added[0] == "METRICS"}
+    return tuple(f"{name}:{HASHES[name]}" for name in sorted(names))
+
+
+def require(config: RunConfig, what: str) -> None:
+    """Raises Refused where a plugin that this run was configured with is not loaded, or not the same. what: the run."""
+    for plugin in config.plugins:
+        load_installed()
+        name, _, digest = plugin.rpartition(":")
+        if HASHES.get(name) == digest:
+            continue
+        give = f"give it with --plugin {name}" if name.endswith(".py") else f"install the package that has {name}"
+        if name in HASHES:
+            raise Refused(f"{what} was made with another version of the plugin {name}; {give} as it was then")
+        raise Refused(f"{what} was made with the plugin {name}, and a run brings no code of its own; {give}")
+
+
+def _is_loaded(name: str, digest: str, path: str) -> bool:
+    if HASHES.get(name, digest) != digest:
+        raise Refused(f"a plugin {name} is loaded that is not {path}; rename one, or start anew if it was changed")
+    return name in HASHES
+
+
+def _run(load: Callable[[], Any], where: str) -> Any:
+    """What a plugin's code returns. Whatever it raises becomes one sentence with the file and line."""
+    try:
+        return load()
+    except (Exception, SystemExit) as error:
+        frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+        if isinstance(error, SyntaxError):
+            frames.append((error.filename, error.lineno))
+        foreign = [place for place in frames if place[0] != __file__ and not str(place[0]).startswith("<")]
+        # Where the plugin failed, not what it called; an installed one may be anywhere.
+        places = [place for place in foreign if place[0] == where] or foreign
+        at = "" if not places else f" at line {places[-1][1]}"
+        at += f" of {places[-1][0]}" if places and places[-1][0] != where else ""
+        kind = "" if isinstance(error, Refused) else f"{type(error).__name__}: "
+        text = error.msg if isinstance(error, SyntaxError) else str(error)
+        raise Refused(f"the plugin {where} is broken{at}: {kind}{' '.join(text.split())[:300]}") from error
+
+
+@dataclass(frozen=True)
+class _List:
+    """What a plugin may add to: what one entry is called, the project's own dict, and what an entry has to be."""
+
+    called: str
+    entries: dict[str, Any]
+    fits: Callable[[str, Any], bool]
+    wanted: str
+
+
+def _lists() -> dict[str, _List]:
+    """By their names in a plugin."""
+    from benchmarks.datasets import DATASETS
+    from benchmarks.evaluation import METRICS
+    from benchmarks.probes import PROBES, Probe
+    from metrics.record import Metric
+    from variants.losses import LOSSES, AdversarialLoss
+    from variants.noise import NOISES
+
+    def named(kind: type) -> Callable[[str, Any], bool]:
+        return lambda name, value: isinstance(value, kind) and value.name == name
+
+    def function(_: str, value: Any) -> bool:
+        return callable(value) and not isinstance(value, type)
+
+    def loss(_: str, value: Any) -> bool:
+        return isinstance(value, AdversarialLoss)
+
+    return {
+        "VARIANT": _List("variant", VARIANTS, named(Variant), "a variants.Variant"),
+        "LOSSES": _List("loss", LOSSES, loss, "a variants.losses.AdversarialLoss"),
+        "NOISES": _List("noise", NOISES, function, "a function (shape, stream) -> tensor"),
+        "DATASETS": _List("dataset", DATASETS, function, "a function (config, data_dir, seed) -> Dataset"),
+        "METRICS": _List("metric", METRICS, named(Metric), "a metrics.record.Metric of that name"),
+        "PROBES": _List("probe", PROBES, named(Probe), "a benchmarks.probes.Probe of that name"),
+    }
+
+
+def _add(module: Any, plugin: str, digest: str, what: str, source: bytes = b"") -> None:
+    """Adds all that a plugin defines, or nothing."""
+    lists = _lists()
+    additions: list[tuple[str, str, Any]] = []
+    for kind, known in lists.items():
+        if not hasattr(module, kind):
+            continue
+        defined = getattr(module, kind)
+        at = f"the plugin {what}{_line_of(kind, source)}: {kind}"
+        entries = {getattr(defined, "name", ""): defined} if kind == "VARIANT" else defined
+        if not isinstance(entries, Mapping):
+            raise Refused(f"{at} is a dict by name, not {type(defined).__name__}")
+        for name, value in entries.items():
+            if not known.fits(name, value):
+                raise Refused(f"{at} holds {repr(value)[:100]}, which is not {known.wanted}")
+            if not isinstance(name, str) or not re.fullmatch(r"\w+", name, re.ASCII):
+                raise Refused(f"{at} has the name {name!r}; names are made of letters, digits and '_'")
+            if name in known.entries:
+                raise Refused(f"{at} has the name {name!r}, and there is a {known.called} of that name already")
+            additions.append((kind, name, value))
+    if not additions:
+        raise Refused(f"the plugin {what} adds nothing; it defines none of {', '.join(lists)}")
+    for kind, name, value in additions:
+        lists[kind].entries[name] = value
+        ADDED[kind, name] = plugin
+    HASHES[plugin] = digest
+
+
+def _line_of(name: str, source: bytes) -> str:
+    """Where a plugin gives a name its value."""
+    for node in ast.parse(source).body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+            return f", line {node.lineno}"
+    return ""
+
+
+def _whole_source(module: str) -> bytes:
+    """The source of an installed plugin: every file of the package that it is in, or its own one."""
+    spec = importlib.util.find_spec(module.partition(".")[0])
+    if spec.submodule_search_locations:
+        folders = sorted(map(Path, spec.submodule_search_locations))
+        files = [(path.relative_to(folder), path) for folder in folders for path in folder.rglob("*.py")]
+        return b"\n".join(f"# {name.as_posix()}\n".encode() + path.read_bytes() for name, path in sorted(files))
+    return Path(spec.origin).read_bytes()
