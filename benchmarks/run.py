@@ -1,7 +1,7 @@
 """python -m benchmarks.run: trains one variant, with one or more seeds."""
 
 import argparse
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 from benchmarks import plugins
@@ -101,11 +101,12 @@ def run() -> int:
 
     if asked.threads:
         torch.set_num_threads(asked.threads)
+    data = loaded(dataset, asked.data_dir, seeds[0])
     # All configs before the first run, so that what is refused is refused before anything is trained.
     configs = [
         configure(
             asked.variant,
-            dataset,
+            replace(dataset, name=data.name),
             recipe=asked.recipe,
             seed=seed,
             evaluate_every=asked.evaluate_every,
@@ -117,7 +118,6 @@ def run() -> int:
         )
         for seed in seeds
     ]
-    notes = loaded(dataset, asked.data_dir, seeds[0]).notes
     failed = 0
     for config in configs:
         try:
@@ -131,7 +131,7 @@ def run() -> int:
                     tracking_uri=asked.tracking_uri,
                     track=not asked.no_tracking,
                     retrain=asked.retrain,
-                    notes=notes,
+                    notes=data.notes,
                     watcher=screen,
                 )
         except Diverged as diverged:
