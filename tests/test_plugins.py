@@ -1,0 +1,277 @@
+"""Plugins: what they add is used like everything else, and known by its source; broken ones are named."""
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from benchmarks import Run, configure, load_plugins, load_run, plugins, train
+from benchmarks.journal import RunFolder
+from tests.conftest import ROOT
+from variants import VARIANTS, Refused
+from variants.noise import NOISES
+
+EXAMPLE = ROOT / "examples" / "my_variant.py"
+TINY = {"epochs": 1, "epoch_updates": 2, "samples": 20, "thorough": False, "probes": ()}
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    """What a test adds to the project's own lists is taken out again."""
+    lists = [known.entries for known in plugins._lists().values()] + [plugins.HASHES, plugins.ADDED]
+    kept, files = [dict(entries) for entries in lists], list(plugins.FILES)
+    yield
+    for entries, before in zip(lists, kept, strict=True):
+        entries.clear()
+        entries.update(before)
+    plugins.FILES[:] = files
+    plugins.load_installed.cache_clear()
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> Callable[..., Path]:
+    def write(text: str, name: str = "mine.py") -> Path:
+        (tmp_path / name).write_text(text)
+        return tmp_path / name
+
+    return write
+
+
+def trained(runs_dir: Path, variant: str = "residual_gan", dataset: str = "digits", **changes) -> Run:
+    config = configure(variant, dataset, **{**TINY, **changes})
+    return train(config, runs_dir=runs_dir, track=False, pictures="none")
+
+
+def forget(name: str) -> None:
+    """As in another process, where this plugin was not given."""
+    del plugins.HASHES[name]
+    for kind, added in [entry for entry, by in plugins.ADDED.items() if by == name]:
+        del plugins._lists()[kind].entries[added]
+        del plugins.ADDED[kind, added]
+
+
+def test_the_example_is_trained_and_sampled_from_like_any_other(tmp_path: Path) -> None:
+    load_plugins([EXAMPLE, EXAMPLE])
+    run = trained(tmp_path, noise="laplace")
+    assert run.folder.status()["state"] == "FINISHED"
+    assert run.generate(count=3).shape == (3, 1, 8, 8)
+    assert trained(tmp_path, "residual_gan", "ring8").generate(count=3).shape == (3, 2)
+    assert trained(tmp_path, "vanilla_gan", noise="laplace").config.plugins == run.config.plugins
+    words = run.folder.environment()["command"].split()
+    assert words[words.index("--plugin") + 1] == "my_variant.py"
+
+
+def test_the_noise_of_the_example_is_what_it_says() -> None:
+    import torch
+
+    load_plugins([EXAMPLE])
+    drawn = NOISES["laplace"]((200_000, 1), torch.Generator().manual_seed(0)).double()
+    assert drawn.isfinite().all()
+    assert drawn.mean().item() == pytest.approx(0, abs=0.01)
+    assert drawn.var().item() == pytest.approx(1, abs=0.02)
+    # The fourth moment of a Laplace variable of variance 1 is 6, of a Gaussian 3.
+    assert drawn.pow(4).mean().item() == pytest.approx(6, abs=0.3)
+
+
+def test_a_run_is_known_by_the_source_of_the_plugins_that_it_uses(plugin: Callable[..., Path]) -> None:
+    before = configure("vanilla_gan", "digits", **TINY)
+    path = plugin("from variants.noise import uniform\n\nNOISES = {'flat': uniform}\n")
+    load_plugins([path])
+    assert configure("vanilla_gan", "digits", **TINY) == before
+    config = configure("vanilla_gan", "digits", **TINY, noise="flat")
+    ((name, digest),) = [entry.split(":") for entry in config.plugins]
+    assert (name, digest) == ("mine.py", plugins.HASHES["mine.py"])
+
+    forget("mine.py")
+    path.write_text(path.read_text() + "# another version\n")
+    load_plugins([path])
+    again = configure("vanilla_gan", "digits", **TINY, noise="flat")
+    assert again.key != config.key
+    assert type(config).from_dict(again.as_dict()) == again
+
+
+def test_a_run_is_loaded_only_where_its_plugin_is_given(tmp_path: Path, plugin: Callable[..., Path]) -> None:
+    path = plugin(EXAMPLE.read_text())
+    load_plugins([path])
+    run = trained(tmp_path / "runs")
+    (run.path / "mine.py").write_text("raise SystemExit('code of a run folder was run')")
+
+    forget("mine.py")
+    unknown = load_run(run.path)
+    assert unknown.metrics == run.metrics
+    with pytest.raises(
+        Refused, match=r"made with the plugin mine\.py, .* no code of its own; give it with --plugin mine"
+    ):
+        unknown.generate(count=1)
+    with pytest.raises(Refused, match=r"made with the plugin mine\.py"):
+        train(run.config, runs_dir=tmp_path / "others", track=False)
+    assert not (tmp_path / "others").exists()
+
+    path.write_text(EXAMPLE.read_text().replace("0.5", "0.25"))
+    load_plugins([path])
+    with pytest.raises(Refused, match=r"made with another version of the plugin mine\.py"):
+        load_run(run.path).generate(count=1)
+
+
+def in_a_worker(config: dict, runs_dir: str) -> list[float]:
+    from benchmarks.config import RunConfig
+
+    run = train(RunConfig.from_dict(config), runs_dir=runs_dir, track=False, pictures="none")
+    return run.generate(count=2).flatten().tolist()
+
+
+def test_a_worker_process_has_the_plugins_of_its_parent(tmp_path: Path, plugin: Callable[..., Path]) -> None:
+    path = plugin(EXAMPLE.read_text())
+    load_plugins([path])
+    here = trained(tmp_path / "here")
+    path.write_text("raise SystemExit('the file was changed in the meantime')")
+    with ProcessPoolExecutor(1, get_context("spawn"), plugins.adopt, (tuple(plugins.FILES),)) as workers:
+        there = workers.submit(in_a_worker, here.config.as_dict(), str(tmp_path / "there")).result()
+    assert there == here.generate(count=2).flatten().tolist()
+
+
+INSTALLED = {
+    "their_gans/__init__.py": "",
+    "their_gans/parts.py": "from variants.noise import uniform as flat\n",
+    "their_gans/noises.py": "from their_gans.parts import flat\n\nNOISES = {'theirs': flat}\n",
+    "their_gans-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: their-gans\nVersion: 1.0\n",
+    "their_gans-1.0.dist-info/entry_points.txt": "[gan_benchmark.plugins]\nnoises = their_gans.noises\n",
+}
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with an installed package that has a plugin."""
+    folder = tmp_path / "site-packages"
+    for name, text in INSTALLED.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    monkeypatch.syspath_prepend(folder)
+    plugins.load_installed.cache_clear()
+    yield folder
+    for name in [name for name in sys.modules if name.partition(".")[0] == "their_gans"]:
+        del sys.modules[name]
+
+
+def test_the_plugins_of_installed_packages_are_there(installed: Path) -> None:
+    config = configure("vanilla_gan", "digits", **TINY, noise="theirs")
+    (entry,) = config.plugins
+    assert entry.startswith("their_gans.noises:")
+
+    forget("their_gans.noises")
+    plugins.load_installed.cache_clear()
+    (installed / "their_gans" / "parts.py").write_text("from variants.noise import gaussian as flat\n")
+    (other,) = configure("vanilla_gan", "digits", **TINY, noise="theirs").plugins
+    assert other != entry
+
+    forget("their_gans.noises")
+    monkeypatched = entry.replace("their_gans", "our_gans")
+    with pytest.raises(Refused, match=r"install the package that has our_gans\.noises"):
+        plugins.require(type(config).from_dict({**config.as_dict(), "plugins": [monkeypatched]}), "this run")
+
+
+def test_a_broken_installed_plugin_is_named(installed: Path) -> None:
+    (installed / "their_gans" / "parts.py").write_text("\n\nflat = 1 / 0\n")
+    with pytest.raises(Refused) as refused:
+        configure("vanilla_gan", "digits")
+    assert str(refused.value) == (
+        "the plugin their_gans.noises of the installed package their-gans is broken at line 3 of "
+        f"{installed / 'their_gans' / 'parts.py'}: ZeroDivisionError: division by zero"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "import torch\nx = unknown_name\n",
+            "{path} is broken at line 2: NameError: name 'unknown_name' is not defined",
+        ),
+        ("x = 1\nNOISES = {\n", "{path} is broken at line 2: SyntaxError: '{{' was never closed"),
+        ("\n\nimport no_such_package\n", "{path} is broken at line 3: ModuleNotFoundError: No module named"),
+        ("import torch\ntorch.zeros(2) @ torch.zeros(3)\n", "{path} is broken at line 2: RuntimeError: "),
+        ("raise SystemExit('bye')\n", "{path} is broken at line 1: SystemExit: bye"),
+        (
+            "from variants.recipe import Recipe\nRecipe(epochs=0)\n",
+            "{path} is broken at line 2: --epochs is at least 1",
+        ),
+        ("x = '\0'\n", "{path} is broken: ValueError: source code string cannot contain null bytes"),
+        ("x = 1\n", "{path} adds nothing; it defines none of VARIANT, LOSSES, NOISES, DATASETS, METRICS, PROBES"),
+        ("x = 1\nNOISES = [1]\n", "{path}, line 2: NOISES is a dict by name, not list"),
+        ("NOISES = {'flat': 3}\n", "{path}, line 1: NOISES holds 3, which is not a function (shape, stream) -> tensor"),
+        ("VARIANT = 'my_gan'\n", "{path}, line 1: VARIANT holds 'my_gan', which is not a variants.Variant"),
+        (
+            "LOSSES: dict = {'mine': max}\n",
+            "{path}, line 1: LOSSES holds <built-in function max>, which is not a variants.lo",
+        ),
+        (
+            "NOISES = {'a b': max}\n",
+            "{path}, line 1: NOISES has the name 'a b'; names are made of letters, digits and '_'",
+        ),
+        (
+            "NOISES = {'new': max, 'uniform': max}\n",
+            "{path}, line 1: NOISES has the name 'uniform', and there is a noise of",
+        ),
+        (
+            "from dataclasses import replace\nfrom variants.cgan_mlp import VARIANT\n",
+            "{path}: VARIANT has the name 'cgan_mlp', and there is a variant of that name already",
+        ),
+    ],
+)
+def test_a_broken_plugin_is_named_with_its_line_and_adds_nothing(
+    plugin: Callable[..., Path], text: str, sentence: str
+) -> None:
+    path = plugin(text)
+    before = [dict(known.entries) for known in plugins._lists().values()]
+    with pytest.raises(Refused) as refused:
+        load_plugins([path])
+    assert str(refused.value).startswith("the plugin " + sentence.format(path=path))
+    assert "\n" not in str(refused.value)
+    assert [known.entries for known in plugins._lists().values()] == before
+    assert (plugins.HASHES, plugins.FILES) == ({}, [])
+
+
+def test_a_plugin_that_is_not_there_and_two_of_one_name_are_refused(
+    tmp_path: Path, plugin: Callable[..., Path]
+) -> None:
+    with pytest.raises(Refused, match="cannot read the plugin nowhere.py: No such file"):
+        load_plugins(["nowhere.py"])
+    with pytest.raises(Refused, match=r"a plugin is a \.py file"):
+        load_plugins([plugin("", "mine.txt")])
+    (tmp_path / "other").mkdir()
+    one, two = plugin("NOISES = {'a': max}\n"), plugin("NOISES = {'b': max}\n", "other/mine.py")
+    load_plugins([one])
+    with pytest.raises(Refused, match=r"a plugin mine\.py is loaded that is not .*other/mine\.py; rename one"):
+        load_plugins([two])
+
+
+def test_the_snippets_of_the_documentation_work(tmp_path: Path, plugin: Callable[..., Path]) -> None:
+    text = (ROOT / "docs" / "plugins.md").read_text()
+    snippets = re.findall(r"```python\n# (\w+\.py)\n(.*?)```", text, re.DOTALL)
+    assert len(snippets) >= 3
+    load_plugins([plugin(code, name) for name, code in snippets])
+    run = trained(tmp_path / "runs", "vanilla_gan", "stripes", loss="linear")
+    assert "ink" in run.metrics
+    assert {entry.partition(":")[0] for entry in run.config.plugins} == {name for name, _ in snippets}
+
+
+def test_what_an_example_adds_is_new() -> None:
+    """Or it would hide what the project has under the same name."""
+    assert "residual_gan" not in VARIANTS
+    assert "laplace" not in NOISES
+
+
+def test_a_folder_from_a_stranger_names_plugins_only_in_their_form(tmp_path: Path) -> None:
+    config = configure("vanilla_gan", "digits", **TINY)
+    for bad in ("mine.py", 3, ["../mine.py:" + "0" * 64], ["mine.py:xyz"], [3]):
+        with pytest.raises(Refused):
+            type(config).from_dict({**config.as_dict(), "plugins": bad})
+    folder = RunFolder.create(
+        tmp_path, type(config).from_dict({**config.as_dict(), "plugins": ["mine.py:" + "0" * 64]})
+    )
+    with pytest.raises(Refused, match=r"made with the plugin mine\.py"):
+        _ = load_run(folder.path).generator
