@@ -68,8 +68,8 @@ def quality(section: Section) -> tuple[Panel, ...]:
 
 
 def curves(arms: Sequence[Arm], panels: Sequence[Panel]) -> bytes | None:
-    """An SVG of panels side by side: the mean over the finished seeds of each arm by epoch, in a band of ± one standard
-    deviation where there are several. Values that are not finite are left out.
+    """An SVG of panels side by side: the mean over the finished seeds of each arm by epoch, in a band from the lowest
+    seed to the highest where there are several. Values that are not finite are left out.
 
     None where no panel has two epochs to join.
     """
@@ -97,15 +97,16 @@ def curves(arms: Sequence[Arm], panels: Sequence[Panel]) -> bytes | None:
                 hue_order=order,
                 style_order=order,
                 palette=palette,
-                errorbar="sd",
+                # All of the seeds. A deviation of few of them reaches below zero, where no loss and no FID lies.
+                errorbar=("pi", 100),
                 legend=panel is panels[0],
                 linewidth=1.6,
                 ax=ax,
             )
             ax.set(xlabel="epoch", ylabel=panel.label)
             ax.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10], integer=True))
-            if panel.logarithmic:
-                _logarithmic(ax)
+            if panel.logarithmic and ax.dataLim.y0 > 0:
+                ax.set_yscale("log")
             if math.isfinite(panel.reference) and not (panel.logarithmic and panel.reference <= 0):
                 ax.axhline(panel.reference, color="0.35", linewidth=1, linestyle=(0, (1, 1.5)))
                 ax.annotate(
@@ -119,6 +120,8 @@ def curves(arms: Sequence[Arm], panels: Sequence[Panel]) -> bytes | None:
                     color="0.35",
                     fontsize="small",
                 )
+            if ax.get_yscale() == "log":
+                _mark_decades(ax)
             seaborn.despine(ax=ax)
         handles, labels = axes[0].get_legend_handles_labels()
         if axes[0].get_legend():
@@ -239,13 +242,13 @@ def _range(effects: Sequence["Effect"]) -> tuple[float, float]:
     return min(finite) - room, max(finite) + room
 
 
-def _logarithmic(ax: "Axes") -> None:
+def _mark_decades(ax: "Axes") -> None:
+    """Plain numbers on a logarithmic axis, as many to a decade as keep apart."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    if ax.dataLim.y0 <= 0:
-        return
-    ax.set_yscale("log")
-    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    low, high = ax.get_ylim()
+    few = math.log10(high / low) < 4
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.yaxis.set_minor_formatter(NullFormatter())
 

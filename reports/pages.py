@@ -21,8 +21,8 @@ PICTURES_ACROSS = 3
 # What a table can hold without being scrolled sideways.
 ARMS_ACROSS = 5
 
-# What a person looks for first, and so stands in the first table.
-HEADLINES = ("fid_normalized", "fid", "kid", "overlap", "mode_coverage", "accuracy")
+# What a person looks for first, and so stands in the first table; more would make it wider than a page.
+HEADLINES = ("fid_normalized", "fid", "overlap", "mode_coverage", "accuracy")
 
 SAMPLES = "Samples"
 
@@ -328,7 +328,7 @@ def _sources(figure: Illustration) -> str:
         f"row {arm.number}: " + ", ".join(code(_short(run.id)) for run in figure.runs if run in arm.finished)
         for arm in figure.arms
     ]
-    return f"Runs: {'; '.join(rows)}."
+    return f"Lines are means over seeds, bands reach from the lowest seed to the highest. Runs: {'; '.join(rows)}."
 
 
 def _short(id: str) -> str:
