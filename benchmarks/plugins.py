@@ -149,7 +149,7 @@ def _run(load: Callable[[], Any], where: str) -> Any:
         return load()
     except (Exception, SystemExit) as error:
         frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
-        if isinstance(error, SyntaxError):
+        if isinstance(error, SyntaxError) and error.filename:
             frames.append((error.filename, error.lineno))
         foreign = [place for place in frames if place[0] != __file__ and not str(place[0]).startswith("<")]
         # Where the plugin failed, not what it called; an installed one may be anywhere.
