@@ -29,10 +29,13 @@ Generate = Callable[[Tensor | None, int], Tensor]
 
 
 class Run:
-    """A run on disk. found: it was already trained when it was asked for."""
+    """A run on disk.
 
-    def __init__(self, folder: RunFolder, found: bool = False) -> None:
-        self.folder, self.found = folder, found
+    found: it was already trained when it was asked for. fetched: its folder is a copy from MLflow that goes with it.
+    """
+
+    def __init__(self, folder: RunFolder, found: bool = False, fetched: bool = False) -> None:
+        self.folder, self.found, self.fetched = folder, found, fetched
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder.path)!r})"
@@ -152,10 +155,12 @@ def find_run(text: str, runs_dir: Path | str = "runs", tracking_uri: str | None 
     chosen = min(found, key=lambda run: (run.run_id != text, "superseded" in run.tags, -listed.index(run)))
     into = tempfile.mkdtemp(prefix="gan-benchmark-")
     try:
-        run = load_run(fetch(chosen.run_id, uri, into, runs_dir=runs_dir))
+        path = fetch(chosen.run_id, uri, into, runs_dir=runs_dir)
+        run = load_run(path)
     except BaseException:
         shutil.rmtree(into, ignore_errors=True)
         raise
+    run.fetched = path.parent == Path(into)
     weakref.finalize(run, shutil.rmtree, into, ignore_errors=True)
     return run
 

@@ -10,7 +10,7 @@ from benchmarks.evaluation import record
 from benchmarks.probes import PROBES
 from benchmarks.runs import Run
 from benchmarks.training import Watcher
-from variants import VARIANTS, load_variant
+from variants import VARIANTS, Refused, load_variant
 from variants.losses import LOSSES
 from variants.noise import NOISES
 
@@ -22,7 +22,12 @@ HEADLINES = ("fid", "accuracy", "mode_coverage")
 
 def say(sentence: str) -> None:
     """Prints a line as it is: not wrapped, so that a path or a command in it can be copied."""
-    console.print(sentence, markup=False, soft_wrap=True)
+    console.print(printable(sentence), markup=False, soft_wrap=True)
+
+
+def printable(text: str) -> str:
+    """Without the characters that would steer a terminal: a run folder may come from a stranger."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 class Screen(Watcher):
@@ -84,6 +89,16 @@ def show_summary(run: Run, tracking_uri: str | None, *, tracked: bool) -> None:
     """The metrics of a run beside those of real data, what its probes found, where the run is, and how to open it."""
     if run.found:
         say(f"already trained, here: {run.path} (--retrain does it again)")
+    console.print(metrics_table(run))
+    say(f"run folder: {run.path}")
+    if tracked:
+        from benchmarks.tracking import where_to_look
+
+        say(f"in MLflow:  {where_to_look(run.folder, tracking_uri)}")
+
+
+def metrics_table(run: Run) -> Table:
+    """The metrics of the last evaluation beside those of real data, and what probes found."""
     reference = run.folder.reference()
     table = Table(title=escape(run.config.name), title_justify="left")
     table.add_column("metric")
@@ -91,18 +106,21 @@ def show_summary(run: Run, tracking_uri: str | None, *, tracked: bool) -> None:
     table.add_column("real data", justify="right")
     table.add_column("better")
     for name, value in run.metrics.items():
-        better = {"min": "lower", "max": "higher"}[record(name).direction]
-        table.add_row(name, f"{value:.4g}", f"{reference[name]:.4g}" if name in reference else "", better)
+        real = f"{reference[name]:.4g}" if name in reference else ""
+        table.add_row(escape(printable(name)), f"{value:.4g}", real, _better(name))
     if probed := [line["probes"] for line in run.folder.lines() if line.get("probes")]:
         table.add_section()
         for name, value in probed[-1].items():
-            table.add_row(name, f"{value:.4g}")
-    console.print(table)
-    say(f"run folder: {run.path}")
-    if tracked:
-        from benchmarks.tracking import where_to_look
+            table.add_row(escape(printable(name)), f"{value:.4g}")
+    return table
 
-        say(f"in MLflow:  {where_to_look(run.folder, tracking_uri)}")
+
+def _better(metric: str) -> str:
+    try:
+        return {"min": "lower", "max": "higher"}[record(metric).direction]
+    except Refused:
+        # Of a plugin that is not loaded here.
+        return ""
 
 
 def show_choices() -> int:

@@ -1,0 +1,110 @@
+"""python -m benchmarks.show: what a run was, what was measured, where its pictures are, and how to run it again."""
+
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks import plugins
+from benchmarks.commands import Parser, main
+
+if TYPE_CHECKING:
+    from benchmarks.runs import Run
+
+PICTURES = (".png", ".gif")
+
+
+def parser() -> Parser:
+    parser = Parser("benchmarks.show", description=__doc__.partition(": ")[2])
+    parser.add_argument("run", metavar="RUN", help="a run folder, the name of a run, or its MLflow id")
+    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="of the run folders (runs)")
+    parser.add_argument(
+        "--tracking-uri", metavar="URI", help="of MLflow ($MLFLOW_TRACKING_URI, else sqlite:///mlflow.db)"
+    )
+    plugins.add_option(parser)
+    return parser
+
+
+def command() -> None:
+    asked = parser().parse_args()
+    plugins.load_plugins(asked.plugin)
+
+    from benchmarks.runs import find_run
+    from benchmarks.terminal import console, metrics_table, say
+
+    run = find_run(asked.run, asked.runs_dir, asked.tracking_uri)
+    say(heading(run))
+    for name, value in facts(run):
+        say(f"{name:<11}{value}")
+    if run.metrics:
+        console.print(metrics_table(run))
+    if run.fetched:
+        say("its folder is not here; its pictures are among its artifacts in MLflow")
+    else:
+        say(f"folder {run.path}, pictures")
+        for line in pictures(run):
+            say(f"  {line}")
+    if again := run.folder.environment().get("command"):
+        say("to run it again")
+        say(f"  {again}")
+
+
+def heading(run: "Run") -> str:
+    """Its name, and how far it is."""
+    status = run.folder.status()
+    at = f", epoch {status['epoch']} of {run.config.recipe.epochs}" if "epoch" in status else ""
+    why = f": {status['cause']}" if status.get("cause") else ""
+    return f"{run.config.name}: {status['state']}{at}{why}"
+
+
+def facts(run: "Run") -> Iterator[tuple[str, str]]:
+    """What it was, as pairs of a name and a value."""
+    from benchmarks.environment import fingerprint
+
+    config, environment = run.config, run.folder.environment()
+    data = config.dataset
+    options = [f"{f.name} {value}" for f in fields(data)[1:] if (value := getattr(data, f.name)) != f.default]
+    yield "variant", config.variant
+    yield "recipe", recipe(run)
+    yield "dataset", ", ".join((data.name, *options, f"checksum {config.checksum[:8]}"))
+    yield "seed", str(config.seed)
+    classifier = f", by classifier {config.extractor[:8]}" if config.extractor else ""
+    yield "judged", f"on {config.samples:,} samples, epochs between evaluations {config.evaluate_every}{classifier}"
+    for plugin in config.plugins:
+        yield "plugin", plugin.rpartition(":")[0]
+    if environment:
+        versions, notes = environment.get("versions"), environment.get("notes")
+        torch = versions.get("torch") if isinstance(versions, dict) else None
+        yield "trained", f"on {environment.get('device')}, threads {environment.get('threads')}, torch {torch}"
+        if environment.get("code") != fingerprint():
+            yield "stale", "the code that decides results has changed since; --retrain trains it again"
+        for note in notes if isinstance(notes, list) else ():
+            yield "note", str(note)
+
+
+def recipe(run: "Run") -> str:
+    """The name of the recipe, and what is changed in it; all that it switches on where the variant is not there."""
+    from variants import VARIANTS, load_variant
+
+    config = run.config
+    if config.variant in VARIANTS:
+        name, changes = load_variant(config.variant).nearest(config.recipe)
+    else:
+        name, changes = str(run.folder.environment().get("recipe", "?")), config.recipe.as_dict(neutral=False)
+    return name + "".join(f", {field} {value}" for field, value in changes.items())
+
+
+def pictures(run: "Run") -> list[str]:
+    """The paths of its pictures; of the samples, which may be hundreds, the last."""
+    samples = run.folder.pictures()
+    folders = [folder for folder in (run.path, run.path / "probes") if not folder.is_symlink()]
+    found = [path for folder in folders for path in sorted(folder.glob("*"))]
+    lines = [str(path) for path in found if path.suffix in PICTURES and path.is_file() and not path.is_symlink()]
+    if samples:
+        last = run.path / run.folder.picture_name(max(samples))
+        lines.append(f"{last}" + (f" (the last of {len(samples)})" if len(samples) > 1 else ""))
+    return lines
+
+
+if __name__ == "__main__":
+    main(command)
