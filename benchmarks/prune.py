@@ -5,7 +5,6 @@ new samples and the same command need. Runs that are not finished, or that some 
 """
 
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -3,8 +3,10 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from filelock import FileLock
@@ -92,3 +94,26 @@ def no_global_draws() -> Iterator[None]:
     before = state()
     yield
     assert state() == before, "the global random state of torch or numpy was drawn from, or was not restored"
+
+
+class Done(NamedTuple):
+    """How a command ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Callable[..., Done]:
+    """called(command, *words): what `python -m … WORDS` does, within this process, where libraries are imported."""
+    from benchmarks import commands
+
+    def call(command: Callable[[], int | None], *words: str) -> Done:
+        monkeypatch.setattr(sys, "argv", [command.__module__, *words])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            commands.main(command)
+        return Done(ended.value.code, *capsys.readouterr())
+
+    return call

@@ -14,10 +14,11 @@ from typing import NamedTuple
 import pytest
 from filelock import FileLock
 
-from benchmarks import Run, commands, load_run
-from benchmarks import run as run_command
+from benchmarks import Run, load_run
 from benchmarks.datasets import DATASETS
 from benchmarks.journal import run_folders
+from benchmarks.run import run as command
+from tests.conftest import Done
 from variants import VARIANTS
 from variants.losses import LOSSES
 from variants.noise import NOISES
@@ -26,33 +27,11 @@ from variants.recipe import FIELDS
 QUICK = "--dataset digits --epochs 3 --epoch-updates 4 --samples 200 --quick-metrics".split()
 
 
-class Done(NamedTuple):
-    """How a command ended, and what it said."""
-
-    code: int
-    out: str
-    err: str
-
-
 def started(*words: str, folder: Path) -> Done:
     """A command as a process of its own."""
     environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
     done = subprocess.run([sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True)
     return Done(done.returncode, done.stdout, done.stderr)
-
-
-@pytest.fixture
-def called(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Callable[..., Done]:
-    """`python -m benchmarks.run WORDS` within this process, where libraries are imported already."""
-
-    def call(*words: str) -> Done:
-        monkeypatch.setattr(sys, "argv", ["benchmarks.run", *words])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            commands.main(run_command.run)
-        return Done(ended.value.code, *capsys.readouterr())
-
-    return call
 
 
 class Trained(NamedTuple):
@@ -164,12 +143,12 @@ def test_the_same_command_finds_the_run_and_retrain_does_it_again(
     journal, id_ = (folder.path / "metrics.jsonl").read_bytes(), folder.id
     same = ["--variant", "cgan_mlp", *QUICK, "--no-tracking"]
 
-    found = called(*same)
+    found = called(command, *same)
     assert found.code == 0
     assert f"already trained, here: runs/{folder.name} (--retrain does it again)\n" in found.out
     assert (folder.path / "metrics.jsonl").read_bytes() == journal
 
-    again = called(*same, "--retrain")
+    again = called(command, *same, "--retrain")
     assert again.code == 0
     assert "already trained" not in again.out
     assert folder.id != id_
@@ -218,7 +197,7 @@ def test_ctrl_c_leaves_a_run_that_the_same_command_goes_on_with(
     run_id, *rest = in_mlflow()
     assert rest == ["KILLED", [1]]
 
-    goes_on = called(*same)
+    goes_on = called(command, *same)
     assert goes_on.code == 0
     assert "going on after epoch 1, from the last checkpoint" in goes_on.out
     assert in_mlflow() == (run_id, "FINISHED", [1, 2, 3])
@@ -231,6 +210,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_is_told(called: Callable[...
     from mlflow import MlflowClient
 
     done = called(
+        command,
         *("--variant", "vanilla_gan", *QUICK, "--loss", "wasserstein", "--tracking-uri", tracking_uri),
         *("--generator-lr", "1e30", "--discriminator-lr", "1e30"),
     )
@@ -250,7 +230,9 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_is_told(called: Callable[...
 
 
 def test_several_seeds_are_several_runs(called: Callable[..., Done]) -> None:
-    done = called("--variant", "vanilla_gan", *QUICK, "--pictures", "none", "--no-tracking", "--seeds", "3", "5")
+    done = called(
+        command, "--variant", "vanilla_gan", *QUICK, "--pictures", "none", "--no-tracking", "--seeds", "3", "5"
+    )
     assert done.code == 0
     assert [folder.config().seed for folder in run_folders("runs")] == [3, 5]
 
@@ -289,7 +271,7 @@ def nothing_was_left(folder: Path) -> bool:
 def test_what_cannot_be_is_refused_in_one_sentence(
     called: Callable[..., Done], own_folder: Path, words: str, sentence: str
 ) -> None:
-    done = called(*QUICK, *words.split())
+    done = called(command, *QUICK, *words.split())
     assert done.code == 2
     assert done.err.startswith(f"error: {sentence}")
     assert done.err.count("\n") == 1
@@ -320,7 +302,7 @@ def test_damaged_data_is_named_by_the_real_command(tmp_path: Path) -> None:
 
 
 def test_list_shows_every_name_with_a_line_of_its_own(called: Callable[..., Done], own_folder: Path) -> None:
-    done = called("--list")
+    done = called(command, "--list")
     assert (done.code, done.err) == (0, "")
     for name in (*VARIANTS, *DATASETS, *LOSSES, *NOISES):
         assert re.search(rf"^  {name} +\S.*", done.out, re.MULTILINE), name
