@@ -24,13 +24,16 @@ REPORT = Recipe(
     dropout=0.3,
 )
 
-# Good digits soonest: batch normalisation in the generator, a lower first decay rate, one discriminator step.
+# Good digits soonest: batch normalisation in the generator, a lower first decay rate, one discriminator step, and the
+# best of three learning rates on one seed of MNIST (accuracy after 6 epochs: 2e-4 .64, 5e-4 .74, 1e-3 .82).
 DEFAULT = Recipe(
     epochs=20,
     generator_widths=(256, 512),
     discriminator_widths=(512, 256),
     generator_normalization="batch",
     conditioning="embedding",
+    generator_lr=1e-3,
+    discriminator_lr=1e-3,
 )
 
 VARIANT = Variant(

@@ -4,10 +4,13 @@ from variants.base import Variant
 from variants.networks import READS, build
 from variants.recipe import Recipe
 
+# As in cgan_mlp, but for the labels.
 DEFAULT = Recipe(
     generator_widths=(256, 512),
     discriminator_widths=(512, 256),
     generator_normalization="batch",
+    generator_lr=1e-3,
+    discriminator_lr=1e-3,
 )
 
 VARIANT = Variant(
