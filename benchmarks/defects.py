@@ -5,7 +5,7 @@
 Real examples that neither the reference nor the training split has play the generator. Each defect is planted into
 them, and every metric is measured with and without it, on several random splits of the data. A metric *notices* a
 defect when it gets worse in every split by more than three standard deviations of its values on sound samples over the
-splits; it is *fooled* when it gets better by as much.
+splits, and by more than a hundredth of their mean; it is *fooled* when it gets better by as much.
 """
 
 import math
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SPLITS = {"mnist": 3}
 USUAL_SPLITS = 5
-MARGIN = 3.0
+MARGIN, LEAST = 3.0, 0.01
 SOURCE = 10_000
 POINTS = 2_500
 COPIES = 20
@@ -207,7 +207,7 @@ class Table:
         sound, planted = ([sign * v for v in values] for values in (self.sound[metric], self.planted[defect][metric]))
         if any(map(math.isnan, planted)):
             return "no sample to measure"
-        margin = MARGIN * statistics.stdev(sound)
+        margin = max(MARGIN * statistics.stdev(sound), LEAST * abs(statistics.fmean(sound)))
         worse = [p - s for p, s in zip(planted, sound, strict=True)]
         if min(worse) > margin:
             return "noticed"
@@ -310,7 +310,7 @@ def page(tables: Sequence[Table]) -> str:
         "neither the reference nor the training split has, and every metric is measured with and without them.",
         "",
         "- **bold**: the metric notices the defect: it is worse in every random split, by more than three standard",
-        "  deviations of its values on sound samples over the splits;",
+        "  deviations of its values on sound samples over the splits, and more than a hundredth of their mean;",
         "- _italic_ ✗: the metric is fooled: it is better than on sound samples, by as much;",
         "- plain: it does not move by that much; –: no sample was left to measure.",
         "",

@@ -24,7 +24,7 @@ from metrics.diversity import class_diversity
 from metrics.features import Channelwise, Extractor
 from metrics.frechet import Moments, frechet_distance, geometric_mean, moments
 from metrics.kernel import Discrepancy, KernelSide, kernel_side, squared_mmd
-from metrics.memorization import Memorization, memorization
+from metrics.memorization import Memorization, memorization, nearest_of_class
 from metrics.modes import (
     high_quality,
     mode_counts,
@@ -118,14 +118,40 @@ class Real:
             return functools.reduce(torch.kron, [one] * self.modes.channels)
         return mode_counts(self.reference.labels, self.modes.count)
 
-    @cached_property
-    def features_of_split(self) -> dict[str, Tensor]:
-        """Standardised features of the train and the test split, for what is measured against them."""
-        splits = {"train": self.dataset.train, "test": self.dataset.test}
+    def features_of(self, split: Split) -> Tensor:
+        """Standardised features of a whole split, read in parts so that its images are never all in memory."""
         place = self.reference.data.device
-        return {
-            name: self.standardized(self.read(split.to(place).images(slice(None)))[0]) for name, split in splits.items()
-        }
+        parts = torch.arange(len(split)).split(BATCH)
+        return torch.cat([self.standardized(self.read(split.images(part).to(place))[0]) for part in parts])
+
+    @cached_property
+    def known_features(self) -> Tensor:
+        """Of the training examples."""
+        return self.features_of(self.dataset.train)
+
+    @cached_property
+    def known_pixels(self) -> Tensor:
+        """Of the training examples, as whole numbers."""
+        return self.dataset.train.data.flatten(1).to(self.reference.data.device)
+
+    @cached_property
+    def usual_distances(self) -> Tensor:
+        """Of each test example to the nearest training example of its class, in features."""
+        return self.nearest_known(self.features_of(self.dataset.test), self.test_labels, self.known_features)
+
+    @cached_property
+    def usual_pixel_distances(self) -> Tensor:
+        """The same in pixels."""
+        pixels = self.dataset.test.data.flatten(1).to(self.reference.data.device)
+        return self.nearest_known(pixels, self.test_labels, self.known_pixels)
+
+    @property
+    def test_labels(self) -> Tensor:
+        return self.dataset.test.labels.to(self.reference.data.device)
+
+    def nearest_known(self, points: Tensor, classes: Tensor, known: Tensor) -> Tensor:
+        """Squared distances to the nearest training example of the same class."""
+        return nearest_of_class(points, classes, known, self.dataset.train.labels.to(points.device))
 
 
 class Comparison:
@@ -211,21 +237,21 @@ class Comparison:
         """Share of these samples, (n,), that look real and of which the whole caption is true."""
         return (self.words_right.all(1) & self.inside)[asked].double().mean().item()
 
-    def _memorization(self, samples: Tensor, train: Tensor, test: Tensor) -> Memorization:
-        data, inside = self.real.dataset, self.inside
+    def _memorization(self, samples: Tensor, known: Tensor, usual: Tensor) -> Memorization:
+        real, inside = self.real, self.inside
         classes = self.classes[inside]
-        return memorization(samples[inside], classes, train, data.train.labels, test, data.test.labels)
+        return memorization(real.nearest_known(samples[inside], classes, known), classes, usual, real.test_labels)
 
     @cached_property
     def memorization(self) -> Memorization:
-        known = self.real.features_of_split
-        return self._memorization(self.features, known["train"], known["test"])
+        return self._memorization(self.features, self.real.known_features, self.real.usual_distances)
 
     @cached_property
     def pixel_memorization(self) -> Memorization:
-        data, place = self.real.dataset, self.samples.device
-        train, test = (split.images(slice(None)).flatten(1).to(place) for split in (data.train, data.test))
-        return self._memorization(self.samples.flatten(1), train, test)
+        samples = self.samples.flatten(1)
+        if self.real.known_pixels.dtype == torch.uint8:  # grey levels, of which 255 is a sample's 1
+            samples = (samples + 1) * 127.5
+        return self._memorization(samples, self.real.known_pixels, self.real.usual_pixel_distances)
 
 
 def _fid_pixels(c: Comparison) -> float:

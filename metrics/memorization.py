@@ -8,7 +8,7 @@ Alaa et al. 2022, section 3 (authenticity).
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Num
 from torch import Tensor
 
 from metrics.neighbours import squared_distances
@@ -30,28 +30,43 @@ class Memorization(NamedTuple):
     copies: float
 
 
-def nearest_distance(points: Float[Tensor, "n features"], others: Float[Tensor, "m features"]) -> Float[Tensor, " n"]:
-    """Squared distance of each point to the nearest of the others."""
-    parts = [squared_distances(rows, others).min(1).values for rows in points.split(_ROWS)]
-    return torch.cat(parts) if parts else points.new_zeros(0)
+def nearest_of_class(
+    points: Num[Tensor, "n features"],
+    classes: Int[Tensor, " n"],
+    train: Num[Tensor, "m features"],
+    train_classes: Int[Tensor, " m"],
+) -> Float[Tensor, " n"]:
+    """Squared distance of each point to the nearest training example of its class; infinite where there is none.
+
+    Pixels may be given as whole numbers; they become float32 class by class, so memory stays small.
+    """
+    nearest = torch.full((len(points),), torch.inf, device=points.device)
+    for label in classes.unique():
+        known, members = train[train_classes == label].float(), classes == label
+        if len(known):
+            # About the training mean, so that expanded squares cancel less.
+            mean = known.mean(0)
+            known, ours = known - mean, points[members].float() - mean
+            nearest[members] = torch.cat([squared_distances(rows, known).amin(1) for rows in ours.split(_ROWS)])
+    return nearest
 
 
 def memorization(
-    fake: Float[Tensor, "n features"],
+    near: Float[Tensor, " n"],
     classes: Int[Tensor, " n"],
-    train: Float[Tensor, "m features"],
-    train_classes: Int[Tensor, " m"],
-    test: Float[Tensor, "k features"],
+    usual: Float[Tensor, " k"],
     test_classes: Int[Tensor, " k"],
 ) -> Memorization:
-    """Both figures, class by class, each class weighing as much as it has samples."""
+    """Both figures from the nearest distances of samples and of test examples, class by class.
+
+    Each class weighs as much as it has samples; one without training or test examples is left out.
+    """
     samples, probability, copies = 0, 0.0, 0.0
     for label in classes.unique():
-        known, fresh, ours = train[train_classes == label], test[test_classes == label], fake[classes == label]
-        if not len(known) or not len(fresh):
+        ours, fresh = near[classes == label], usual[test_classes == label]
+        if not len(fresh) or not bool(fresh.isfinite().all()):
             continue
-        near, usual = nearest_distance(ours, known), nearest_distance(fresh, known)
         samples += len(ours)
-        probability += len(ours) * probability_above(-near, -usual)
-        copies += (near < torch.quantile(usual, COPY_QUANTILE)).sum().item()
+        probability += len(ours) * probability_above(-ours, -fresh)
+        copies += (ours < torch.quantile(fresh, COPY_QUANTILE)).sum().item()
     return Memorization(probability / samples, copies / samples) if samples else Memorization(torch.nan, torch.nan)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 MANIFOLD_K = 3
 DENSITY_K = 5
-_ROWS = 512
+_ROWS = 256
 
 
 def squared_distances(x: Float[Tensor, "n features"], y: Float[Tensor, "m features"]) -> Float[Tensor, "n m"]:

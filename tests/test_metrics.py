@@ -16,7 +16,7 @@ from metrics.diversity import class_diversity, mean_distance
 from metrics.frechet import Moments, frechet_distance, geometric_mean, moments
 from metrics.gan_train import gan_train
 from metrics.kernel import kernel_side, squared_mmd
-from metrics.memorization import memorization
+from metrics.memorization import Memorization, memorization, nearest_of_class
 from metrics.modes import (
     high_quality,
     mode_counts,
@@ -328,12 +328,17 @@ def test_diversity_of_a_shrunken_a_repeated_and_a_missing_class() -> None:
 # ---- memorisation
 
 
+def memorized(fake: Tensor, classes: Tensor, train: Tensor, test: Tensor) -> Memorization:
+    near, usual = (nearest_of_class(points, classes, train, classes) for points in (fake, test))
+    return memorization(near, classes, usual, classes)
+
+
 def test_memorization_of_copies_of_fresh_examples_and_of_what_is_far() -> None:
     classes = torch.arange(2).repeat_interleave(400)
     train, test, fresh = (normal(seed, 800, 3) + 50 * classes[:, None] for seed in (1, 2, 3))
 
     def measured(fake: Tensor) -> tuple[float, float]:
-        return memorization(fake, classes, train, classes, test, classes)
+        return memorized(fake, classes, train, test)
 
     assert measured(train) == pytest.approx((1, 1))
     probability, copies = measured(fresh)
@@ -347,13 +352,21 @@ def test_memorization_looks_within_the_class() -> None:
     """A copy of a training example of another class is no copy."""
     classes = torch.arange(2).repeat_interleave(100)
     train, test = normal(1, 200, 3) + 50 * classes[:, None], normal(2, 200, 3) + 50 * classes[:, None]
-    assert memorization(train.flip(0), classes, train, classes, test, classes).probability == 0
+    assert memorized(train.flip(0), classes, train, test).probability == 0
+
+
+def test_nearest_training_example_by_hand() -> None:
+    train, labels = torch.tensor([[0], [10], [200]], dtype=torch.uint8), torch.tensor([0, 0, 1])
+    points, classes = torch.tensor([[4.0], [199.0], [9.0], [1.0]]), torch.tensor([0, 1, 0, 7])
+    torch.testing.assert_close(
+        nearest_of_class(points, classes, train, labels), torch.tensor([16.0, 1.0, 1.0, math.inf])
+    )
 
 
 def test_memorization_of_no_samples_is_not_a_number() -> None:
-    x, none = normal(1, 10, 2), torch.zeros(0, dtype=torch.long)
-    classes = torch.zeros(10, dtype=torch.long)
-    assert all(map(math.isnan, memorization(x[:0], none, x, classes, x, classes)))
+    distances, classes = torch.rand(10, generator=torch.Generator().manual_seed(0)), torch.zeros(10, dtype=torch.long)
+    assert all(map(math.isnan, memorization(distances[:0], classes[:0], distances, classes)))
+    assert all(map(math.isnan, memorization(distances, classes + 1, distances, classes)))
 
 
 # ---- ranking
@@ -401,8 +414,9 @@ def test_a_planted_checkerboard_stands_out_by_its_power() -> None:
 def test_the_neighbours_of_a_lattice_frequency_leave_out_the_mean_of_the_image() -> None:
     noise = normal(1, 100, 3, 8, 12)
     assert checkerboard_contrast(mean_power(noise), 4) == pytest.approx(
-        checkerboard_contrast(mean_power(noise + 1000), 4), rel=1e-6
+        checkerboard_contrast(mean_power(noise + 100), 4), rel=1e-6
     )
+    assert checkerboard_contrast(mean_power(torch.ones(3, 1, 8, 8)), 4) == pytest.approx(0, abs=1e-3)
     with pytest.raises(ValueError, match="a stride of 5"):
         checkerboard_contrast(mean_power(noise), 5)
 

@@ -1,0 +1,65 @@
+"""The table of planted defects: its verdicts follow from its figures, and the command writes it."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from benchmarks.defects import POINT_DEFECTS, Table, command, page
+from variants.recipe import Refused
+
+NAN = math.nan
+
+
+def table(direction: str, sound: list[float], planted: list[float], interior: bool = False) -> Table:
+    interiors = frozenset({"fid"}) if interior else frozenset()
+    return Table("digits", "facts", {"fid": direction}, interiors, {"fid": sound}, {"blur": {"fid": planted}})
+
+
+@pytest.mark.parametrize(
+    ("direction", "planted", "verdict"),
+    [
+        ("min", [14.0, 15.0, 16.0], "noticed"),  # three deviations of the sound ones are 3
+        ("min", [12.9, 15.0, 16.0], ""),  # the first split is worse by 2.9 only
+        ("min", [6.0, 7.0, 8.0], "fooled"),
+        ("min", [7.1, 7.0, 8.0], ""),
+        ("max", [6.0, 7.0, 8.0], "noticed"),
+        ("max", [14.0, 15.0, 16.0], "fooled"),
+        ("max", [6.0, NAN, 8.0], "no sample to measure"),
+    ],
+)
+def test_a_verdict_needs_every_split(direction: str, planted: list[float], verdict: str) -> None:
+    assert table(direction, [10.0, 11.0, 12.0], planted).verdict("fid", "blur") == verdict
+
+
+def test_a_metric_that_hardly_varies_still_has_to_move_by_a_hundredth() -> None:
+    assert table("max", [0.999, 0.999, 0.999], [0.995, 0.995, 0.995]).verdict("fid", "blur") == ""
+    assert table("max", [0.999, 0.999, 0.999], [0.98, 0.98, 0.98]).verdict("fid", "blur") == "noticed"
+
+
+def test_a_metric_is_not_fooled_by_being_on_the_other_side_of_its_right_value() -> None:
+    assert table("min", [0.5, 0.51, 0.49], [0.1, 0.1, 0.1], interior=True).verdict("fid", "blur") == ""
+
+
+def test_the_page_marks_each_verdict() -> None:
+    text = page([table("min", [10.0, 11.0, 12.0], [14.0, 15.0, 16.0])])
+    assert "| `fid` | lower | 11 | **15** | 1 of 1 |" in text
+    assert "| `fid` | lower | 11 | _7_ ✗ | 0 of 1 |" in page([table("min", [10.0, 11.0, 12.0], [6.0, 7.0, 8.0])])
+
+
+def test_the_command_writes_the_page(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    out = tmp_path / "docs" / "defects.md"
+    command(["--dataset", "ring8", "--samples", "300", "--out", str(out)])
+    lines = out.read_text(encoding="utf-8").splitlines()
+    assert "300 samples against 300 real examples, 90,000 for training, 5 splits." in lines
+    rows = {line.split("`")[1]: [cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line[:3] == "| `"}
+    columns = dict(zip(POINT_DEFECTS, range(3, 3 + len(POINT_DEFECTS)), strict=True))
+    assert rows["overlap"][columns["dropped mode"]].startswith("**0.8")
+    assert rows["high_quality"][columns["uniform noise"]].startswith("**0.0")
+    assert "**" not in rows["mode_kl"][columns["one point in a mode"]]
+    assert capsys.readouterr().out.strip() == f"wrote {out}"
+
+
+def test_data_without_labels_are_refused() -> None:
+    with pytest.raises(Refused, match="stacked_digits has no labels"):
+        command(["--dataset", "stacked_digits"])
