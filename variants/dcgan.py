@@ -16,6 +16,7 @@ DEFAULT = Recipe(
     discriminator_widths=(32, 64),
     generator_normalization="batch",
     discriminator_normalization="batch",
+    averaging=0.99,
 )
 SMALL = {"epochs": 100, "batch_size": 64, "generator_widths": (64,), "discriminator_widths": (64,)}
 

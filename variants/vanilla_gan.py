@@ -11,6 +11,7 @@ DEFAULT = Recipe(
     generator_normalization="batch",
     generator_lr=1e-3,
     discriminator_lr=1e-3,
+    averaging=0.99,
 )
 
 VARIANT = Variant(
