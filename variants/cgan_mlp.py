@@ -24,8 +24,8 @@ REPORT = Recipe(
     dropout=0.3,
 )
 
-# Good digits soonest: batch normalisation in the generator, a lower first decay rate, one discriminator step; the best of
-# three learning rates on one seed of MNIST (accuracy after 6 epochs: 2e-4 .64, 5e-4 .74, 1e-3 .82); and an averaged
+# Good digits soonest: batch normalisation in the generator, a lower first decay rate, one discriminator step; the best
+# of three learning rates on one seed of MNIST (accuracy after 6 epochs: 2e-4 .64, 5e-4 .74, 1e-3 .82); and an averaged
 # generator (.89), as the default of every variant of images has it.
 DEFAULT = Recipe(
     epochs=20,
