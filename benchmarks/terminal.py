@@ -17,7 +17,7 @@ from variants.noise import NOISES
 console = Console(highlight=False)
 
 # What fits in one line, in this order; the summary has them all.
-HEADLINES = ("fid", "accuracy", "mode_coverage")
+HEADLINES = ("fid", "accuracy", "mode_coverage", "overlap", "modes_captured")
 
 
 def say(sentence: str) -> None:
