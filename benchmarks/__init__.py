@@ -6,6 +6,7 @@ sample       new pictures from a finished run
 show         what a run was, what was measured, and how to run it again
 prune        removes old checkpoints and pictures of finished runs
 extractors   trains and pins the classifiers that judge
+defects      plants defects into real data, and writes down which metric notices which
 
 From Python, in three lines:
     from benchmarks import configure, load_run, train
