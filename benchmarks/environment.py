@@ -50,8 +50,9 @@ def resolve_device(name: str) -> torch.device:
 
 @cache
 def keep_memory() -> None:
-    """Has glibc keep freed memory for the next step instead of giving it back to the system, which takes half of the time
-    of a convolutional step. Elsewhere it does nothing. It changes no result.
+    """Has glibc keep freed memory for the next step: giving it back to the system takes half of a convolutional step.
+
+    Elsewhere it does nothing. It changes no result.
     """
     mmap_threshold, trim_threshold = -3, -1  # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of malloc.h
     if platform.libc_ver()[0] == "glibc":
