@@ -130,6 +130,8 @@ def check(config: RunConfig, dataset: Dataset) -> Variant:
     variant, recipe = load_variant(config.variant), config.recipe
     variant.check(recipe, dataset.spec)
     objective(recipe)
+    with initialisation(config.seed):
+        variant.build(dataset.spec, recipe)
     if recipe.noise not in NOISES:
         raise unknown("noise", recipe.noise, NOISES)
     if config.samples < 2:

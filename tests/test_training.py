@@ -165,6 +165,8 @@ def test_points_are_trained_judged_and_drawn(tmp_path: Path) -> None:
         ({"gradient_penalty": 1.0, "discriminator_normalization": "batch"}, "--gradient-penalty needs the gradient"),
         ({"label_smoothing": 0.1, "loss": "hinge"}, "--label-smoothing is for cross-entropy"),
         ({"matching_aware": True}, "--matching-aware compares captions"),
+        ({"upsampling": "resize"}, "--upsampling would change nothing here; it needs --generator-layers convolutional"),
+        ({"variant": "cgan_conv", "embedding_size": 5}, "--embedding-size would change nothing here"),
         ({"variant": "dcgan", "dataset": "ring8"}, "dcgan cannot be trained on data of shape (2,)"),
     ],
 )

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from variants.base import DataSpec, Judgement
 from variants.blocks import BatchNorm, Dropout, normalize_spectrally
 from variants.conditioning import Head, embedding, generator_label, join, label_channel
-from variants.recipe import Recipe, Refused
+from variants.recipe import NEUTRAL, Recipe, Refused
 from variants.remedies import Noisy, Packed
 
 READS = frozenset(
@@ -34,6 +34,7 @@ Examples = Float[Tensor, "batch *shape"]
 
 def build(spec: DataSpec, recipe: Recipe) -> tuple[nn.Module, nn.Module]:
     """The generator and the discriminator of a recipe, each linear or convolutional, with what wraps the latter."""
+    refuse_what_is_not_read(recipe)
     generator = {"linear": LinearGenerator, "convolutional": ConvolutionalGenerator}
     discriminator = {"linear": LinearDiscriminator, "convolutional": ConvolutionalDiscriminator}
     seen = replace(spec, shape=(spec.shape[0] * recipe.pack, *spec.shape[1:]))
@@ -45,6 +46,19 @@ def build(spec: DataSpec, recipe: Recipe) -> tuple[nn.Module, nn.Module]:
     if recipe.instance_noise:
         judge = Noisy(judge, recipe.instance_noise)
     return generator[recipe.generator_layers](spec, recipe), judge
+
+
+def refuse_what_is_not_read(recipe: Recipe) -> None:
+    """Raises Refused for a field that the layers or the conditioning of this recipe would ignore."""
+    unread = {
+        "upsampling": (recipe.generator_layers == "linear", "--generator-layers convolutional"),
+        "upsampling_kernel": (recipe.generator_layers == "linear", "--generator-layers convolutional"),
+        "downsampling": (recipe.discriminator_layers == "linear", "--discriminator-layers convolutional"),
+        "embedding_size": (recipe.conditioning in ("none", "channel"), "a --conditioning by embedding"),
+    }
+    for name, (ignored, wanted) in unread.items():
+        if ignored and getattr(recipe, name) != getattr(NEUTRAL, name):
+            raise Refused(f"--{name.replace('_', '-')} would change nothing here; it needs {wanted}")
 
 
 class LinearGenerator(nn.Module):
