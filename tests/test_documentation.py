@@ -42,6 +42,8 @@ def test_commands_are_understood() -> None:
     text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     commands = re.findall(r"python -m benchmarks\.run ([^#`\n]+)", text)
     assert len(commands) > 3
+    modules = re.findall(r"python -m ((?:benchmarks|reports)\.\w+)", text)
+    assert [name for name in modules if not (ROOT / name.replace(".", "/")).with_suffix(".py").exists()] == []
     for command in commands:
         asked = parser().parse_args(shlex.split(command))
         assert asked.plugin or asked.variant in VARIANTS
