@@ -4,6 +4,7 @@
 takes (device, folders, pictures, who watches) is recorded as the run's environment.
 """
 
+import hashlib
 import math
 import time
 from collections import defaultdict
@@ -15,6 +16,7 @@ from io import BytesIO
 from pathlib import Path
 
 import torch
+from filelock import FileLock
 from PIL.Image import Image
 from torch import Tensor, nn
 
@@ -22,7 +24,7 @@ from benchmarks import plugins, probes
 from benchmarks.batches import Packs, real_batches
 from benchmarks.config import RunConfig
 from benchmarks.datasets import Centres, Dataset, Split, load
-from benchmarks.environment import describe, keep_memory, peak_memory, resolve_device
+from benchmarks.environment import describe, fingerprint, keep_memory, peak_memory, resolve_device
 from benchmarks.evaluation import Evaluator
 from benchmarks.journal import RunFolder
 from benchmarks.pictures import animate, loss_curves, network_graph, sample_grid, scatter
@@ -120,9 +122,23 @@ def evaluator(dataset: Dataset, samples: int, device: torch.device) -> Evaluator
     return Evaluator(dataset, samples, device=device)
 
 
-@lru_cache(maxsize=2)
-def reference(evaluator: Evaluator, thorough: bool) -> dict[str, float]:
-    return evaluator.reference(final=thorough)
+def reference(evaluator: Evaluator, config: RunConfig, runs_dir: Path) -> dict[str, float]:
+    """The metrics of real data under the protocol of a config.
+
+    They take half a minute on MNIST and are the same for all runs of that data and protocol, so they are kept beside
+    the run folders, under a name that changes with the data, the judges, the protocol, the plugins, and the code.
+    """
+    decided_by = (config.checksum, config.extractor, config.samples, config.thorough, config.plugins, fingerprint())
+    name = hashlib.sha256(repr(decided_by).encode()).hexdigest()
+    kept = RunFolder(runs_dir / "reference")
+    kept.path.mkdir(exist_ok=True)
+    # Of several processes one measures, and the others wait for it.
+    with FileLock(kept.path / f"{name}.lock"):
+        measured = kept.read_json(f"{name}.json")
+        if measured is None:
+            measured = evaluator.reference(final=config.thorough)
+            kept.write_json(f"{name}.json", measured)
+    return measured
 
 
 def check(config: RunConfig, dataset: Dataset) -> Variant:
@@ -325,7 +341,7 @@ class Training:
     def finish(self) -> None:
         """What a finished run leaves besides its journal: the generator, and the pictures that need all epochs."""
         players = self.state.players
-        self.folder.write_json("reference.json", reference(self.evaluator, self.config.thorough))
+        self.folder.write_json("reference.json", reference(self.evaluator, self.config, self.folder.path.parent))
         self.folder.save_tensors("generator.safetensors", self.generator.state_dict(), {})
         spec, recipe = self.dataset.spec, self.config.recipe
         if frames := list(self.folder.pictures().values()):

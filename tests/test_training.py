@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from benchmarks import Run, configure, load_run, train
+from benchmarks.journal import run_folders
 from benchmarks.randomness import stream
 from benchmarks.training import Diverged, Watcher
 from variants import Refused
@@ -101,6 +102,23 @@ def test_what_a_remedy_keeps_is_in_the_checkpoint(
     assert result(trained(tmp_path / "stopped", **quick)) == result(trained(tmp_path / "whole", **quick))
 
 
+def test_reference_values_are_measured_once_for_all_runs_of_a_protocol(
+    whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = trained(tmp_path, epochs=1)
+    measured = first.folder.reference()
+    assert measured == whole.folder.reference()
+
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr("benchmarks.evaluation.Evaluator.reference", fail)
+    assert trained(tmp_path, epochs=1, seed=1).folder.reference() == measured
+    monkeypatch.setattr("benchmarks.training.fingerprint", lambda: "other code")
+    with pytest.raises(AssertionError, match="measured again"):
+        trained(tmp_path, epochs=1, seed=2)
+
+
 def test_a_finished_run_is_found_not_trained_again(whole: Run) -> None:
     before = result(whole)
     found = trained(whole.path.parent)
@@ -111,7 +129,8 @@ def test_a_finished_run_is_found_not_trained_again(whole: Run) -> None:
 def test_a_loss_that_is_not_finite_fails_the_run_and_keeps_its_curves(tmp_path: Path) -> None:
     with pytest.raises(Diverged, match=r"discriminator_loss is .* in epoch 1"):
         trained(tmp_path, loss="wasserstein", generator_lr=1e30, discriminator_lr=1e30)
-    (run,) = map(load_run, tmp_path.iterdir())
+    (folder,) = run_folders(tmp_path)
+    run = load_run(folder.path)
     status = run.folder.status()
     assert status["state"] == "FAILED"
     assert status["epoch"] == 1
