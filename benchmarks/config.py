@@ -33,6 +33,8 @@ class DatasetConfig:
     image_size: int = _setting(
         0, "height and width that a folder's images are resized to; 0: as the dataset has it", least=0
     )
+    examples: int = _setting(0, "training examples, each class in its share; 0: all", least=0)
+    dropped_classes: int = _setting(0, "classes, the last ones, that training never sees", least=0)
     radius: float = _setting(0.0, "radius of the circle that modes lie on; 0: as the dataset has it", least=0)
     spacing: float = _setting(0.0, "distance between neighbouring modes; 0: as the dataset has it", least=0)
     sigma: float = _setting(0.0, "standard deviation of each mode; 0: as the dataset has it", least=0)

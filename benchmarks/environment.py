@@ -27,13 +27,14 @@ HOUSE = Path(__file__).resolve().parent.parent
 DECIDING = (
     "variants/**/*.py",
     "metrics/**/*.py",
+    "benchmarks/batches.py",
     "benchmarks/datasets/**/*.py",
     "benchmarks/evaluation.py",
+    "benchmarks/probes/**/*.py",
     "benchmarks/randomness.py",
     "benchmarks/steps.py",
     "benchmarks/training.py",
 )
-DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def resolve_device(name: str) -> torch.device:

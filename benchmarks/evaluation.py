@@ -30,6 +30,7 @@ from metrics.modes import (
     mode_counts,
     mode_coverage,
     mode_kl,
+    mode_spread,
     modes_captured,
     nearest_centres,
     overlap,
@@ -348,6 +349,10 @@ _RECORDS = (
     _metric("overlap", "share of the true mixture that the samples cover, mode by mode",
             _MAX, _SHARE, 1, "centres", _OURS,
             lambda c: overlap(c.samples, c.real.modes.points.to(c.samples), c.real.modes.disc * c.real.modes.sigma)),
+    _metric("mode_spread", "spread of samples within a mode over the true one; 1 is right",
+            _MAX, _POSITIVE, 1, "centres", _OURS, lambda c: mode_spread(
+                c.samples, c.real.modes.points.to(c.samples), c.real.modes.disc * c.real.modes.sigma, c.real.modes.sigma
+            )),
     _metric("accuracy", "share of samples that the classifier takes for what was asked (GAN-test)",
             _MAX, _SHARE, 1, "condition classes extractor", _SHMELKOV,
             lambda c: accuracy(c.classes, c.labels), stand_in="test"),
@@ -529,8 +534,9 @@ class Evaluator:
         measured: dict[str, float] = {}
         for stand_in in ("fresh", "train", "test"):
             wanted = [name for name in names if METRICS[name].stand_in == stand_in]
-            if wanted:
-                measured |= self.measure(wanted, self._stand_in(stand_in))
+            comparison = self._stand_in(stand_in) if wanted else None
+            if comparison is not None:
+                measured |= self.measure(wanted, comparison)
         return {name: measured[name] for name in sorted(measured, key=_place_in_tables)}
 
     @cached_property
@@ -573,7 +579,8 @@ class Evaluator:
         again = sum(row.numpy().tobytes() in known for row in self.dataset.reference.data)
         return again > len(self.dataset.reference) / 2
 
-    def _stand_in(self, which: str) -> Comparison:
+    def _stand_in(self, which: str) -> Comparison | None:
+        """None where training lacks a class, so that its examples cannot stand for samples of all."""
         data = self.dataset
         real, split = self.real, data.test if which == "test" else data.train
         chosen = torch.arange(len(split))
@@ -583,6 +590,8 @@ class Evaluator:
             order = torch.arange(len(split)) if split.labels is None else split.labels.argsort(stable=True)
             real, chosen = self._side(_part(split, order[1::2])), order[0::2]
         elif which != "test":
+            if not split.has_labels_of(data.reference):
+                return None
             chosen = alike(split, data.reference, self.samples)
         return Comparison(real, split.images(chosen).to(self._place), *self._asked(split, chosen))
 

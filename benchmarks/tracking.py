@@ -132,11 +132,12 @@ def prepare(tracking_uri: str | None = None, experiment: str = EXPERIMENT) -> st
     Any number of processes may do this at once. Raises Refused where MLflow cannot be used.
     """
     uri = resolved(tracking_uri)
-    with _asking(uri):
-        return _prepare(uri, experiment)[1]
+    with asking(uri):
+        return connected(uri, experiment)[1]
 
 
-def _prepare(uri: str, experiment: str) -> "tuple[MlflowClient, str]":
+def connected(uri: str, experiment: str = EXPERIMENT) -> "tuple[MlflowClient, str]":
+    """A client, and the id of the experiment. To be used within `asking`."""
     database = _database_file(uri)
     if database is None:
         client = _client(uri)
@@ -170,7 +171,7 @@ def _experiment_id(client: "MlflowClient", experiment: str, artifacts: Path | No
 
 
 @contextmanager
-def _asking(uri: str) -> Iterator[None]:
+def asking(uri: str) -> Iterator[None]:
     """Whatever MLflow raises becomes one sentence without secrets."""
     try:
         yield
@@ -200,8 +201,8 @@ def sync(folder: RunFolder, tracking_uri: str | None = None, experiment: str = E
     """
     uri = resolved(tracking_uri)
     config = folder.config()
-    with _asking(uri), filelock.FileLock(folder.file(".mlflow.lock"), timeout=CLOSE_SECONDS):
-        client, experiment_id = _prepare(uri, experiment)
+    with asking(uri), filelock.FileLock(folder.file(".mlflow.lock"), timeout=CLOSE_SECONDS):
+        client, experiment_id = connected(uri, experiment)
         status, lines = folder.status(), folder.lines()
         sent = _remembered(folder, uri)
         run = _known_run(client, sent)
@@ -317,7 +318,7 @@ def _describe(
     # What was so once and is no longer, as the cause of an interruption, is emptied.
     wanted = {name: "" for name in ("cause", "not_finite") if name in run.data.tags} | _tags(folder, lines, status)
     tags = {k: v for k, v in wanted.items() if run.data.tags.get(k) != v}
-    reference = {f"reference/{_safe(name)}": value for name, value in folder.reference().items()}
+    reference = {f"reference/{safe_name(name)}": value for name, value in folder.reference().items()}
     entities = (
         [("params", Param(name, value)) for name, value in params.items()]
         + [("tags", RunTag(name, value)) for name, value in tags.items()]
@@ -345,7 +346,7 @@ def _params(folder: RunFolder) -> dict[str, str]:
         **recipe,
         **{f"parameters.{name}": n for name, n in dict(folder.facts().get("parameters") or {}).items()},
     }
-    return {_safe(name): str(value)[:6000] for name, value in flat.items()}
+    return {safe_name(name): str(value)[:6000] for name, value in flat.items()}
 
 
 def _tags(folder: RunFolder, lines: list[dict[str, Any]], status: Mapping[str, Any]) -> dict[str, str]:
@@ -388,10 +389,10 @@ def _figures(lines: Iterable[Mapping[str, Any]]) -> Iterator[tuple[int, str, flo
             if section != "epoch":
                 for name, value in figures.items():
                     if (section, name) != ("timing", "time"):
-                        yield line["epoch"], prefixes.get(section, f"{_safe(section)}/") + _safe(name), value
+                        yield line["epoch"], prefixes.get(section, f"{safe_name(section)}/") + safe_name(name), value
 
 
-def _safe(name: str) -> str:
+def safe_name(name: str) -> str:
     """A name that MLflow takes."""
     return re.sub(r"[^\w. /-]", "_", name, flags=re.ASCII)[:200]
 
@@ -557,8 +558,8 @@ def runs(tracking_uri: str | None = None, experiment: str = EXPERIMENT) -> list[
     database = _database_file(uri)
     if database is not None and not database.exists():
         raise Refused(f"there is no MLflow database {database}; train something first, or say --tracking-uri")
-    with _asking(uri):
-        client, experiment_id = _prepare(uri, experiment)
+    with asking(uri):
+        client, experiment_id = connected(uri, experiment)
         found, token = [], None
         while True:
             page = client.search_runs(
@@ -585,7 +586,7 @@ def fetch(
     the run there is none of ours.
     """
     uri = resolved(tracking_uri)
-    with _asking(uri):
+    with asking(uri):
         client = _client(uri)
         tags = client.get_run(run_id).data.tags
         name = tags.get("folder", "")

@@ -242,13 +242,13 @@ class Training:
         self.watcher.start(self.config, self.updates, state.epoch)
         try:
             self.epochs(notify)
+            self.finish()
         except KeyboardInterrupt:
             folder.set_status("KILLED", epoch=state.epoch, cause="interrupted")
             raise
         except BaseException as error:
             folder.set_status("FAILED", epoch=state.epoch, cause=str(error) or type(error).__name__)
             raise
-        self.finish()
         folder.set_status("FINISHED", epoch=state.epoch)
 
     def restore(self) -> None:
@@ -336,7 +336,8 @@ class Training:
     @property
     def generator(self) -> nn.Module:
         """The generator that is judged and kept: the averaged one, if there is one."""
-        return self.state.players.averaged or self.state.players.generator
+        players = self.state.players
+        return players.generator if players.averaged is None else players.averaged
 
     def finish(self) -> None:
         """What a finished run leaves besides its journal: the generator, and the pictures that need all epochs."""
@@ -372,6 +373,9 @@ def train_updates(
             if step == 0 or recipe.critic_batch == "fresh":
                 indices = next(batches)
                 examples, condition = data.images(indices), data.condition(indices)
+                if recipe.shuffled_conditions:
+                    # The order within a batch is random, so each example's neighbour is any other; packs stay whole.
+                    condition = condition.roll(packs.shared, 0)
             batch = Batch(examples, condition, draw(size, noise), condition, within)
             measured = discriminator_update(players, objective, recipe, batch)
         drawn = torch.randint(len(data), (packs.leaders,), generator=labels, device=device)

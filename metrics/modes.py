@@ -72,3 +72,21 @@ def overlap(points: Float[Tensor, "samples 2"], centres: Float[Tensor, "modes 2"
     nearest, distances = nearest_centres(points, centres)
     shares = mode_counts(nearest[distances <= radius], len(centres)) / len(points)
     return shares.clamp_max(1 / len(centres)).sum().item() if len(points) else math.nan
+
+
+def mode_spread(
+    points: Float[Tensor, "samples 2"], centres: Float[Tensor, "modes 2"], radius: float, sigma: float
+) -> float:
+    """Spread of the points within a mode over the true one: root mean square distance from their mean, over σ√2.
+
+    points: those in the disc of that radius round a centre count for its mode; the mean of the squares is over
+    modes with at least two of them, NaN where there is none. In [0, ∞]; 1 is right, 0 is a mode of one fixed point. It is
+    this project's own metric.
+    """
+    nearest, distances = nearest_centres(points, centres)
+    squares = []
+    for mode in range(len(centres)):
+        members = points[(nearest == mode) & (distances <= radius)].double()
+        if len(members) > 1:
+            squares.append(members.var(0).sum() / (2 * sigma**2))
+    return torch.stack(squares).mean().sqrt().item() if squares else math.nan

@@ -6,6 +6,7 @@ into a page, and pictures are decoded, never passed on.
 
 import difflib
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ class RunRecord:
     id: MLflow's, or the name of the folder where it was read without MLflow. state: FINISHED, FAILED, KILLED, RUNNING
     or NONE. lines: the journal. reference: the metrics of real data. parameters: their number, by network. classes: the
     names of the classes. picture: the last sample picture, as it was found, and pictured: its epoch, or 0 without one.
+    updates: generator updates in an epoch; 0 where that is not known. link: its page in MLflow, or "".
     """
 
     id: str
@@ -43,6 +45,8 @@ class RunRecord:
     classes: tuple[str, ...] = ()
     picture: bytes = b""
     pictured: int = 0
+    updates: int = 0
+    link: str = ""
 
     @property
     def finished(self) -> bool:
@@ -119,6 +123,7 @@ def read(folder: RunFolder, id: str = "") -> RunRecord:
         status = folder.status()
         facts = folder.facts()
         counts, classes = facts.get("parameters"), facts.get("class_names")
+        updates = facts.get("updates_per_epoch")
         return RunRecord(
             id=id or folder.name,
             name=config.name,
@@ -136,6 +141,7 @@ def read(folder: RunFolder, id: str = "") -> RunRecord:
             classes=tuple(map(str, classes)) if isinstance(classes, list) else (),
             picture=(folder.read_bytes(folder.picture_name(pictured)) or b"") if pictured else b"",
             pictured=pictured,
+            updates=updates if isinstance(updates, int) and updates > 0 else config.recipe.epoch_updates,
         )
     except Refused as refused:
         # Where runs lie on a machine is nothing to publish.
@@ -189,7 +195,15 @@ def _fetched(tracked: "TrackedRun", uri: str) -> RunRecord:
         fetch(tracked.run_id, uri, into, wanted=lambda name: name == last)
         run = read(folder, tracked.run_id)
     # While a run goes on, MLflow alone tells so.
-    return replace(run, state=tracked.status) if run.state == "NONE" else run
+    return replace(run, state=tracked.status if run.state == "NONE" else run.state, link=_page(tracked.run_id, uri))
+
+
+def _page(run_id: str, uri: str) -> str:
+    """Where MLflow's server shows a run; "" without a server, and where its address cannot be told without a secret."""
+    from benchmarks.tracking import redacted
+
+    shown = redacted(uri).rstrip("/")
+    return f"{shown}/#/runs/{run_id}" if re.fullmatch(r"https?://[\w.:/\[\]-]+", shown, re.ASCII) else ""
 
 
 def _chosen(

@@ -187,21 +187,21 @@ def _counted(runs: Iterable[RunRecord]) -> tuple[list[RunRecord], list[LeftOut]]
             continue
         other = counted.get(run.config.key)
         # Of two runs of one config, the same seed included, only one may count: else that seed would weigh twice.
-        kept, dropped = (run, other) if other is None or _preferred(run) > _preferred(other) else (other, run)
+        kept, dropped = (run, other) if other is None or preferred(run) > preferred(other) else (other, run)
         counted[run.config.key] = kept
         if dropped is not None:
             left_out.append(LeftOut(dropped.id, dropped.name, f"the same config and seed as run {kept.id}"))
     return list(counted.values()), left_out
 
 
-def _preferred(run: RunRecord) -> tuple[Any, ...]:
+def preferred(run: RunRecord) -> tuple[Any, ...]:
     """Of repetitions the finished one counts, then the one that ended last."""
     return run.finished, run.lines[-1].get("timing", {}).get("time", 0.0) if run.lines else 0.0, run.id
 
 
 def _on_the_same_data(runs: Sequence[RunRecord]) -> list[list[RunRecord]]:
     """One group a checksum. Where a dataset is drawn by the seed, so that no two seeds share one, all is one group."""
-    if _drawn(runs):
+    if drawn_by_seed(runs):
         return [list(runs)]
     return [
         [run for run in runs if run.config.checksum == checksum]
@@ -209,7 +209,8 @@ def _on_the_same_data(runs: Sequence[RunRecord]) -> list[list[RunRecord]]:
     ]
 
 
-def _drawn(runs: Sequence[RunRecord]) -> bool:
+def drawn_by_seed(runs: Sequence[RunRecord]) -> bool:
+    """Whether every seed has data of its own, so that checksums which differ mean nothing."""
     pairs = {(run.config.seed, run.config.checksum) for run in runs}
     seeds, checksums = ({pair[place] for pair in pairs} for place in (0, 1))
     return len(pairs) > 1 and len(seeds) == len(checksums) == len(pairs)
@@ -232,7 +233,7 @@ def _section(runs: Sequence[RunRecord], preferred: Sequence[str], code: str) -> 
     return Section(
         first.dataset.name,
         _options(first),
-        "" if _drawn(runs) else first.checksum,
+        "" if drawn_by_seed(runs) else first.checksum,
         first.extractor,
         first.samples,
         arms,
@@ -327,7 +328,7 @@ def _notes(
         notes.append("Training times are from different machines: " + "; ".join(machines) + ".")
     # Data that each seed draws for itself have a value of their own.
     unsure = [name for name, value in reference.items() if value.spread > 1e-6 * abs(value.mean)]
-    if unsure and not _drawn(runs):
+    if unsure and not drawn_by_seed(runs):
         notes.append(f"The values on real data are not the same in all runs for: {', '.join(unsure)}.")
     return tuple(sorted(notes))
 

@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -83,21 +83,6 @@ def tracking_uri(_empty_store: Path, tmp_path: Path) -> str:
     store = tmp_path / "mlflow.db"
     shutil.copy(_empty_store, store)
     return f"sqlite:///{store}"
-
-
-@pytest.fixture
-def no_global_draws() -> Iterator[None]:
-    """Fails a test in which something draws from torch's or numpy's global random state."""
-    import numpy as np
-    import torch
-
-    def state() -> tuple[bytes, bytes, int]:
-        _, keys, position, *_ = np.random.get_state()  # noqa: NPY002 - this watches it
-        return torch.random.get_rng_state().numpy().tobytes(), keys.tobytes(), position
-
-    before = state()
-    yield
-    assert state() == before, "the global random state of torch or numpy was drawn from, or was not restored"
 
 
 class Done(NamedTuple):

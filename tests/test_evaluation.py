@@ -95,6 +95,7 @@ CONTRACT: dict[str, tuple[str, float, str, float]] = {
     "modes_captured": ("points", math.inf, "dropped mode", 1),
     "high_quality": ("points", 0.01, "wider modes", 0.7),
     "overlap": ("points", 0.02, "dropped mode", 0.1),
+    "mode_spread": ("points", 0.05, "one point in a mode", 0.05),
     "accuracy": ("images", 0.02, "wrong labels", 0.05),
     "accuracy_class": ("images", 0.1, "blends", 0.2),
     "caption_digit": ("captions", 0.02, "other captions", 0.5),

@@ -193,19 +193,3 @@ def test_mnist_is_whole(mnist_dir: Path) -> None:
     for part, count in (("train", 60_000), ("t10k", 10_000)):
         assert (raw / f"{part}-images-idx3-ubyte").stat().st_size == 16 + count * 28 * 28
         assert (raw / f"{part}-labels-idx1-ubyte").stat().st_size == 8 + count
-
-
-def test_draws_from_the_global_random_state_are_noticed(pytester: pytest.Pytester) -> None:
-    pytester.makeconftest("from tests.conftest import no_global_draws")
-    pytester.makepyfile(
-        """
-        import numpy, pytest, torch
-        pytestmark = pytest.mark.usefixtures("no_global_draws")
-        def test_torch(): torch.rand(1)
-        def test_numpy(): numpy.random.rand()
-        def test_restored():
-            with torch.random.fork_rng(): torch.rand(1)
-        def test_own(): torch.rand(1, generator=torch.Generator())
-        """
-    )
-    pytester.runpytest("-p", "no:randomly").assert_outcomes(passed=4, errors=2)

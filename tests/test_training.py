@@ -81,6 +81,21 @@ def test_an_interrupted_run_goes_on_and_ends_with_the_same_bits(
     assert result(trained(tmp_path)) == result(whole)
 
 
+def test_a_run_that_is_stopped_while_it_ends_says_so_and_ends_when_asked_again(
+    whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("benchmarks.training.animate", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            trained(tmp_path)
+    stopped = load_run(tmp_path / whole.path.name)
+    assert stopped.folder.status() == {"state": "KILLED", "epoch": 3, "cause": "interrupted"}
+    assert result(trained(tmp_path)) == result(whole)
+
+
 @pytest.mark.parametrize(
     "remedy",
     [

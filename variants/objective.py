@@ -67,6 +67,8 @@ def refuse_what_excludes_itself(recipe: Recipe, loss: AdversarialLoss) -> None:
         raise Refused(f"--matching-aware adds to cross-entropy, which --loss {recipe.loss} has not; take {entropic}")
     if recipe.matching_aware and recipe.conditioning != "text":
         raise Refused("--matching-aware compares captions, so it needs --conditioning text, as in dcgan_text")
+    if recipe.shuffled_conditions and recipe.conditioning == "none":
+        raise Refused("--shuffled-conditions shuffles labels or captions, and --conditioning none has none")
     if recipe.discriminator_normalization == "batch":
         for name in ("gradient_penalty", "r1", "r2"):
             if getattr(recipe, name):

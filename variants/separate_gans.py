@@ -55,7 +55,7 @@ VARIANT = Variant(
     summary="one GAN for each class, each with all its widths (the costly remedy of B1b)",
     claims=("B1b",),
     build=build,
-    recipes={name: cgan_mlp.VARIANT.recipes[name].with_(ALONE) for name in ("default", "small")},
+    recipes={name: cgan_mlp.VARIANT.recipes[name].with_(ALONE) for name in ("default", "small", "points")},
     reads=CONDITIONAL,
     conditionings=("separate",),
 )

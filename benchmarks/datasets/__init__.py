@@ -19,7 +19,18 @@ from importlib import import_module
 from pathlib import Path
 
 from benchmarks.config import DatasetConfig
-from benchmarks.datasets.base import Captions, Centres, Classes, Dataset, Split, Stacked, checksum_of, normalised, takes
+from benchmarks.datasets.base import (
+    Captions,
+    Centres,
+    Classes,
+    Dataset,
+    Split,
+    Stacked,
+    checksum_of,
+    normalised,
+    reduced,
+    takes,
+)
 from variants.recipe import Refused, unknown
 
 __all__ = [
@@ -80,7 +91,7 @@ def load(config: DatasetConfig, data_dir: Path | str | None = None, seed: int = 
     for field in fields(config):
         if field.name != "name" and field.name not in read and getattr(config, field.name) != field.default:
             raise Refused(f"--{field.name.replace('_', '-')} does not apply to the dataset {name}")
-    return function(config, data_folder(data_dir), seed)
+    return reduced(function(config, data_folder(data_dir), seed), config)
 
 
 def _function(name: str) -> Callable[[DatasetConfig, Path, int], Dataset]:

@@ -9,8 +9,10 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from benchmarks.config import DatasetConfig
 from metrics.captions import CaptionRule
 from variants.base import DataSpec
+from variants.recipe import Refused
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,12 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.data)
+
+    def has_labels_of(self, other: "Split") -> bool:
+        """Whether every label of another split occurs here; always, where there are none."""
+        if self.labels is None or other.labels is None:
+            return True
+        return set(other.labels.unique().tolist()) <= set(self.labels.unique().tolist())
 
     def images(self, indices: Tensor | slice) -> Float[Tensor, "batch *shape"]:
         """The examples a network sees, on the data's device: images in [-1, 1] (mean 0.5, deviation 0.5)."""
@@ -130,6 +138,31 @@ def checksum_of(*splits: Split) -> str:
             digest.update(f"{tensor.dtype} {tuple(tensor.shape)}\n".encode())
             digest.update(tensor.contiguous().numpy())
     return digest.hexdigest()
+
+
+REDUCIBLE = ("examples", "dropped_classes")
+
+
+def reduced(dataset: Dataset, config: DatasetConfig) -> Dataset:
+    """The dataset with fewer training examples, where its config asks for that; what it is judged by stays whole.
+
+    The examples that stay are evenly spaced over the training split in the order of its classes, so that each class
+    keeps its share to within one. Raises Refused where there are not so many examples or classes.
+    """
+    if not (config.examples or config.dropped_classes):
+        return dataset
+    train, classes = dataset.train, dataset.spec.classes
+    if config.dropped_classes >= classes:
+        raise Refused(f"--dropped-classes is below the {classes} classes of {dataset.name}")
+    order = train.labels.argsort(stable=True)
+    order = order[train.labels[order] < classes - config.dropped_classes]
+    if config.examples > len(order):
+        raise Refused(f"--examples {config.examples} is more than the {len(order)} training examples there are")
+    if config.examples:
+        order = order[torch.arange(config.examples) * len(order) // config.examples]
+    kept = order.sort().values
+    train = Split(train.data[kept], train.labels[kept])
+    return replace(dataset, train=train, checksum=checksum_of(train, dataset.test))
 
 
 def drawing(seed: int, dataset: str, part: str) -> np.random.Generator:

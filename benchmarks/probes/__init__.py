@@ -5,7 +5,8 @@ So a run has the same weights with and without probes. Their figures stand in th
 base.py                 Probe and Moment: the contract
 ranking.py              label_use, generalization_gap: which of two examples the discriminator takes for more real
 swapped_noise.py        noise_swap: a generator that is fed with another noise than it was trained on
-diminished_gradient.py  gradient: what is left of the generator's gradient as the discriminator goes on learning
+diminished_gradient.py  gradient_norms: the generator's gradient under either loss, as training goes
+                        gradient: what is left of it as the discriminator goes on learning and the generator does not
 
 Adding a probe takes a function (moment, stream) -> figures, and one line in PROBES.
 """
@@ -17,8 +18,8 @@ from benchmarks.config import PROBES as ALWAYS
 from benchmarks.config import RunConfig
 from benchmarks.datasets import Dataset
 from benchmarks.probes.base import Moment, Probe
-from benchmarks.probes.diminished_gradient import gradient, needs_cross_entropy
-from benchmarks.probes.ranking import generalization_gap, label_use, needs_condition
+from benchmarks.probes.diminished_gradient import gradient, gradient_norms, needs_cross_entropy
+from benchmarks.probes.ranking import generalization_gap, label_use, needs_all_classes, needs_condition
 from benchmarks.probes.swapped_noise import noise_swap
 from benchmarks.randomness import stream
 from variants.recipe import Refused, unknown
@@ -29,9 +30,10 @@ PROBES: dict[str, Probe] = {
     probe.name: probe
     for probe in (
         Probe("label_use", label_use, needs_condition),
-        Probe("generalization_gap", generalization_gap),
+        Probe("generalization_gap", generalization_gap, needs_all_classes),
         Probe("noise_swap", noise_swap, final=True),
         Probe("gradient", gradient, needs_cross_entropy),
+        Probe("gradient_norms", gradient_norms, needs_cross_entropy),
     )
 }
 

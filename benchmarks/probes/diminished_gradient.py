@@ -68,6 +68,19 @@ def gradient(moment: Moment, stream: Generator) -> dict[str, float]:
     return {**falls, "gradient_ratio": ratios[0], "gradient_ratio_end": ratios[-1]}
 
 
+def gradient_norms(moment: Moment, stream: Generator) -> dict[str, float]:
+    """the norm of the generator's gradient under both losses, at the run's own weights (B2)
+
+    gradient_norm_<loss>: log10 of its median over the noise batches. gradient_norm_ratio: saturating less
+    non-saturating, in decades. A norm of zero is −∞.
+    """
+    data = moment.dataset.train.to(stream.device)
+    (point,) = train_on(moment.players, moment.objective, moment.recipe, data, stream, 0)
+    medians = [statistics.median(point.norms[loss]) for loss in COMPARED]
+    figures = {f"gradient_norm_{loss}": decades(norm, 1.0) for loss, norm in zip(COMPARED, medians, strict=True)}
+    return {**figures, "gradient_norm_ratio": decades(*medians)}
+
+
 def train_on(
     players: Players, objective: Objective, recipe: Recipe, data: Split, stream: Generator, updates: int
 ) -> list[Point]:

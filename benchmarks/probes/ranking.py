@@ -24,6 +24,10 @@ def needs_condition(recipe: Recipe, dataset: Dataset) -> str:
     return "" if recipe.conditioning != "none" else "its discriminator takes no labels"
 
 
+def needs_all_classes(recipe: Recipe, dataset: Dataset) -> str:
+    return "" if dataset.train.has_labels_of(dataset.test) else "training lacks classes that the test examples have"
+
+
 def label_use(moment: Moment, stream: Generator) -> dict[str, float]:
     """P(D(x, y) > D(x, y')) over real test examples and all their wrong labels; ½ is blind (I2)
 

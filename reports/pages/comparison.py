@@ -1,20 +1,13 @@
-"""A report as Markdown that reads well on GitHub, and the same Markdown as one self-contained HTML file.
+"""The page that compares all runs, whatever they were made for."""
 
-Everything that comes from a run (names, notes, causes, values) goes through `escape` on its way into a page.
-"""
-
-import base64
-import math
 import re
-import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from html import escape as escape_html
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from metrics.record import Metric
+from reports.pages.markdown import code, count, escape, mean_and_spread, number, table
 from reports.runs import LeftOut, RunRecord
-from reports.tables import Arm, Section, Summary, differing, spelled, spoken
+from reports.tables import Arm, Section, differing, spelled, spoken
 
 # In a table, side by side, so that ten digits across stay legible at the width of a page.
 PICTURES_ACROSS = 3
@@ -25,96 +18,6 @@ ARMS_ACROSS = 5
 HEADLINES = ("fid_normalized", "fid", "overlap", "mode_coverage", "accuracy")
 
 SAMPLES = "Samples"
-
-# A colon inside of a word would make a link of an address, or an emoji of a word.
-_SPECIAL = re.compile(r"[\\`*_\[\]<>#|~&@$]|:(?=\S)")
-_LONGEST = 300
-_PLUS_MINUS = "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}"
-
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
-body { color: #1f2328; background: #fff }
-table { border-collapse: collapse; display: block; overflow-x: auto; margin: 1rem 0 }
-th, td { border: 1px solid #d1d9e0; padding: .3rem .7rem; vertical-align: top }
-tr:nth-child(2n) td { background: #f6f8fa }
-img { max-width: 100%; height: auto }
-code { background: #eff1f3; padding: .1em .3em; border-radius: 4px; font-size: 85% }
-h2 { border-bottom: 1px solid #d1d9e0; padding-bottom: .3rem; margin-top: 2.5rem }
-"""
-
-
-def escape(text: object) -> str:
-    """Text from outside as Markdown that shows exactly it: on one line, in a table cell, with no mark-up of its own.
-
-    Characters that are not printed (control, format and unassigned ones, such as those that turn the direction of
-    text) become �, and what is longer than a reader can use is cut.
-    """
-    shown = " ".join(str(text).split())
-    shown = "".join("�" if unicodedata.category(c)[0] == "C" else c for c in shown)
-    if len(shown) > _LONGEST:
-        shown = shown[:_LONGEST] + "…"
-
-    def escaped(match: re.Match[str]) -> str:
-        # An underscore inside of a word means nothing to Markdown, and most names have some.
-        before, after = shown[: match.start()][-1:], shown[match.end() :][:1]
-        return match[0] if match[0] == "_" and before.isalnum() and after.isalnum() else "\\" + match[0]
-
-    marked = _SPECIAL.sub(escaped, shown)
-    # At the start of a line these would begin a list.
-    marked = re.sub(r"^([-+])", r"\\\1", marked)
-    marked = re.sub(r"^(\d+)([.)])", r"\1\\\2", marked)
-    # GitHub makes links of these even without brackets.
-    return re.sub(r"(?i)\bwww\.", "www\\.", marked)
-
-
-def code(text: object) -> str:
-    """A name from outside in fixed width; one that a code span cannot hold safely is escaped as text instead."""
-    shown = str(text)
-    return f"`{shown}`" if re.fullmatch(r"[\w.+ -]*[\w.+-]", shown) and len(shown) <= _LONGEST else escape(shown)
-
-
-def number(value: float) -> str:
-    """Four significant digits; ∞, −∞ and "not a number" in words that nobody takes for a measurement."""
-    if math.isnan(value):
-        return "not a number"
-    if math.isinf(value):
-        return "∞" if value > 0 else "−∞"
-    if value == 0:
-        return "0"
-    if abs(value) >= 1000:
-        return f"{value:,.0f}".replace("-", "−")
-    # `e` first rounds to four digits, so that 999.96 and 0.99996 get the decimals of what they become.
-    exponent = int(f"{abs(value):.3e}".partition("e")[2])
-    text = f"{value:.{3 - exponent}f}" if exponent >= -4 else f"{value:.2e}"
-    return text.replace("-", "−")
-
-
-def mean_and_spread(value: Summary) -> str:
-    """`0.932 ± 0.014`: the spread to two digits and the mean to as many places; "–" where nothing was measured.
-
-    A mean of fewer runs than there are says so: `0.93 (2 of 3)`.
-    """
-    if not value.count:
-        return "–"
-    if value.missing:
-        of = value.count + value.missing
-        return f"{mean_and_spread(replace(value, missing=0))} ({value.count} of {of})"
-    if math.isnan(value.spread):
-        return number(value.mean)
-    # Below this it is the rounding of the mean, not a spread.
-    if value.spread <= 1e-12 * abs(value.mean):
-        return f"{number(value.mean)}{_PLUS_MINUS}0"
-    places = max(1 - int(f"{value.spread:.1e}".partition("e")[2]), 0)
-    if places > 6:
-        return f"{number(value.mean)}{_PLUS_MINUS}{number(value.spread)}"
-    return f"{value.mean:,.{places}f}{_PLUS_MINUS}{value.spread:,.{places}f}".replace("-", "−")
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[int] = ()) -> str:
-    """A Markdown table of cells that are escaped already; `right` are the columns set to the right, as figures are."""
-    right = set(right)
-    lines = [header, ["---:" if column in right else "---" for column in range(len(header))], *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 @dataclass(frozen=True)
@@ -142,7 +45,7 @@ def index(
     variants = {arm.variant for section in sections for arm in section.arms}
     parts = [
         "# GAN variants compared",
-        f"{_count(finished, 'finished run')} of {_count(len(variants), 'variant')}, {failed} failed, "
+        f"{count(finished, 'finished run')} of {count(len(variants), 'variant')}, {failed} failed, "
         f"{len(left_out)} left out.",
     ]
     if sections:
@@ -351,41 +254,3 @@ def _runs(section: Section) -> str:
         )
         rows.append([str(arm.number), escape(arm.name), fields or "–", ids])
     return table(["row", "variant", "in what its config differs from other rows", "runs"], rows, right=[0])
-
-
-def _count(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
-
-
-def html(markdown: str, pictures: Mapping[str, bytes], title: str) -> str:
-    """One self-contained HTML file from Markdown.
-
-    pictures: the bytes of each SVG or PNG by its path in the Markdown; others are not shown. Raw HTML in the Markdown
-    stays text, and the page may neither run scripts nor load anything.
-    """
-    from markdown_it import MarkdownIt
-
-    types = {"png": "image/png", "svg": "image/svg+xml"}
-    embedded = {
-        path: f"data:{types[path.rpartition('.')[2]]};base64,{base64.b64encode(data).decode()}"
-        for path, data in pictures.items()
-    }
-    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
-    default = parser.renderer.rules["image"]
-
-    def image(tokens: Sequence[Any], place: int, options: Any, env: Any) -> str:
-        source = tokens[place].attrGet("src")
-        if source not in embedded:
-            return escape_html(tokens[place].content)
-        tokens[place].attrSet("src", embedded[source])
-        return default(tokens, place, options, env)
-
-    parser.renderer.rules["image"] = image
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
-        "style-src 'unsafe-inline'\">\n"
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape_html(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        f"{parser.render(markdown)}</body>\n</html>\n"
-    )

@@ -1,0 +1,57 @@
+"""Where runs are trained: in this process, in worker processes, or on a Ray cluster. Nothing else knows which.
+
+    with open_executor("processes", Settings(Path("runs")), workers=4) as executor:
+        futures = [future for job in jobs for future in executor.submit(job)]
+        results = [future.result() for future in futures]
+
+base.py        Job, Settings, Result, Executor: the contract, and how the training of one run becomes a Result
+inline.py      in this process, one run after the other
+processes.py   in worker processes of this machine, whose death costs only the run that they had
+ray.py         on the machines of a Ray cluster, which share no disk; an optional extra
+sending.py     the thread that sends runs that ended to MLflow, for the first two
+
+Importing this package imports neither torch nor Ray nor MLflow.
+"""
+
+import warnings
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+
+from benchmarks.executors.base import Executor, Job, Result, Settings
+from variants.recipe import Refused, unknown
+
+EXECUTORS = {
+    "inline": "benchmarks.executors.inline:Inline",
+    "processes": "benchmarks.executors.processes:Processes",
+    "ray": "benchmarks.executors.ray:OnRay",
+}
+
+
+def open_executor(
+    name: str,
+    settings: Settings,
+    workers: int = 0,
+    address: str = "",
+    say: Callable[[str], None] = warnings.warn,
+) -> Executor:
+    """The executor of that name, ready for jobs.
+
+    workers: runs at once, 0 for as many as there are CPU cores. address: of a Ray cluster, "" for one on this machine
+    that ends with the executor. say: is told what the person should know; threads may call it. Raises Refused for a
+    choice that is not possible.
+    """
+    if name not in EXECUTORS:
+        raise unknown("executor", name, EXECUTORS, see="one of " + ", ".join(EXECUTORS))
+    if workers < 0:
+        raise Refused(f"--workers is at least 0, not {workers}; 0 is as many as there are CPU cores")
+    if address and name != "ray":
+        raise Refused(f"--address is of a Ray cluster, and the executor is {name}; say --executor ray, or leave it out")
+    if name == "ray" and find_spec("ray") is None:
+        raise Refused("--executor ray needs Ray, which is not installed; pip install 'gan-benchmark[ray]' has it")
+    module, _, kind = EXECUTORS[name].partition(":")
+    options = {"address": address} if name == "ray" else {}
+    return getattr(import_module(module), kind)(settings, workers, say=say, **options)
+
+
+__all__ = ["EXECUTORS", "Executor", "Job", "Result", "Settings", "open_executor"]

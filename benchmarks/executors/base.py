@@ -1,0 +1,169 @@
+"""The contract of the executors, and how the training of one run becomes a Result. Needs no torch."""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, Self
+
+from benchmarks.config import RunConfig
+from variants.recipe import Refused
+
+if TYPE_CHECKING:
+    from benchmarks.training import Watcher
+
+STOPPED = "it was stopped before its end; the same command goes on with it"
+
+
+@dataclass(frozen=True)
+class Job:
+    """Configs that differ in their seed only: they may be trained together. There is one run folder a seed.
+
+    notes: what a reader of these runs has to know, such as that other data took the place of what was asked for.
+    """
+
+    configs: tuple[RunConfig, ...]
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "configs", tuple(self.configs))
+        object.__setattr__(self, "notes", tuple(self.notes))
+        # Points of the plane are drawn from the seed, so that their checksums differ with it.
+        if len({replace(config, seed=0, checksum="") for config in self.configs}) > 1:
+            raise ValueError("the configs of a job differ in their seed only")
+        if len({config.seed for config in self.configs}) < len(self.configs):
+            raise ValueError("a seed is one run, and a job has it once")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is the same for all jobs and cannot change a result.
+
+    threads: of torch for each run. track: whether MLflow gets the runs. The others are as in `training.train`.
+    """
+
+    runs_dir: Path = Path("runs")
+    data_dir: Path | None = None
+    device: str = "auto"
+    pictures: str = "milestones"
+    threads: int = 1
+    tracking_uri: str | None = None
+    track: bool = True
+    retrain: bool = False
+
+    def __post_init__(self) -> None:
+        if self.threads < 1:
+            raise Refused(f"a run has at least 1 thread, not {self.threads}")
+        # Absolute, because the working folder of a worker may be another one.
+        object.__setattr__(self, "runs_dir", Path(self.runs_dir).absolute())
+        if self.data_dir is not None:
+            object.__setattr__(self, "data_dir", Path(self.data_dir).absolute())
+
+
+@dataclass(frozen=True)
+class Result:
+    """How the run of one seed ended.
+
+    name: of its run folder. state: FINISHED or FAILED. cause: of a failure, one sentence. machine: whether the cause
+    was the machine and not the training (a worker killed, a node lost, no memory, no disk), so that a second try may
+    help. seconds: wall-clock of the training, 0 where it was found already trained, which is `found`.
+    """
+
+    name: str
+    state: str
+    cause: str = ""
+    machine: bool = False
+    seconds: float = 0.0
+    found: bool = False
+
+
+class Executor(Protocol):
+    """Trains jobs. workers: how many runs at once."""
+
+    workers: int
+
+    def submit(self, job: Job) -> list[Future[Result]]:
+        """Has a job trained: a future for each of its configs, in their order.
+
+        What goes wrong with a run is in its Result: no future raises it. Runs start in the order of submission. A
+        future whose run has not started can be cancelled.
+        """
+        ...
+
+    def close(self, cancel: bool = False) -> None:
+        """Waits until all is trained and has arrived in MLflow; the latter for a bounded time.
+
+        With cancel=True what has not started is cancelled, and what is in training is stopped so that it can go on
+        later from its last checkpoint; its Result is FAILED with the cause STOPPED.
+        """
+        ...
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.close(cancel=kind is not None)
+
+
+def train_here(
+    config: RunConfig,
+    settings: Settings,
+    *,
+    notes: Sequence[str] = (),
+    track: bool = False,
+    watcher: "Watcher | None" = None,
+) -> Result:
+    """Trains one run in this process. Whatever goes wrong becomes a Result, but for KeyboardInterrupt."""
+    from benchmarks.training import train
+
+    began = time.perf_counter()
+    try:
+        run = train(
+            config,
+            runs_dir=settings.runs_dir,
+            data_dir=settings.data_dir,
+            device=settings.device,
+            pictures=settings.pictures,
+            tracking_uri=settings.tracking_uri,
+            track=track,
+            retrain=settings.retrain,
+            notes=notes,
+            watcher=watcher,
+        )
+    # A plugin may call sys.exit, which must not end the other runs.
+    except (Exception, SystemExit) as error:
+        return failure(config.name, error, time.perf_counter() - began, settings)
+    return Result(config.name, "FINISHED", seconds=0.0 if run.found else time.perf_counter() - began, found=run.found)
+
+
+def failure(name: str, error: BaseException, seconds: float, settings: Settings) -> Result:
+    """What went wrong, in one sentence without secrets, and whether the machine was the cause."""
+    from benchmarks.tracking import redacted, resolved
+    from benchmarks.training import Diverged
+
+    uri = resolved(settings.tracking_uri)
+    text = " ".join(str(error).replace(uri, redacted(uri)).split())[:500]
+    if not isinstance(error, Refused | Diverged):
+        text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return Result(name, "FAILED", text, machine=caused_by_machine(error), seconds=seconds)
+
+
+def caused_by_machine(error: BaseException | None) -> bool:
+    """Whether this, or what it was raised from, is a failure of memory, disk or network."""
+    while error is not None:
+        # torch says it with a RuntimeError on a CPU, and with a kind of its own, derived from that, on a GPU.
+        text = str(error).lower() if isinstance(error, RuntimeError) else ""
+        if isinstance(error, MemoryError | OSError) or "out of memory" in text or "can't allocate memory" in text:
+            return True
+        error = error.__cause__
+    return False
+
+
+def forwarding(say: Callable[[str], None]) -> "Watcher":
+    """A watcher of training that passes on what the person should know, and nothing else."""
+    from benchmarks.training import Watcher
+
+    watcher = Watcher()
+    watcher.say = say  # type: ignore[method-assign]
+    return watcher

@@ -1,0 +1,258 @@
+"""Training in worker processes of this machine.
+
+Each worker is a process with a pipe, and a thread of the parent that feeds it. So it is known which run a worker had
+when it died, and only that run is lost; concurrent.futures' own pool breaks as a whole and does not say whose task it
+was. The parent decides about everything: workers ignore Ctrl-C, write nothing to the screen, and end with the parent.
+"""
+
+import os
+import signal
+import threading
+import time
+import warnings
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import Connection, wait
+from multiprocessing.resource_tracker import ensure_running
+
+from benchmarks import plugins
+from benchmarks.config import RunConfig
+from benchmarks.executors.base import STOPPED, Executor, Job, Result, Settings, failure, forwarding, train_here
+from benchmarks.executors.sending import Sender
+
+# Seconds that a worker has to mark its run as stopped and to end; chosen, not tuned.
+STOP_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Task:
+    """One run that is to be trained."""
+
+    config: RunConfig
+    notes: tuple[str, ...]
+    future: Future[Result] = field(default_factory=Future)
+
+
+class Processes(Executor):
+    """Worker processes, which start when there is work for them, and keep data in memory from run to run."""
+
+    def __init__(self, settings: Settings, workers: int = 0, say: Callable[[str], None] = warnings.warn) -> None:
+        self.workers = workers or max(1, cores() // settings.threads)
+        self._settings, self._say = settings, say
+        self._sender = Sender(settings, say)
+        # Guards all below. It is notified of new tasks and of the end.
+        self._change = threading.Condition()
+        self._tasks: deque[Task] = deque()
+        self._slots: list[threading.Thread] = []
+        self._idle = 0
+        self._busy: dict[str, Worker] = {}
+        self._closed = self._cancelled = False
+        if os.name == "posix":
+            # Starting it lets Ctrl-C through again in the thread that does so, which is not to be one of ours.
+            ensure_running()
+
+    def submit(self, job: Job) -> list[Future[Result]]:
+        tasks = [Task(config, job.notes) for config in job.configs]
+        with self._change:
+            if self._closed:
+                raise RuntimeError("this executor is closed")
+            self._tasks += tasks
+            missing = min(len(self._tasks) - self._idle, self.workers - len(self._slots))
+            for _ in range(missing):
+                slot = threading.Thread(target=self._serve, name="executor", daemon=True)
+                self._slots.append(slot)
+                slot.start()
+            self._change.notify_all()
+        return [task.future for task in tasks]
+
+    def running(self) -> dict[str, int]:
+        """The runs that are in training, and the process ids of their workers."""
+        with self._change:
+            return {name: worker.pid for name, worker in self._busy.items()}
+
+    def close(self, cancel: bool = False) -> None:
+        try:
+            self._end(cancel)
+            for slot in self._slots:
+                slot.join()
+        except BaseException:
+            # Ctrl-C while waiting.
+            cancel = True
+            self._end(cancel)
+            for slot in self._slots:
+                slot.join()
+            raise
+        finally:
+            self._sender.close(patient=not cancel)
+
+    def _end(self, cancel: bool) -> None:
+        with self._change:
+            self._closed = True
+            if cancel and not self._cancelled:
+                self._cancelled = True
+                for task in self._tasks:
+                    task.future.cancel()
+                    # Or who waits for several futures would not hear of it.
+                    task.future.set_running_or_notify_cancel()
+                self._tasks.clear()
+                for worker in self._busy.values():
+                    worker.stop()
+            self._change.notify_all()
+
+    def _serve(self) -> None:
+        """What the thread of one worker does: has it train, and puts a new one in its place when it died."""
+        if hasattr(signal, "pthread_sigmask"):
+            # Workers inherit it, so that Ctrl-C does not reach them even while they start.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        worker: Worker | None = None
+        while (task := self._next()) is not None:
+            if not task.future.set_running_or_notify_cancel():
+                continue
+            name, began, lost = task.config.name, time.perf_counter(), False
+            try:
+                with self._change:
+                    if self._cancelled:
+                        task.future.set_result(Result(name, "FAILED", STOPPED, machine=True))
+                        continue
+                    worker = worker or Worker(self._settings)
+                    self._busy[name] = worker
+                result = worker.train(task, self._say)
+            except Exception as error:
+                # A worker that cannot be started, or a `say` that fails while the worker is in the middle.
+                result, lost = failure(name, error, time.perf_counter() - began, self._settings), True
+            with self._change:
+                self._busy.pop(name, None)
+                if self._cancelled and result.machine:
+                    result = Result(name, "FAILED", STOPPED, machine=True, seconds=result.seconds)
+            if worker is not None and (result.machine or lost):
+                # What is left of it may be short of memory, or still be training.
+                worker.stop()
+                worker.end()
+                worker = None
+            self._sender.send(name)
+            task.future.set_result(result)
+        if worker is not None:
+            worker.end()
+
+    def _next(self) -> Task | None:
+        with self._change:
+            self._idle += 1
+            while not self._tasks and not self._closed:
+                self._change.wait()
+            self._idle -= 1
+            return self._tasks.popleft() if self._tasks else None
+
+
+class Worker:
+    """A worker process as its parent sees it. All but `stop` is called by one thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        context = get_context("spawn")
+        self._settings = settings
+        self._pipe, theirs = context.Pipe()
+        self._stop_by = float("inf")
+        self._process = context.Process(
+            target=work, args=(theirs, settings, tuple(plugins.FILES)), name="gan-benchmark worker", daemon=True
+        )
+        try:
+            self._process.start()
+        finally:
+            # The only other end is then the worker's, so that its death is an end of file here.
+            theirs.close()
+        self.pid: int = self._process.pid  # type: ignore[assignment]
+
+    def train(self, task: Task, say: Callable[[str], None]) -> Result:
+        """Has the worker train a run, and waits for it. say: is told what the worker says meanwhile."""
+        name, began = task.config.name, time.perf_counter()
+        with suppress(EOFError, OSError):
+            self._pipe.send((task.config, task.notes))
+            while True:
+                there = wait([self._pipe, self._process.sentinel], timeout=1.0)
+                if self._pipe in there:
+                    message = self._pipe.recv()
+                    if isinstance(message, Result):
+                        return message
+                    say(f"{name}: {message}")
+                elif there or time.monotonic() > self._stop_by:
+                    break
+        self.end()
+        return Result(name, "FAILED", self._death(), machine=True, seconds=time.perf_counter() - began)
+
+    def stop(self) -> None:
+        """Has the worker stop its run, mark it as killed, and end. Returns at once."""
+        self._stop_by = time.monotonic() + STOP_SECONDS
+        self._process.terminate()
+
+    def end(self) -> None:
+        """Ends the worker, which has nothing to do, and waits for that."""
+        self._pipe.close()
+        for end in (lambda: None, self._process.terminate, self._process.kill):
+            end()
+            self._process.join(STOP_SECONDS)
+            if not self._process.is_alive():
+                return
+
+    def _death(self) -> str:
+        code = self._process.exitcode
+        if code is None or code >= 0:
+            return f"its worker process ended in the middle, with exit status {code}"
+        by = signal.Signals(-code).name if -code in {s.value for s in signal.Signals} else f"signal {-code}"
+        return f"its worker process was killed by {by}" + (
+            ", as the system does where memory runs out" if by == "SIGKILL" else ""
+        )
+
+
+def cores() -> int:
+    """The CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def work(pipe: Connection, settings: Settings, files: Sequence[plugins.PluginFile]) -> None:
+    """What a worker process does: trains what comes through the pipe, until that is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The parent's way to stop a run; `train` then marks it as killed.
+    signal.signal(signal.SIGTERM, _interrupt)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in range(3):
+        os.dup2(nowhere, stream)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    # For what reads it when it is imported; torch is told below.
+    os.environ["OMP_NUM_THREADS"] = str(settings.threads)
+    with suppress(EOFError, OSError, KeyboardInterrupt):
+        problem = _prepare(settings, files)
+        while True:
+            config, notes = pipe.recv()
+            began = time.perf_counter()
+            if problem is not None:
+                result = failure(config.name, problem, time.perf_counter() - began, settings)
+            else:
+                result = train_here(config, settings, notes=notes, watcher=forwarding(pipe.send))
+            pipe.send(result)
+
+
+def _prepare(settings: Settings, files: Sequence[plugins.PluginFile]) -> Exception | None:
+    """Imports what training needs, and adopts the parent's plugins. Gives what went wrong."""
+    try:
+        import torch
+
+        torch.set_num_threads(settings.threads)
+        plugins.adopt(files)
+    except Exception as error:
+        return error
+    return None
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        # As by kill -9: the run reads as killed, and goes on from its last checkpoint.
+        os._exit(1)

@@ -1,0 +1,84 @@
+"""The thread that sends runs that ended to MLflow, so that MLflow is imported once and trains nothing slower."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+
+from benchmarks.executors.base import Settings
+
+
+class Sender:
+    """Sends run folders to MLflow, one after the other.
+
+    A failure changes no Result. `say` is told of it once, from the thread; what did not arrive is tried again with the
+    next run that ends, and at the end.
+    """
+
+    def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:
+        self._settings, self._say = settings, say
+        self._ended: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        # Names of run folders that MLflow does not have yet, in the order in which they are tried.
+        self._unsent: dict[str, None] = {}
+        self._failed = False
+        self._moved = time.monotonic()
+        self._thread = threading.Thread(target=self._keep_up, name="mlflow", daemon=True)
+        if settings.track:
+            self._thread.start()
+
+    def send(self, name: str) -> None:
+        """This run folder has something new. Returns at once."""
+        if self._settings.track:
+            self._ended.put(name)
+
+    def close(self, patient: bool = True) -> None:
+        """Waits until everything has arrived: at most CLOSE_SECONDS for a run or, if not patient, for all of them."""
+        if not self._thread.is_alive():
+            return
+        from benchmarks.tracking import CLOSE_SECONDS
+
+        self._ended.put(None)
+        began = time.monotonic()
+        while self._thread.is_alive():
+            self._thread.join(0.1)
+            if time.monotonic() - (max(began, self._moved) if patient else began) > CLOSE_SECONDS:
+                self._fail(f"MLflow did not take everything within {CLOSE_SECONDS:.0f} s")
+                return
+
+    def _keep_up(self) -> None:
+        from benchmarks.tracking import prepare
+
+        try:
+            prepare(self._settings.tracking_uri)
+        except Exception as error:
+            self._fail(str(error))
+        while (name := self._ended.get()) is not None:
+            self._unsent[name] = None
+            self._attempt()
+        for _ in range(len(self._unsent)):
+            self._attempt()
+
+    def _attempt(self) -> None:
+        """Sends what is left, up to the first run that fails, which is tried last the next time."""
+        from benchmarks.journal import CONFIG, RunFolder
+        from benchmarks.tracking import sync
+
+        for name in list(self._unsent):
+            del self._unsent[name]
+            folder = RunFolder(self._settings.runs_dir / name)
+            try:
+                # A config that was refused has no folder.
+                if (folder.path / CONFIG).is_file():
+                    sync(folder, self._settings.tracking_uri)
+            except Exception as error:
+                self._unsent[name] = None
+                self._fail(str(error))
+                return
+            self._moved = time.monotonic()
+
+    def _fail(self, why: str) -> None:
+        if not self._failed:
+            self._failed = True
+            self._say(
+                f"{why}; nothing is lost: {self._settings.runs_dir} keeps everything, and the same command sends it"
+            )

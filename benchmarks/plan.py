@@ -1,0 +1,401 @@
+"""The plan of a suite: every arm with its whole config, every decision with its margins and seeds, and their hash.
+
+It is made from the questions, a preset and the tuned settings alone, before any run; a report makes it again and prints
+its hash.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from benchmarks.config import DatasetConfig, RunConfig
+from benchmarks.journal import RunFolder
+from benchmarks.presets import Preset
+from benchmarks.questions import QUESTIONS, Arm, Contrast, Decision, Question, load_question
+from benchmarks.questions.base import unique
+from variants import Recipe, Refused, load_variant
+
+PLANS = "plans"
+
+
+@dataclass(frozen=True)
+class PlannedArm:
+    """An arm with all that its runs are made of. questions: that it serves, in their order."""
+
+    arm: Arm
+    recipe: Recipe
+    dataset: DatasetConfig
+    seeds: tuple[int, ...]
+    evaluate_every: int
+    samples: int
+    thorough: bool
+    probes: tuple[str, ...]
+    questions: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return self.arm.name
+
+    def config(self, seed: int, data_dir: Path | str | None = None) -> RunConfig:
+        """The config of one of its runs. Loads the data. Raises Refused where it cannot be trained."""
+        from benchmarks.resolve import configure
+
+        return configure(
+            self.arm.variant,
+            self.dataset,
+            seed=seed,
+            evaluate_every=self.evaluate_every,
+            samples=self.samples,
+            thorough=self.thorough,
+            probes=self.probes,
+            data_dir=data_dir,
+            **self.recipe.as_dict(),
+        )
+
+    def made(self, config: RunConfig) -> bool:
+        """Whether a run of this config, whatever its seed, is one of this arm's."""
+        return (
+            (config.variant, config.recipe, config.dataset) == (self.arm.variant, self.recipe, self.dataset)
+            and (config.evaluate_every, config.samples) == (self.evaluate_every, self.samples)
+            and (config.thorough, set(config.probes)) == (self.thorough, set(self.probes))
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "variant": self.arm.variant,
+            "recipe": self.recipe.as_dict(neutral=False),
+            "dataset": {f.name: getattr(self.dataset, f.name) for f in fields(self.dataset) if _told(self.dataset, f)},
+            "seeds": list(self.seeds),
+            "evaluate_every": self.evaluate_every,
+            "samples": self.samples,
+            "thorough": self.thorough,
+            "probes": list(self.probes),
+        }
+
+
+def _told(dataset: DatasetConfig, field: Any) -> bool:
+    return field.name == "name" or getattr(dataset, field.name) != field.default
+
+
+@dataclass(frozen=True)
+class PlannedContrast:
+    """A contrast with its seeds, and how far each side is read, in epochs; infinite for whole runs."""
+
+    contrast: Contrast
+    treatment_seeds: tuple[int, ...]
+    control_seeds: tuple[int, ...]
+    treatment_epochs: float
+    control_epochs: float
+    threshold: float
+
+
+@dataclass(frozen=True)
+class PlannedDecision:
+    decision: Decision
+    question: str
+    contrasts: tuple[PlannedContrast, ...]
+
+
+@dataclass(frozen=True)
+class NotTaken:
+    """A decision that this preset does not take, and why."""
+
+    decision: Decision
+    question: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """arms: in the order in which they are trained. decisions: each once, at the first question that has it."""
+
+    preset: Preset
+    questions: tuple[Question, ...]
+    arms: tuple[PlannedArm, ...]
+    decisions: tuple[PlannedDecision, ...]
+    not_taken: tuple[NotTaken, ...]
+
+    def arm(self, name: str) -> PlannedArm:
+        return next(arm for arm in self.arms if arm.name == name)
+
+    def of(self, question: str) -> tuple[PlannedArm, ...]:
+        return tuple(arm for arm in self.arms if question in arm.questions)
+
+    @property
+    def runs(self) -> int:
+        return sum(len(arm.seeds) for arm in self.arms)
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it as JSON values: what the hash is taken over."""
+        return {
+            "preset": self.preset.name,
+            "arms": {arm.name: arm.as_dict() for arm in self.arms},
+            "decisions": {d.decision.name: _decision(d) for d in self.decisions},
+            "not taken": {d.decision.name: d.why for d in self.not_taken},
+        }
+
+    @property
+    def hash(self) -> str:
+        return hash_of(self.as_dict())
+
+
+def hash_of(plan: Mapping[str, Any]) -> str:
+    """SHA-256 of a plan's canonical JSON."""
+    return hashlib.sha256(json.dumps(plan, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _decision(planned: PlannedDecision) -> dict[str, Any]:
+    contrasts = []
+    for each in planned.contrasts:
+        contrast = each.contrast
+        contrasts.append(
+            {
+                "treatment": contrast.treatment.name,
+                "control": contrast.control.name if contrast.control else "",
+                "outcome": asdict(contrast.outcome),
+                "margins": [contrast.low, contrast.high],
+                "claims": contrast.claims,
+                "constant": contrast.constant,
+                "until": contrast.until,
+                "treatment seeds": list(each.treatment_seeds),
+                "control seeds": list(each.control_seeds),
+                "epochs": [_finite(each.treatment_epochs), _finite(each.control_epochs)],
+                "threshold": _finite(each.threshold),
+            }
+        )
+    decision = planned.decision
+    return {
+        "question": planned.question,
+        "claim": decision.claim,
+        "says": decision.says,
+        "why": decision.why,
+        "contradicted by": decision.contradicted_by,
+        "held equal": decision.equal,
+        "contrasts": contrasts,
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def make_plan(
+    preset: Preset,
+    questions: Sequence[str] = (),
+    *,
+    tuned: Mapping[str, Any] | None = None,
+    dataset: str = "",
+    seeds: int = 0,
+) -> Plan:
+    """The plan of a preset.
+
+    questions: names, all by default. tuned: what benchmarks.tune wrote, by default the file kept for the preset.
+    dataset: takes the place of the preset's images. seeds: takes the place of its numbers of seeds. Raises Refused for
+    names that do not exist, for a number of seeds below 1, and where tuned settings are missing.
+    """
+    if seeds < 0:
+        raise Refused(f"--seeds is at least 1, not {seeds}")
+    if dataset:
+        if "images" not in preset.budgets:
+            raise Refused(f"the preset {preset.name} has no images, so --dataset would change nothing")
+        budgets = {**preset.budgets, "images": replace(preset.budgets["images"], dataset=dataset)}
+        preset = replace(preset, budgets=budgets)
+    if seeds:
+        preset = replace(preset, seeds=seeds, seeds_alone=seeds)
+    chosen = tuple(load_question(name) for name in dict.fromkeys(questions or QUESTIONS))
+    if preset.tuned and tuned is None:
+        tuned = kept_tuning(preset.name)
+    taken, not_taken = decisions_of(preset, chosen)
+    arms = _arms(preset, chosen, taken, tuned or {})
+    named = {arm.name: arm for arm in arms}
+    decisions = tuple(
+        PlannedDecision(decision, question, tuple(_contrast(c, preset, named, tuned or {}) for c in decision.contrasts))
+        for decision, question in taken
+    )
+    return Plan(preset, chosen, arms, decisions, tuple(not_taken))
+
+
+def decisions_of(preset: Preset, questions: Iterable[Question]) -> tuple[list[tuple[Decision, str]], list[NotTaken]]:
+    """The decisions that a preset takes, each once, with the first question that has it, and those that it does not."""
+    taken: dict[str, tuple[Decision, str]] = {}
+    not_taken: dict[str, NotTaken] = {}
+    for question in questions:
+        for decision in question.decisions:
+            if why := preset.why_not(decision):
+                not_taken.setdefault(decision.name, NotTaken(decision, question.name, why))
+            elif taken.setdefault(decision.name, (decision, question.name))[0] != decision:
+                raise ValueError(f"two decisions are called {decision.name}")
+    return list(taken.values()), list(not_taken.values())
+
+
+def arms_of(preset: Preset, questions: Iterable[Question]) -> list[tuple[Arm, tuple[str, ...]]]:
+    """The arms that a preset trains, in order, each with the names of the questions that it serves."""
+    served: dict[str, list[str]] = {}
+    wanted: list[Arm] = []
+    for question in questions:
+        here = [arm for decision in question.decisions if not preset.why_not(decision) for arm in decision.arms]
+        # What is only shown is shown beside something that decides.
+        here += [arm for arm in question.more if here and preset.trains(arm)]
+        for arm in unique(here):
+            served.setdefault(arm.name, []).append(question.name)
+            wanted.append(arm)
+    return [(arm, tuple(served[arm.name])) for arm in unique(wanted)]
+
+
+def _arms(
+    preset: Preset,
+    questions: Sequence[Question],
+    decisions: Sequence[tuple[Decision, str]],
+    tuned: Mapping[str, Any],
+) -> tuple[PlannedArm, ...]:
+    wanted = arms_of(preset, questions)
+    counts = {arm.name: preset.seeds for arm, _ in wanted}
+    for decision, _ in decisions:
+        for contrast in decision.contrasts:
+            least = preset.seeds_alone if contrast.control is None else preset.seeds * (1 + contrast.other_seeds)
+            counts[contrast.treatment.name] = max(counts[contrast.treatment.name], least)
+    return tuple(
+        planned_arm(arm, preset, tuned, seeds=tuple(range(counts[arm.name])), questions=served)
+        for arm, served in wanted
+    )
+
+
+def planned_arm(
+    arm: Arm, preset: Preset, tuned: Mapping[str, Any], *, seeds: Sequence[int], questions: Sequence[str] = ()
+) -> PlannedArm:
+    """An arm under a preset, with its tuned learning rate where it has one."""
+    budget = preset.budgets[arm.data]
+    recipe = load_variant(arm.variant).recipe(arm.recipe or budget.recipe)
+    recipe = recipe.with_({**budget.fields, **budget.more.get(arm.recipe, {}), **arm.fields})
+    if preset.tuned and arm.tuned:
+        rate = tuned_rate(tuned, arm)
+        recipe = recipe.with_({"generator_lr": rate, "discriminator_lr": rate})
+    if arm.lr_factor != 1:
+        faster = {name: arm.lr_factor * getattr(recipe, name) for name in ("generator_lr", "discriminator_lr")}
+        recipe = recipe.with_(faster)
+    return PlannedArm(
+        arm,
+        recipe,
+        DatasetConfig(budget.dataset, **{**budget.options, **arm.options}),
+        tuple(seeds),
+        budget.evaluate_every,
+        budget.samples,
+        budget.thorough,
+        tuple(sorted({"generalization_gap", "label_use", *arm.probes})),
+        tuple(questions),
+    )
+
+
+def tuned_rate(tuned: Mapping[str, Any], arm: Arm) -> float:
+    """The learning rate of the arm, or of the one that it is like. Raises Refused where it was not tuned."""
+    name = arm.like or arm.name
+    try:
+        return float(tuned["arms"][name]["winner"])
+    except KeyError:
+        raise Refused(f"the arm {name} has no tuned learning rate; python -m benchmarks.tune gives it one") from None
+
+
+def _contrast(
+    contrast: Contrast, preset: Preset, arms: Mapping[str, PlannedArm], tuned: Mapping[str, Any]
+) -> PlannedContrast:
+    treatment, control = arms[contrast.treatment.name], arms[contrast.control.name] if contrast.control else None
+    count = preset.seeds_alone if control is None else preset.seeds
+    first, others = tuple(range(count)), tuple(range(count, 2 * count))
+    epochs = (math.inf, math.inf)
+    if control is not None and contrast.until != "updates":
+        epochs = tuple(_read_until(contrast.until, (treatment, control), tuned))
+    return PlannedContrast(
+        contrast,
+        first,
+        () if control is None else others if contrast.other_seeds else first,
+        *epochs,
+        _threshold(contrast, preset, tuned),
+    )
+
+
+def _read_until(until: str, arms: Sequence[PlannedArm], tuned: Mapping[str, Any]) -> Iterator[float]:
+    """The epochs after which each arm has used up what the cheapest of them uses in a whole run."""
+    costs = []
+    for arm in arms:
+        if until == "all_updates":
+            costs.append(1.0 + arm.recipe.critic_steps)
+        else:
+            seconds = tuned.get("seconds_per_update", {}).get(arm.name)
+            if not seconds:
+                raise Refused(f"the arm {arm.name} was not timed; python -m benchmarks.tune does it")
+            costs.append(seconds)
+    budget = min(cost * arm.recipe.epochs for cost, arm in zip(costs, arms, strict=True))
+    return (round(budget / cost, 6) for cost in costs)
+
+
+def _threshold(contrast: Contrast, preset: Preset, tuned: Mapping[str, Any]) -> float:
+    outcome = contrast.outcome
+    if not outcome.threshold_of:
+        return math.nan
+    if not preset.tuned:
+        # Without tuning runs there is nothing to set it by; the untrained generator is far above it.
+        return 1.0
+    try:
+        return outcome.threshold_factor * float(tuned["arms"][outcome.threshold_of]["quality"])
+    except KeyError:
+        raise Refused(f"the arm {outcome.threshold_of} was not tuned, and it sets a threshold") from None
+
+
+# What was tuned, and what was planned before, on disk
+
+
+def tuning_file(name: str) -> Path:
+    """Where the tuned settings of a preset are kept, with the code."""
+    return Path(str(resources.files("benchmarks"))) / "tuned" / f"{name}.json"
+
+
+def kept_tuning(name: str) -> dict[str, Any]:
+    """The tuned settings that are kept for a preset. Raises Refused where there are none."""
+    try:
+        return json.loads(tuning_file(name).read_bytes())
+    except FileNotFoundError:
+        raise Refused(
+            f"the preset {name} has no tuned settings; python -m benchmarks.tune --preset {name} makes them"
+        ) from None
+    except ValueError as error:
+        raise Refused(f"{tuning_file(name)} is not JSON: {error}") from None
+
+
+def record_plan(plan: Plan, runs_dir: Path, now: str) -> list[dict[str, Any]]:
+    """Keeps the plan beside the runs, before they are made: the plans so far, the first one first.
+
+    now: date and time, to be kept with it. A plan that differs from the last one is added, and never takes its place.
+    """
+    folder = RunFolder(runs_dir / PLANS)
+    folder.make()
+    kept = plans(runs_dir, plan.preset.name)
+    if not kept or kept[-1]["hash"] != plan.hash:
+        kept.append({"hash": plan.hash, "since": now, "plan": plan.as_dict()})
+        folder.write_json(f"{plan.preset.name}.json", kept)
+    return kept
+
+
+def plans(runs_dir: Path | str, name: str) -> list[dict[str, Any]]:
+    """The plans of a preset by which runs were made in there, the first one first; [] where there was none."""
+    kept = RunFolder(Path(runs_dir) / PLANS).read_json(f"{name}.json")
+    return kept if isinstance(kept, list) else []
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """What a later plan has that the first one had not, or has otherwise, in words."""
+    said = []
+    for part in ("arms", "decisions"):
+        old, new = before.get(part, {}), after.get(part, {})
+        word = part.removesuffix("s")
+        said += [f"the {word} {name} was added" for name in new if name not in old]
+        said += [f"the {word} {name} was taken away" for name in old if name not in new]
+        for name in sorted(set(old) & set(new)):
+            for field in sorted({*old[name], *new[name]}):
+                if old[name].get(field) != new[name].get(field):
+                    said.append(f"the {word} {name} has another value for: {field}")
+    return said

@@ -1,0 +1,161 @@
+"""How much a suite may cost: what the roles of the questions stand for, with which budget and how many seeds.
+
+Budgets are those of docs/method.md. Needs no torch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.questions.base import Arm, Decision
+from variants.recipe import unknown
+
+RATES = (2e-4, 5e-4, 1e-3, 2e-3)
+"""The grid of learning rates that every tuned arm gets."""
+SGD_RATES = tuple(100 * rate for rate in RATES)
+"""The same for SGD, whose steps are the gradient times the rate, where Adam's are about the rate itself."""
+TUNING_SEEDS = (1000, 1001, 1002)
+"""Used for nothing else."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a role stands for. options: of the dataset. recipe: of the variants, for such data.
+
+    fields: of every recipe; more: of one recipe, by its name. evaluate_every: epochs. samples: in an evaluation.
+    thorough: with the costly metrics, at the end. quality: what learning rates are tuned for, a metric.
+    """
+
+    dataset: str
+    recipe: str
+    fields: Mapping[str, Any]
+    evaluate_every: int
+    samples: int
+    thorough: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+    more: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    quality: str = "fid_normalized"
+
+
+@dataclass(frozen=True)
+class Preset:
+    """The budgets of the roles that it has; questions about other roles are not run, and said so.
+
+    seeds: of an arm that is compared with another. seeds_alone: of one that is compared with a constant, or within its
+    runs: ranks of fewer cannot survive the correction for so many tests. tuned: whether it has learning rates from
+    benchmarks.tune, and timings. full: with the decisions that are too costly elsewhere. linear_only: without
+    convolutions.
+    """
+
+    name: str
+    summary: str
+    budgets: Mapping[str, Budget]
+    seeds: int
+    seeds_alone: int
+    tuned: bool = True
+    full: bool = False
+    linear_only: bool = False
+
+    def why_not(self, decision: Decision) -> str:
+        """Why a decision is not taken here, as the end of a sentence; "" where it is."""
+        if decision.full_only and not self.full:
+            return "too costly for this preset"
+        if missing := sorted({arm.data for arm in decision.arms} - set(self.budgets)):
+            return f"this preset has no data for: {', '.join(missing)}"
+        if self.linear_only and not all(arm.linear for arm in decision.arms):
+            return "convolutions are too costly for this preset"
+        if not self.tuned and any(contrast.until == "seconds" for contrast in decision.contrasts):
+            return "equal seconds need the timings of benchmarks.tune"
+        return ""
+
+    def trains(self, arm: Arm) -> bool:
+        """Whether an arm that decides nothing is trained here, to be shown."""
+        return arm.data in self.budgets and not (self.linear_only and not arm.linear)
+
+
+def _digits(epochs: int, updates: int, every: int, samples: int, **rest: Any) -> Budget:
+    fields = {"epochs": epochs, "epoch_updates": updates, "batch_size": 64}
+    widths = {"generator_widths": (128, 256), "discriminator_widths": (256, 128)}
+    return Budget("digits", "small", fields, every, samples, more={"report": widths}, **rest)
+
+
+def _points(name: str, epochs: int, updates: int, **rest: Any) -> Budget:
+    fields = {"epochs": epochs, "epoch_updates": updates, "batch_size": 128}
+    return Budget(name, "points", fields, max(1, epochs // 20), rest.pop("samples", 2500), quality="overlap", **rest)
+
+
+def _captions(dataset: str, recipe: str, fields: Mapping[str, Any], every: int, samples: int) -> Budget:
+    return Budget(dataset, recipe, fields, every, samples)
+
+
+# Of 28×28, and so narrow that a run takes about half a minute of one core.
+_NARROW = {"generator_widths": (16, 8), "discriminator_widths": (8, 16), "batch_size": 64}
+_MNIST_WIDTHS = {"generator_widths": (256, 512), "discriminator_widths": (512, 256)}
+
+SMOKE = Preset(
+    "smoke",
+    "minutes; checks that everything runs, and decides nothing",
+    {
+        "images": _digits(4, 3, 1, 300),
+        "points": _points("ring8", 4, 5, samples=300),
+        "arc": _points("arc", 4, 5, samples=300),
+        "captions": _captions("captions_digits", "small", {"epochs": 4, "epoch_updates": 3, "batch_size": 64}, 1, 300),
+    },
+    seeds=2,
+    seeds_alone=2,
+    tuned=False,
+)
+QUICK = Preset(
+    "quick",
+    "digits and the ring, ten seeds, an hour or two on two cores",
+    {
+        "images": _digits(60, 22, 3, 2500, thorough=True),
+        "points": _points("ring8", 20, 250),
+        "arc": _points("arc", 20, 250),
+        "captions": _captions(
+            "captions_digits", "small", {"epochs": 60, "epoch_updates": 22, "batch_size": 64}, 3, 2500
+        ),
+        "large": Budget("mnist", "default", {"epochs": 20, "epoch_updates": 30, **_NARROW}, 1, 2000),
+    },
+    seeds=10,
+    seeds_alone=12,
+)
+MNIST = Preset(
+    "mnist",
+    "MNIST, the questions that linear networks can answer, ten seeds; hours on two cores",
+    {
+        "images": Budget(
+            "mnist",
+            "default",
+            {"epochs": 20, "epoch_updates": 117, "batch_size": 128},
+            1,
+            5000,
+            more={"report": _MNIST_WIDTHS},
+        )
+    },
+    seeds=10,
+    seeds_alone=12,
+    linear_only=True,
+)
+FULL = Preset(
+    "full",
+    "MNIST and the grid, fifteen seeds, all arms; for a GPU or many machines",
+    {
+        "images": Budget("mnist", "default", {"epochs": 20, "batch_size": 128}, 1, 10_000, thorough=True),
+        "points": _points("grid25", 60, 500),
+        "arc": _points("arc", 20, 500),
+        "captions": _captions("captions_mnist", "default", {"epochs": 20, "batch_size": 128}, 1, 10_000),
+        "large": Budget("mnist", "default", {"epochs": 20, "batch_size": 128}, 1, 10_000),
+    },
+    seeds=15,
+    seeds_alone=15,
+    full=True,
+)
+PRESETS = {preset.name: preset for preset in (SMOKE, QUICK, MNIST, FULL)}
+
+
+def preset(name: str) -> Preset:
+    """The preset of that name. Raises Refused for one that does not exist."""
+    if name not in PRESETS:
+        raise unknown("preset", name, PRESETS, see="it is one of " + ", ".join(PRESETS))
+    return PRESETS[name]

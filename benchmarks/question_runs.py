@@ -1,0 +1,143 @@
+"""The questions of a suite in MLflow: a parent run for each, its arms below it.
+
+    question.<name>   a tag of every training run that serves the question; its value is the arm
+    parent run        named after the question; tags: the claims, the preset, the hash of the plan
+    below it          one run an arm: of each metric its mean over seeds, and <metric>.low and <metric>.high, the 95 %
+                      interval of that mean (Student's t, of finished runs); the ids of its training runs as a tag; its
+                      recipe as params
+
+These are a view, for looking at; what decides is in the report, made from the runs themselves.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.journal import RunFolder
+from benchmarks.outcomes import failure, number
+from benchmarks.plan import Plan, PlannedArm
+from benchmarks.questions import Question
+from benchmarks.tracking import asking, connected, resolved, safe_name, sync
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+KIND = "question"
+_LONGEST = 5000
+
+
+def record(plan: Plan, question: Question, runs: Mapping[str, Sequence[str]], runs_dir: Path, uri: str | None) -> str:
+    """Writes a question with its arms, or brings it up to date, and gives the id of its parent run.
+
+    runs: by the name of an arm, those of its run folders that ended. Raises Refused where MLflow cannot be used.
+    """
+    uri = resolved(uri)
+    with asking(uri):
+        client, experiment = connected(uri)
+        tags = {
+            "kind": KIND,
+            "question": question.name,
+            "preset": plan.preset.name,
+            "plan": plan.hash,
+            "mlflow.note.content": f"**{question.asks}**\n\n"
+            + "\n\n".join(f"{claim}: {words}" for claim, words in question.claims.items()),
+        }
+        parent = _run(client, experiment, f"{plan.preset.name}/{question.name}", f"question: {question.title}", tags)
+        for arm in plan.of(question.name):
+            folders = [RunFolder(runs_dir / name) for name in runs.get(arm.name, ())]
+            ids = [sync(folder, uri) for folder in folders]
+            for run_id in ids:
+                client.set_tag(run_id, f"question.{question.name}", arm.arm.words[:_LONGEST])
+            _record_arm(client, experiment, parent, plan, question, arm, folders, ids)
+        client.set_terminated(parent)
+    return parent
+
+
+def _record_arm(
+    client: "MlflowClient",
+    experiment: str,
+    parent: str,
+    plan: Plan,
+    question: Question,
+    arm: PlannedArm,
+    folders: Sequence[RunFolder],
+    ids: Sequence[str],
+) -> None:
+    from mlflow.entities import Metric, Param
+
+    journals = [(folder.status()["state"], folder.lines(), folder.facts()) for folder in folders]
+    failed = sum(bool(failure(state, lines)) for state, lines, _ in journals)
+    tags = {
+        "kind": "arm",
+        "mlflow.parentRunId": parent,
+        "question": question.name,
+        "arm": arm.arm.words,
+        "variant": arm.arm.variant,
+        "dataset": arm.dataset.name,
+        "preset": plan.preset.name,
+        "plan": plan.hash,
+        "runs": " ".join(ids)[:_LONGEST],
+        "seeds": f"{len(folders)} of {len(arm.seeds)} seeds, {failed} failed",
+    }
+    run_id = _run(client, experiment, f"{plan.preset.name}/{question.name}/{arm.name}", arm.arm.words, tags)
+    finished = [(lines, facts) for state, lines, facts in journals if state == "FINISHED"]
+    measured: dict[str, list[float]] = {name: [] for name in question.shown}
+    for lines, _ in finished:
+        metrics = next((line["metrics"] for line in reversed(lines) if line.get("metrics")), {})
+        for name in question.shown:
+            if name in metrics:
+                measured[name].append(metrics[name])
+    for planned in plan.decisions:
+        for each in planned.contrasts:
+            contrast, sign = each.contrast, -1.0 if each.contrast.outcome.better == "less" else 1.0
+            if question.name == planned.question and arm.arm in contrast.arms:
+                epochs = each.treatment_epochs if arm.arm == contrast.treatment else each.control_epochs
+                values = [
+                    sign
+                    * number(
+                        contrast.outcome,
+                        lines,
+                        updates=int(facts["updates_per_epoch"]),
+                        epochs=epochs,
+                        threshold=each.threshold,
+                    )
+                    for lines, facts in finished
+                ]
+                measured[f"decides/{planned.decision.name}"] = values
+    now = max((int(1000 * line["timing"]["time"]) for lines, _ in finished for line in lines[-1:]), default=0)
+    entities = [Metric("failed", failed, now, 0), Metric("finished", len(finished), now, 0)]
+    for name, values in measured.items():
+        for end, value in zip(("", ".low", ".high"), mean_and_interval(values), strict=True):
+            if not math.isnan(value):
+                entities.append(Metric(safe_name(name) + end, value, now, 0))
+    params = [Param(safe_name(name), str(value)) for name, value in arm.recipe.as_dict(neutral=False).items()]
+    known = client.get_run(run_id).data.params
+    client.log_batch(run_id, metrics=entities, params=[param for param in params if param.key not in known])
+    client.set_terminated(run_id)
+
+
+def mean_and_interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """The mean, and the ends of its 95 % interval by Student's t; NaN where there are no, or too few, finite values."""
+    if not values or not all(map(math.isfinite, values)):
+        return math.nan, math.nan, math.nan
+    from scipy.stats import sem, t
+
+    mean = fmean(values)
+    if len(values) < 2 or not (error := float(sem(values))):
+        return mean, math.nan, math.nan
+    low, high = t.interval(0.95, len(values) - 1, mean, error)
+    return mean, float(low), float(high)
+
+
+def _run(client: "MlflowClient", experiment: str, key: str, name: str, tags: Mapping[str, Any]) -> str:
+    """The run with this key, made where there is none, with these tags."""
+    found = client.search_runs([experiment], f"tags.suite_key = '{key}'", max_results=1)
+    if not found:
+        return client.create_run(experiment, tags={"suite_key": key, **tags}, run_name=name).info.run_id
+    run_id = found[0].info.run_id
+    for tag, value in tags.items():
+        if found[0].data.tags.get(tag) != str(value):
+            client.set_tag(run_id, tag, value)
+    return run_id

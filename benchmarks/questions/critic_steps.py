@@ -1,0 +1,49 @@
+"""D: how often should the discriminator be trained before each step of the generator?"""
+
+from benchmarks.questions.arms import CONDITIONAL
+from benchmarks.questions.base import FID_MARGIN, LN_FID, Decision, Question, different
+
+ONE = CONDITIONAL
+TWO = CONDITIONAL.but("critic-2", "two discriminator steps", critic_steps=2, probes=())
+FIVE = CONDITIONAL.but("critic-5", "five discriminator steps", critic_steps=5, probes=())
+BUDGETS = {
+    "updates": "the same number of generator updates",
+    "all_updates": "the same number of updates of both networks together",
+    "seconds": "the same time of training",
+}
+
+
+def five(until: str) -> Decision:
+    return Decision(
+        f"D-five-{until.replace('_', '-')}",
+        "D",
+        f"Five discriminator steps to each generator step, against one, change the samples at {BUDGETS[until]}.",
+        (different(FIVE, ONE, LN_FID, FID_MARGIN, until),),
+        "ln 1.25 of FID is about twice what swapping the classifier moves",
+        "nothing: the source claims no direction; the verdict names the winner.",
+        equal=f"{BUDGETS[until]}, networks, batch, tuning budget",
+    )
+
+
+QUESTION = Question(
+    name="critic_steps",
+    title="Steps of the discriminator",
+    asks="Is it worth training the discriminator several times before each step of the generator?",
+    claims={
+        "D": "In each step the discriminator is trained n times on a batch, and then the generator once (in the "
+        "source's own recipe up to five times)."
+    },
+    decisions=tuple(map(five, BUDGETS)),
+    curve="metrics/fid_normalized",
+    shown=("fid_normalized", "fid_pixels", "accuracy", "gan_train", "coverage"),
+    others=(
+        "Goodfellow et al. 2014 use one step, because it is the least expensive; five are usual with a Wasserstein "
+        "critic "
+        "(Arjovsky et al. 2017).",
+    ),
+    limits=(
+        "Each of the steps sees a fresh batch; the source's own recipe shows the same one again.",
+        "Which budget is the right one to hold equal depends on what is scarce; hence three.",
+    ),
+    more=(TWO,),
+)

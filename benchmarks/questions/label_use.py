@@ -1,0 +1,51 @@
+"""I2: does the discriminator learn to use labels, though nobody tells it to check them?"""
+
+from benchmarks.questions.arms import CONDITIONAL
+from benchmarks.questions.base import Contrast, Decision, Outcome, Question
+
+SHUFFLED = CONDITIONAL.but(
+    "labels-shuffled", "real images with the labels of others", shuffled_conditions=True, like="conditional", probes=()
+)
+BLIND = CONDITIONAL.but(
+    "blind", "a discriminator that is blind to labels", conditioning="generator", like="conditional", probes=()
+)
+USE = Outcome(
+    "how often the discriminator ranks a real test image with its label above the same image with a wrong one, over "
+    "the "
+    "last quarter of training",
+    ("probes/label_use",),
+    "more",
+)
+
+QUESTION = Question(
+    name="label_use",
+    title="Labels that nobody checks",
+    asks="Does the discriminator learn to compare image and label, although it never sees a wrong pair of real ones?",
+    claims={
+        "I2": "The discriminator only tells real pairs of image and label from generated ones. The labels of real "
+        "images always match, so it learns to use the label without being told."
+    },
+    decisions=(
+        Decision(
+            "I2-used",
+            "I2",
+            "The discriminator ranks right labels above wrong ones, and does not where the labels of real images were "
+            "those of others.",
+            (
+                Contrast(CONDITIONAL, None, USE, -0.10, 0.10, constant=0.5),
+                Contrast(SHUFFLED, None, USE, -0.05, 0.05, claims="inside", constant=0.5),
+            ),
+            "six right rankings in ten where five are chance",
+            "wrong labels ranked above right ones, or a control that ranks them, too",
+            equal="networks, updates, settings; only which label stands beside a real image differs",
+        ),
+    ),
+    curve="probes/label_use",
+    shown=("accuracy", "gan_train", "fid_normalized"),
+    others=(),
+    limits=(
+        "The shuffled arm is the control: its discriminator sees as many labels, which mean nothing. One that is blind "
+        "to labels by construction ranks at .5 exactly.",
+        "Measured on test images, so that pairs that were learnt by heart do not count.",
+    ),
+)

@@ -1,0 +1,52 @@
+"""I3e: do the loss curves run as the source says?"""
+
+from benchmarks.questions.arms import CONDITIONAL, REPORT
+from benchmarks.questions.base import Arm, Contrast, Decision, Outcome, Question
+
+GENERATOR = Outcome(
+    "generator's loss, mean of the last tenth of the updates less that of the first epoch, in nats",
+    ("curves/generator_loss",),
+    "less",
+    "change",
+)
+DISCRIMINATOR = Outcome(
+    "discriminator's loss, mean of the last tenth of the updates less that of the first epoch, in nats",
+    ("curves/discriminator_loss",),
+    "more",
+    "change",
+)
+
+
+def runs_so(name: str, arm: Arm, recipe: str) -> Decision:
+    return Decision(
+        name,
+        "I3e",
+        f"Under {recipe}, the generator's loss falls from its first epoch on, and the discriminator's rises somewhat.",
+        (
+            Contrast(arm, None, GENERATOR, -0.10, 0.10),
+            Contrast(arm, None, DISCRIMINATOR, -0.05, 0.05),
+        ),
+        "a tenth of a nat, and half of that for the discriminator, whose rise is said to be slight; chosen by eye",
+        "a generator's loss that rises by as much, or a discriminator's that falls",
+        equal="one arm against itself, earlier",
+    )
+
+
+QUESTION = Question(
+    name="loss_curves",
+    title="The loss curves",
+    asks="Does the generator's loss start high and fall, and the discriminator's start low and rise?",
+    claims={"I3e": "The generator's loss starts high and falls; the discriminator's starts low and rises somewhat."},
+    decisions=(
+        runs_so("I3e-report", REPORT, "the source's recipe"),
+        runs_so("I3e-tuned", CONDITIONAL, "a tuned recipe"),
+    ),
+    curve="curves/generator_loss",
+    shown=("fid_normalized", "accuracy"),
+    others=(),
+    limits=(
+        "The start is the first epoch. Before the first update both losses are what chance gives them: ln 2 and 2 ln "
+        "2.",
+        "The losses of a GAN do not tell how good its samples are; FID stands beside them.",
+    ),
+)

@@ -1,0 +1,180 @@
+"""python -m benchmarks.suite: trains all runs that the chosen questions need, as many at once as the machine can."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from benchmarks import plugins
+from benchmarks.commands import Parser, main
+from benchmarks.presets import PRESETS, preset
+from variants.recipe import Refused
+
+if TYPE_CHECKING:
+    from benchmarks.executors import Job, Result
+    from benchmarks.live import Live
+    from benchmarks.plan import Plan, PlannedArm
+
+PREPARATION = 5.0
+"""Seconds that a worker needs before its first run; measured on two cores."""
+
+
+def parser() -> Parser:
+    summaries = "; ".join(f"{name}: {each.summary}" for name, each in PRESETS.items())
+    parser = Parser("benchmarks.suite", description=__doc__.partition(": ")[2], epilog=f"Presets: {summaries}.")
+    what = parser.add_argument_group("what")
+    what.add_argument("--preset", default="quick", metavar="NAME", help=f"one of {', '.join(PRESETS)} (quick)")
+    what.add_argument("--questions", nargs="+", default=[], metavar="NAME", help="only these (all)")
+    what.add_argument("--dataset", default="", metavar="NAME", help="takes the place of the preset's images")
+    what.add_argument("--seeds", type=int, default=0, metavar="N", help="seeds of each arm (the preset's)")
+    plugins.add_option(what)
+    what.add_argument("--plan", action="store_true", help="show what would be run, and end")
+    how = parser.add_argument_group("how")
+    how.add_argument("--executor", default="processes", metavar="NAME", help="inline, processes or ray (processes)")
+    how.add_argument("--address", default="", metavar="ADDRESS", help="of a Ray cluster (one on this machine)")
+    how.add_argument("--workers", type=int, default=0, metavar="N", help="runs at once (as many as cores)")
+    how.add_argument("--device", default="auto", metavar="auto|cpu|cuda|mps", help="where to train (auto)")
+    how.add_argument("--pictures", default="milestones", metavar="all|milestones|none", help="(milestones)")
+    how.add_argument("--retrain", action="store_true", help="train again what is already trained")
+    where = parser.add_argument_group("where")
+    where.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="where run folders go (runs)")
+    where.add_argument(
+        "--data-dir", type=Path, default=None, metavar="DIR", help="datasets ($GANBENCH_DATA, else data)"
+    )
+    where.add_argument(
+        "--tracking-uri", default=None, metavar="URI", help="of MLflow ($MLFLOW_TRACKING_URI, else sqlite:///mlflow.db)"
+    )
+    where.add_argument("--no-tracking", action="store_true", help="write run folders only")
+    return parser
+
+
+def suite() -> int:
+    asked = parser().parse_args()
+    plugins.load_plugins(asked.plugin)
+    chosen = preset(asked.preset)
+    if asked.seeds < 0:
+        raise Refused(f"--seeds is at least 1, not {asked.seeds}")
+
+    from benchmarks.executors import Settings
+    from benchmarks.live import Live, duration, run_jobs
+    from benchmarks.plan import kept_tuning, make_plan, record_plan
+
+    plan = make_plan(chosen, asked.questions, dataset=asked.dataset, seeds=asked.seeds)
+    jobs, missing = prepared(plan, asked.data_dir)
+    todo, done = counted(jobs, asked.runs_dir, asked.retrain)
+    expected = expectation(plan, kept_tuning(chosen.name) if chosen.tuned else {})
+    settings = Settings(
+        asked.runs_dir,
+        asked.data_dir,
+        device=asked.device,
+        pictures=asked.pictures,
+        tracking_uri=asked.tracking_uri,
+        track=not asked.no_tracking,
+        retrain=asked.retrain,
+    )
+    with Live(chosen.name, todo + done) as live:
+        live.say(
+            f"{len(plan.questions)} questions, {len(plan.decisions)} decisions, {len(plan.arms)} arms, "
+            f"{plan.runs} runs ({done} already done); plan {plan.hash[:12]}"
+        )
+        for name, why in missing.items():
+            live.say(f"not run: {name}: {why}")
+        seconds = sum(expected[arm.name] * len(job.configs) for arm, job in jobs)
+        if todo and seconds:
+            seconds *= todo / (todo + done)
+            live.say(f"about {duration(seconds)} of one core for what is left")
+        if asked.plan:
+            for arm in plan.arms:
+                live.say(f"  {arm.name:<28} {len(arm.seeds):>3} seeds  {', '.join(arm.questions)}")
+            return 0
+        before = record_plan(plan, asked.runs_dir, datetime.now(UTC).isoformat(timespec="seconds"))
+        if len(before) > 1:
+            live.say(
+                f"this plan is not the first one for the runs in {asked.runs_dir}; a report will tell what is different"
+            )
+        results = run_jobs(
+            [job for _, job in jobs],
+            asked.executor,
+            settings,
+            live,
+            workers=asked.workers,
+            address=asked.address,
+            ended=Progress(plan, jobs, settings, live).ended,
+        )
+        failed = [result for result in results if result.state != "FINISHED"]
+        live.say(f"{len(results) - len(failed)} runs finished, {len(failed)} failed")
+        live.say(f"the report: python -m reports.build --preset {chosen.name} --runs-dir {asked.runs_dir}")
+    return 1 if any(result.machine for result in failed) else 0
+
+
+def prepared(plan: "Plan", data_dir: Path | None) -> "tuple[list[tuple[PlannedArm, Job]], dict[str, str]]":
+    """A job for each arm, and the arms whose data are not to be had, with the reason.
+
+    Raises Refused for an arm that cannot be trained on data that are there.
+    """
+    from benchmarks.datasets import load
+    from benchmarks.executors import Job
+
+    jobs, missing, absent = [], {}, {}
+    for arm in plan.arms:
+        name = arm.dataset.name
+        if name not in absent:
+            try:
+                load(arm.dataset, data_dir, 0)
+                absent[name] = ""
+            except Refused as refused:
+                absent[name] = str(refused)
+        if absent[name]:
+            missing[arm.name] = absent[name]
+        else:
+            jobs.append((arm, Job(tuple(arm.config(seed, data_dir) for seed in arm.seeds))))
+    return jobs, missing
+
+
+def counted(jobs: "list[tuple[PlannedArm, Job]]", runs_dir: Path, retrain: bool) -> tuple[int, int]:
+    """How many runs are to be trained, and how many are already."""
+    from benchmarks.journal import RunFolder
+
+    names = [config.name for _, job in jobs for config in job.configs]
+    done = 0 if retrain else sum(RunFolder(runs_dir / name).status()["state"] == "FINISHED" for name in names)
+    return len(names) - done, done
+
+
+def expectation(plan: "Plan", tuned: dict[str, Any]) -> dict[str, float]:
+    """Seconds of one core that a run of each arm takes, from its tuning or that of its likes; 0 where nothing tells."""
+    known = {name: float(seconds) for name, seconds in tuned.get("seconds_per_run", {}).items()}
+    usual = median(known.values()) if known else 0.0
+    return {arm.name: known.get(arm.name, known.get(arm.arm.like, usual)) for arm in plan.arms}
+
+
+class Progress:
+    """Which arms are done, so that a question goes to MLflow as soon as it is whole."""
+
+    def __init__(self, plan: "Plan", jobs: "list[tuple[PlannedArm, Job]]", settings: Any, live: "Live") -> None:
+        self.plan, self.settings, self.live = plan, settings, live
+        self.arms = [arm for arm, _ in jobs]
+        self.left = {arm.name: len(job.configs) for arm, job in jobs}
+        self.runs: dict[str, list[str]] = {arm.name: [] for arm in self.arms}
+
+    def ended(self, place: int, result: "Result") -> None:
+        arm = self.arms[place]
+        self.left[arm.name] -= 1
+        self.runs[arm.name].append(result.name)
+        for name in arm.questions:
+            if not any(self.left.get(other.name, 0) for other in self.plan.of(name)):
+                self.live.say(f"all runs of {name} are done")
+                if self.settings.track:
+                    self.tell(name)
+
+    def tell(self, name: str) -> None:
+        from benchmarks.question_runs import record
+
+        question = next(question for question in self.plan.questions if question.name == name)
+        try:
+            record(self.plan, question, self.runs, self.settings.runs_dir, self.settings.tracking_uri)
+        except Refused as refused:
+            self.live.say(f"{refused}; the question {name} is not in MLflow yet: the same command sends it")
+
+
+if __name__ == "__main__":
+    main(suite)

@@ -1,0 +1,189 @@
+"""python -m benchmarks.tune: gives every arm of a preset the same small tuning, and keeps the winners with the code."""
+
+import json
+import math
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.commands import Parser, main
+from variants.recipe import Refused
+
+if TYPE_CHECKING:
+    from benchmarks.plan import PlannedArm
+    from benchmarks.presets import Preset
+
+TIMED_UPDATES, TIMED_ROUNDS = 60, 5
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One learning rate of one arm, as an arm whose runs are those of the tuning seeds."""
+
+    name: str
+    rate: float
+    arm: "PlannedArm"
+
+
+def trials(preset: "Preset") -> list[Trial]:
+    """Every arm that is tuned, with every rate of its grid, for half the budget.
+
+    Not tuned are arms that take the rate of another one, and those whose settings are the claim's own.
+    """
+    from benchmarks.plan import arms_of, planned_arm
+    from benchmarks.presets import RATES, SGD_RATES, TUNING_SEEDS
+    from benchmarks.questions import QUESTIONS, load_question
+
+    found = []
+    for arm, _ in arms_of(preset, map(load_question, QUESTIONS)):
+        if arm.tuned and not arm.like:
+            for rate in SGD_RATES if arm.fields.get("optimizer") == "sgd" else RATES:
+                planned = planned_arm(arm, preset, {"arms": {arm.name: {"winner": rate}}}, seeds=TUNING_SEEDS)
+                half = planned.recipe.with_({"epochs": max(1, planned.recipe.epochs // 2)})
+                found.append(Trial(arm.name, rate, replace(planned, recipe=half, thorough=False, probes=())))
+    return found
+
+
+def quality(lines: Sequence[Mapping[str, Any]], state: str, metric: str, updates: int) -> float:
+    """What a rate is chosen by, larger being better: ln FID, or overlap, over the last quarter; −∞ for a failed run."""
+    from benchmarks.outcomes import failure, number
+    from benchmarks.questions.base import LN_FID, OVERLAP
+
+    if failure(state, lines):
+        return -math.inf
+    return number({"fid_normalized": LN_FID, "overlap": OVERLAP}[metric], lines, updates=updates)
+
+
+def chosen(values: Mapping[float, Sequence[float]], metric: str) -> dict[str, Any]:
+    """The entry of an arm: its grid, the winner by the median, whether that is at the edge, and what it reached.
+
+    grid: by rate, ln FID or overlap of each seed, null for a failed run. quality: the winner's median, as the metric
+    itself. Of equal medians the smaller rate wins.
+    """
+    medians = {rate: statistics.median(seeds) for rate, seeds in values.items()}
+    winner = max(sorted(medians), key=lambda rate: medians[rate])
+    sign, rates = (-1.0, sorted(values)) if metric == "fid_normalized" else (1.0, sorted(values))
+    best = medians[winner]
+    if best == -math.inf:
+        raise Refused("every rate of the grid failed")
+    return {
+        "metric": "ln fid_normalized" if metric == "fid_normalized" else metric,
+        "grid": {
+            f"{rate:g}": [round(sign * value, 6) if math.isfinite(value) else None for value in values[rate]]
+            for rate in rates
+        },
+        "winner": winner,
+        "edge": winner in (rates[0], rates[-1]),
+        "quality": round(math.exp(-best) if metric == "fid_normalized" else best, 6),
+    }
+
+
+def timed(arms: "Sequence[PlannedArm]", data_dir: Path | None) -> dict[str, float]:
+    """Seconds of one core for a generator update with its discriminator updates: in turns, alone, the median."""
+    import torch
+
+    from benchmarks.randomness import initialisation
+    from benchmarks.steps import players
+    from benchmarks.training import check, loaded, train_updates
+    from variants.objective import objective
+
+    torch.set_num_threads(1)
+    measured: dict[str, list[float]] = {arm.name: [] for arm in arms}
+    for round_ in range(TIMED_ROUNDS):
+        for arm in arms:
+            config = arm.config(0, data_dir)
+            data = loaded(config.dataset, data_dir, 0)
+            variant = check(config, data)
+            with initialisation(0):
+                networks = variant.build(data.spec, config.recipe)
+            networks = (network.to(memory_format=torch.channels_last) for network in networks)
+            both = players(*networks, config.recipe)
+            steps = train_updates(both, objective(config.recipe), config.recipe, data.train, 0, 1, 10 + TIMED_UPDATES)
+            for _ in range(10):
+                next(steps)
+            began = time.process_time()
+            for _ in range(TIMED_UPDATES):
+                next(steps)
+            # The first round warms caches up.
+            if round_:
+                measured[arm.name].append((time.process_time() - began) / TIMED_UPDATES)
+    return {name: round(statistics.median(values), 7) for name, values in measured.items()}
+
+
+def by_seconds(preset: "Preset", tuned: Mapping[str, Any]) -> "list[PlannedArm]":
+    """The arms that are compared at equal seconds."""
+    from benchmarks.plan import decisions_of, planned_arm
+    from benchmarks.questions import QUESTIONS, load_question
+    from benchmarks.questions.base import unique
+
+    taken, _ = decisions_of(preset, map(load_question, QUESTIONS))
+    contrasts = [contrast for decision, _ in taken for contrast in decision.contrasts if contrast.until == "seconds"]
+    return [planned_arm(arm, preset, tuned, seeds=(0,)) for arm in unique(a for c in contrasts for a in c.arms)]
+
+
+def tune() -> int:
+    parser = Parser("benchmarks.tune", description=__doc__.partition(": ")[2])
+    parser.add_argument("--preset", default="quick", metavar="NAME", help="quick, mnist or full (quick)")
+    parser.add_argument("--workers", type=int, default=0, metavar="N", help="runs at once (as many as cores)")
+    parser.add_argument("--runs-dir", type=Path, default=Path("runs/tuning"), metavar="DIR", help="(runs/tuning)")
+    parser.add_argument(
+        "--data-dir", type=Path, default=None, metavar="DIR", help="datasets ($GANBENCH_DATA, else data)"
+    )
+    parser.add_argument("--out", type=Path, default=None, metavar="FILE", help="where to write (with the code)")
+    asked = parser.parse_args()
+
+    from benchmarks.presets import preset
+
+    wanted = preset(asked.preset)
+    if not wanted.tuned:
+        raise Refused(f"the preset {wanted.name} is not tuned")
+    from benchmarks.environment import fingerprint
+    from benchmarks.executors import Job, Settings
+    from benchmarks.live import Live, run_jobs
+    from benchmarks.plan import tuning_file
+    from benchmarks.presets import TUNING_SEEDS
+    from benchmarks.runs import load_run
+
+    tried = trials(wanted)
+    jobs = [Job(tuple(trial.arm.config(seed, asked.data_dir) for seed in trial.arm.seeds)) for trial in tried]
+    settings = Settings(asked.runs_dir, asked.data_dir, device="cpu", pictures="none", track=False)
+    with Live(f"tuning of {wanted.name}", sum(len(job.configs) for job in jobs)) as live:
+        run_jobs(jobs, "processes", settings, live, workers=asked.workers)
+        grids: dict[str, dict[float, list[float]]] = {}
+        seconds: dict[str, list[float]] = {}
+        for trial, job in zip(tried, jobs, strict=True):
+            metric = wanted.budgets[trial.arm.arm.data].quality
+            for config in job.configs:
+                folder = load_run(asked.runs_dir / config.name).folder
+                lines, updates = folder.lines(), folder.facts()["updates_per_epoch"]
+                value = quality(lines, folder.status()["state"], metric, updates)
+                grids.setdefault(trial.name, {}).setdefault(trial.rate, []).append(value)
+                spent = (line["timing"].get(part, 0.0) for line in lines for part in ("seconds", "evaluation_seconds"))
+                seconds.setdefault(trial.name, []).append(sum(spent))
+        kept: dict[str, Any] = {
+            "preset": wanted.name,
+            "seeds": list(TUNING_SEEDS),
+            "budget": "half the epochs of the preset",
+            "code": fingerprint(),
+            "arms": {
+                trial.name: chosen(grids[trial.name], wanted.budgets[trial.arm.arm.data].quality) for trial in tried
+            },
+            # Of a whole run, so that a suite can say how long it will take.
+            "seconds_per_run": {name: round(2 * statistics.median(spent), 1) for name, spent in seconds.items()},
+        }
+        live.say("timing each arm alone")
+        kept["seconds_per_update"] = timed(by_seconds(wanted, kept), asked.data_dir)
+        out = asked.out or tuning_file(wanted.name)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        for name, arm in kept["arms"].items():
+            live.say(f"{name:<28} {arm['winner']:g}{'  at the edge of the grid' if arm['edge'] else ''}")
+        live.say(f"wrote {out}")
+    return 0
+
+
+if __name__ == "__main__":
+    main(tune)

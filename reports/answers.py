@@ -1,0 +1,144 @@
+"""What a report says of a plan, decided into plain records before anything is told: verdicts, controls, deviations."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.plan import NotTaken, Plan, PlannedDecision, differences
+from benchmarks.questions import Question
+from reports.evidence import Evidence
+from reports.runs import RunRecord
+from reports.verdicts import NO_VERDICT, Verdict, decide
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of a planned decision. verdict: None where there is none at all, and `why_not` says so."""
+
+    planned: PlannedDecision
+    verdict: Verdict | None
+    why_not: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.planned.decision.name
+
+    @property
+    def outcome(self) -> str:
+        return self.verdict.outcome if self.verdict else NO_VERDICT
+
+    @property
+    def passed(self) -> bool | None:
+        """Of a control: whether it came out as it must; None where it did not come out, or is no control."""
+        expected = self.planned.decision.expected
+        return self.outcome in expected if expected and self.outcome != NO_VERDICT else None
+
+
+@dataclass(frozen=True)
+class FirstPlan:
+    """The plan by which the runs began. since: when it was made. changes: what the present plan has otherwise."""
+
+    hash: str
+    since: str
+    changes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class OtherCode:
+    """Runs that were trained by other code than most. fingerprint: of it, "" where it was not recorded."""
+
+    fingerprint: str
+    runs: tuple[RunRecord, ...]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """All that a report on questions tells.
+
+    tuned: as benchmarks.tune wrote it. first: None where no plan was kept with the runs. partial: whether it is about
+    some of the questions only. tests: among how many the error of 5 % is shared. code: what most runs were trained by.
+    """
+
+    evidence: Evidence
+    answers: tuple[Answer, ...]
+    tuned: Mapping[str, Any]
+    first: FirstPlan | None
+    partial: bool
+    tests: int
+    code: str
+    other_code: tuple[OtherCode, ...]
+
+    @property
+    def plan(self) -> Plan:
+        return self.evidence.plan
+
+    @property
+    def controls(self) -> tuple[Answer, ...]:
+        return tuple(answer for answer in self.answers if answer.planned.decision.expected)
+
+    def of(self, question: Question) -> tuple[Answer, ...]:
+        """The answers of a question, also to decisions that another question has too, in the question's order."""
+        named = {answer.name: answer for answer in self.answers}
+        return tuple(named[decision.name] for decision in question.decisions if decision.name in named)
+
+    def not_taken(self, question: Question) -> tuple[NotTaken, ...]:
+        names = [decision.name for decision in question.decisions]
+        return tuple(each for each in self.plan.not_taken if each.decision.name in names)
+
+
+def answered(
+    evidence: Evidence,
+    tuned: Mapping[str, Any] | None = None,
+    plans: Sequence[Mapping[str, Any]] = (),
+    partial: bool = False,
+) -> Answers:
+    """The verdicts of all decisions of the plan, and what is to be said beside them.
+
+    tuned: what the plan was made with. plans: those by which runs were made, the first one first, as
+    benchmarks.plan.plans gives them. partial: whether the plan has some of the questions only, so that what it lacks
+    is no deviation.
+    """
+    plan = evidence.plan
+    kept = plans[0]["plan"] if plans else {}
+    # A report on a few of the questions is corrected as the whole one is, where that is known.
+    tests = max(len(plan.decisions), len(kept.get("decisions", ())))
+    verdicts = {verdict.test: verdict for verdict in decide(evidence.tests, tests)}
+    answers = []
+    for planned in plan.decisions:
+        name = planned.decision.name
+        why = evidence.refused.get(name, "") or ("" if name in verdicts else "none of the runs that it needs has ended")
+        answers.append(Answer(planned, verdicts.get(name), why))
+    runs = {run.id: run for arm in evidence.arms for run in arm.ended}
+    by_code = Counter(run.code for run in runs.values())
+    code = min(by_code, key=lambda code: (-by_code[code], code)) if by_code else ""
+    other = tuple(
+        OtherCode(each, tuple(run for _, run in sorted(runs.items()) if run.code == each))
+        for each in sorted(by_code)
+        if each != code
+    )
+    return Answers(evidence, tuple(answers), tuned or {}, _first(plan, plans, partial), partial, tests, code, other)
+
+
+def _first(plan: Plan, plans: Sequence[Mapping[str, Any]], partial: bool) -> FirstPlan | None:
+    if not plans:
+        return None
+    before, now = plans[0]["plan"], plan.as_dict()
+    if partial:
+        before = {
+            part: {name: value for name, value in before.get(part, {}).items() if name in now[part]}
+            for part in ("arms", "decisions")
+        }
+    changes = tuple(differences(before, now)) if plans[0]["hash"] != plan.hash else ()
+    return FirstPlan(str(plans[0]["hash"]), str(plans[0].get("since", "")), changes)
+
+
+def least_seeds(verdict: Verdict) -> int:
+    """Of the smallest group that decides."""
+    return min((seeds for effect in verdict.effects for seeds in effect.seeds), default=0)
+
+
+def shown_p(verdict: Verdict) -> float:
+    """The p that a table shows: corrected where it decides, else that of the numbers alone."""
+    return verdict.p if math.isnan(verdict.adjusted) else verdict.adjusted

@@ -1,0 +1,217 @@
+"""From runs to numbers: each run at its planned arm, each arm's runs as the numbers that decide.
+
+What may not be compared is refused here, and what is missing is counted; nothing is decided yet.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from benchmarks import outcomes
+from benchmarks.plan import Plan, PlannedArm, PlannedContrast, PlannedDecision
+from benchmarks.questions import Outcome
+from reports.runs import RunRecord
+from reports.tables import drawn_by_seed, preferred
+from reports.verdicts import Comparison, DecidingTest, Numbers
+
+
+@dataclass(frozen=True)
+class ArmRuns:
+    """The runs of a planned arm, ordered by seed.
+
+    ended: finished or failed, which count. going: those that are not at their end, or were killed before it.
+    """
+
+    planned: PlannedArm
+    ended: tuple[RunRecord, ...]
+    going: tuple[RunRecord, ...]
+
+    @property
+    def name(self) -> str:
+        return self.planned.name
+
+    @property
+    def words(self) -> str:
+        return self.planned.arm.words
+
+    @property
+    def missing(self) -> int:
+        """How many of its seeds have no run that ended."""
+        return len(self.planned.seeds) - len({run.config.seed for run in self.ended})
+
+    @cached_property
+    def failures(self) -> Mapping[str, str]:
+        """Why runs failed, by their ids."""
+        causes = {run.id: outcomes.failure(run.state, run.lines) for run in self.ended}
+        return {id: cause for id, cause in causes.items() if cause}
+
+    @property
+    def sound(self) -> tuple[RunRecord, ...]:
+        """The runs that ended and did not fail: those that means are of."""
+        return tuple(run for run in self.ended if run.id not in self.failures)
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """A run that takes no part in a decision, because its journal lacks the figure that decides."""
+
+    decision: str
+    run: RunRecord
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that the runs say about a plan.
+
+    others: how many runs are of no arm of the plan. repeated: of two runs of one config, those that do not count.
+    refused: by the name of a decision, why its runs cannot be compared. tests: what can be decided, in the plan's order.
+    """
+
+    plan: Plan
+    arms: tuple[ArmRuns, ...]
+    others: int
+    repeated: tuple[RunRecord, ...]
+    refused: Mapping[str, str]
+    tests: tuple[DecidingTest, ...]
+    lacking: tuple[Lacking, ...]
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, ArmRuns]:
+        return {arm.name: arm for arm in self.arms}
+
+    def arm(self, name: str) -> ArmRuns:
+        return self._by_name[name]
+
+    def of(self, question: str) -> tuple[ArmRuns, ...]:
+        return tuple(arm for arm in self.arms if question in arm.planned.questions)
+
+
+def gathered(plan: Plan, runs: Iterable[RunRecord]) -> Evidence:
+    """What the runs say about the plan, in whatever order they come."""
+    arms, others, repeated = assigned(plan, runs)
+    named = {arm.name: arm for arm in arms}
+    refused, tests, lacking = {}, [], []
+    for decision in plan.decisions:
+        name = decision.decision.name
+        if why := incomparable([named[arm.name] for arm in decision.decision.arms]):
+            refused[name] = why
+            continue
+        test, without = deciding_test(decision, named)
+        lacking += without
+        # An empty group has no numbers to decide by; the decision still takes its share of the correction.
+        if test.seeds:
+            tests.append(test)
+    return Evidence(plan, arms, others, repeated, refused, tuple(tests), tuple(lacking))
+
+
+def assigned(plan: Plan, runs: Iterable[RunRecord]) -> tuple[tuple[ArmRuns, ...], int, tuple[RunRecord, ...]]:
+    """The arms with their runs, how many runs are of none, and the repetitions that do not count."""
+    by_variant: dict[str, list[PlannedArm]] = {}
+    for arm in plan.arms:
+        by_variant.setdefault(arm.arm.variant, []).append(arm)
+    found: dict[str, dict[str, RunRecord]] = {arm.name: {} for arm in plan.arms}
+    others, repeated = 0, []
+    for run in runs:
+        config = run.config
+        mine = [arm for arm in by_variant.get(config.variant, ()) if config.seed in arm.seeds and arm.made(config)]
+        others += not mine
+        for arm in mine:
+            # Of two runs of one config, only one may count: else that seed would weigh twice.
+            other = found[arm.name].get(config.key)
+            kept, dropped = (run, other) if other is None or preferred(run) > preferred(other) else (other, run)
+            found[arm.name][config.key] = kept
+            if dropped is not None:
+                repeated.append(dropped)
+    arms = []
+    for arm in plan.arms:
+        mine = sorted(found[arm.name].values(), key=lambda run: (run.config.seed, run.id))
+        ended = tuple(run for run in mine if run.state in ("FINISHED", "FAILED"))
+        arms.append(ArmRuns(arm, ended, tuple(run for run in mine if run not in ended)))
+    return tuple(arms), others, tuple(sorted({run.id: run for run in repeated}.values(), key=lambda run: run.id))
+
+
+def incomparable(arms: Sequence[ArmRuns]) -> str:
+    """Why the runs of these arms cannot be compared with each other, or "".
+
+    They share the classifier, the number of samples and the precision; arms on the same data also its checksum, unless
+    every seed draws its own. Arms whose options of the dataset differ have other data by intention.
+    """
+    runs = [run for arm in arms for run in arm.ended]
+    for what, shared in (
+        ("judged by different classifiers", {run.config.extractor[:8] for run in runs}),
+        ("judged on different numbers of samples", {str(run.config.samples) for run in runs}),
+        ("of different precision", {run.config.precision for run in runs}),
+    ):
+        if len(shared) > 1:
+            return f"its runs are {what}: {', '.join(sorted(shared))}"
+    for dataset in dict.fromkeys(arm.planned.dataset for arm in arms):
+        same = [run for arm in arms if arm.planned.dataset == dataset for run in arm.ended]
+        checksums = sorted({run.config.checksum[:8] for run in same})
+        if len(checksums) > 1 and not drawn_by_seed(same):
+            return f"its runs are on different versions of the data: {', '.join(checksums)}"
+    for arm in arms:
+        if len({run.config.seed for run in arm.ended}) < len(arm.ended):
+            return f"two runs of {arm.words} have the same seed"
+        if len({run.config.plugins for run in arm.ended}) > 1:
+            return f"the runs of {arm.words} used different versions of a plugin"
+    return ""
+
+
+def deciding_test(planned: PlannedDecision, arms: Mapping[str, ArmRuns]) -> tuple[DecidingTest, list[Lacking]]:
+    """A decision with the numbers of the runs that there are, and the runs that lack a figure."""
+    decision = planned.decision
+    parts, lacking = [], []
+    alternatives: dict[str, dict[str, Numbers]] = {}
+    for place, part in enumerate(planned.contrasts, start=1):
+        name = f"{decision.name}, part {place}" if len(planned.contrasts) > 1 else decision.name
+        numbers, without = _numbers(part, part.contrast.outcome, arms)
+        lacking += [Lacking(decision.name, run) for run in without]
+        parts.append((_comparison(name, part), numbers))
+        for way, outcome in outcomes.alternatives(part.contrast.outcome).items():
+            alternatives.setdefault(way, {})[name] = _numbers(part, outcome, arms)[0]
+    return DecidingTest(decision.name, decision.claim, tuple(parts), alternatives), lacking
+
+
+def number(run: RunRecord, outcome: Outcome, epochs: float = math.inf, threshold: float = math.nan) -> float:
+    """The number of a run that ended, larger being better: −∞ where it failed, NaN where it lacks the figure."""
+    if outcomes.failure(run.state, run.lines, epochs):
+        return -math.inf
+    return outcomes.number(outcome, run.lines, updates=run.updates, epochs=epochs, threshold=threshold)
+
+
+def _comparison(name: str, part: PlannedContrast) -> Comparison:
+    contrast = part.contrast
+    control = "" if contrast.control is None else contrast.control.words
+    return Comparison(
+        name,
+        contrast.outcome.words,
+        contrast.treatment.words,
+        f"{control}, other seeds" if contrast.other_seeds else control,
+        contrast.low,
+        contrast.high,
+        contrast.claims,
+    )
+
+
+def _numbers(part: PlannedContrast, outcome: Outcome, arms: Mapping[str, ArmRuns]) -> tuple[Numbers, list[RunRecord]]:
+    contrast = part.contrast
+    # The numbers have their sign turned where less is better, and so has the constant they are held against.
+    constant = -contrast.constant if outcome.better == "less" else contrast.constant
+
+    def of(name: str, seeds: Sequence[int], epochs: float) -> tuple[tuple[float, ...], list[RunRecord]]:
+        values, without = [], []
+        for run in arms[name].ended:
+            if run.config.seed in seeds:
+                value = number(run, outcome, epochs, part.threshold) - constant
+                if math.isnan(value):
+                    without.append(run)
+                else:
+                    values.append(value)
+        return tuple(values), without
+
+    treatment, lacking = of(contrast.treatment.name, part.treatment_seeds, part.treatment_epochs)
+    if contrast.control is None:
+        return Numbers(treatment), lacking
+    control, without = of(contrast.control.name, part.control_seeds, part.control_epochs)
+    return Numbers(treatment, control), lacking + without

@@ -1,0 +1,86 @@
+"""How all figures look, and how they become bytes: the same ones from the same numbers within one environment."""
+
+import io
+import math
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+WIDTH = 9.0  # inches; at 72 points an inch a little less than GitHub's column, so that text keeps its size
+
+_DIGITS = re.compile(rb"(\.\d)\d+")
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Our style, whatever a person's own settings are, and without a display."""
+    import matplotlib
+    import seaborn
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        seaborn.set_theme(style="whitegrid", font_scale=0.9)
+        matplotlib.rcParams.update(
+            {
+                "svg.hashsalt": "reports",
+                "svg.fonttype": "path",
+                "font.family": "DejaVu Sans",
+                "figure.facecolor": "white",
+                "path.simplify": True,
+                "path.simplify_threshold": 0.5,
+            }
+        )
+        yield
+
+
+def svg(figure: "Figure") -> bytes:
+    out = io.BytesIO()
+    figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    # A tenth of a point cannot be seen; the digits beyond it are half of the file.
+    return re.sub(rb' d="[^"]*"', lambda path: _DIGITS.sub(rb"\1", path[0]), out.getvalue())
+
+
+def mark_decades(ax: "Axes") -> None:
+    """Plain numbers on a logarithmic axis, as many to a decade as keep apart."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    low, high = ax.get_ylim()
+    few = math.log10(high / low) < 4
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def printable(text: str, longest: int = 48) -> str:
+    """Text from outside as matplotlib shows it: no mathematics, no line ends but ours, and no longer than there is
+    room for.
+    """
+    shown = text if len(text) <= longest else text[: longest - 1] + "…"
+    # Between dollars matplotlib would read mathematics.
+    return "".join(c if c.isprintable() else "�" for c in shown).replace("$", r"\$")
+
+
+def sample_picture(data: bytes, colors: int = 0) -> bytes | None:
+    """A sample picture of a run, decoded and encoded anew as a compact PNG; None where it is no PNG of sane size.
+
+    colors: to how many it is reduced, for pages with many pictures; 0: as it is.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+            if max(image.size) > 4096:
+                return None
+            pixels = image.convert("L" if image.mode in ("1", "L", "I;16") else "RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+    if colors:
+        pixels = pixels.convert("RGB").quantize(colors, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    out = io.BytesIO()
+    pixels.save(out, "PNG", optimize=True)
+    return out.getvalue()

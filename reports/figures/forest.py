@@ -1,0 +1,126 @@
+"""Forest plots: effects below each other, each with its intervals and its margins."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from reports.figures.drawing import WIDTH, drawing, printable, svg
+from reports.verdicts import CONTRADICTED, IN_BETWEEN, NO_DIFFERENCE, SUPPORTED
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from reports.verdicts import Effect
+
+Row = tuple[str, str, "Effect"]
+"""Label, outcome, effect. A label may have several lines."""
+
+# Places in seaborn's colour-blind-safe palette: blue, red-orange, green, and grey for the rest.
+_OUTCOME_COLORS = {SUPPORTED: 0, CONTRADICTED: 3, NO_DIFFERENCE: 2, IN_BETWEEN: 2}
+_UNDECIDED = 7
+# In the order in which a logarithmic axis takes them, as long as they keep apart.
+_FACTORS = (1, 2, 10, 1.25, 5, 100, 1.5, 3, 20, 1000, 50, 1e4, 1e5, 1e6, 1.1)
+_APART = 0.07
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What a forest's horizontal axis shows. kind: of the numbers: natural logarithms, those to base 10, or levels.
+
+    turned: whether the figure itself falls to the right, where less is better. constant: of a level.
+    """
+
+    label: str
+    kind: Literal["ratio", "decades", "level"] = "level"
+    turned: bool = False
+    constant: float = 0.0
+
+
+def forest(rows: Sequence[Row], unit: str) -> bytes:
+    """An SVG of effects of one metric below each other, its first row on top. unit: what the axis shows."""
+    return forests([(rows, Axis(unit))])
+
+
+def forests(groups: Sequence[tuple[Sequence[Row], Axis]]) -> bytes:
+    """An SVG of effects below each other, in groups that have an axis each.
+
+    The 95 % interval is thick, the one corrected for the number of tests thin, and the margins are shaded. What is
+    infinite ends in an arrow at the edge.
+    """
+    with drawing():
+        import seaborn
+        from matplotlib.figure import Figure
+
+        heights = [0.75 + 0.46 * len(rows) for rows, _ in groups]
+        figure = Figure(figsize=(WIDTH, 0.2 + sum(heights)), layout="constrained")
+        panels = figure.subplots(len(groups), 1, squeeze=False, height_ratios=heights)[:, 0]
+        for (rows, axis), ax in zip(groups, panels, strict=True):
+            _draw(ax, rows, axis)
+            seaborn.despine(ax=ax, left=True)
+        figure.align_ylabels(panels)
+        return svg(figure)
+
+
+def _draw(ax: "Axes", rows: Sequence[Row], axis: Axis) -> None:
+    import seaborn
+
+    colors = seaborn.color_palette("colorblind")
+    left, right = _range([effect for _, _, effect in rows])
+    if left <= 0 <= right:
+        ax.axvline(0, color="0.35", linewidth=1, zorder=1)
+    for place, (_, outcome, effect) in enumerate(rows):
+        color = colors[_OUTCOME_COLORS.get(outcome, _UNDECIDED)]
+        low, high = effect.comparison.low, effect.comparison.high
+        rows_of = [place - 0.45, place + 0.45]
+        if low < high:
+            ax.fill_betweenx(rows_of, low, high, color="0.88", linewidth=0, zorder=0.6)
+        else:
+            ax.plot([low, low], rows_of, color="0.5", linewidth=1.5, linestyle=(0, (2, 1)), zorder=1)
+        for interval, width in ((effect.wide, 1.2), (effect.interval, 4.5)):
+            ends = [min(max(end, left), right) for end in interval]
+            ax.plot(ends, [place, place], color=color, linewidth=width, solid_capstyle="butt", zorder=3)
+        for end in (end for end in effect.wide if math.isinf(end)):
+            edge, marker = (left, "<") if end < 0 else (right, ">")
+            ax.plot(edge, place, marker, color=color, markersize=6, clip_on=False, zorder=4)
+        if math.isfinite(effect.shift):
+            ax.plot(
+                effect.shift, place, "o", color="white", markeredgecolor=color, markersize=7, zorder=5, clip_on=False
+            )
+        ax.annotate(
+            outcome, (1.01, place), xycoords=("axes fraction", "data"), va="center", color="0.2", fontsize="small"
+        )
+    ax.set(xlim=(left, right), ylim=(len(rows) - 0.5, -0.5), xlabel=axis.label)
+    labels = ["\n".join(printable(line, 56) for line in label.split("\n")) for label, _, _ in rows]
+    ax.set_yticks(range(len(rows)), labels, fontsize="small")
+    if axis.kind != "level":
+        places = dict(sorted(_factor_ticks(left, right, axis)))
+        ax.set_xticks(list(places), list(places.values()))
+    elif axis.turned or axis.constant:
+        ax.xaxis.set_major_formatter(
+            lambda value, _: f"{(-value if axis.turned else value) + axis.constant:.3g}".replace("-", "−")
+        )
+    ax.grid(visible=False, axis="y")
+
+
+def _factor_ticks(left: float, right: float, axis: Axis) -> Iterator[tuple[float, str]]:
+    """Places on a logarithmic axis with the factors that they stand for."""
+    taken: list[float] = []
+    for factor in _FACTORS:
+        size = math.log(factor) if axis.kind == "ratio" else math.log10(factor)
+        for place in sorted({-size, size}):
+            if left <= place <= right and all(abs(place - other) > _APART * (right - left) for other in taken):
+                taken.append(place)
+                up = (place > 0) != axis.turned
+                shown = f"{factor:g}" if up or factor == 1 else f"1/{factor:g}"
+                yield place, f"× {shown}"
+
+
+def _range(effects: Sequence["Effect"]) -> tuple[float, float]:
+    """Where a forest's axis begins and ends: round all finite ends and margins, and zero unless that lies far off."""
+    ends = []
+    for effect in effects:
+        ends += [effect.comparison.low, effect.comparison.high, effect.shift, *effect.interval, *effect.wide]
+    finite = [0.0, *(end for end in ends if math.isfinite(end))]
+    room = 0.05 * (max(finite) - min(finite)) or 1.0
+    return min(finite) - room, max(finite) + room

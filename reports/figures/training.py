@@ -1,0 +1,189 @@
+"""Figures of a question: its figure over training, figures against the number of modes, the gradients of both losses."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from reports.evidence import ArmRuns
+from reports.figures.comparison import ARMS_IN_A_PANEL
+from reports.figures.drawing import WIDTH, drawing, mark_decades, printable, svg
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_DASHES = ((), (5, 1.5), (1.2, 1.2), (5, 1.5, 1.2, 1.5), (8, 2), (3, 1.5, 1.2, 1.5, 1.2, 1.5))
+_LONGEST = 400  # points of a curve; more than an inch can show
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A figure of the journal, section/name, and what its axis says. logarithmic: whether the axis is."""
+
+    figure: str
+    label: str
+    logarithmic: bool = False
+    reference: float = math.nan
+
+
+@dataclass(frozen=True)
+class Band:
+    """Median and quartiles over the runs of an arm, by generator updates."""
+
+    updates: np.ndarray
+    low: np.ndarray
+    median: np.ndarray
+    high: np.ndarray
+
+
+def band(arm: ArmRuns, figure: str) -> Band | None:
+    """Over the finished runs, at every epoch that half of them have; None where there are not two such epochs.
+
+    Values that are not finite are left out.
+    """
+    section, _, name = figure.partition("/")
+    values: dict[int, list[float]] = {}
+    runs = [run for run in arm.ended if run.finished]
+    for run in runs:
+        for line in run.lines:
+            value = (line.get(section) or {}).get(name, math.nan)
+            if math.isfinite(value):
+                values.setdefault(run.updates * line["epoch"], []).append(value)
+    kept = sorted(update for update, found in values.items() if 2 * len(found) >= len(runs))
+    if len(kept) < 2:
+        return None
+    kept = [kept[place] for place in np.unique(np.linspace(0, len(kept) - 1, _LONGEST).round().astype(int))]
+    low, median, high = (
+        np.array([np.quantile(values[update], share) for update in kept]) for share in (0.25, 0.5, 0.75)
+    )
+    return Band(np.array(kept), low, median, high)
+
+
+def drawable(arms: Sequence[ArmRuns], curve: Curve) -> tuple[ArmRuns, ...]:
+    """The arms that have such a curve, as many as one panel keeps apart."""
+    return tuple(arm for arm in arms if band(arm, curve.figure) is not None)[:ARMS_IN_A_PANEL]
+
+
+def over_training(panels: Sequence[tuple[Curve, Sequence[ArmRuns]]]) -> bytes:
+    """An SVG of panels side by side, each with its own arms: the median over seeds, in a band between the quartiles."""
+    with drawing():
+        import seaborn
+        from matplotlib.figure import Figure
+
+        most = max(len(arms) for _, arms in panels)
+        figure = Figure(figsize=(WIDTH, 3.2 + 0.2 * most), layout="constrained")
+        axes = figure.subplots(1, len(panels), squeeze=False)[0]
+        palette = seaborn.color_palette("colorblind", ARMS_IN_A_PANEL)
+        for (curve, arms), ax in zip(panels, axes, strict=True):
+            for place, arm in enumerate(arms):
+                _line(ax, band(arm, curve.figure), palette[place], _DASHES[place], printable(arm.words, 52), curve)
+            ax.set(xlabel="generator updates", ylabel=curve.label)
+            ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+            ax.xaxis.get_major_locator().set_params(nbins=5)
+            if curve.logarithmic:
+                ax.set_yscale("log")
+                mark_decades(ax)
+            if math.isfinite(curve.reference):
+                ax.axhline(curve.reference, color="0.35", linewidth=1, linestyle=(0, (1, 1.5)))
+            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), frameon=False, fontsize="small", handlelength=3)
+            seaborn.despine(ax=ax)
+        return svg(figure)
+
+
+def against_modes(points: Mapping[int, Mapping[str, Sequence[float]]], labels: Mapping[str, str]) -> bytes:
+    """An SVG of metrics against the number of modes: a point a run, the medians joined.
+
+    points: by the number of modes and the metric, the values of the runs. labels: of the axes, by the metric;
+    modes_captured is held against the line on which all are.
+    """
+    with drawing():
+        import seaborn
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
+        axes = figure.subplots(1, len(labels), squeeze=False)[0]
+        color = seaborn.color_palette("colorblind")[0]
+        modes = sorted(points)
+        for (name, label), ax in zip(labels.items(), axes, strict=True):
+            measured = [count for count in modes if points[count].get(name)]
+            for count in measured:
+                values = sorted(points[count][name])
+                # Side by side, in no random order, so that runs with one value do not hide each other.
+                spread = np.linspace(-0.06, 0.06, len(values)) if len(values) > 1 else np.zeros(1)
+                ax.plot(count * 2**spread, values, "o", color=color, alpha=0.45, markersize=4, markeredgewidth=0)
+            ax.plot(measured, [float(np.median(points[n][name])) for n in measured], color=color, linewidth=1.8)
+            if name == "modes_captured":
+                ax.plot(modes, modes, color="0.35", linewidth=1, linestyle=(0, (1, 1.5)))
+                ax.annotate(
+                    "all modes", (modes[-1], modes[-1]), ha="right", va="bottom", color="0.35", fontsize="small"
+                )
+            ax.set_xscale("log", base=2)
+            ax.set_xticks(modes, [str(count) for count in modes])
+            ax.minorticks_off()
+            ax.set(xlabel="modes of the data", ylabel=label)
+            ax.set_ylim(bottom=0)
+            seaborn.despine(ax=ax)
+        return svg(figure)
+
+
+def gradient_norms(arms: Sequence[ArmRuns], figures: Mapping[str, str]) -> bytes:
+    """An SVG with a panel an arm: the norms of the generator's gradient under both losses, on a logarithmic axis.
+
+    figures: of the journal, each the log10 of a norm, with what it is called.
+    """
+    across = min(3, len(arms))
+    down = math.ceil(len(arms) / across)
+    with drawing():
+        import seaborn
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(WIDTH, 0.5 + 2.5 * down), layout="constrained")
+        axes = figure.subplots(down, across, squeeze=False, sharey=True).ravel()
+        palette = seaborn.color_palette("colorblind")
+        for arm, ax in zip(arms, axes, strict=False):
+            for place, (name, label) in enumerate(figures.items()):
+                if (found := band(arm, name)) is not None:
+                    _line(ax, found, palette[3 * place], _DASHES[place], label, None)
+            ax.set_title(printable(arm.words, 40), fontsize="medium")
+            ax.set(xlabel="generator updates")
+            ax.yaxis.set_major_locator(_whole())
+            ax.yaxis.set_major_formatter(lambda value, _: f"$10^{{{value:.0f}}}$")
+            ax.xaxis.get_major_locator().set_params(nbins=4)
+            seaborn.despine(ax=ax)
+        for ax in axes[len(arms) :]:
+            ax.set_visible(False)
+        for ax in axes[::across]:
+            ax.set_ylabel("norm of the gradient")
+        _legend_below(figure, axes[0])
+        return svg(figure)
+
+
+def _whole():
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(nbins=6, integer=True)
+
+
+def _legend_below(figure: "Figure", ax: "Axes") -> None:
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
+
+
+def _line(
+    ax: "Axes", found: Band | None, color: tuple[float, ...], dashes: tuple[float, ...], label: str, curve: Curve | None
+) -> None:
+    if found is None:
+        return
+    style = (0, dashes) if dashes else "-"
+    low, high = found.low, found.high
+    if curve is not None and curve.logarithmic:
+        # Nothing below zero can be drawn there.
+        shown = found.low > 0
+        ax.fill_between(found.updates[shown], low[shown], high[shown], color=color, alpha=0.18, linewidth=0)
+        shown = found.median > 0
+        ax.plot(found.updates[shown], found.median[shown], color=color, linewidth=1.7, linestyle=style, label=label)
+        return
+    ax.fill_between(found.updates, low, high, color=color, alpha=0.18, linewidth=0)
+    ax.plot(found.updates, found.median, color=color, linewidth=1.7, linestyle=style, label=label)

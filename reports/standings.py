@@ -1,0 +1,211 @@
+"""How all arms on the same data stand: means with intervals, which one is best beyond doubt, and their ranks.
+
+Descriptions, beside the verdicts: nothing here decides a claim.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from benchmarks import outcomes
+from benchmarks.config import DatasetConfig
+from benchmarks.datasets.base import REDUCIBLE
+from benchmarks.evaluation import METRICS
+from benchmarks.questions import Outcome
+from benchmarks.questions.base import FID_MARGIN, OVERLAP_MARGIN
+from reports.evidence import ArmRuns, Evidence, incomparable, number
+from reports.runs import RunRecord
+from reports.statistics import CONFIDENCE, rank_sum_tails
+from reports.tables import Summary, summary
+
+RESAMPLES = 2000
+"""Of the seeds, for the uncertainty of ranks. Chosen, not tuned."""
+_SEED = 0
+
+HEADLINES = (
+    "fid_normalized", "overlap", "caption_agreement_held_out", "checkerboard", "coverage", "gan_train", "accuracy",
+    "modes_captured", "high_quality",
+)  # fmt: skip
+"""What tables of all arms show, the first ones that there are."""
+COLUMNS = 4
+
+
+@dataclass(frozen=True)
+class Row:
+    """An arm in a table. cells: by metric, mean and half of its 95 % interval. best: metrics in which it leads."""
+
+    arm: ArmRuns
+    cells: Mapping[str, Summary]
+    best: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Rank:
+    """Where an arm stands. typical: the median of its seeds, a failed run being worst. low, high: 95 % of its ranks
+    over resamples of the seeds lie between. first: the share of resamples in which it is first.
+    """
+
+    arm: ArmRuns
+    typical: float
+    low: int
+    high: int
+    first: float
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The arms of one role on data that are judged alike.
+
+    metric: by which they are ranked. reference: values on real data. refused: why they are not compared, or "".
+    """
+
+    role: str
+    dataset: DatasetConfig
+    metric: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    ranks: tuple[Rank, ...]
+    reference: Mapping[str, Summary]
+    refused: str
+
+
+def standings(evidence: Evidence) -> tuple[Standing, ...]:
+    """One a role and kind of data, in the plan's order; arms of which no run has ended are in their place, empty."""
+    groups: dict[tuple[str, DatasetConfig], list[ArmRuns]] = {}
+    for arm in evidence.arms:
+        groups.setdefault((arm.planned.arm.data, judged_by(arm.planned.dataset)), []).append(arm)
+    return tuple(_standing(evidence, role, dataset, arms) for (role, dataset), arms in groups.items())
+
+
+def judged_by(dataset: DatasetConfig) -> DatasetConfig:
+    """What its samples are compared with: training on fewer examples or classes does not change that."""
+    defaults = {f.name: f.default for f in fields(dataset)}
+    return replace(dataset, **{name: defaults[name] for name in REDUCIBLE})
+
+
+def late(run: RunRecord, metric: str) -> float:
+    """A metric of a run: its mean over the last quarter of the evaluations that have it, geometric for FID."""
+    return outcomes.number(_late(metric, "more"), run.lines, updates=run.updates)
+
+
+def less_is_better(metric: str) -> bool:
+    return metric in METRICS and METRICS[metric].direction == "min"
+
+
+def mean(values: Iterable[float]) -> Summary:
+    """Mean and half of its 95 % interval by Student's t, in the place of the spread."""
+    from scipy.stats import t
+
+    plain = summary(values)
+    if plain.count < 2:
+        return plain
+    return replace(plain, spread=float(t.ppf((1 + CONFIDENCE) / 2, plain.count - 1)) * plain.spread / plain.count**0.5)
+
+
+def cells(arm: ArmRuns, metrics: Sequence[str]) -> dict[str, Summary]:
+    """By metric, its mean over the runs that did not fail; FID as it is, though averaged within a run as ln FID."""
+    found = {}
+    for name in metrics:
+        values = [late(run, name) for run in arm.sound]
+        # A metric that no run has does not apply; one that some have is missing in the others.
+        measured = any(not math.isnan(value) for value in values)
+        found[name] = mean(map(_unscaled(name), values)) if measured else Summary(math.nan, math.nan, 0)
+    return found
+
+
+def unsettled(arm: ArmRuns, metric: str) -> float:
+    """By how many half margins the metric still moves in the last half of training: the median over runs.
+
+    Above 1 the curve is not flat. NaN where there is no margin for the metric, or too few evaluations.
+    """
+    margin = {"fid_normalized": FID_MARGIN, "overlap": OVERLAP_MARGIN}.get(metric)
+    if margin is None:
+        return math.nan
+    scale = "ln" if metric == "fid_normalized" else ""
+    moves = []
+    for run in arm.sound:
+        lines = [
+            {"epoch": line["epoch"], "metrics": {metric: outcomes.scaled(scale, line["metrics"][metric])}}
+            for line in run.lines
+            if metric in (line.get("metrics") or {})
+        ]
+        moves.append(outcomes.settled(f"metrics/{metric}", lines))
+    finite = [move for move in moves if math.isfinite(move)]
+    return abs(float(np.median(finite))) / (margin / 2) if finite else math.nan
+
+
+def ranked(arms: Sequence[ArmRuns], metric: str) -> tuple[Rank, ...]:
+    """The arms by the median of their seeds, the best first, with what resampling the seeds makes of their ranks.
+
+    The resamples are the same ones for the same runs.
+    """
+    outcome = _late(metric, "less" if less_is_better(metric) else "more")
+    groups = []
+    for arm in arms:
+        values = [value for run in arm.ended if not math.isnan(value := number(run, outcome))]
+        if values:
+            groups.append((arm, np.array(values)))
+    if len(groups) < 2:
+        return ()
+    random = np.random.default_rng(_SEED)
+    medians = np.stack(
+        [np.median(values[random.integers(0, len(values), (RESAMPLES, len(values)))], axis=1) for _, values in groups],
+        axis=1,
+    )
+    ranks = 1 + (medians[:, :, None] < medians[:, None, :]).sum(axis=2)
+    sign = -1 if less_is_better(metric) else 1
+    found = []
+    for place, (arm, values) in enumerate(groups):
+        low, high = np.quantile(ranks[:, place], [0.025, 0.975], method="inverted_cdf")
+        first = float((ranks[:, place] == 1).mean())
+        # Of failed runs the median is −∞ on either scale.
+        typical = float(np.median(values))
+        shown = math.inf if typical == -math.inf and sign < 0 else _unscaled(metric)(sign * typical)
+        found.append((-typical, place, Rank(arm, shown, int(low), int(high), first)))
+    return tuple(rank for _, _, rank in sorted(found, key=lambda each: each[:2]))
+
+
+def _standing(evidence: Evidence, role: str, dataset: DatasetConfig, arms: Sequence[ArmRuns]) -> Standing:
+    metric = evidence.plan.preset.budgets[role].quality
+    measured = {name for arm in arms for run in arm.sound for name in run.metrics}
+    refused = incomparable(arms)
+    columns = tuple(name for name in HEADLINES if name in measured)[:COLUMNS]
+    reference = {
+        name: summary([run.reference[name] for arm in arms for run in arm.sound if name in run.reference])
+        for name in columns
+    }
+    best: dict[str, set[str]] = {}
+    if not refused:
+        for name in columns:
+            if leader := _leader(arms, name):
+                best.setdefault(leader, set()).add(name)
+    rows = tuple(Row(arm, cells(arm, columns), frozenset(best.get(arm.name, ()))) for arm in arms)
+    ranks = () if refused or metric not in measured else ranked(arms, metric)
+    return Standing(role, dataset, metric, columns, rows, ranks, reference, refused)
+
+
+def _leader(arms: Sequence[ArmRuns], metric: str) -> str:
+    """The arm whose difference from every other one is beyond its interval, at 95 % for all of them together; or ""."""
+    outcome = _late(metric, "less" if less_is_better(metric) else "more")
+    groups = {
+        arm.name: values
+        for arm in arms
+        if (values := [value for run in arm.ended if not math.isnan(value := number(run, outcome))])
+    }
+    if len(groups) < 2:
+        return ""
+    leader = max(sorted(groups), key=lambda name: float(np.median(groups[name])))
+    others = [values for name, values in groups.items() if name != leader]
+    alpha = (1 - CONFIDENCE) / 2 / len(others)
+    leads = all(rank_sum_tails(np.array(groups[leader]), np.array(values)).greater <= alpha for values in others)
+    return leader if leads else ""
+
+
+def _late(metric: str, better: str) -> Outcome:
+    return Outcome(metric, (f"metrics/{metric}",), better, scale="ln" if metric.startswith("fid") else "")
+
+
+def _unscaled(metric: str) -> Callable[[float], float]:
+    return math.exp if metric.startswith("fid") else float

@@ -1,0 +1,283 @@
+"""Outcomes, effects and verdicts in the words of a student: factors and shares for logarithms, and what follows.
+
+All of it is plain text in our own wording, about arms and outcomes in the words of their question.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from benchmarks.questions import Contrast, Outcome
+from reports.answers import Answer, least_seeds
+from reports.statistics import MOST_SEEDS
+from reports.verdicts import (
+    CONTRADICTED,
+    DECIDING_SEEDS,
+    FEWEST_SEEDS,
+    IN_BETWEEN,
+    NO_DIFFERENCE,
+    NO_VERDICT,
+    SUPPORTED,
+    UNDETERMINED,
+    Effect,
+)
+
+MINUS = "−"
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What an outcome measures, as it is told.
+
+    noun: of the figure. kind: of the difference: ratio: the numbers are natural logarithms; decades: their logarithms
+    to base 10; level: the numbers themselves, in `unit`. than: what a contrast within a run is held against, so that
+    its number is a difference; "" where it is a level.
+    """
+
+    noun: str
+    kind: Literal["ratio", "decades", "level"]
+    unit: str = ""
+    than: str = ""
+
+
+_QUANTITIES = {
+    ("metrics/fid_normalized", "late"): Quantity("FID", "ratio"),
+    ("metrics/fid_normalized", "reaching"): Quantity("the number of updates to the FID that was asked for", "ratio"),
+    ("metrics/overlap", "late"): Quantity("overlap with the true mixture", "level"),
+    ("metrics/coverage", "late"): Quantity("coverage", "level"),
+    ("metrics/gan_train", "final"): Quantity("GAN-train error", "ratio"),
+    ("metrics/checkerboard", "late"): Quantity("the checkerboard (spectral power away from real images')", "decades"),
+    ("metrics/caption_agreement_held_out", "late"): Quantity("the share of images that fit a new caption", "level"),
+    ("probes/noise_swap_uniform_unit", "final"): Quantity(
+        "FID with the other noise fed in", "ratio", than="with the run's own"
+    ),
+    ("probes/gradient_norm_ratio", "late"): Quantity(
+        "the norm of the saturating gradient", "decades", than="that of the other at the same weights"
+    ),
+    ("probes/generalization_gap", "late"): Quantity("the share of training images ranked above test images", "level"),
+    ("probes/label_use", "late"): Quantity("the share of right labels ranked above wrong ones", "level"),
+    ("curves/d_fake", "early"): Quantity("mean D(fake) in the first 2 % of the updates", "level"),
+    ("curves/d_fake", "rise"): Quantity("mean D(fake) later on", "level", than="in the first 2 % of the updates"),
+    ("curves/generator_loss", "change"): Quantity(
+        "the generator's loss at the end", "level", "nats", than="in the first epoch"
+    ),
+    ("curves/discriminator_loss", "change"): Quantity(
+        "the discriminator's loss at the end", "level", "nats", than="in the first epoch"
+    ),
+}
+
+
+def quantity(outcome: Outcome) -> Quantity:
+    """What the outcome of our own questions is called; that of another one by its own words, on its own scale."""
+    if len(outcome.figures) == 1 and (known := _QUANTITIES.get((outcome.figures[0], outcome.reading))):
+        return known
+    if outcome.scale or outcome.reading == "reaching" or outcome.words.startswith("ln "):
+        kind, noun = "ratio", outcome.words.partition(",")[0].replace("ln ", "")
+        if set(outcome.figures) == {"metrics/fid_normalized", "metrics/fid_pixels"}:
+            noun = "FID (mean of the classifiers' and of pixels')"
+        return Quantity(noun, kind)
+    return Quantity(outcome.words.partition(",")[0], "decades" if "decades" in outcome.words else "level")
+
+
+def figure(value: float, digits: int = 2) -> str:
+    """Some significant digits, without an exponent, and with a real minus sign."""
+    if math.isnan(value):
+        return "?"
+    if math.isinf(value):
+        return "∞" if value > 0 else MINUS + "∞"
+    if value == 0:
+        return "0"
+    places = max(digits - 1 - math.floor(math.log10(abs(value))), 0)
+    text = f"{value:,.{min(places, 6)}f}"
+    return text.replace("-", MINUS)
+
+
+def p_value(p: float) -> str:
+    if math.isnan(p):
+        return "–"
+    return "< .0001" if p < 1e-4 else f"{p:.4f}".lstrip("0") if p < 0.01 else f"{p:.2f}".lstrip("0") or "0"
+
+
+def raw(contrast: Contrast, value: float) -> float:
+    """An oriented difference as one of the figure itself; of one arm against a constant, the figure itself."""
+    turned = -value if contrast.outcome.better == "less" else value
+    return turned + contrast.constant
+
+
+@dataclass(frozen=True)
+class Amount:
+    """A figure and the words round it: ("", "23", " % lower")."""
+
+    before: str
+    figure: str
+    after: str
+
+    def __str__(self) -> str:
+        return f"{self.before}{self.figure}{self.after}"
+
+
+def amount(contrast: Contrast, value: float) -> Amount:
+    """A raw difference in words. Of one arm against a constant it is the level itself."""
+    what = quantity(contrast.outcome)
+    unit = f" {what.unit}" if what.unit else ""
+    side = " higher" if value > 0 else " lower"
+    if contrast.control is None and not what.than and what.kind == "level":
+        return Amount("", figure(value), unit)
+    if math.isinf(value):
+        return Amount("", "without bound", side)
+    if what.kind == "level":
+        return Amount("", figure(abs(value)), unit + side)
+    if what.kind == "ratio" and abs(value) < math.log(2):
+        share = 100 * abs(math.expm1(value))
+        return Amount("", f"{share:.0f}" if share >= 9.5 else f"{share:.1f}", f" %{side}")
+    factor = math.exp(min(abs(value), 700)) if what.kind == "ratio" else 10 ** min(abs(value), 300)
+    return Amount(f"{side.strip()} by a factor of ", _factor(factor), "")
+
+
+def _factor(factor: float) -> str:
+    return f"{factor:.1e}" if factor >= 1e4 else figure(factor, 3 if factor < 2 else 2)
+
+
+def effect_amount(contrast: Contrast, effect: Effect) -> tuple[str, str]:
+    """The shift and its 95 % interval in words: ("23 % lower", "15 to 30 % lower")."""
+    first, second = (amount(contrast, end) for end in sorted(raw(contrast, end) for end in effect.interval))
+    if (first.before, first.after) == (second.before, second.after):
+        # The one that is nearer to none first.
+        if "lower" in first.before + first.after:
+            first, second = second, first
+        interval = f"{first.before}{first.figure} to {second}"
+        if second.before:
+            interval = f"{first} to {second.figure}"
+    else:
+        interval = f"{first} to {second}"
+    shift = "not to be told" if math.isnan(effect.shift) else str(amount(contrast, raw(contrast, effect.shift)))
+    return shift, interval
+
+
+def effect_sentence(contrast: Contrast, effect: Effect) -> str:
+    """`FID is 23 % lower with packing than with the plain GAN (95 % interval: 15 to 30 % lower).`"""
+    what = quantity(contrast.outcome)
+    shift, interval = effect_amount(contrast, effect)
+    arm = contrast.treatment.words
+    if contrast.control is not None:
+        control = "the same with other seeds" if contrast.other_seeds else f"with {contrast.control.words}"
+        said = f"{what.noun} is {shift} with {arm} than {control}"
+    else:
+        said = f"{what.noun} is {shift}" + (f" than {what.than}" if what.than else "") + f" ({arm})"
+    if math.isnan(effect.shift):
+        said = f"{what.noun} cannot be compared: too many runs failed ({arm})"
+    return f"{said[:1].upper()}{said[1:]}; 95 % interval: {interval}."
+
+
+def short_effect(contrast: Contrast, effect: Effect) -> str:
+    """For a table: `FID 23 % lower (15 to 30 % lower)`."""
+    shift, interval = effect_amount(contrast, effect)
+    return f"{quantity(contrast.outcome).noun.removeprefix('the ')}: {shift} ({interval})"
+
+
+def margin(contrast: Contrast) -> str:
+    """How much is held to matter, in the unit of the effect."""
+    what = quantity(contrast.outcome)
+
+    def size(value: float) -> str:
+        if what.kind == "level":
+            return figure(abs(value)) + (f" {what.unit}" if what.unit else "")
+        return f"a factor of {_factor(math.exp(abs(value)) if what.kind == 'ratio' else 10 ** abs(value))}"
+
+    low, high = contrast.low, contrast.high
+    if contrast.control is None and not what.than and what.kind == "level":
+        ends = sorted({raw(contrast, low), raw(contrast, high)})
+        return " and ".join(figure(end) for end in ends)
+    if low == high:
+        return size(low) if low else "any difference at all"
+    return size(high) if low == -high else f"{size(high)}, and {size(low)} below which there is none of it"
+
+
+def conclusion(answer: Answer) -> str:
+    """What follows from a verdict, in one or two sentences."""
+    verdict, contrasts = answer.verdict, answer.planned.decision.contrasts
+    if verdict is None:
+        return f"There is no verdict: {answer.why_not}."
+    one, first = len(contrasts) == 1, contrasts[0]
+    size = margin(first)
+    several = "" if one else "One of its necessary parts does not hold. "
+    match verdict.outcome:
+        case outcome if outcome == NO_VERDICT:
+            return f"There is no verdict: fewer than {FEWEST_SEEDS} seeds an arm have run."
+        case outcome if outcome == SUPPORTED:
+            if not one:
+                return "So all that the claim needs holds here."
+            if verdict.better:
+                return f"So they differ by more than what was held to matter ({size}): better is {verdict.better}."
+            if first.claims == "inside":
+                return f"So it stays within what was held not to matter ({size})."
+            if first.low == first.high and first.control is not None and first.low < 0:
+                return f"So it is not worse by as much as was held to matter ({size})."
+            return f"So the claim holds here, by more than what was held to matter ({size})."
+        case outcome if outcome == CONTRADICTED:
+            if several:
+                return f"{several}So the claim is contradicted here."
+            return f"So the opposite of the claim holds here, by more than what was held to matter ({size})."
+        case outcome if outcome == NO_DIFFERENCE:
+            return f"{several}So what difference there is, is smaller than what was held to matter ({size})."
+        case outcome if outcome == IN_BETWEEN:
+            return f"{several}So there is less of it than was claimed ({size})."
+    return f"So these runs cannot tell. {settling(answer)}"
+
+
+def settling(answer: Answer) -> str:
+    """How many seeds would settle what is undetermined."""
+    verdict = answer.verdict
+    if verdict is None or verdict.seeds_to_settle is None:
+        return ""
+    if math.isnan(verdict.seeds_to_settle):
+        return "Runs that failed forbid to say how many seeds would settle it."
+    if math.isinf(verdict.seeds_to_settle):
+        return f"It would take more than {MOST_SEEDS} seeds an arm to settle it, if the effect is what it looks like."
+    return (
+        f"About {verdict.seeds_to_settle:.0f} seeds an arm would settle it, if the effect is what it looks like; "
+        f"these are {least_seeds(verdict)}."
+    )
+
+
+def certainty(answer: Answer, tests: int) -> str:
+    """How sure the verdict is: seeds, p, correction, and what makes it fragile."""
+    verdict = answer.verdict
+    if verdict is None or verdict.outcome == NO_VERDICT:
+        return ""
+    parts = []
+    if verdict.deciding:
+        parts.append(
+            f"{least_seeds(verdict)} seeds an arm; p = {p_value(verdict.adjusted)} after the correction for all {tests} "
+            f"tests of the report ({p_value(verdict.p)} before it)".replace("= <", "<")
+        )
+        if verdict.raw not in (verdict.outcome, UNDETERMINED):
+            parts.append(f"taken alone, the numbers would say: {verdict.raw}")
+    else:
+        parts.append(
+            f"A raw verdict: with {least_seeds(verdict)} seeds an arm, fewer than {DECIDING_SEEDS}, it takes no part in "
+            f"the correction (p = {p_value(verdict.p)})".replace("= <", "<")
+        )
+    if verdict.fragile_by:
+        parts.append("fragile: " + "; ".join(f"{outcome} by {way}" for way, outcome in verdict.fragile_by))
+    else:
+        parts.append("not fragile: no other way to decide changes it")
+    if verdict.unchecked:
+        parts.append("not tried: " + "; ".join(f"{way} ({why})" for way, why in verdict.unchecked))
+    said = ". ".join(part[:1].upper() + part[1:] for part in parts)
+    return f"{said}."
+
+
+def failures_differ(effects: Sequence[Effect]) -> str:
+    """Where one side fails more often than the other, by Fisher's test at 5 %; "" elsewhere."""
+    for effect in effects:
+        if effect.failure_p is not None and effect.failure_p <= 0.05:
+            failed = " and ".join(
+                f"{count} of {seeds}" for count, seeds in zip(effect.failed, effect.seeds, strict=True)
+            )
+            return (
+                f"{failed} of the runs of {effect.comparison.treatment} and of {effect.comparison.control} failed or "
+                f"never got there: the rates differ (Fisher, p = {p_value(effect.failure_p)})."
+            ).replace("= <", "<")
+    return ""

@@ -1,0 +1,339 @@
+"""Where a run is trained changes no bit of it, and the death of a worker costs only the run that it had."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import as_completed
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks import configure, load_plugins, plugins
+from benchmarks.config import RunConfig
+from benchmarks.executors import Job, Result, Settings, open_executor
+from benchmarks.executors.base import STOPPED, caused_by_machine, failure
+from benchmarks.executors.processes import Processes
+from benchmarks.journal import RunFolder
+from benchmarks.tracking import runs
+from benchmarks.training import Diverged
+from tests.conftest import ROOT
+from variants import Refused
+from variants.noise import NOISES
+
+TINY = {"epochs": 2, "epoch_updates": 10, "samples": 50, "thorough": False, "probes": ()}
+EXAMPLE = ROOT / "examples" / "my_variant.py"
+
+# Noise that is Gaussian and that, in the middle of its second epoch, waits until it may go on.
+HELD = """
+import os, time
+from pathlib import Path
+
+import benchmarks.training
+from variants.noise import gaussian
+
+benchmarks.training.CHECKPOINT_SECONDS = 0.0
+FOLDER = Path({folder!r})
+calls = 0
+
+
+def held(shape, stream):
+    global calls
+    calls += 1
+    if calls > 30 and not (FOLDER / "go").exists():
+        (FOLDER / f"held-{{os.getpid()}}").touch()
+        while not (FOLDER / "go").exists():
+            time.sleep(0.02)
+    return gaussian(shape, stream)
+
+
+NOISES = {{"held": held}}
+"""
+
+
+def tiny(variant: str = "vanilla_gan", dataset: str = "ring8", seeds: int = 1, **changes) -> Job:
+    return Job(tuple(configure(variant, dataset, seed=seed, **{**TINY, **changes}) for seed in range(seeds)))
+
+
+def results(executor_name: str, settings: Settings, *jobs: Job, **options) -> list[Result]:
+    with open_executor(executor_name, settings, **options) as executor:
+        futures = [future for job in jobs for future in executor.submit(job)]
+        return [future.result(timeout=120) for future in futures]
+
+
+def bits(runs_dir: Path, config: RunConfig) -> tuple[list[dict], bytes]:
+    """What must be the same wherever a run was trained: its journal but for the clock, and its generator."""
+    folder = RunFolder(runs_dir / config.name)
+    lines = [{k: v for k, v in line.items() if k != "timing"} for line in folder.lines()]
+    return lines, (folder.path / "generator.safetensors").read_bytes()
+
+
+def until(true: Callable[[], object], seconds: float = 90.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def own_plugins() -> Iterator[None]:
+    """What a test loads is forgotten after it."""
+    lists = [known.entries for known in plugins._lists().values()] + [plugins.HASHES, plugins.ADDED]
+    kept, files = [dict(entries) for entries in lists], list(plugins.FILES)
+    yield
+    for entries, before in zip(lists, kept, strict=True):
+        entries.clear()
+        entries.update(before)
+    plugins.FILES[:] = files
+
+
+@pytest.fixture
+def held(own_plugins: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which a file `go` lets runs with the noise `held` go on; those that wait have left `held-PID`."""
+    # The plugin changes it here as well.
+    monkeypatch.setattr("benchmarks.training.CHECKPOINT_SECONDS", 15.0)
+    (tmp_path / "held.py").write_text(HELD.format(folder=str(tmp_path)))
+    load_plugins([tmp_path / "held.py"])
+    return tmp_path
+
+
+def test_importing_the_package_imports_neither_torch_nor_ray_nor_mlflow() -> None:
+    code = "import sys, benchmarks.executors as e; e.Settings(); print({'torch', 'ray', 'mlflow'} & set(sys.modules))"
+    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert said == "set()\n"
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"name": "process"}, "unknown executor 'process'; did you mean 'processes'?"),
+        ({"name": "processes", "workers": -1}, "--workers is at least 0, not -1"),
+        ({"name": "inline", "workers": 2}, "--executor inline trains one run at a time, not 2"),
+        ({"name": "processes", "address": "auto"}, "--address is of a Ray cluster, and the executor is processes"),
+    ],
+)
+def test_what_is_not_possible_is_refused_with_a_sentence(asked: dict, sentence: str) -> None:
+    with pytest.raises(Refused) as refused:
+        open_executor(settings=Settings(), **asked)
+    assert str(refused.value).startswith(sentence)
+
+
+def test_ray_is_refused_where_it_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.executors.find_spec", lambda name: None)
+    with pytest.raises(Refused, match=r"Ray, which is not installed; pip install 'gan-benchmark\[ray\]'"):
+        open_executor("ray", Settings())
+
+
+def test_a_job_has_configs_that_differ_in_their_seed_only() -> None:
+    (one,), (other,) = tiny().configs, tiny(noise="uniform").configs
+    with pytest.raises(ValueError, match="differ in their seed only"):
+        Job((one, other))
+    with pytest.raises(ValueError, match="a job has it once"):
+        Job((one, one))
+
+
+def test_worker_processes_give_the_same_bits_as_this_process_and_each_result_is_its_own(
+    own_plugins: None, tmp_path: Path, tracking_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The settings say one thread, whatever the surroundings say.
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    torch.set_num_threads(2)
+    load_plugins([EXAMPLE])
+    diverging = tiny("cgan_mlp", "digits", optimizer="sgd", generator_lr=1e30, discriminator_lr=1e30, epochs=1)
+    jobs = [tiny(seeds=3), diverging, tiny("residual_gan", "digits", noise="laplace")]
+    configs = [config for job in jobs for config in job.configs]
+    here = Settings(tmp_path / "here", track=False)
+    there = Settings(tmp_path / "there", tracking_uri=tracking_uri)
+    said: list[str] = []
+
+    try:
+        ended_here = results("inline", here, *jobs)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    ended_there = results("processes", there, *jobs, workers=2, say=said.append)
+    for ended in (ended_here, ended_there):
+        assert [result.name for result in ended] == [config.name for config in configs]
+        assert [result.state for result in ended] == ["FINISHED"] * 3 + ["FAILED", "FINISHED"]
+        assert "_loss is " in ended[3].cause
+        assert not any(result.machine or result.found for result in ended)
+        assert all(result.seconds > 0 for result in ended)
+    for config in configs[:3] + configs[4:]:
+        assert bits(there.runs_dir, config) == bits(here.runs_dir, config)
+        assert {RunFolder(s.runs_dir / config.name).environment()["threads"] for s in (here, there)} == {1}
+
+    # Whoever asks again finds them, and MLflow has each of them once.
+    again = results("inline", there, jobs[0], jobs[2], say=said.append)
+    assert [(result.found, result.seconds) for result in again] == [(True, 0.0)] * 4
+    tracked = runs(tracking_uri)
+    assert sorted(run.tags["folder"] for run in tracked) == sorted(config.name for config in configs)
+    states = {run.tags["folder"]: run.status for run in tracked}
+    assert [states[config.name] for config in configs] == ["FINISHED"] * 3 + ["FAILED", "FINISHED"]
+    assert said == []
+
+
+def test_a_killed_worker_costs_only_its_own_run_which_can_go_on(held: Path) -> None:
+    job, settings, said = tiny(seeds=3, noise="held"), Settings(held / "runs", track=False), []
+    names = [config.name for config in job.configs]
+    with Processes(settings, 2, say=said.append) as executor:
+        futures = executor.submit(job)
+        until(lambda: len(list(held.glob("held-*"))) == 2)
+        pids = executor.running()
+        assert set(pids) == set(names[:2])
+        assert RunFolder(settings.runs_dir / names[0]).status()["state"] == "RUNNING"
+        # As Ctrl-C in a terminal, which all processes get: workers leave it to their parent.
+        os.kill(pids[names[1]], signal.SIGINT)
+        os.kill(pids[names[0]], signal.SIGKILL)
+        killed = futures[0].result(timeout=30)
+        assert (killed.state, killed.machine) == ("FAILED", True)
+        assert "killed by SIGKILL" in killed.cause
+        assert RunFolder(settings.runs_dir / names[0]).status()["state"] == "KILLED"
+        (held / "go").touch()
+        assert [future.result(timeout=60).state for future in futures[1:]] == ["FINISHED"] * 2
+
+        (resubmitted,) = executor.submit(Job(job.configs[:1]))
+        assert resubmitted.result(timeout=60).state == "FINISHED"
+    assert said == [f"{names[0]}: going on after epoch 1, from the last checkpoint"]
+    results("inline", Settings(held / "here", track=False), job)
+    for config in job.configs:
+        assert bits(settings.runs_dir, config) == bits(held / "here", config)
+
+
+def test_leaving_by_ctrl_c_stops_the_workers_and_every_run_can_go_on(held: Path, tracking_uri: str) -> None:
+    job, settings = tiny(seeds=3, noise="held"), Settings(held / "runs", tracking_uri=tracking_uri)
+    with pytest.raises(KeyboardInterrupt), Processes(settings, 1) as executor:  # noqa: PT012
+        futures = executor.submit(job)
+        until(lambda: list(held.glob("held-*")))
+        (pid,) = executor.running().values()
+        raise KeyboardInterrupt
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    assert len(list(as_completed(futures, timeout=1))) == 3
+    assert [future.cancelled() for future in futures] == [False, True, True]
+    stopped = futures[0].result()
+    assert (stopped.state, stopped.cause, stopped.machine) == ("FAILED", STOPPED, True)
+    status = RunFolder(settings.runs_dir / job.configs[0].name).status()
+    assert status == {"state": "KILLED", "epoch": 1, "cause": "interrupted"}
+    assert [run.status for run in runs(tracking_uri)] == ["KILLED"]
+
+    (held / "go").touch()
+    said: list[str] = []
+    assert [result.state for result in results("inline", settings, job, say=said.append)] == ["FINISHED"] * 3
+    assert said == [f"{job.configs[0].name}: going on after epoch 1, from the last checkpoint"]
+    assert [run.status for run in runs(tracking_uri)] == ["FINISHED"] * 3
+
+
+def test_workers_end_with_their_parent_however_that_ends(held: Path) -> None:
+    code = """
+import sys, time
+from pathlib import Path
+from benchmarks import configure, load_plugins
+from benchmarks.executors import Job, Settings, open_executor
+
+if __name__ == "__main__":
+    load_plugins(["held.py"])
+    config = configure("vanilla_gan", "ring8", noise="held", epochs=2, epoch_updates=10, samples=50, probes=())
+    executor = open_executor("processes", Settings(track=False), workers=1)
+    executor.submit(Job((config,)))
+    time.sleep(100)
+"""
+    (held / "parent.py").write_text(code)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    parent = subprocess.Popen([sys.executable, "parent.py"], cwd=held, env=environment)
+    try:
+        until(lambda: list(held.glob("held-*")))
+        pid = int(next(held.glob("held-*")).name.removeprefix("held-"))
+        (folder,) = (held / "runs").glob("vanilla_gan-*")
+        assert RunFolder(folder).status()["state"] == "RUNNING"
+    finally:
+        parent.kill()
+        parent.wait()
+    until(lambda: not is_alive(pid), seconds=10)
+    assert RunFolder(folder).status()["state"] == "KILLED"
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs. One that ended counts as gone, even where nobody has asked how it ended."""
+    try:
+        os.kill(pid, 0)
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+
+
+def test_ctrl_c_while_training_in_this_process_reaches_the_caller(
+    tmp_path: Path, tracking_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    job, settings = tiny(seeds=2), Settings(tmp_path / "runs", tracking_uri=tracking_uri)
+    with monkeypatch.context() as patched:
+        patched.setitem(NOISES, "gaussian", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            results("inline", settings, job)
+    assert RunFolder(settings.runs_dir / job.configs[0].name).status()["state"] == "KILLED"
+    assert not (settings.runs_dir / job.configs[1].name).exists()
+    assert [run.status for run in runs(tracking_uri)] == ["KILLED"]
+    assert [result.state for result in results("inline", settings, job)] == ["FINISHED"] * 2
+
+
+def test_an_mlflow_that_is_down_is_told_once_and_changes_no_result(
+    tmp_path: Path, tracking_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, said = tiny(seeds=2), []
+    down = Settings(tmp_path / "runs", tracking_uri="http://me:secret@127.0.0.1:9")
+    assert [result.state for result in results("inline", down, job, say=said.append)] == ["FINISHED"] * 2
+    (sentence,) = said
+    assert sentence.startswith("MLflow at http://127.0.0.1:9 cannot be reached; nothing is lost: ")
+
+    up = Settings(tmp_path / "runs", tracking_uri=tracking_uri)
+    assert all(result.found for result in results("inline", up, job))
+    assert [run.status for run in runs(tracking_uri)] == ["FINISHED"] * 2
+
+
+def test_a_plugin_that_a_worker_cannot_load_is_a_failed_result(own_plugins: None, tmp_path: Path) -> None:
+    (tmp_path / "here.py").write_text(
+        "import multiprocessing\n"
+        "from variants.noise import gaussian\n"
+        "assert multiprocessing.parent_process() is None, 'only here'\n"
+        "NOISES = {'here': gaussian}\n"
+    )
+    load_plugins([tmp_path / "here.py"])
+    (result,) = results("processes", Settings(tmp_path / "runs", track=False), tiny(noise="here"), workers=1)
+    assert (result.state, result.machine) == ("FAILED", False)
+    assert "here.py is broken at line 3: AssertionError: only here" in result.cause
+
+
+def from_(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "machine", "sentence"),
+    [
+        (OSError(28, "No space left on device"), True, "OSError: [Errno 28] No space left on device"),
+        (MemoryError(), True, "MemoryError"),
+        (RuntimeError("CUDA out of memory.\nTried"), True, "RuntimeError: CUDA out of memory. Tried"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), True, "RuntimeError: DefaultCPUAll"),
+        (from_(Refused("cannot write it: full"), OSError(28, "full")), True, "cannot write it: full"),
+        (Refused("--batch-size is too large"), False, "--batch-size is too large"),
+        (Diverged("generator_loss is nan in epoch 3"), False, "generator_loss is nan in epoch 3"),
+        (ZeroDivisionError("by zero"), False, "ZeroDivisionError: by zero"),
+        (Refused("no http://me:secret@host:1"), False, "no http://host:1"),
+    ],
+)
+def test_a_failure_is_one_sentence_and_says_whether_the_machine_was_the_cause(
+    error: Exception, machine: bool, sentence: str
+) -> None:
+    result = failure("run", error, 1.5, Settings(tracking_uri="http://me:secret@host:1"))
+    assert (result.name, result.state, result.seconds) == ("run", "FAILED", 1.5)
+    assert result.cause.startswith(sentence)
+    assert "\n" not in result.cause
+    assert result.machine == caused_by_machine(error) == machine
