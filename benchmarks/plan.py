@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from importlib import resources
 from pathlib import Path
+from statistics import variance
 from typing import Any
 
 from benchmarks.config import DatasetConfig, RunConfig
@@ -399,3 +400,17 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str
                 if old[name].get(field) != new[name].get(field):
                     said.append(f"the {word} {name} has another value for: {field}")
     return said
+
+
+def pilot_deviation(tuned: Mapping[str, Any], metric: str) -> float:
+    """The standard deviation between seeds in tuning, pooled over the arms at their winning rates; NaN without any.
+
+    metric: as tuning calls it, "ln fid_normalized" or "overlap". Of half the budget, so on the large side.
+    """
+    squares, freedom = 0.0, 0
+    for entry in tuned.get("arms", {}).values():
+        values = [value for value in entry["grid"].get(f"{entry['winner']:g}", []) if value is not None]
+        if entry["metric"] == metric and len(values) > 1:
+            squares += (len(values) - 1) * variance(values)
+            freedom += len(values) - 1
+    return math.sqrt(squares / freedom) if freedom else math.nan

@@ -176,6 +176,7 @@ def _lists() -> dict[str, _List]:
     from benchmarks.datasets import DATASETS
     from benchmarks.evaluation import METRICS
     from benchmarks.probes import PROBES, Probe
+    from benchmarks.questions import QUESTIONS, Question
     from metrics.record import Metric
     from variants.losses import LOSSES, AdversarialLoss
     from variants.noise import NOISES
@@ -196,6 +197,7 @@ def _lists() -> dict[str, _List]:
         "DATASETS": _List("dataset", DATASETS, function, "a function (config, data_dir, seed) -> Dataset"),
         "METRICS": _List("metric", METRICS, named(Metric), "a metrics.record.Metric of that name"),
         "PROBES": _List("probe", PROBES, named(Probe), "a benchmarks.probes.Probe of that name"),
+        "QUESTIONS": _List("question", QUESTIONS, named(Question), "a benchmarks.questions.Question of that name"),
     }
 
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import plugins
 from benchmarks.commands import Parser, main
+from benchmarks.executors import EXECUTORS
 from benchmarks.presets import PRESETS, preset
-from variants.recipe import Refused
+from variants.recipe import Refused, unknown
 
 if TYPE_CHECKING:
     from benchmarks.executors import Job, Result
@@ -54,6 +55,8 @@ def suite() -> int:
     chosen = preset(asked.preset)
     if asked.seeds < 0:
         raise Refused(f"--seeds is at least 1, not {asked.seeds}")
+    if asked.executor not in EXECUTORS:
+        raise unknown("executor", asked.executor, EXECUTORS, see="one of " + ", ".join(EXECUTORS))
 
     from benchmarks.executors import Settings
     from benchmarks.live import Live, duration, run_jobs
@@ -110,9 +113,10 @@ def suite() -> int:
 def prepared(plan: "Plan", data_dir: Path | None) -> "tuple[list[tuple[PlannedArm, Job]], dict[str, str]]":
     """A job for each arm, and the arms whose data are not to be had, with the reason.
 
-    Raises Refused for an arm that cannot be trained on data that are there.
+    Raises Refused for data that do not exist, and for an arm that cannot be trained on data that are there.
     """
     from benchmarks.datasets import load
+    from benchmarks.datasets.images import Missing
     from benchmarks.executors import Job
 
     jobs, missing, absent = [], {}, {}
@@ -122,7 +126,7 @@ def prepared(plan: "Plan", data_dir: Path | None) -> "tuple[list[tuple[PlannedAr
             try:
                 load(arm.dataset, data_dir, 0)
                 absent[name] = ""
-            except Refused as refused:
+            except Missing as refused:
                 absent[name] = str(refused)
         if absent[name]:
             missing[arm.name] = absent[name]

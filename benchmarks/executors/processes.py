@@ -25,7 +25,7 @@ from benchmarks.executors.base import STOPPED, Executor, Job, Result, Settings, 
 from benchmarks.executors.sending import Sender
 
 # Seconds that a worker has to mark its run as stopped and to end; chosen, not tuned.
-STOP_SECONDS = 10.0
+STOP_SECONDS = 30.0
 
 
 @dataclass(frozen=True)

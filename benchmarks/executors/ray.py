@@ -67,6 +67,8 @@ class OnRay(Executor):
         # Ray reads these when it is imported.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        # Messages of the cluster, which log_to_driver does not turn off: what became of a run is in its Result.
+        os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
         if not address:
             # On Linux too, Ray then listens on 127.0.0.1 alone; _node_ip_address is not enough there.
             os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
@@ -230,7 +232,7 @@ class OnRay(Executor):
             return Result(name, "FAILED", STOPPED, machine=True)
         if isinstance(error, RayTaskError):
             # Whatever training raises is a Result, so the task did not get as far.
-            return replace(failure(name, error.cause or error, 0.0, self._settings), machine=False)
+            return failure(name, error.cause or error, 0.0, self._settings)
         kind = type(error).__name__
         cause = f"the machine or the worker that trained it was lost ({kind}), {RETRIES + 1} times in a row"
         return Result(name, "FAILED", cause, machine=True)

@@ -1,0 +1,342 @@
+"""The questions as data, how a run becomes a number, and the plan that is made of them before any run."""
+
+import math
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.outcomes import alternatives, failure, number, reaching, settled
+from benchmarks.plan import PlannedArm, differences, make_plan, pilot_deviation, plans, record_plan
+from benchmarks.presets import FULL, MNIST, PRESETS, QUICK, RATES, SMOKE, preset
+from benchmarks.questions import QUESTIONS, Question, load_question
+from benchmarks.questions.base import LN_FID, OVERLAP, Arm, Outcome, unique
+from benchmarks.tune import chosen, quality, trials
+from tests.conftest import ROOT
+from variants.recipe import Refused
+
+ALL = [load_question(name) for name in QUESTIONS]
+
+
+class Tuned(dict):
+    """A rate for every arm, and a second for every update."""
+
+    def __missing__(self, name: str) -> dict[str, float]:
+        return {"winner": 1e-3, "quality": 2.0}
+
+    def get(self, name: str, default: Any = None) -> float:
+        return 0.001
+
+
+TUNED = {"arms": Tuned(), "seconds_per_update": Tuned()}
+
+
+def lines(figure: str = "metrics/overlap", values: dict[int, float] | None = None) -> list[dict[str, Any]]:
+    section, _, name = figure.partition("/")
+    return [{"epoch": epoch, "curves": {}, section: {name: value}} for epoch, value in (values or {}).items()]
+
+
+# The questions
+
+
+@pytest.mark.parametrize("question", ALL, ids=lambda question: question.name)
+def test_a_question_is_whole(question: Question) -> None:
+    known = set(re.findall(r"^\| ([A-Z]\d?[a-z]?\d?[a-z]?) \|", (ROOT / "docs" / "claims.md").read_text(), re.M))
+    known |= {"B1", "B2", "D", "I2", "control"}
+    assert question.name in QUESTIONS
+    assert set(question.claims) <= known
+    assert question.decisions
+    for decision in question.decisions:
+        assert decision.says.endswith(".")
+        assert all((decision.why, decision.contradicted_by, decision.equal))
+        assert set(decision.claim.split(", ")) <= known
+        for contrast in decision.contrasts:
+            assert contrast.low <= contrast.high
+            assert contrast.claims == "above" or contrast.low < contrast.high
+            assert bool(contrast.outcome.threshold_of) == (contrast.outcome.reading == "reaching")
+    for sentence in (question.asks, *question.others, *question.limits):
+        assert sentence[-1] in ".?"
+
+
+def test_names_stand_for_one_arm_and_one_decision() -> None:
+    unique(arm for question in ALL for arm in question.arms)
+    decisions = {decision.name: decision for question in ALL for decision in question.decisions}
+    assert all(decisions[d.name] == d for question in ALL for d in question.decisions)
+    with pytest.raises(ValueError, match="two arms are called plain"):
+        unique([Arm("plain", "vanilla_gan", "images", "one"), Arm("plain", "vanilla_gan", "images", "another")])
+
+
+def test_an_arm_takes_its_rate_from_one_that_is_tuned() -> None:
+    arms = {arm.name: arm for question in ALL for arm in question.arms}
+    for arm in arms.values():
+        if arm.like:
+            assert arms[arm.like].tuned
+            assert not arms[arm.like].like
+
+
+def test_questions_presets_and_outcomes_need_no_torch() -> None:
+    code = (
+        "import sys, benchmarks.presets, benchmarks.outcomes, benchmarks.questions as q;"
+        "[q.load_question(name) for name in q.QUESTIONS];"
+        "sys.exit(sorted({'torch', 'numpy', 'mlflow'} & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_unknown_question_is_refused_with_the_nearest() -> None:
+    with pytest.raises(Refused, match="did you mean 'dropout'"):
+        load_question("droput")
+    with pytest.raises(Refused, match="did you mean 'quick'"):
+        preset("quik")
+
+
+# From a journal to a number
+
+
+def test_late_is_the_mean_of_the_last_quarter_of_evaluations() -> None:
+    journal = lines(values={0: 9.0, **{epoch: float(epoch) for epoch in range(1, 21)}})
+    assert number(OVERLAP, journal, updates=1) == 18.0  # 16 to 20
+    assert number(OVERLAP, journal, updates=1, epochs=8.5) == 7.5  # 7 and 8
+    assert number(replace(OVERLAP, better="less"), journal, updates=1) == -18.0
+    assert number(replace(OVERLAP, reading="final"), journal, updates=1) == 20.0
+
+
+def test_a_logarithm_is_taken_before_the_mean() -> None:
+    journal = lines("metrics/fid_normalized", {0: 50.0, 1: 8.0, 2: 1.0, 3: 4.0, 4: 1.0, 5: 1.0, 6: 1.0, 7: 2.0, 8: 8.0})
+    assert number(LN_FID, journal, updates=1) == pytest.approx(-(math.log(2) + math.log(8)) / 2)
+    error = Outcome("", ("metrics/gan_train",), "less", "final", "ln_error")
+    assert number(error, lines("metrics/gan_train", {3: 0.75}), updates=1) == pytest.approx(math.log(4))
+
+
+def test_early_rise_and_change_are_of_updates_not_of_evaluations() -> None:
+    journal = lines("curves/d_fake", {epoch: 0.1 if epoch <= 2 else 0.5 for epoch in range(1, 101)})
+    early = Outcome("", ("curves/d_fake",), "less", "early")
+    assert number(early, journal, updates=1) == pytest.approx(-0.1)
+    assert number(replace(early, reading="rise", better="more"), journal, updates=1) == pytest.approx(0.4)
+    falling = lines("curves/d_fake", {epoch: 1.0 if epoch == 1 else epoch / 100 for epoch in range(1, 101)})
+    assert number(replace(early, reading="change", better="more"), falling, updates=1) == pytest.approx(0.955 - 1.0)
+
+
+def test_reaching_a_threshold_is_interpolated_and_may_never_come() -> None:
+    series = [(0, 100.0), (10, 10.0), (20, 1.0)]
+    assert reaching(series, 5, 10.0) == pytest.approx(math.log(50))
+    assert reaching(series, 5, math.sqrt(10.0)) == pytest.approx(math.log(75))
+    assert reaching(series, 5, 0.5) == math.inf
+    outcome = Outcome("", ("metrics/fid_normalized",), "less", "reaching", threshold_of="plain")
+    journal = lines("metrics/fid_normalized", dict(series))
+    assert number(outcome, journal, updates=5, threshold=0.5) == -math.inf
+
+
+def test_a_figure_that_is_absent_is_no_number() -> None:
+    assert math.isnan(number(OVERLAP, lines("metrics/fid", {1: 2.0}), updates=1))
+
+
+def test_a_run_fails_that_ends_no_better_than_it_began() -> None:
+    sound = lines("metrics/fid_normalized", {0: 50.0, 5: 20.0, 10: 49.0})
+    assert failure("FINISHED", sound) == ""
+    assert "training failed" in failure("FAILED", sound)
+    assert "untrained" in failure("FINISHED", lines("metrics/fid_normalized", {0: 50.0, 5: 20.0, 10: 50.0}))
+    assert "untrained" in failure("FINISHED", lines("metrics/fid_normalized", {0: 50.0, 10: math.nan}))
+    assert failure("FINISHED", lines("metrics/overlap", {0: 0.1, 5: 0.0})) == ""
+
+
+def test_alternatives_change_one_thing_each() -> None:
+    others = alternatives(LN_FID)
+    assert set(others) == {
+        "the last checkpoint",
+        "classifier 0 alone",
+        "classifier 1 alone",
+        "classifier 2 alone",
+        "pixels, without a classifier",
+    }
+    assert others["classifier 1 alone"] == replace(LN_FID, figures=("metrics/fid_normalized_extractor_1",))
+    assert set(alternatives(OVERLAP)) == {"the last checkpoint"}
+
+
+def test_what_still_moves_is_told() -> None:
+    flat = dict.fromkeys(range(1, 21), 1.0)
+    assert settled("metrics/overlap", lines(values=flat)) == 0
+    assert settled("metrics/overlap", lines(values={**flat, **dict.fromkeys(range(16, 21), 1.5)})) == 0.5
+    assert math.isnan(settled("metrics/overlap", lines(values={1: 1.0})))
+
+
+# Plans
+
+
+def test_arms_that_questions_share_are_trained_once() -> None:
+    plan = make_plan(QUICK, tuned=TUNED)
+    assert len({arm.name for arm in plan.arms}) == len(plan.arms)
+    configs = [(arm.arm.variant, arm.recipe, arm.dataset, arm.probes) for arm in plan.arms]
+    assert all(configs.count(config) == 1 for config in configs)
+    assert plan.arm("plain").questions[0] == "collapse_remedies"
+    assert set(plan.arm("conditional").questions) >= {"loss_curves", "label_use", "critic_steps", "dropout"}
+
+
+def test_seeds_are_as_many_as_the_most_that_a_decision_needs() -> None:
+    plan = make_plan(QUICK, tuned=TUNED)
+    assert plan.arm("uniform").seeds == tuple(range(10))
+    assert plan.arm("conditional").seeds == tuple(range(12))  # against a constant
+    assert plan.arm("plain").seeds == tuple(range(20))  # against itself with other seeds
+    (control,) = next(d for d in plan.decisions if d.decision.name == "control-nothing-images").contrasts
+    assert control.treatment_seeds == tuple(range(10))
+    assert control.control_seeds == tuple(range(10, 20))
+    few = make_plan(QUICK, tuned=TUNED, seeds=3)
+    assert few.arm("conditional").seeds == (0, 1, 2)
+    assert few.arm("plain").seeds == tuple(range(6))
+
+
+def test_budgets_are_read_off_where_the_cheaper_arm_ends() -> None:
+    plan = make_plan(QUICK, ["critic_steps"], tuned=TUNED)
+    limits = {
+        decision.contrasts[0].contrast.until: (
+            decision.contrasts[0].treatment_epochs,
+            decision.contrasts[0].control_epochs,
+        )
+        for decision in plan.decisions
+    }
+    # 60 epochs of one and one update are 120; of five and one, they are used up in 20 epochs.
+    assert limits == {"updates": (math.inf, math.inf), "all_updates": (20.0, 60.0), "seconds": (60.0, 60.0)}
+    timed = {"arms": Tuned(), "seconds_per_update": {"conditional": 0.002, "critic-5": 0.005}}
+    plan = make_plan(QUICK, ["critic_steps"], tuned=timed)
+    (contrast,) = next(d for d in plan.decisions if d.decision.name == "D-five-seconds").contrasts
+    assert (contrast.treatment_epochs, contrast.control_epochs) == (24.0, 60.0)
+
+
+@pytest.mark.parametrize("preset", [QUICK, MNIST, FULL], ids=lambda preset: preset.name)
+def test_a_preset_without_tuned_settings_is_refused(preset: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Refused, match=r"benchmarks\.tune"):
+        make_plan(preset, tuned={"arms": {}})
+    monkeypatch.setattr("benchmarks.plan.tuning_file", lambda name: Path("nowhere.json"))
+    with pytest.raises(Refused, match=r"python -m benchmarks\.tune --preset"):
+        make_plan(preset)
+
+
+def test_what_a_preset_does_not_take_is_told_with_the_reason() -> None:
+    why = {each.decision.name: each.why for each in make_plan(MNIST, tuned=TUNED).not_taken}
+    assert "convolutions" in why["C-convolutions"]
+    assert "points" in why["B1a-packing-points"]
+    assert why["A2-truncated"] == "too costly for this preset"
+    assert not make_plan(FULL, tuned=TUNED).not_taken
+    assert make_plan(SMOKE, ["upsampling"]).arms == ()
+
+
+def test_the_hash_is_of_all_that_was_decided_beforehand() -> None:
+    plan = make_plan(QUICK, ["dropout"], tuned=TUNED)
+    assert plan.hash == make_plan(QUICK, ["dropout"], tuned=TUNED).hash
+    faster = {**TUNED, "arms": {"conditional": {"winner": 2e-3}, "dropout-3": {"winner": 1e-3}}}
+    others = [
+        make_plan(QUICK, ["dropout"], tuned=faster),
+        make_plan(QUICK, ["dropout"], tuned=TUNED, seeds=11),
+        make_plan(QUICK, ["label_use"], tuned=TUNED),
+    ]
+    assert len({plan.hash, *(other.hash for other in others)}) == 4
+
+
+def test_a_later_plan_is_added_and_its_differences_are_told(tmp_path: Path) -> None:
+    first = make_plan(SMOKE, ["dropout"])
+    assert plans(tmp_path, "smoke") == []
+    record_plan(first, tmp_path, "then")
+    record_plan(first, tmp_path, "later")
+    assert [(kept["hash"], kept["since"]) for kept in plans(tmp_path, "smoke")] == [(first.hash, "then")]
+    second = make_plan(SMOKE, ["dropout"], seeds=5)
+    record_plan(second, tmp_path, "later")
+    assert [kept["hash"] for kept in plans(tmp_path, "smoke")] == [first.hash, second.hash]
+    told = differences(first.as_dict(), second.as_dict())
+    assert "the arm few has another value for: seeds" in told
+    assert "the decision I3c-few has another value for: contrasts" in told
+    assert differences(first.as_dict(), first.as_dict()) == []
+    assert "the arm labels-shuffled was added" in differences(
+        first.as_dict(), make_plan(SMOKE, ["dropout", "label_use"]).as_dict()
+    )
+
+
+def test_an_arm_knows_its_own_runs() -> None:
+    plan = make_plan(SMOKE, ["dropout", "loss_curves"])
+    configs = {arm.name: arm.config(1) for arm in plan.arms}
+    for arm in plan.arms:
+        assert [name for name, config in configs.items() if arm.made(config)] == [arm.name]
+        assert not arm.made(replace(configs[arm.name], samples=299))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_arm_of_a_preset_can_be_trained(name: str, request: pytest.FixtureRequest) -> None:
+    plan = make_plan(PRESETS[name], tuned=TUNED)
+    needs = any("mnist" in arm.dataset.name for arm in plan.arms)
+    data_dir = request.getfixturevalue("mnist_dir") if needs else None
+    for arm in plan.arms:
+        if "captions_mnist" not in arm.dataset.name:  # which takes seconds to caption
+            arm.config(0, data_dir)
+
+
+def test_parameters_that_are_held_equal_are_equal() -> None:
+    from benchmarks.datasets import load
+    from variants import load_variant
+
+    plan = make_plan(QUICK, ["dcgan"], tuned=TUNED)
+
+    def generator(arm: PlannedArm) -> int:
+        network, _ = load_variant(arm.arm.variant).build(load(arm.dataset).spec, arm.recipe)
+        return sum(parameter.numel() for parameter in network.parameters())
+
+    counts = {arm.name: generator(arm) for arm in plan.arms}
+    assert max(counts.values()) <= 1.05 * min(counts.values()), counts
+
+
+# Tuning
+
+
+def test_every_tuned_arm_has_the_same_grid_on_seeds_of_its_own_and_half_the_budget() -> None:
+    tried = trials(QUICK)
+    by_arm: dict[str, list[float]] = {}
+    for trial in tried:
+        by_arm.setdefault(trial.name, []).append(trial.rate)
+        assert min(trial.arm.seeds) >= 1000
+        assert trial.arm.recipe.generator_lr == trial.arm.recipe.discriminator_lr == trial.rate
+        assert 2 * trial.arm.recipe.epochs == QUICK.budgets[trial.arm.arm.data].fields["epochs"]
+    assert by_arm.pop("sgd") == by_arm.pop("sgd-saturating") == [100 * rate for rate in RATES]
+    assert all(rates == list(RATES) for rates in by_arm.values())
+    assert "plain" in by_arm
+    assert not {"report", "few", "labels-shuffled", "rate-times-10"} & set(by_arm)
+
+
+def test_the_median_chooses_and_an_edge_is_flagged() -> None:
+    values = {2e-4: [-2.0, -2.1, -1.9], 5e-4: [-1.0, -1.2, -9.0], 1e-3: [-1.5, -0.1, -1.6], 2e-3: [-math.inf] * 3}
+    entry = chosen(values, "fid_normalized")
+    assert (entry["winner"], entry["edge"]) == (5e-4, False)
+    assert entry["quality"] == pytest.approx(math.exp(1.2), abs=1e-5)
+    assert entry["grid"]["0.0005"] == [1.0, 1.2, 9.0]
+    assert entry["grid"]["0.002"] == [None, None, None]
+    assert chosen({2e-4: [0.9], 5e-4: [0.8]}, "overlap") | {"grid": {}} == {
+        "metric": "overlap",
+        "grid": {},
+        "winner": 2e-4,
+        "edge": True,
+        "quality": 0.9,
+    }
+    with pytest.raises(Refused, match="every rate"):
+        chosen({1e-3: [-math.inf]}, "overlap")
+
+
+def test_a_failed_run_is_the_worst_quality() -> None:
+    journal = lines("metrics/fid_normalized", {0: 9.0, 1: 8.0})
+    assert quality(journal, "FINISHED", "fid_normalized", 1) == pytest.approx(-math.log(8))
+    assert quality(journal, "FAILED", "fid_normalized", 1) == -math.inf
+    assert quality(lines("metrics/fid_normalized", {0: 9.0, 1: 9.5}), "FINISHED", "fid_normalized", 1) == -math.inf
+
+
+def test_the_deviation_of_the_pilot_is_pooled_within_arms() -> None:
+    tuned = {
+        "arms": {
+            "a": {"metric": "overlap", "winner": 5e-4, "grid": {"0.0005": [0.1, 0.3], "0.001": [9.0, 1.0]}},
+            "b": {"metric": "overlap", "winner": 1e-3, "grid": {"0.001": [0.5, 0.5, None]}},
+            "c": {"metric": "ln fid_normalized", "winner": 1e-3, "grid": {"0.001": [1.0, 3.0]}},
+        }
+    }
+    assert pilot_deviation(tuned, "overlap") == pytest.approx(0.1)  # of .02 and 0
+    assert pilot_deviation(tuned, "ln fid_normalized") == pytest.approx(2**0.5)
+    assert math.isnan(pilot_deviation({}, "overlap"))
