@@ -2,6 +2,8 @@
 
 Commands, each `python -m benchmarks.NAME`:
 run          trains one variant with one or more seeds
+suite        trains all runs that the questions need
+tune         gives every arm of a suite the same small tuning
 sample       new pictures from a finished run
 show         what a run was, what was measured, and how to run it again
 prune        removes old checkpoints and pictures of finished runs
@@ -22,6 +24,14 @@ steps.py        one discriminator update, one generator update: the algorithm
 training.py     epochs of steps, evaluations, pictures, checkpoints
 probes/         measurements taken during training, on copies
 evaluation.py   a trained generator -> every metric that applies
+questions/      the theory questions, data only: claims, arms, what decides
+presets.py      which data, budgets and seeds the questions get
+plan.py         questions, preset and tuned settings -> every config and decision, and their hash
+outcomes.py     how a journal becomes the one number by which a run is compared
+executors/      where runs are trained: here, in worker processes, on a Ray cluster
+live.py         many runs at once, watched
+question_runs.py  the questions of a suite in MLflow
+tuned/          the tuned settings of each preset
 environment.py  where and by what code a run was made
 journal.py      the run folder: config, metrics, checkpoints, pictures; survives a kill
 runs.py         a run as a person uses it: found by name, new samples from its generator

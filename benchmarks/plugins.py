@@ -1,9 +1,9 @@
-"""Plugins: variants, losses, noises, datasets, metrics and probes from a file, or from an installed package.
+"""Plugins: variants, losses, noises, datasets, metrics, probes and questions from a file, or from an installed package.
 
 A plugin is a Python module that defines any of
 
-    VARIANT                                        a Variant, as the files in variants/ do
-    LOSSES, NOISES, DATASETS, METRICS, PROBES      dicts by name, as the project's own of the same names
+    VARIANT                                                  a Variant, as the files in variants/ do
+    LOSSES, NOISES, DATASETS, METRICS, PROBES, QUESTIONS     dicts by name, as the project's own of the same names
 
 and is given as a file, or found as an entry point "gan_benchmark.plugins" of an installed package. What it adds is
 chosen by name like everything else. The hash of its source is part of the config of every run that uses it. Loading a

@@ -1,28 +1,43 @@
-"""What was learnt: runs are read back, compared, and told in tables, figures and words.
+"""What was learnt: runs are read back, compared, judged, and told in tables, figures and words.
 
-    build.py        python -m reports.build: finds the runs and writes the report
-    runs.py         MLflow or run folders -> RunRecords; the only place that reads them
-    tables.py       RunRecords -> sections of comparable runs, their arms, and the DataFrame of `results`
-    figures.py      curves with bands over seeds, sample grids, forest plots
-    pages.py        sections -> Markdown, and the same Markdown as one self-contained HTML file
-    statistics.py   shifts with exact intervals, tests against margins, the seeds still needed
-    verdicts.py     comparisons and their numbers -> verdicts, corrected for their number, and what makes them fragile
-    calibrate.py    python -m reports.calibrate: how often verdicts are wrong, where the truth is known
+    build.py           python -m reports.build: finds the runs and writes the report
 
-From Python, one row a run:
+    runs.py            MLflow or run folders -> RunRecords; the only place that reads them
+    tables.py          RunRecords -> sections of comparable runs, their arms, and the DataFrame of `results`
+    evidence.py        a plan and RunRecords -> each run at its arm, each arm's numbers, what may not be compared
+    verdicts.py        comparisons and their numbers -> verdicts, corrected for their number, and what they hang on
+    answers.py         the whole of a report on questions as plain records: verdicts, controls, deviations from the plan
+    standings.py       all arms on the same data: means with intervals, who leads beyond doubt, ranks
 
-    from reports import results
+    words.py           outcomes, effects and verdicts in the words of a student
+    illustrations.py   which pictures a question's page has
+    figures/           curves with bands, forest plots, sample grids
+    pages/             Markdown, and the same Markdown as one self-contained HTML file
+
+    statistics.py      shifts with exact intervals, tests against margins, the seeds still needed
+    calibrate.py       python -m reports.calibrate: how often verdicts are wrong, where the truth is known
+
+    python -m reports.build [--runs-dir DIR | --tracking-uri URI] [--out DIR] [--html]     compares all runs
+        --preset NAME                  answers the questions by the plan of this preset, a page each
+        --questions NAME …             some of them only
+        --seeds N --dataset NAME       as the suite was told, so that the plan is the same
+
+From Python, one row a run, and the same reports:
+
+    from reports import report, results
     results()                                                       # the runs in MLflow
     results(runs_dir="runs").query("status == 'FINISHED'").groupby(["variant", "dataset"]).fid.agg(["mean", "std"])
+    report("out", "quick", runs_dir="runs", html=True)
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["results"]
+__all__ = ["report", "results"]
 
 
 def results(runs_dir: Path | str | None = None, tracking_uri: str | None = None) -> "pandas.DataFrame":
@@ -42,3 +57,37 @@ def results(runs_dir: Path | str | None = None, tracking_uri: str | None = None)
     from reports.tables import frame
 
     return frame(find(runs_dir=runs_dir, tracking_uri=tracking_uri).runs)
+
+
+def report(
+    out: Path | str,
+    preset: str = "",
+    questions: Sequence[str] = (),
+    *,
+    runs: Sequence[str] = (),
+    runs_dir: Path | str | None = None,
+    tracking_uri: str | None = None,
+    seeds: int = 0,
+    dataset: str = "",
+    html: bool = False,
+) -> list[str]:
+    """Writes a report into `out`, as python -m reports.build does; returns the lines that it says.
+
+    preset: answers the questions by its plan; "" compares all runs. questions: some of them only. seeds, dataset: as
+    the suite was told. runs, runs_dir, tracking_uri: which runs, as in reports.runs.find. Raises Refused where there is
+    nothing to read, where the plan cannot be made, and where `out` cannot be written.
+    """
+    from reports.build import build
+    from reports.runs import find
+
+    if not preset:
+        return build(find(runs, runs_dir, tracking_uri), out, html)
+    from benchmarks import presets
+    from benchmarks.plan import kept_tuning, make_plan, plans
+
+    wanted = presets.preset(preset)
+    tuned = kept_tuning(preset) if wanted.tuned else {}
+    plan = make_plan(wanted, questions, tuned=tuned, dataset=dataset, seeds=seeds)
+    kept = plans(runs_dir, preset) if runs_dir is not None else []
+    found = find(runs, runs_dir, tracking_uri)
+    return build(found, out, html, plan=plan, tuned=tuned, plans=kept, partial=bool(questions))

@@ -130,6 +130,10 @@ def _first(plan: Plan, plans: Sequence[Mapping[str, Any]], partial: bool) -> Fir
             part: {name: value for name, value in before.get(part, {}).items() if name in now[part]}
             for part in ("arms", "decisions")
         }
+        # Another question may ask for more seeds of an arm.
+        for name, arm in before["arms"].items():
+            if set(now["arms"][name]["seeds"]) <= set(arm.get("seeds", ())):
+                before["arms"][name] = {**arm, "seeds": now["arms"][name]["seeds"]}
     changes = tuple(differences(before, now)) if plans[0]["hash"] != plan.hash else ()
     return FirstPlan(str(plans[0]["hash"]), str(plans[0].get("since", "")), changes)
 

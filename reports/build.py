@@ -1,8 +1,14 @@
-"""python -m reports.build: finds the runs in MLflow, or in run folders, and writes the report that compares them."""
+"""python -m reports.build: finds the runs in MLflow, or in run folders, and writes the report on them.
+
+With --preset the report answers the questions: the runs are held against the plan of that preset, and every decision of
+it is told with its verdict, a page a question. Without, it compares all runs that there are.
+"""
 
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.commands import Parser, main
 from variants.recipe import Refused
@@ -10,19 +16,49 @@ from variants.recipe import Refused
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from benchmarks.plan import Plan
     from reports.pages import Illustration
     from reports.runs import Found
     from reports.tables import Section
 
 INDEX = "index.md"
+HTML = "index.html"
 PICTURES = "pictures"
+MADE_BY = "Made by `python -m reports.build"
 
 
-def build(found: "Found", out: Path, html: bool = False) -> list[str]:
-    """Writes index.md, its pictures and, if asked for, index.html into `out`; returns a few lines on what it wrote.
+@dataclass(frozen=True)
+class Report:
+    """What is written: pages and pictures by their paths, the first page first. said: a few lines on what it is of."""
 
-    Raises Refused where `out` cannot be written.
+    title: str
+    pages: Mapping[str, str]
+    pictures: Mapping[str, bytes]
+    said: tuple[str, ...]
+
+
+def build(
+    found: "Found",
+    out: Path | str,
+    html: bool = False,
+    *,
+    plan: "Plan | None" = None,
+    tuned: Mapping[str, Any] | None = None,
+    plans: Sequence[Mapping[str, Any]] = (),
+    partial: bool = False,
+) -> list[str]:
+    """Writes the report on these runs into `out`: index.md and its pictures; returns a few lines on what it wrote.
+
+    html: index.html as well, the whole report in one file. plan: to answer its questions, with a page each, instead of
+    comparing all runs. tuned: what the plan was made with. plans: those that were kept before the runs, the first one
+    first. partial: whether the plan has some of the questions only. Raises Refused where `out` cannot be written.
     """
+    report = compared(found) if plan is None else questions_answered(found, plan, tuned, plans, partial)
+    return [*report.said, *(f"wrote {path}" for path in write(report, Path(out), html))]
+
+
+def compared(found: "Found") -> Report:
+    """The report that compares all runs, whatever they were made for."""
     from benchmarks.environment import fingerprint
     from benchmarks.evaluation import METRICS
     from reports import pages
@@ -35,27 +71,85 @@ def build(found: "Found", out: Path, html: bool = False) -> list[str]:
         drawn = list(_figures(section, f"{PICTURES}/{place}-{_slug(section.dataset)}"))
         pictures |= {figure.path: data for figure, data in drawn}
         illustrated.append((section, [figure for figure, _ in drawn]))
-    markdown = pages.index(illustrated, left_out, METRICS)
-    written = [out / INDEX]
-    try:
-        (out / PICTURES).mkdir(parents=True, exist_ok=True)
-        for path, data in pictures.items():
-            (out / path).write_bytes(data)
-        (out / INDEX).write_text(markdown, encoding="utf-8", newline="\n")
-        if html:
-            written.append(out / "index.html")
-            written[-1].write_text(
-                pages.html(markdown, pictures, "GAN variants compared"), encoding="utf-8", newline="\n"
-            )
-    except OSError as error:
-        raise Refused(f"cannot write the report to {out}: {error.strerror or error}") from error
     finished = sum(run.finished for run in found.runs)
-    return [
+    said = (
         f"{finished} finished runs of {len(found.runs) + len(found.left_out)} found, in {len(made)} comparable "
         f"{'group' if len(made) == 1 else 'groups'}",
         *(f"left out: {run.name}: {run.why}" for run in left_out),
-        *(f"wrote {path}" for path in written),
+    )
+    return Report("GAN variants compared", {INDEX: pages.index(illustrated, left_out, METRICS)}, pictures, said)
+
+
+def questions_answered(
+    found: "Found",
+    plan: "Plan",
+    tuned: Mapping[str, Any] | None = None,
+    plans: Sequence[Mapping[str, Any]] = (),
+    partial: bool = False,
+) -> Report:
+    """The report that answers the questions of a plan. The arguments are those of `build`."""
+    from reports import illustrations, pages
+    from reports.answers import answered
+    from reports.evidence import gathered
+    from reports.standings import standings
+
+    evidence = gathered(plan, found.runs)
+    answers = answered(evidence, tuned, plans, partial)
+    made = {INDEX: pages.overview(answers, standings(evidence), found.left_out, len(found.runs))}
+    pictures: dict[str, bytes] = {}
+    for question in plan.questions:
+        drawn = list(illustrations.pictures(answers, question))
+        sampled = list(illustrations.samples(answers, question))
+        pictures |= {picture.path: data for picture, data in drawn}
+        pictures |= {sample.path: data for sample, data in sampled}
+        made[pages.page_of(question.name)] = pages.question_page(
+            answers, question, [picture for picture, _ in drawn], [sample for sample, _ in sampled]
+        )
+    ended = sum(len(arm.ended) for arm in evidence.arms)
+    outcomes = [answer.outcome for answer in answers.answers]
+    controls = [answer.passed for answer in answers.controls]
+    said = [
+        f"{ended} of {plan.runs} planned runs have ended",
+        f"{evidence.others} of {len(found.runs)} runs found are of no arm of this plan",
+        "verdicts: " + ", ".join(f"{outcomes.count(each)} {each}" for each in dict.fromkeys(sorted(outcomes))),
+        f"controls: {controls.count(True)} passed, {controls.count(False)} FAILED, {controls.count(None)} undecided",
+        f"plan {plan.hash[:12]}",
+        *(f"left out: {run.name}: {run.why}" for run in found.left_out),
     ]
+    return Report("The theory questions, answered by experiment", made, pictures, tuple(said))
+
+
+def write(report: Report, out: Path, html: bool = False) -> list[Path]:
+    """Writes a report, and as one HTML file too if asked; the paths of what was written, pictures apart.
+
+    Pictures of an earlier report in the same place go, so that none is there that no page shows.
+    Raises Refused where `out` cannot be written.
+    """
+    from reports import pages
+
+    texts = {out / name: page for name, page in report.pages.items()}
+    if html:
+        texts[out / HTML] = pages.html(report.pages, report.pictures, report.title)
+    try:
+        for path in _stale(report, out):
+            path.unlink()
+        (out / PICTURES).mkdir(parents=True, exist_ok=True)
+        for path, data in report.pictures.items():
+            (out / path).write_bytes(data)
+        for path, text in texts.items():
+            path.write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise Refused(f"cannot write the report to {out}: {error.strerror or error}") from error
+    return list(texts)
+
+
+def _stale(report: Report, out: Path) -> list[Path]:
+    """Pictures of an earlier report in the same place that this one does not have; of a folder of ours only."""
+    index = out / INDEX
+    if not (index.is_file() and MADE_BY in index.read_text(encoding="utf-8", errors="replace")):
+        return []
+    pictures = (path for kind in ("svg", "png") for path in (out / PICTURES).glob(f"*.{kind}"))
+    return [path for path in pictures if path.relative_to(out).as_posix() not in report.pictures]
 
 
 def _figures(section: "Section", stem: str) -> "Iterator[tuple[Illustration, bytes]]":
@@ -79,7 +173,7 @@ def _figures(section: "Section", stem: str) -> "Iterator[tuple[Illustration, byt
 
 
 def command() -> None:
-    parser = Parser("reports.build", description=__doc__.partition(": ")[2])
+    parser = Parser("reports.build", description=__doc__.partition(": ")[2].partition("\n")[0])
     parser.add_argument(
         "--runs", nargs="+", default=[], metavar="RUN", help="only these: names, MLflow ids, or run folders (all runs)"
     )
@@ -91,12 +185,29 @@ def command() -> None:
         "--out", type=Path, default=Path("reports/out"), metavar="DIR", help="where to write (reports/out)"
     )
     parser.add_argument("--html", action="store_true", help="write one self-contained HTML file as well")
+    asked = parser.add_argument_group("to answer the questions")
+    asked.add_argument("--preset", metavar="NAME", help="smoke, quick, mnist or full: whose plan (all runs, compared)")
+    asked.add_argument("--questions", nargs="+", default=[], metavar="NAME", help="only these (all)")
+    asked.add_argument("--seeds", type=int, default=0, metavar="N", help="as the suite was told (as the preset says)")
+    asked.add_argument("--dataset", default="", metavar="NAME", help="as the suite was told (as the preset says)")
     options = parser.parse_args()
+    if not options.preset and (options.questions or options.seeds or options.dataset):
+        raise Refused("--questions, --seeds and --dataset belong to a plan; name it by --preset")
 
-    from reports.runs import find
+    from reports import report
 
-    found = find(options.runs, runs_dir=options.runs_dir, tracking_uri=options.tracking_uri)
-    for line in build(found, options.out, options.html):
+    said = report(
+        options.out,
+        options.preset or "",
+        options.questions,
+        runs=options.runs,
+        runs_dir=options.runs_dir,
+        tracking_uri=options.tracking_uri,
+        seeds=options.seeds,
+        dataset=options.dataset,
+        html=options.html,
+    )
+    for line in said:
         print(line)
 
 

@@ -65,7 +65,7 @@ class Evidence:
     """All that the runs say about a plan.
 
     others: how many runs are of no arm of the plan. repeated: of two runs of one config, those that do not count.
-    refused: by the name of a decision, why its runs cannot be compared. tests: what can be decided, in the plan's order.
+    refused: by the name of a decision, why its runs cannot be compared. tests: what can be decided, in its order.
     """
 
     plan: Plan

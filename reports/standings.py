@@ -56,13 +56,13 @@ class Rank:
 
 @dataclass(frozen=True)
 class Standing:
-    """The arms of one role on data that are judged alike.
+    """The arms of one role of the data.
 
     metric: by which they are ranked. reference: values on real data. refused: why they are not compared, or "".
     """
 
     role: str
-    dataset: DatasetConfig
+    dataset: str
     metric: str
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
@@ -72,11 +72,11 @@ class Standing:
 
 
 def standings(evidence: Evidence) -> tuple[Standing, ...]:
-    """One a role and kind of data, in the plan's order; arms of which no run has ended are in their place, empty."""
-    groups: dict[tuple[str, DatasetConfig], list[ArmRuns]] = {}
+    """One a role of the data, in the plan's order; arms of which no run has ended are in their place, empty."""
+    roles: dict[str, list[ArmRuns]] = {}
     for arm in evidence.arms:
-        groups.setdefault((arm.planned.arm.data, judged_by(arm.planned.dataset)), []).append(arm)
-    return tuple(_standing(evidence, role, dataset, arms) for (role, dataset), arms in groups.items())
+        roles.setdefault(arm.planned.arm.data, []).append(arm)
+    return tuple(_standing(evidence, role, arms) for role, arms in roles.items())
 
 
 def judged_by(dataset: DatasetConfig) -> DatasetConfig:
@@ -167,14 +167,16 @@ def ranked(arms: Sequence[ArmRuns], metric: str) -> tuple[Rank, ...]:
     return tuple(rank for _, _, rank in sorted(found, key=lambda each: each[:2]))
 
 
-def _standing(evidence: Evidence, role: str, dataset: DatasetConfig, arms: Sequence[ArmRuns]) -> Standing:
+def _standing(evidence: Evidence, role: str, arms: Sequence[ArmRuns]) -> Standing:
     metric = evidence.plan.preset.budgets[role].quality
     measured = {name for arm in arms for run in arm.sound for name in run.metrics}
-    refused = incomparable(arms)
+    alike = len({judged_by(arm.planned.dataset) for arm in arms}) == 1
+    refused = incomparable(arms) if alike else "what they are to make is not the same"
     columns = tuple(name for name in HEADLINES if name in measured)[:COLUMNS]
     reference = {
         name: summary([run.reference[name] for arm in arms for run in arm.sound if name in run.reference])
         for name in columns
+        if alike
     }
     best: dict[str, set[str]] = {}
     if not refused:
@@ -183,7 +185,7 @@ def _standing(evidence: Evidence, role: str, dataset: DatasetConfig, arms: Seque
                 best.setdefault(leader, set()).add(name)
     rows = tuple(Row(arm, cells(arm, columns), frozenset(best.get(arm.name, ()))) for arm in arms)
     ranks = () if refused or metric not in measured else ranked(arms, metric)
-    return Standing(role, dataset, metric, columns, rows, ranks, reference, refused)
+    return Standing(role, arms[0].planned.dataset.name, metric, columns, rows, ranks, reference, refused)
 
 
 def _leader(arms: Sequence[ArmRuns], metric: str) -> str:

@@ -21,6 +21,7 @@ from reports.verdicts import (
     SUPPORTED,
     UNDETERMINED,
     Effect,
+    Verdict,
 )
 
 MINUS = "−"
@@ -47,7 +48,7 @@ _QUANTITIES = {
     ("metrics/overlap", "late"): Quantity("overlap with the true mixture", "level"),
     ("metrics/coverage", "late"): Quantity("coverage", "level"),
     ("metrics/gan_train", "final"): Quantity("GAN-train error", "ratio"),
-    ("metrics/checkerboard", "late"): Quantity("the checkerboard (spectral power away from real images')", "decades"),
+    ("metrics/checkerboard", "late"): Quantity("the excess power of the checkerboard", "decades"),
     ("metrics/caption_agreement_held_out", "late"): Quantity("the share of images that fit a new caption", "level"),
     ("probes/noise_swap_uniform_unit", "final"): Quantity(
         "FID with the other noise fed in", "ratio", than="with the run's own"
@@ -66,6 +67,11 @@ _QUANTITIES = {
         "the discriminator's loss at the end", "level", "nats", than="in the first epoch"
     ),
 }
+
+
+def compared(what: Quantity) -> str:
+    """The quantity as a heading: `FID with the other noise fed in rather than with the run's own`."""
+    return what.noun.removeprefix("the ") + (f" rather than {what.than}" if what.than else "")
 
 
 def quantity(outcome: Outcome) -> Quantity:
@@ -99,6 +105,12 @@ def p_value(p: float) -> str:
     return "< .0001" if p < 1e-4 else f"{p:.4f}".lstrip("0") if p < 0.01 else f"{p:.2f}".lstrip("0") or "0"
 
 
+def equals_p(p: float) -> str:
+    """`p = .03`, `p < .0001`."""
+    shown = p_value(p)
+    return f"p {shown}" if shown.startswith("<") else f"p = {shown}"
+
+
 def raw(contrast: Contrast, value: float) -> float:
     """An oriented difference as one of the figure itself; of one arm against a constant, the figure itself."""
     turned = -value if contrast.outcome.better == "less" else value
@@ -117,18 +129,21 @@ class Amount:
         return f"{self.before}{self.figure}{self.after}"
 
 
-def amount(contrast: Contrast, value: float) -> Amount:
-    """A raw difference in words. Of one arm against a constant it is the level itself."""
+def amount(contrast: Contrast, value: float, factors: bool = False) -> Amount:
+    """A raw difference in words. Of one arm against a constant it is the level itself.
+
+    factors: tells a ratio as a factor even where it is small enough for a share of a hundred.
+    """
     what = quantity(contrast.outcome)
     unit = f" {what.unit}" if what.unit else ""
     side = " higher" if value > 0 else " lower"
     if contrast.control is None and not what.than and what.kind == "level":
         return Amount("", figure(value), unit)
     if math.isinf(value):
-        return Amount("", "without bound", side)
+        return Amount(f"{side.strip()} ", "without bound", "")
     if what.kind == "level":
         return Amount("", figure(abs(value)), unit + side)
-    if what.kind == "ratio" and abs(value) < math.log(2):
+    if what.kind == "ratio" and not factors:
         share = 100 * abs(math.expm1(value))
         return Amount("", f"{share:.0f}" if share >= 9.5 else f"{share:.1f}", f" %{side}")
     factor = math.exp(min(abs(value), 700)) if what.kind == "ratio" else 10 ** min(abs(value), 300)
@@ -141,18 +156,21 @@ def _factor(factor: float) -> str:
 
 def effect_amount(contrast: Contrast, effect: Effect) -> tuple[str, str]:
     """The shift and its 95 % interval in words: ("23 % lower", "15 to 30 % lower")."""
-    first, second = (amount(contrast, end) for end in sorted(raw(contrast, end) for end in effect.interval))
+    ends = sorted(raw(contrast, end) for end in effect.interval)
+    # Beyond a half or the double a share of a hundred misleads; all of an effect is told in one way.
+    factors = any(math.log(2) <= abs(value) < math.inf for value in (*ends, raw(contrast, effect.shift)))
+    first, second = (amount(contrast, end, factors) for end in ends)
     if (first.before, first.after) == (second.before, second.after):
         # The one that is nearer to none first.
         if "lower" in first.before + first.after:
             first, second = second, first
-        interval = f"{first.before}{first.figure} to {second}"
-        if second.before:
-            interval = f"{first} to {second.figure}"
+        interval = f"{first.before}{first.figure} to {second.figure}{second.after}"
+    elif all(map(math.isinf, ends)):
+        interval = "open on both sides"
     else:
         interval = f"{first} to {second}"
-    shift = "not to be told" if math.isnan(effect.shift) else str(amount(contrast, raw(contrast, effect.shift)))
-    return shift, interval
+    shift = raw(contrast, effect.shift)
+    return str(amount(contrast, shift, factors)) if math.isfinite(shift) else "not to be told", interval
 
 
 def effect_sentence(contrast: Contrast, effect: Effect) -> str:
@@ -165,15 +183,23 @@ def effect_sentence(contrast: Contrast, effect: Effect) -> str:
         said = f"{what.noun} is {shift} with {arm} than {control}"
     else:
         said = f"{what.noun} is {shift}" + (f" than {what.than}" if what.than else "") + f" ({arm})"
-    if math.isnan(effect.shift):
-        said = f"{what.noun} cannot be compared: too many runs failed ({arm})"
+    if not math.isfinite(effect.shift):
+        said = f"how far {what.noun} is shifted cannot be told: too many runs failed or never got there ({arm})"
     return f"{said[:1].upper()}{said[1:]}; 95 % interval: {interval}."
 
 
-def short_effect(contrast: Contrast, effect: Effect) -> str:
-    """For a table: `FID 23 % lower (15 to 30 % lower)`."""
-    shift, interval = effect_amount(contrast, effect)
-    return f"{quantity(contrast.outcome).noun.removeprefix('the ')}: {shift} ({interval})"
+def short_effects(answer: Answer) -> str:
+    """For a table: `FID: 23 % lower (15 to 30 % lower)`; of several parts each with its arms."""
+    said = []
+    for part, effect in zip(answer.planned.contrasts, answer.verdict.effects, strict=True):
+        contrast = part.contrast
+        shift, interval = effect_amount(contrast, effect)
+        noun = quantity(contrast.outcome).noun.removeprefix("the ")
+        if len(answer.planned.contrasts) > 1:
+            control = f" against {contrast.control.words}" if contrast.control is not None else ""
+            noun += f" ({contrast.treatment.words}{control})"
+        said.append(f"{noun}: {shift} ({interval})")
+    return "; ".join(said)
 
 
 def margin(contrast: Contrast) -> str:
@@ -199,30 +225,38 @@ def conclusion(answer: Answer) -> str:
     verdict, contrasts = answer.verdict, answer.planned.decision.contrasts
     if verdict is None:
         return f"There is no verdict: {answer.why_not}."
-    one, first = len(contrasts) == 1, contrasts[0]
+    outcome, first = verdict.outcome, contrasts[0]
     size = margin(first)
-    several = "" if one else "One of its necessary parts does not hold. "
-    match verdict.outcome:
-        case outcome if outcome == NO_VERDICT:
-            return f"There is no verdict: fewer than {FEWEST_SEEDS} seeds an arm have run."
-        case outcome if outcome == SUPPORTED:
-            if not one:
-                return "So all that the claim needs holds here."
-            if verdict.better:
-                return f"So they differ by more than what was held to matter ({size}): better is {verdict.better}."
-            if first.claims == "inside":
-                return f"So it stays within what was held not to matter ({size})."
-            if first.low == first.high and first.control is not None and first.low < 0:
-                return f"So it is not worse by as much as was held to matter ({size})."
-            return f"So the claim holds here, by more than what was held to matter ({size})."
-        case outcome if outcome == CONTRADICTED:
-            if several:
-                return f"{several}So the claim is contradicted here."
-            return f"So the opposite of the claim holds here, by more than what was held to matter ({size})."
-        case outcome if outcome == NO_DIFFERENCE:
-            return f"{several}So what difference there is, is smaller than what was held to matter ({size})."
-        case outcome if outcome == IN_BETWEEN:
-            return f"{several}So there is less of it than was claimed ({size})."
+    # Of several necessary parts the margin of one says little, and any one of them can bring the claim down.
+    if len(contrasts) > 1 and outcome in (SUPPORTED, CONTRADICTED, NO_DIFFERENCE, IN_BETWEEN):
+        fallen = {
+            SUPPORTED: "So all that the claim needs holds here.",
+            CONTRADICTED: "One of the parts that it needs does not hold, so the claim is contradicted here.",
+        }
+        return fallen.get(outcome, f"Of one of the parts that it needs there is {outcome}.")
+    not_worse = first.low == first.high < 0 and first.control is not None
+    if outcome == NO_VERDICT:
+        return f"There is no verdict: fewer than {FEWEST_SEEDS} seeds an arm have run."
+    if outcome == SUPPORTED:
+        if verdict.better:
+            return f"So they differ by more than what was held to matter ({size}): better is {verdict.better}."
+        if first.claims == "inside":
+            return f"So it stays within what was held not to matter ({size})."
+        if not_worse:
+            return f"So it is not worse by as much as was held to matter ({size})."
+        return f"So the claim holds here, by more than what was held to matter ({size})."
+    if outcome == CONTRADICTED:
+        if first.claims == "inside":
+            return f"So it lies outside of what was held not to matter ({size})."
+        if first.low > 0:
+            return f"So there is none of it here, or next to none ({size})."
+        if not_worse:
+            return f"So it is worse, by more than what was held to matter ({size})."
+        return f"So the opposite of the claim holds here, by more than what was held to matter ({size})."
+    if outcome == NO_DIFFERENCE:
+        return f"So what difference there is, is smaller than what was held to matter ({size})."
+    if outcome == IN_BETWEEN:
+        return f"So there is less of it than was claimed ({size})."
     return f"So these runs cannot tell. {settling(answer)}"
 
 
@@ -249,24 +283,32 @@ def certainty(answer: Answer, tests: int) -> str:
     parts = []
     if verdict.deciding:
         parts.append(
-            f"{least_seeds(verdict)} seeds an arm; p = {p_value(verdict.adjusted)} after the correction for all {tests} "
-            f"tests of the report ({p_value(verdict.p)} before it)".replace("= <", "<")
+            f"{least_seeds(verdict)} seeds an arm; {equals_p(verdict.adjusted)} after the correction for all {tests} "
+            f"tests of the report ({p_value(verdict.p)} before it)"
         )
         if verdict.raw not in (verdict.outcome, UNDETERMINED):
             parts.append(f"taken alone, the numbers would say: {verdict.raw}")
     else:
         parts.append(
-            f"A raw verdict: with {least_seeds(verdict)} seeds an arm, fewer than {DECIDING_SEEDS}, it takes no part in "
-            f"the correction (p = {p_value(verdict.p)})".replace("= <", "<")
+            f"a raw verdict: with {least_seeds(verdict)} seeds an arm, fewer than {DECIDING_SEEDS}, it takes no part "
+            f"in the correction ({equals_p(verdict.p)})"
         )
     if verdict.fragile_by:
-        parts.append("fragile: " + "; ".join(f"{outcome} by {way}" for way, outcome in verdict.fragile_by))
+        parts.append(f"fragile: it would be {fragile_by(verdict)}")
     else:
         parts.append("not fragile: no other way to decide changes it")
     if verdict.unchecked:
         parts.append("not tried: " + "; ".join(f"{way} ({why})" for way, why in verdict.unchecked))
     said = ". ".join(part[:1].upper() + part[1:] for part in parts)
     return f"{said}."
+
+
+def fragile_by(verdict: Verdict) -> str:
+    """`undetermined with half the margin or with the last checkpoint; supported with classifier 1 alone`."""
+    ways: dict[str, list[str]] = {}
+    for way, outcome in verdict.fragile_by:
+        ways.setdefault(outcome, []).append(f"with {way}")
+    return "; ".join(f"{outcome} {' or '.join(found)}" for outcome, found in ways.items())
 
 
 def failures_differ(effects: Sequence[Effect]) -> str:
@@ -278,6 +320,6 @@ def failures_differ(effects: Sequence[Effect]) -> str:
             )
             return (
                 f"{failed} of the runs of {effect.comparison.treatment} and of {effect.comparison.control} failed or "
-                f"never got there: the rates differ (Fisher, p = {p_value(effect.failure_p)})."
-            ).replace("= <", "<")
+                f"never got there: the rates differ (Fisher, {equals_p(effect.failure_p)})."
+            )
     return ""

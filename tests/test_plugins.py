@@ -200,7 +200,10 @@ def test_a_broken_installed_plugin_is_named(installed: Path) -> None:
             "{path} is broken at line 2: --epochs is at least 1",
         ),
         ("x = '\0'\n", "{path} is broken: "),
-        ("x = 1\n", "{path} adds nothing; it defines none of VARIANT, LOSSES, NOISES, DATASETS, METRICS, PROBES"),
+        (
+            "x = 1\n",
+            "{path} adds nothing; it defines none of VARIANT, LOSSES, NOISES, DATASETS, METRICS, PROBES, QUESTIONS",
+        ),
         ("x = 1\nNOISES = [1]\n", "{path}, line 2: NOISES is a dict by name, not list"),
         ("NOISES = {'flat': 3}\n", "{path}, line 1: NOISES holds 3, which is not a function (shape, stream) -> tensor"),
         ("VARIANT = 'my_gan'\n", "{path}, line 1: VARIANT holds 'my_gan', which is not a variants.Variant"),
@@ -275,3 +278,29 @@ def test_a_folder_from_a_stranger_names_plugins_only_in_their_form(tmp_path: Pat
     )
     with pytest.raises(Refused, match=r"made with the plugin mine\.py"):
         _ = load_run(folder.path).generator
+
+
+def test_a_question_of_a_plugin_is_planned_like_any_other(plugin: Callable[..., Path]) -> None:
+    from benchmarks.plan import make_plan
+    from benchmarks.presets import SMOKE
+
+    path = plugin(
+        """
+from benchmarks.questions.arms import PLAIN
+from benchmarks.questions.base import FID_MARGIN, LN_FID, Decision, Question, better
+
+WIDE = PLAIN.but("wide", "twice as wide", generator_widths=(256, 512), probes=())
+QUESTIONS = {
+    "width": Question(
+        "width", "Width", "Are wide networks better?", {"W": "Wide networks are better."},
+        (Decision("W-wide", "W", "A wide generator is better.", (better(WIDE, PLAIN, LN_FID, FID_MARGIN),), "a", "b"),),
+        "metrics/fid_normalized", ("fid_normalized",), (), (),
+    )
+}
+"""
+    )
+    load_plugins([path])
+    plan = make_plan(SMOKE, ["width"])
+    assert [arm.name for arm in plan.arms] == ["wide", "plain"]
+    assert plan.arm("wide").recipe.generator_widths == (256, 512)
+    assert [decision.decision.name for decision in plan.decisions] == ["W-wide"]

@@ -380,7 +380,9 @@ def test_a_hostile_run_puts_nothing_of_its_own_into_the_page(tmp_path: Path):
     build(Found((bad, record(config(), {"fid": 2.0}), failed, killed)), tmp_path / "out", html=True)
     tags = Tags()
     tags.feed((tmp_path / "out" / "index.html").read_text())
-    ours = set("html head meta title style body h1 h2 h3 p em code blockquote table thead tbody tr th td img".split())
+    ours = set(
+        "html head meta title style body section h1 h2 h3 p em code blockquote table thead tbody tr th td img".split()
+    )
     assert {tag for tag, _ in tags.seen} <= ours
     assert all(attrs["src"].startswith("data:image/") for tag, attrs in tags.seen if tag == "img")
     assert not any(name.startswith("on") or name == "href" for _, attrs in tags.seen for name in attrs)
@@ -390,7 +392,8 @@ def test_a_hostile_run_puts_nothing_of_its_own_into_the_page(tmp_path: Path):
 
 
 def test_html_shows_no_file_but_those_it_was_given():
-    shown = pages.html("![a](pictures/a.png) ![b](/etc/passwd) ![c](http://x.y/z.png)", {"pictures/a.png": b"1"}, "t")
+    markdown = "![a](pictures/a.png) ![b](/etc/passwd) ![c](http://x.y/z.png)"
+    shown = pages.html({"index.md": markdown}, {"pictures/a.png": b"1"}, "t")
     tags = Tags()
     tags.feed(shown)
     assert [attrs["src"] for tag, attrs in tags.seen if tag == "img"] == ["data:image/png;base64,MQ=="]

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reports.figures.drawing import WIDTH, drawing, mark_decades, printable, svg
 from reports.tables import Arm, Section, spoken
@@ -117,10 +117,10 @@ def curves(arms: Sequence[Arm], panels: Sequence[Panel]) -> bytes | None:
         return svg(figure)
 
 
-def chunks(arms: Sequence[Arm]) -> Iterator[Sequence[Arm]]:
+def chunks(arms: Sequence[Any]) -> Iterator[Sequence[Any]]:
     """The arms in as many groups of nearly one size as keep the lines of a panel apart."""
     groups = max(math.ceil(len(arms) / ARMS_IN_A_PANEL), 1)
-    size = math.ceil(len(arms) / groups)
+    size = math.ceil(len(arms) / groups) or 1
     for start in range(0, len(arms), size):
         yield arms[start : start + size]
 

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from PIL.Image import Image
 
 WIDTH = 9.0  # inches; at 72 points an inch a little less than GitHub's column, so that text keeps its size
 
+_PLACES = re.compile(rb' d="[^"]*"|translate\([^)]*\)')
 _DIGITS = re.compile(rb"(\.\d)\d+")
 
 
@@ -42,7 +44,7 @@ def svg(figure: "Figure") -> bytes:
     out = io.BytesIO()
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     # A tenth of a point cannot be seen; the digits beyond it are half of the file.
-    return re.sub(rb' d="[^"]*"', lambda path: _DIGITS.sub(rb"\1", path[0]), out.getvalue())
+    return _PLACES.sub(lambda found: _DIGITS.sub(rb"\1", found[0]), out.getvalue())
 
 
 def mark_decades(ax: "Axes") -> None:
@@ -80,7 +82,19 @@ def sample_picture(data: bytes, colors: int = 0) -> bytes | None:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
     if colors:
-        pixels = pixels.convert("RGB").quantize(colors, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        pixels = _reduced(pixels, colors)
     out = io.BytesIO()
     pixels.save(out, "PNG", optimize=True)
     return out.getvalue()
+
+
+def _reduced(pixels: "Image", colors: int) -> "Image":
+    """With a palette of so many colours: of a grey picture evenly spaced greys, so that white stays white."""
+    from PIL import Image
+
+    if pixels.mode != "L":
+        return pixels.quantize(colors, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    places = pixels.point([round(grey * (colors - 1) / 255) for grey in range(256)])
+    reduced = Image.frombytes("P", places.size, places.tobytes())
+    reduced.putpalette([round(255 * place / (colors - 1)) for place in range(colors) for _ in "RGB"])
+    return reduced

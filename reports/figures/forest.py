@@ -1,6 +1,7 @@
 """Forest plots: effects below each other, each with its intervals and its margins."""
 
 import math
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -21,7 +22,9 @@ _OUTCOME_COLORS = {SUPPORTED: 0, CONTRADICTED: 3, NO_DIFFERENCE: 2, IN_BETWEEN: 
 _UNDECIDED = 7
 # In the order in which a logarithmic axis takes them, as long as they keep apart.
 _FACTORS = (1, 2, 10, 1.25, 5, 100, 1.5, 3, 20, 1000, 50, 1e4, 1e5, 1e6, 1.1)
-_APART = 0.07
+_APART = 0.13  # of the width of the axis
+_ACROSS = 44  # characters of a row's label
+_LABEL = 76  # of the axis
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ def forests(groups: Sequence[tuple[Sequence[Row], Axis]]) -> bytes:
         import seaborn
         from matplotlib.figure import Figure
 
-        heights = [0.75 + 0.46 * len(rows) for rows, _ in groups]
+        heights = [0.75 + 0.52 * len(rows) for rows, _ in groups]
         figure = Figure(figsize=(WIDTH, 0.2 + sum(heights)), layout="constrained")
         panels = figure.subplots(len(groups), 1, squeeze=False, height_ratios=heights)[:, 0]
         for (rows, axis), ax in zip(groups, panels, strict=True):
@@ -90,17 +93,25 @@ def _draw(ax: "Axes", rows: Sequence[Row], axis: Axis) -> None:
         ax.annotate(
             outcome, (1.01, place), xycoords=("axes fraction", "data"), va="center", color="0.2", fontsize="small"
         )
-    ax.set(xlim=(left, right), ylim=(len(rows) - 0.5, -0.5), xlabel=axis.label)
-    labels = ["\n".join(printable(line, 56) for line in label.split("\n")) for label, _, _ in rows]
+    ax.set(xlim=(left, right), ylim=(len(rows) - 0.5, -0.5))
+    ax.set_xlabel("\n".join(textwrap.wrap(printable(axis.label, 2 * _LABEL), _LABEL)), fontsize="small")
+    labels = ["\n".join(part for line in label.split("\n") for part in _wrapped(line)) for label, _, _ in rows]
     ax.set_yticks(range(len(rows)), labels, fontsize="small")
     if axis.kind != "level":
         places = dict(sorted(_factor_ticks(left, right, axis)))
         ax.set_xticks(list(places), list(places.values()))
-    elif axis.turned or axis.constant:
+    else:
+        ax.xaxis.get_major_locator().set_params(nbins=6)
         ax.xaxis.set_major_formatter(
             lambda value, _: f"{(-value if axis.turned else value) + axis.constant:.3g}".replace("-", "−")
         )
     ax.grid(visible=False, axis="y")
+
+
+def _wrapped(line: str) -> list[str]:
+    """A line of a label, in two where it is too long for one."""
+    parts = textwrap.wrap(line, _ACROSS) or [""]
+    return [printable(part, _ACROSS) for part in (parts if len(parts) < 3 else [parts[0], " ".join(parts[1:])])]
 
 
 def _factor_ticks(left: float, right: float, axis: Axis) -> Iterator[tuple[float, str]]:
@@ -112,8 +123,7 @@ def _factor_ticks(left: float, right: float, axis: Axis) -> Iterator[tuple[float
             if left <= place <= right and all(abs(place - other) > _APART * (right - left) for other in taken):
                 taken.append(place)
                 up = (place > 0) != axis.turned
-                shown = f"{factor:g}" if up or factor == 1 else f"1/{factor:g}"
-                yield place, f"× {shown}"
+                yield place, f"× {factor:g}" if up or factor == 1 else f"÷ {factor:g}"
 
 
 def _range(effects: Sequence["Effect"]) -> tuple[float, float]:

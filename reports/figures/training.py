@@ -1,4 +1,4 @@
-"""Figures of a question: its figure over training, figures against the number of modes, the gradients of both losses."""
+"""Figures of a question: over training, against the number of modes, and the gradients of both losses."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reports.evidence import ArmRuns
-from reports.figures.comparison import ARMS_IN_A_PANEL
+from reports.figures.comparison import ARMS_IN_A_PANEL, chunks
 from reports.figures.drawing import WIDTH, drawing, mark_decades, printable, svg
 
 if TYPE_CHECKING:
@@ -56,15 +56,13 @@ def band(arm: ArmRuns, figure: str) -> Band | None:
     if len(kept) < 2:
         return None
     kept = [kept[place] for place in np.unique(np.linspace(0, len(kept) - 1, _LONGEST).round().astype(int))]
-    low, median, high = (
-        np.array([np.quantile(values[update], share) for update in kept]) for share in (0.25, 0.5, 0.75)
-    )
-    return Band(np.array(kept), low, median, high)
+    quartiles = np.array([np.quantile(values[update], (0.25, 0.5, 0.75)) for update in kept])
+    return Band(np.array(kept), *quartiles.T)
 
 
-def drawable(arms: Sequence[ArmRuns], curve: Curve) -> tuple[ArmRuns, ...]:
-    """The arms that have such a curve, as many as one panel keeps apart."""
-    return tuple(arm for arm in arms if band(arm, curve.figure) is not None)[:ARMS_IN_A_PANEL]
+def drawable(arms: Sequence[ArmRuns], curve: Curve) -> list[Sequence[ArmRuns]]:
+    """The arms that have such a curve, in groups that one panel keeps apart."""
+    return list(chunks([arm for arm in arms if band(arm, curve.figure) is not None]))
 
 
 def over_training(panels: Sequence[tuple[Curve, Sequence[ArmRuns]]]) -> bytes:

@@ -10,5 +10,21 @@ html.py         all pages as one file
 from reports.pages.comparison import SAMPLES, Illustration, index
 from reports.pages.html import html
 from reports.pages.markdown import code, escape, link, mean_and_spread, number, table
+from reports.pages.overview import overview, page_of
+from reports.pages.question import question_page
 
-__all__ = ["SAMPLES", "Illustration", "code", "escape", "html", "index", "link", "mean_and_spread", "number", "table"]
+__all__ = [
+    "SAMPLES",
+    "Illustration",
+    "code",
+    "escape",
+    "html",
+    "index",
+    "link",
+    "mean_and_spread",
+    "number",
+    "overview",
+    "page_of",
+    "question_page",
+    "table",
+]

@@ -1,0 +1,373 @@
+"""The first page of a report on questions: whether its controls pass, the verdicts at one glance, and all arms."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from benchmarks.evaluation import METRICS
+from reports.answers import Answer, Answers, least_seeds, shown_p
+from reports.evidence import ArmRuns
+from reports.pages.markdown import code, count, escape, link, mean_and_spread, number, table
+from reports.runs import LeftOut, RunRecord
+from reports.standings import Standing, mean
+from reports.tables import Summary, spoken
+from reports.verdicts import (
+    CONTRADICTED,
+    IN_BETWEEN,
+    NO_DIFFERENCE,
+    NO_VERDICT,
+    SUPPORTED,
+    UNDETERMINED,
+)
+from reports.words import p_value, short_effects
+
+PROSE = 4000
+"""Characters of a sentence of a question, which its author has kept short; from runs comes less."""
+
+_TOLD = {
+    SUPPORTED: "Held",
+    CONTRADICTED: "Contradicted",
+    NO_DIFFERENCE: "Made no practical difference",
+    IN_BETWEEN: "Held less than claimed",
+    UNDETERMINED: "Could not be told by these runs",
+    NO_VERDICT: "Without a verdict",
+}
+OUTCOMES = tuple(_TOLD)
+_ARROWS = {"min": " ↓", "max": " ↑"}
+
+
+def overview(answers: Answers, standings: Sequence[Standing], left_out: Sequence[LeftOut], runs: int) -> str:
+    """The page. left_out: runs that could not be read. runs: how many there were in all."""
+    plan, evidence = answers.plan, answers.evidence
+    ended = sum(len(arm.ended) for arm in evidence.arms)
+    failed = sum(len(arm.failures) for arm in evidence.arms)
+    parts = [
+        "# The theory questions, answered by experiment",
+        f"The preset {code(plan.preset.name)}: {escape(plan.preset.summary, PROSE)}. "
+        f"{count(len(answers.answers), 'decision')} on {count(len(plan.questions), 'question')}, from "
+        f"{ended} of {plan.runs} planned runs of {count(len(plan.arms), 'arm')}; {failed} of them failed.",
+        "A claim is *supported* where the difference is larger than a margin that was set beforehand, *contradicted* "
+        "where it is as large the other way round, and makes *no practical difference* where it lies inside of the "
+        "margin; it is *undetermined* where these runs cannot tell. The unit is the training seed, the tests are exact "
+        "rank tests, and their p-values are corrected for all tests of the report, so that with 95 % certainty none of "
+        "the verdicts is wrong. A verdict that another sensible way to decide would change is *fragile*. Every verdict "
+        "is about these data at this budget.",
+        "## Controls",
+        *_controls(answers),
+        "## Verdicts",
+        *_verdicts(answers),
+        "## What held and what did not",
+        "\n".join(_summary(answers)),
+        "## What is missing",
+        *_missing(answers, left_out, runs),
+        "## The plan",
+        *_plan(answers),
+        "## All arms",
+        "A value is the mean over seeds ± half of its 95 % interval (Student's t) of the runs that did not fail; of a "
+        "run it is the mean over the last quarter of its evaluations, geometric for FID. ↓ means that less is better, "
+        "↑ that more is. **Bold** is a best value whose difference from every other arm is beyond its interval, at "
+        "95 % for all of them together. “–” means that a metric does not apply.",
+    ]
+    for standing in standings:
+        parts += _standing(standing)
+    parts += _failures(evidence.arms)
+    measured = {name for standing in standings for name in standing.columns}
+    measured |= {name for question in plan.questions for name in question.shown}
+    rows = [
+        [escape(spoken(metric.name)), escape(metric.summary), escape(metric.paper)]
+        for metric in METRICS.values()
+        if metric.name in measured
+    ]
+    parts += ["## Metrics", table(["metric", "what it is", "defined by"], rows)]
+    parts.append(f"Made by `python -m reports.build --preset {escape(plan.preset.name)}`.")
+    return "\n\n".join(parts) + "\n"
+
+
+def page_of(question: str) -> str:
+    """The file of a question's page."""
+    return f"{question}.md"
+
+
+def run_link(run: RunRecord) -> str:
+    """A run's id, leading to its page where MLflow has one."""
+    return link(code(run.id), run.link) if run.link else code(run.id)
+
+
+def other_code(answers: Answers, names: Iterable[str] = ()) -> list[str]:
+    """Sentences on runs by other code than most, of some arms or of all."""
+    arms = {arm.name: arm for arm in answers.evidence.arms}
+    shown = {run.id for name in names or arms for run in arms[name].ended}
+    said = []
+    for other in answers.other_code:
+        if mine := [run for run in other.runs if run.id in shown]:
+            said.append(
+                f"{count(len(mine), 'run was', 'runs were')} trained by other code than the rest "
+                f"({code(other.fingerprint[:8] or 'unknown')} instead of {code(answers.code[:8] or 'unknown')}), so "
+                "that differences may come from it: "
+                + ", ".join(run_link(run) for run in mine[:12])
+                + (f" and {len(mine) - 12} more." if len(mine) > 12 else ".")
+            )
+    return said
+
+
+def _controls(answers: Answers) -> list[str]:
+    controls = answers.controls
+    if not controls:
+        return ["None of these questions has controls; the question `control` is not in this report."]
+    words = {True: "passed", False: "**FAILED**", None: "not yet"}
+    failed = [answer for answer in controls if answer.passed is False]
+    waiting = [answer for answer in controls if answer.passed is None]
+    rows = [
+        [
+            link(code(answer.name), page_of(answer.planned.question)),
+            escape(answer.planned.decision.says, PROSE),
+            escape(" or ".join(answer.planned.decision.expected)),
+            answer.outcome,
+            words[answer.passed],
+        ]
+        for answer in controls
+    ]
+    if failed:
+        said = (
+            f"**{count(len(failed), 'control')} of {len(controls)} failed: the verdicts below are not to be "
+            "believed.** A report has to notice an effect that was planted, and to stay quiet where there is none."
+        )
+    elif waiting:
+        said = (
+            f"{len(controls) - len(waiting)} of {count(len(controls), 'control')} passed, the others have no verdict."
+        )
+        said += " Until all have passed, the verdicts below are not to be relied on."
+    else:
+        said = (
+            f"All {len(controls)} controls passed: this report notices what was planted, and nothing where nothing was."
+        )
+    return [said, table(["control", "what is tested", "must come out", "came out", ""], rows)]
+
+
+def _verdicts(answers: Answers) -> list[str]:
+    rows = []
+    for question in answers.plan.questions:
+        for answer in answers.of(question):
+            # A decision that two questions share stands at the first of them.
+            if answer.planned.question == question.name:
+                rows.append(_verdict(answer))
+    header = ["claim", "what is claimed", "verdict", "effect, with its 95 % interval", "seeds", "p", "fragile"]
+    return [
+        table(header, rows, right=[4, 5]),
+        f"p is corrected for {count(answers.tests, 'test')} (Holm); in brackets that of a raw verdict, which takes no "
+        "part in the correction because it has too few seeds. An effect is that of the first arm that is named on the "
+        "question's page against the other.",
+    ]
+
+
+def _verdict(answer: Answer) -> list[str]:
+    decision, verdict = answer.planned.decision, answer.verdict
+    start = [link(escape(decision.claim), page_of(answer.planned.question)), escape(decision.says, PROSE)]
+    if verdict is None:
+        return [*start, f"**{NO_VERDICT}**", escape(answer.why_not), "0", "–", "–"]
+    p = p_value(shown_p(verdict))
+    fragile = "–" if verdict.outcome == NO_VERDICT else "yes" if verdict.fragile else "no"
+    return [
+        *start,
+        f"**{verdict.outcome}**" + (f": {escape(verdict.better)}" if verdict.better else ""),
+        escape(short_effects(answer), PROSE),
+        str(least_seeds(verdict)),
+        (p if verdict.deciding or p == "–" else f"({p})").replace("<", "\\<"),
+        fragile,
+    ]
+
+
+def _summary(answers: Answers) -> list[str]:
+    """Controls apart, since what they claim is not the source's."""
+    lines = []
+    for outcome, words in _TOLD.items():
+        mine = [a for a in answers.answers if a.outcome == outcome and a.planned.decision.claim != "control"]
+        if mine:
+            named = ", ".join(
+                link(escape(a.name), page_of(a.planned.question))
+                + (" (fragile)" if a.verdict and a.verdict.fragile else "")
+                for a in mine
+            )
+            lines.append(f"- {words}: {len(mine)}. {named}")
+    return lines or ["- Nothing is decided."]
+
+
+def _missing(answers: Answers, left_out: Sequence[LeftOut], runs: int) -> list[str]:
+    evidence = answers.evidence
+    lacking = [arm for arm in evidence.arms if arm.missing]
+    parts = []
+    if lacking:
+        rows = [
+            [
+                escape(arm.words), escape(arm.planned.arm.data), str(len(arm.planned.seeds)),
+                str(len(arm.ended)), str(len(arm.failures)), str(len(arm.going)),
+            ]
+            for arm in lacking
+        ]  # fmt: skip
+        parts += [
+            f"Of {count(len(lacking), 'arm')} not all runs have ended:",
+            table(["arm", "data", "planned", "ended", "of them failed", "begun"], rows, right=[2, 3, 4, 5]),
+        ]
+    else:
+        parts.append("All planned runs have ended.")
+    if answers.plan.not_taken:
+        rows = [
+            [code(each.decision.name), escape(each.decision.says, PROSE), escape(each.why)]
+            for each in answers.plan.not_taken
+        ]
+        parts += ["These decisions were not taken:", table(["decision", "what is claimed", "why not"], rows)]
+    if evidence.others:
+        parts.append(f"{count(evidence.others, 'run')} of {runs} found belong to no arm of this plan and are left out.")
+    if evidence.repeated:
+        ids = ", ".join(run_link(run) for run in evidence.repeated)
+        parts.append(f"Left out because a run of the same config and seed counts already: {ids}.")
+    if evidence.lacking:
+        by_decision: dict[str, dict[str, RunRecord]] = {}
+        for each in evidence.lacking:
+            by_decision.setdefault(each.decision, {})[each.run.id] = each.run
+        rows = [[code(name), ", ".join(run_link(run) for run in found.values())] for name, found in by_decision.items()]
+        parts += ["These runs lack the figure that decides, and take no part there:", table(["decision", "runs"], rows)]
+    if left_out:
+        rows = [[code(each.name), escape(each.why)] for each in left_out]
+        parts += ["These runs could not be read:", table(["run", "why"], rows)]
+    return parts
+
+
+def _plan(answers: Answers) -> list[str]:
+    """The hash and what deviates from the first plan."""
+    parts = [f"SHA-256 of the plan (arms, settings, seeds, decisions, margins): {code(answers.plan.hash)}."]
+    first = answers.first
+    if first is None:
+        parts.append(
+            "The plan that was kept before the runs is not at hand, so deviations from it cannot be told: it lies with "
+            "the run folders, and `--runs-dir` reads it."
+        )
+    elif answers.partial:
+        parts.append(
+            f"This report is on some of the questions; what they have is held against the first plan, "
+            f"{code(first.hash)}, kept {escape(first.since)}."
+        )
+    elif not first.changes and first.hash == answers.plan.hash:
+        parts.append(f"The first runs were made by this very plan, kept {escape(first.since)}.")
+    else:
+        parts.append(f"The first runs were made by another plan, {code(first.hash)}, kept {escape(first.since)}.")
+    deviations = [escape(change, PROSE) for change in _grouped(first.changes)] if first else []
+    if first and not answers.partial and first.hash != answers.plan.hash and not deviations:
+        deviations.append(
+            "the plans differ in what decides nothing: decisions that are not taken, or the preset's name"
+        )
+    deviations += other_code(answers)
+    if deviations:
+        parts += ["**Deviations:**", "\n".join(f"- {deviation}" for deviation in deviations)]
+    elif first:
+        parts.append("There are no deviations from it, and one version of the code trained all runs.")
+    else:
+        parts.append("One version of the code trained all runs.")
+    return parts
+
+
+def _grouped(changes: Sequence[str]) -> list[str]:
+    """Arms and decisions that were added, or taken away, in one sentence each; every other change as it is."""
+    named: dict[tuple[str, str], list[str]] = {}
+    others = []
+    for change in changes:
+        if found := re.fullmatch(r"the (arm|decision) (.*) was (added|taken away)", change, re.DOTALL):
+            named.setdefault((found[1], found[3]), []).append(found[2])
+        else:
+            others.append(change)
+    grouped = [
+        f"{count(len(names), f'{kind} was', f'{kind}s were')} {what}: {', '.join(names)}"
+        for (kind, what), names in named.items()
+    ]
+    return grouped + others
+
+
+def _standing(standing: Standing) -> list[str]:
+    parts = [f"### {escape(standing.role)}: {escape(standing.dataset)}"]
+    if not any(row.arm.ended for row in standing.rows):
+        return [*parts, "None of its runs has ended."]
+    if standing.refused:
+        parts.append(f"These arms are not compared: {escape(standing.refused)}.")
+    header = ["arm", "seeds", "failed", *[metric_title(name) for name in standing.columns], "training (s)"]
+    header += ["parameters (G + D)"]
+    rows = [
+        [
+            escape(row.arm.words),
+            str(len(row.arm.ended)),
+            str(len(row.arm.failures)),
+            *[_cell(row.cells[name], name in row.best) for name in standing.columns],
+            mean_and_spread(mean([run.seconds for run in row.arm.sound])),
+            parameters(row.arm),
+        ]
+        for row in standing.rows
+    ]
+    real = [_real(standing.reference.get(name)) for name in standing.columns]
+    if any(value != "–" for value in real):
+        rows.append(["*real data*", "", "", *real, "", ""])
+    parts.append(table(header, rows, right=range(1, len(header))))
+    if standing.ranks:
+        rows = [
+            [
+                escape(rank.arm.words),
+                number(rank.typical),
+                str(rank.low) if rank.low == rank.high else f"{rank.low} to {rank.high}",
+                f"{100 * rank.first:.0f} %",
+            ]
+            for rank in standing.ranks
+        ]
+        parts += [
+            f"Ranked by the median of {escape(spoken(standing.metric))}, a failed run being the worst. Where the ranks "
+            "lie, and how often an arm comes first, is over resamples of the seeds.",
+            table(["arm", "median", "95 % of ranks", "first in"], rows, right=[1, 2, 3]),
+        ]
+    return parts
+
+
+def metric_title(name: str) -> str:
+    return escape(spoken(name)) + (_ARROWS[METRICS[name].direction] if name in METRICS else "")
+
+
+def parameters(arm: ArmRuns) -> str:
+    """Of the generator and of the discriminator; both of each version, where runs do not agree."""
+    counts = sorted({tuple(run.parameters.get(n, 0) for n in ("generator", "discriminator")) for run in arm.ended})
+    return " or ".join(f"{generator:,} + {discriminator:,}" for generator, discriminator in counts) or "–"
+
+
+def _cell(value: Summary, best: bool) -> str:
+    shown = mean_and_spread(value)
+    return f"**{shown}**" if best else shown
+
+
+def _real(value: Summary | None) -> str:
+    if value is None or not value.count:
+        return "–"
+    # The same value, measured once for each run, has no spread that would mean anything.
+    return mean_and_spread(value) if value.spread > 1e-6 * abs(value.mean) else number(value.mean)
+
+
+def reference(arms: Sequence[ArmRuns], metrics: Sequence[str]) -> Mapping[str, str]:
+    """The metrics' values on real data, as they are shown."""
+    from reports.tables import summary
+
+    return {
+        name: _real(summary([run.reference[name] for arm in arms for run in arm.ended if name in run.reference]))
+        for name in metrics
+    }
+
+
+def _failures(arms: Sequence[ArmRuns]) -> list[str]:
+    rows = [
+        [
+            escape(arm.words),
+            str(run.config.seed),
+            run_link(run),
+            str(run.epoch),
+            escape(arm.failures[run.id] + (f": {run.cause}" if run.cause else "")),
+        ]
+        for arm in arms
+        for run in arm.ended
+        if run.id in arm.failures
+    ]
+    if not rows:
+        return ["## Failed runs", "None."]
+    said = "They count as worse than any other run, and enter no mean."
+    return ["## Failed runs", said, table(["arm", "seed", "run", "epoch", "cause"], rows, right=[1, 3])]

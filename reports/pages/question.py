@@ -1,0 +1,307 @@
+"""The page of one question: what was claimed, what came out, how sure that is, and by which runs."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from benchmarks.plan import PlannedArm
+from benchmarks.questions import Outcome, Question
+from reports.answers import Answer, Answers
+from reports.evidence import ArmRuns, number
+from reports.illustrations import Picture, Sample
+from reports.pages.comparison import PICTURES_ACROSS
+from reports.pages.markdown import code, count, escape, link, mean_and_spread, table
+from reports.pages.overview import OUTCOMES, PROSE, metric_title, other_code, parameters, reference, run_link
+from reports.standings import cells, mean, unsettled
+from reports.tables import Summary, spelled
+from reports.verdicts import FEWEST_SEEDS
+from reports.words import certainty, compared, conclusion, effect_sentence, failures_differ, figure, margin, quantity
+
+
+def question_page(answers: Answers, question: Question, pictures: Sequence[Picture], samples: Sequence[Sample]) -> str:
+    arms = answers.evidence.of(question.name)
+    mine = answers.of(question)
+    parts = [
+        f"# {prose(question.title)}",
+        f"*{prose(question.asks)}* ({link('all verdicts', 'index.md')})",
+        f"**In short: {_in_short(mine)}.**",
+        "## What was claimed",
+        "\n".join(f"- {escape(id)}: {prose(words)}" for id, words in question.claims.items()),
+        "## What came out",
+    ]
+    for answer in mine:
+        parts += _answer(answers, answer)
+    for left in answers.not_taken(question):
+        parts.append(f"*Not taken:* {prose(left.decision.says)} ({code(left.decision.name)}: {escape(left.why)})")
+    if not mine:
+        parts.append("None of its decisions is taken by this preset.")
+    parts += [f"> {sentence}" for sentence in other_code(answers, [arm.name for arm in arms])]
+    for picture in pictures:
+        parts += [f"## {picture.title}", f"![{picture.title}]({picture.path})", prose(picture.caption)]
+    if samples:
+        parts += ["## Samples", *_samples(samples, arms)]
+    if arms:
+        parts += ["## The arms", *_arms(answers, question, arms)]
+    parts += ["## Protocol", *_protocol(answers, question, arms, mine)]
+    if question.others:
+        parts += ["## What others found", "\n".join(f"- {prose(other)}" for other in question.others)]
+    parts += ["## Limits", "\n".join(f"- {prose(limit)}" for limit in _limits(answers, question, arms))]
+    if arms:
+        parts += ["## Runs", *_runs(arms)]
+        parts += _grid(answers, arms)
+    return "\n\n".join(parts) + "\n"
+
+
+def _in_short(answers: Sequence[Answer]) -> str:
+    """`2 supported, 1 undetermined`."""
+    counts = Counter(answer.outcome for answer in answers)
+    return ", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES if counts[outcome]) or "nothing is decided"
+
+
+def prose(text: object) -> str:
+    """A sentence of a question, in full."""
+    return escape(text, PROSE)
+
+
+def _answer(answers: Answers, answer: Answer) -> list[str]:
+    decision, verdict = answer.planned.decision, answer.verdict
+    better = f": {escape(verdict.better)}" if verdict and verdict.better else ""
+    parts = [f"### {escape(decision.claim)}, {code(decision.name)}: {answer.outcome}{better}", prose(decision.says)]
+    if verdict is None:
+        return [*parts, f"**{prose(conclusion(answer))}**"]
+    effects = [
+        effect_sentence(part.contrast, effect)
+        for part, effect in zip(answer.planned.contrasts, verdict.effects, strict=True)
+    ]
+    parts.append(f"**{prose(' '.join(effects))}** {prose(conclusion(answer))}")
+    if answer.passed is not None:
+        passed = "As it must be: the control passes." if answer.passed else "**The control fails: it must be "
+        parts.append(passed if answer.passed else f"{passed}{escape(' or '.join(decision.expected))}.**")
+    if sure := certainty(answer, answers.tests):
+        parts.append(prose(sure))
+    if differing := failures_differ(verdict.effects):
+        parts.append(prose(differing))
+    return parts
+
+
+def _samples(samples: Sequence[Sample], arms: Sequence[ArmRuns]) -> list[str]:
+    parts = ["Of each arm the run with the lowest seed, at the end of its training; not the one with the best looks."]
+    if (more := sum(bool(arm.ended) for arm in arms) - len(samples)) > 0:
+        parts[0] += f" {count(more, 'more arm is', 'more arms are')} not shown."
+    for start in range(0, len(samples), PICTURES_ACROSS):
+        across = samples[start : start + PICTURES_ACROSS]
+        titles = [escape(sample.arm.words) for sample in across]
+        shown = [f"![{escape(f'Samples: {sample.arm.words}')}]({sample.path})" for sample in across]
+        said = [f"seed {sample.run.config.seed}, epoch {sample.run.pictured}" for sample in across]
+        parts.append(table(titles, [shown, said]))
+    return parts
+
+
+def _arms(answers: Answers, question: Question, arms: Sequence[ArmRuns]) -> list[str]:
+    deciding = _deciding(answers, question)
+    shown = {arm.name: cells(arm, question.shown) for arm in arms}
+    metrics = [name for name in question.shown if any(shown[arm.name][name].count for arm in arms)]
+    header = ["arm", "data", "seeds", "failed", *[escape(title) for title in deciding], *map(metric_title, metrics)]
+    rows = []
+    for arm in arms:
+        rows.append(
+            [
+                escape(arm.words),
+                escape(arm.planned.dataset.name),
+                str(len(arm.ended)),
+                str(len(arm.failures)),
+                *[mean_and_spread(_level(arm, outcome)) for outcome in deciding.values()],
+                *[mean_and_spread(shown[arm.name][name]) for name in metrics],
+            ]
+        )
+    # Data of several roles have values of their own.
+    for dataset in dict.fromkeys(arm.planned.dataset.name for arm in arms):
+        here = [arm for arm in arms if arm.planned.dataset.name == dataset]
+        real = reference(here, metrics)
+        if any(value != "–" for value in real.values()):
+            rows.append(["*real data*", escape(dataset), "", "", *["–" for _ in deciding], *real.values()])
+    trained = [
+        [
+            escape(arm.words),
+            code(arm.planned.arm.variant),
+            *_rate(answers, arm.planned),
+            mean_and_spread(mean([run.seconds for run in arm.sound])),
+            parameters(arm),
+        ]
+        for arm in arms
+    ]
+    return [
+        "Means over seeds ± half of their 95 % interval (Student's t), of the runs that did not fail; of a run, means "
+        "over the last quarter of its evaluations. Metrics that are not named above are shown and never decide.",
+        table(header, rows, right=range(2, len(header))),
+        "How they were trained:",
+        table(
+            ["arm", "variant", "learning rate", "which is", "training (s)", "parameters (G + D)"],
+            trained,
+            right=[2, 4, 5],
+        ),
+    ]
+
+
+def _deciding(answers: Answers, question: Question) -> Mapping[str, Outcome]:
+    """What decides, by what it is called in a table, where the question's metrics do not show it."""
+    outcomes = {
+        contrast.outcome: None for answer in answers.of(question) for contrast in answer.planned.decision.contrasts
+    }
+    shown = {f"metrics/{name}" for name in question.shown}
+    scales = {"ratio": " (ln)", "decades": " (decades)"}
+    titles = {}
+    for outcome in outcomes:
+        if not set(outcome.figures) <= shown:
+            what = quantity(outcome)
+            unit = f" ({what.unit})" if what.unit else scales.get(what.kind, "")
+            titles[f"{compared(what)}{unit}"] = outcome
+    return titles
+
+
+def _level(arm: ArmRuns, outcome: Outcome) -> Summary:
+    """The figure that decides as it is, not turned."""
+    sign = -1.0 if outcome.better == "less" else 1.0
+    values = [sign * value for run in arm.sound if not math.isnan(value := number(run, outcome))]
+    return mean(values) if values else Summary(math.nan, math.nan, 0)
+
+
+def _rate(answers: Answers, planned: PlannedArm) -> tuple[str, str]:
+    """The learning rate, and where it comes from."""
+    recipe, arm = planned.recipe, planned.arm
+    rate = f"{recipe.generator_lr:g}"
+    if recipe.discriminator_lr != recipe.generator_lr:
+        rate += f" (G), {recipe.discriminator_lr:g} (D)"
+    if not arm.tuned:
+        return rate, "the source's own"
+    if not answers.plan.preset.tuned:
+        return rate, "the recipe's own; this preset does not tune"
+    times = f"{arm.lr_factor:g} times " if arm.lr_factor != 1 else ""
+    tuned = answers.tuned.get("arms", {}).get(arm.like or arm.name, {})
+    edge = ", at the **edge** of the grid" if tuned.get("edge") else ""
+    if arm.like:
+        return rate, f"{times}that of {code(arm.like)}{edge}"
+    return rate, f"{times}the best in tuning{edge}"
+
+
+def _protocol(answers: Answers, question: Question, arms: Sequence[ArmRuns], mine: Sequence[Answer]) -> list[str]:
+    parts = []
+    for role in dict.fromkeys(arm.planned.arm.data for arm in arms):
+        parts.append(_data(role, [arm for arm in arms if arm.planned.arm.data == role]))
+    rows = []
+    for answer in mine:
+        decision = answer.planned.decision
+        for part in answer.planned.contrasts:
+            contrast = part.contrast
+            seeds = f"{len(part.treatment_seeds)}"
+            if part.control_seeds:
+                seeds += f" and {len(part.control_seeds)}"
+            rows.append(
+                [
+                    code(decision.name),
+                    prose(contrast.outcome.words),
+                    margin(contrast),
+                    prose(decision.why),
+                    prose(decision.contradicted_by),
+                    prose(decision.equal),
+                    seeds,
+                ]
+            )
+    if rows:
+        header = ["decision", "what decides", "margin", "why that", "contradicted by", "held equal", "seeds"]
+        parts.append(table(header, rows))
+    read = [
+        f"{code(answer.name)} is read at equal {part.contrast.until.replace('all_updates', 'updates of both networks')}"
+        f": {prose(part.contrast.treatment.words)} up to epoch {part.treatment_epochs:g}, "
+        f"{prose(part.contrast.control.words)} up to epoch {part.control_epochs:g}."
+        for answer in mine
+        for part in answer.planned.contrasts
+        if part.contrast.until != "updates" and part.contrast.control is not None
+    ]
+    read += [
+        f"{code(answer.name)}: the FID that was asked for is {part.threshold:.4g}."
+        for answer in mine
+        for part in answer.planned.contrasts
+        if math.isfinite(part.threshold)
+    ]
+    if read:
+        parts.append("\n".join(f"- {sentence}" for sentence in read))
+    return parts or ["Nothing was run."]
+
+
+def _data(role: str, arms: Sequence[ArmRuns]) -> str:
+    planned = arms[0].planned
+    recipe = planned.recipe
+    said = f"*{escape(role)}*: {escape(planned.dataset.name)}, {count(recipe.epochs, 'epoch')}"
+    if recipe.epoch_updates:
+        said += f" of {count(recipe.epoch_updates, 'generator update')}"
+    sizes = sorted({arm.planned.recipe.batch_size for arm in arms})
+    said += f", batches of {' or '.join(map(str, sizes))}; evaluated every {count(planned.evaluate_every, 'epoch')}"
+    said = said.replace("every 1 epoch", "every epoch") + f" on {planned.samples:,} samples"
+    runs = [run for arm in arms for run in arm.ended]
+    judges = sorted({run.config.extractor[:8] for run in runs if run.config.extractor})
+    if judges:
+        said += f", by the classifier {' and '.join(code(judge) for judge in judges)}"
+    said += "."
+    changed = [
+        f"{escape(arm.words)}: "
+        + ", ".join(escape(spelled(name, value)) for name, value in arm.planned.arm.options.items())
+        for arm in arms
+        if arm.planned.arm.options
+    ]
+    return said + (f" Other data: {'; '.join(changed)}." if changed else "")
+
+
+def _limits(answers: Answers, question: Question, arms: Sequence[ArmRuns]) -> list[str]:
+    limits = list(question.limits)
+    for arm in arms:
+        metric = answers.plan.preset.budgets[arm.planned.arm.data].quality
+        moves = unsettled(arm, metric)
+        if moves > 1:
+            what = "FID" if metric == "fid_normalized" else metric
+            limits.append(
+                f"{arm.words}: {what} is not flat at the end of the budget; over the last quarter it still moved by "
+                f"{figure(moves / 2)} of a margin."
+            )
+    thin = [arm.words for arm in arms if len(arm.ended) < FEWEST_SEEDS]
+    if thin:
+        limits.append(f"Fewer than {FEWEST_SEEDS} runs have ended of: {', '.join(thin)}.")
+    names = sorted({arm.planned.dataset.name for arm in arms})
+    if names:
+        limits.append(f"Every verdict is about these data ({', '.join(names)}) at this budget.")
+    return limits
+
+
+def _runs(arms: Sequence[ArmRuns]) -> list[str]:
+    rows = []
+    for arm in arms:
+        ids = [
+            f"{run.config.seed}{' (failed)' if run.id in arm.failures else ''}: {run_link(run)}" for run in arm.ended
+        ]
+        rows.append([escape(arm.words), code(arm.name), ", ".join(ids) or "none"])
+    return ["Every run by its seed.", table(["arm", "its name", "runs"], rows)]
+
+
+def _grid(answers: Answers, arms: Sequence[ArmRuns]) -> list[str]:
+    tuned = answers.tuned.get("arms", {})
+    rows = []
+    for name in dict.fromkeys(arm.planned.arm.like or arm.name for arm in arms if arm.planned.arm.tuned):
+        entry = tuned.get(name)
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("grid"), Mapping):
+            continue
+        cells_ = []
+        for rate, values in entry["grid"].items():
+            shown = ", ".join("failed" if value is None else figure(float(value), 3) for value in values)
+            chosen = float(rate) == float(entry.get("winner", math.nan))
+            cells_.append(f"**{float(rate):g}**: {shown}" if chosen else f"{float(rate):g}: {shown}")
+        rows.append(
+            [code(name), escape(entry.get("metric", "")), "; ".join(cells_), "yes" if entry.get("edge") else "no"]
+        )
+    if not rows:
+        return []
+    return [
+        "## Tuning",
+        "Every rate of the grid with what each of the tuning seeds reached at half the budget; the winner, in bold, "
+        "has the best median. A winner at the edge of the grid might have been beaten beyond it.",
+        table(["arm", "by", "learning rate: seeds", "at the edge"], rows),
+    ]

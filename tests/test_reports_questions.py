@@ -1,0 +1,709 @@
+"""Reports on questions: planted effects come out, on the right side; what is missing, failed or foreign is told."""
+
+import io
+import math
+import random
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageDraw
+
+from benchmarks.config import RunConfig
+from benchmarks.journal import RunFolder
+from benchmarks.plan import Plan, PlannedArm, arms_of, make_plan, record_plan
+from benchmarks.presets import PRESETS
+from benchmarks.questions import QUESTIONS, load_question
+from reports import pages, standings, words
+from reports.answers import Answers, answered
+from reports.build import Report, build, command, questions_answered, write
+from reports.evidence import gathered, number
+from reports.runs import Found, RunRecord, read
+from reports.verdicts import CONTRADICTED, IN_BETWEEN, NO_DIFFERENCE, NO_VERDICT, SUPPORTED, UNDETERMINED
+
+EXTRACTOR = "e" * 64
+ENVIRONMENT = {"device": "cpu", "threads": 1, "recipe": "small", "code": "c0de" * 16, "notes": []}
+PARAMETERS = {"generator": 123_456, "discriminator": 65_432}
+UPDATES = 30
+IN_PRACTICE = 0.08  # deviation between seeds of ln FID, as measured on digits
+
+
+@cache
+def tuned(preset: str) -> dict:
+    """As benchmarks.tune would write it, every arm with the same winner."""
+    arms = arms_of(PRESETS[preset], map(load_question, QUESTIONS))
+    grid = {"0.0002": [3.1, 3.2, None], "0.0005": [2.9, 2.9, 3.0], "0.001": [2.7, 2.8, 2.6], "0.002": [3.0, 3.3, 2.9]}
+    entry = {"metric": "ln fid_normalized", "grid": grid, "winner": 0.001, "edge": False, "quality": 20.0}
+    return {
+        "arms": {arm.name: {**entry, "edge": arm.name == "dcgan"} for arm, _ in arms},
+        "seconds_per_update": {arm.name: 0.002 if arm.name == "dcgan" else 0.001 for arm, _ in arms},
+    }
+
+
+@cache
+def picture(seed: int) -> bytes:
+    image = Image.new("L", (200, 216), 255)
+    draw = ImageDraw.Draw(image)
+    noise = random.Random(seed)
+    for place in range(100):
+        x, y = 20 * (place % 10), 16 + 20 * (place // 10)
+        draw.rectangle((x, y, x + 18, y + 18), fill=noise.randrange(256))
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+def run_config(arm: PlannedArm, seed: int) -> RunConfig:
+    image = not arm.arm.data.startswith(("points", "arc"))
+    # Points are drawn by the seed; images are the same for all runs of one version of the data.
+    data = f"{arm.dataset}{'' if image else seed}"
+    return RunConfig(
+        arm.arm.variant,
+        arm.recipe,
+        arm.dataset,
+        seed,
+        checksum=f"{hash_of(data):064x}",
+        extractor=EXTRACTOR if image else "",
+        evaluate_every=arm.evaluate_every,
+        samples=arm.samples,
+        thorough=arm.thorough,
+        probes=arm.probes,
+    )
+
+
+def hash_of(text: str) -> int:
+    return random.Random(text).getrandbits(255)
+
+
+def journal(arm: PlannedArm, seed: int, figures: Mapping[str, float], spread: float) -> tuple[dict, ...]:
+    """A run that gets from the untrained generator to its own level, which is drawn round that of its arm.
+
+    figures: levels of the arm, by section/name.
+    """
+    own = random.Random(f"{arm.name}/{seed}")
+    epochs = arm.recipe.epochs
+    deviations = {name: own.gauss(0, 1) for name in sorted(figures)}
+    lines = []
+    for epoch in range(epochs + 1):
+        done = 1 - math.exp(-6 * epoch / epochs)
+        sections: dict[str, dict[str, float]] = {"curves": {}, "metrics": {}, "probes": {}}
+        evaluated = epoch % arm.evaluate_every == 0 or epoch == epochs
+        for name, level in figures.items():
+            section, _, figure = name.partition("/")
+            if (section == "curves" and not epoch) or (section != "curves" and not evaluated):
+                continue
+            wobble = own.gauss(0, 1)
+            if figure.startswith("fid"):
+                value = math.exp(math.log(400) + (math.log(level) + spread * deviations[name] - math.log(400)) * done)
+                value *= math.exp(0.3 * spread * wobble) if epoch else 1
+            else:
+                value = level * done if section == "metrics" else level
+                value += 0.3 * spread * (deviations[name] + 0.3 * wobble) * (1 if epoch else 0)
+            if figure.endswith("loss"):
+                value += {"generator_loss": 1.5, "discriminator_loss": -0.6}[figure] * (1 - done)
+            sections[section][figure] = value
+        timing = {"time": 1e9 + epoch, "seconds": 0.2 if epoch else 0.0}
+        lines.append({"epoch": epoch, **{name: found for name, found in sections.items() if found}, "timing": timing})
+    return tuple(lines)
+
+
+def levels(arm: PlannedArm) -> dict[str, float]:
+    """Figures of an arm about which nothing is planted."""
+    found = {
+        "curves/generator_loss": 1.2,
+        "curves/discriminator_loss": 1.0,
+        "curves/d_fake": 0.3,
+        "probes/generalization_gap": 0.55,
+    }
+    if arm.arm.data in ("points", "arc"):
+        found |= {"metrics/overlap": 0.6, "metrics/modes_captured": 6.0, "metrics/high_quality": 0.7}
+        found |= {"metrics/mode_spread": 0.8, "metrics/mode_kl": 0.4, "metrics/fid": 0.3}
+    else:
+        names = ("fid_normalized", "fid_pixels", *(f"fid_normalized_extractor_{k}" for k in range(3)))
+        found |= {f"metrics/{name}": 20.0 for name in names}
+        found |= {"metrics/coverage": 0.5, "metrics/precision": 0.6, "metrics/kid": 0.4, "metrics/accuracy": 0.9}
+        found |= {"metrics/gan_train": 0.85, "metrics/diversity_worst": 0.5, "metrics/memorization": 0.5}
+        found |= {"metrics/mode_coverage": 0.9, "probes/label_use": 0.5}
+    if arm.arm.data == "captions":
+        found |= {f"metrics/caption_{name}": 0.5 for name in ("digit", "thickness", "slant")}
+        found |= {"metrics/caption_agreement_held_out": 0.3, "metrics/caption_agreement_seen": 0.4}
+    if arm.arm.data == "large":
+        found |= {"metrics/checkerboard": 0.2}
+    if "noise_swap" in arm.probes:
+        found |= {"probes/noise_swap_uniform_unit": 0.05}
+    if "gradient_norms" in arm.probes:
+        found |= {
+            "probes/gradient_norm_saturating": -1.5,
+            "probes/gradient_norm_non_saturating": 0.0,
+            "probes/gradient_norm_ratio": -1.5,
+        }
+    return found
+
+
+Planted = Mapping[str, Mapping[str, float]]
+
+
+def made(
+    plan: Plan,
+    planted: Planted | None = None,
+    spread: float = IN_PRACTICE,
+    seeds: Sequence[int] | None = None,
+) -> list[RunRecord]:
+    """All runs of a plan. planted: by the name of an arm, what its figures are instead of those of `levels`."""
+    runs = []
+    for arm in plan.arms:
+        figures = {**levels(arm), **(planted or {}).get(arm.name, {})}
+        for seed in arm.seeds if seeds is None else seeds:
+            config = run_config(arm, seed)
+            runs.append(
+                RunRecord(
+                    id=config.name,
+                    name=config.name,
+                    config=config,
+                    state="FINISHED",
+                    cause="",
+                    lines=journal(arm, seed, figures, spread),
+                    reference={"fid_normalized": 0.5, "coverage": 0.97, "overlap": 0.98},
+                    parameters=PARAMETERS,
+                    environment=ENVIRONMENT,
+                    picture=picture(seed),
+                    pictured=arm.recipe.epochs,
+                    updates=UPDATES,
+                )
+            )
+    return runs
+
+
+def fid(value: float) -> dict[str, float]:
+    names = ("fid_normalized", "fid_pixels", *(f"fid_normalized_extractor_{k}" for k in range(3)))
+    return {f"metrics/{name}": value for name in names}
+
+
+def smoke(*questions: str, seeds: int = 10) -> Plan:
+    """A plan of a few questions, with enough seeds to decide and next to no epochs."""
+    return make_plan(PRESETS["smoke"], questions, seeds=seeds)
+
+
+def decided(plan: Plan, runs: Sequence[RunRecord], **rest: object) -> Answers:
+    return answered(gathered(plan, runs), **rest)
+
+
+def outcome(answers: Answers, name: str) -> str:
+    return next(answer.outcome for answer in answers.answers if answer.name == name)
+
+
+def effect(answers: Answers, name: str, part: int = 0):
+    return next(answer.verdict.effects[part] for answer in answers.answers if answer.name == name)
+
+
+def index(answers: Answers, runs: Sequence[RunRecord] = ()) -> str:
+    return pages.overview(answers, standings.standings(answers.evidence), (), len(runs))
+
+
+def page(answers: Answers, name: str) -> str:
+    question = next(question for question in answers.plan.questions if question.name == name)
+    return pages.question_page(answers, question, (), ())
+
+
+def rows(markdown: str, start: str) -> list[str]:
+    return [line for line in markdown.splitlines() if line.startswith(f"| {start}")]
+
+
+# What is planted comes out
+
+
+def test_every_kind_of_verdict_comes_out_where_it_was_planted():
+    plan = smoke("mode_collapse", "control", "critic_steps", "text_to_image", "discriminator_layers")
+    planted = {
+        "arc-1": {"metrics/overlap": 0.95},
+        "arc-8": {"metrics/overlap": 0.55},
+        "rate-times-10": fid(60),
+        "dropped-classes": fid(60),
+        "packing-points": {"metrics/overlap": 0.9},
+        "captions": {"metrics/caption_agreement_held_out": 0.42},
+        "report-conv-discriminator": fid(25),
+    }
+    five = plan.arm("critic-5")
+    few = [run for run in made(plan, planted) if not (five.made(run.config) and run.config.seed > 2)]
+    answers = decided(plan, few)
+    assert {name: outcome(answers, name) for name in ("B1-eight", "B1a-packing-points", "control-rate")} == {
+        "B1-eight": SUPPORTED,
+        "B1a-packing-points": SUPPORTED,
+        "control-rate": CONTRADICTED,
+    }
+    assert outcome(answers, "control-nothing-points") == NO_DIFFERENCE
+    assert outcome(answers, "C4-captions") == IN_BETWEEN
+    assert outcome(answers, "I3a-report") == UNDETERMINED  # a difference of just the margin
+    assert outcome(answers, "D-five-updates") == NO_VERDICT
+    assert [answer.passed for answer in answers.controls] == [True] * 5
+    markdown = index(answers)
+    assert "All 5 controls passed" in markdown
+    assert "| **supported** |" in rows(markdown, "[B1]")[0]
+    told = page(answers, "discriminator_layers")
+    assert "So these runs cannot tell." in told
+    assert re.search(r"seeds an arm (would settle|to settle)", told)
+    assert "fewer than 5 seeds an arm have run" in page(answers, "critic_steps")
+
+
+def test_the_sign_is_right_where_less_is_better():
+    plan = smoke("discriminator_layers")
+    answers = decided(plan, made(plan, {"report": fid(10), "report-conv-discriminator": fid(30)}))
+    assert outcome(answers, "I3a-report") == SUPPORTED
+    assert effect(answers, "I3a-report").shift == pytest.approx(math.log(3), abs=0.1)
+    told = page(answers, "discriminator_layers")
+    assert re.search(r"FID is lower by a factor of (2\.\d|3\.\d) with the source's own recipe than with convol", told)
+
+
+def test_what_is_claimed_either_way_names_the_better_arm():
+    plan = smoke("critic_steps")
+    answers = decided(plan, made(plan, {"critic-5": fid(10)}))
+    assert outcome(answers, "D-five-updates") == SUPPORTED
+    row = next(row for row in rows(index(answers), "[D]") if "same number of generator updates" in row)
+    assert "**supported**: five discriminator steps" in row
+    assert "better is five discriminator steps" in page(answers, "critic_steps")
+
+
+def test_a_constant_is_taken_off_whatever_side_is_better():
+    plan = smoke("label_use", seeds=12)
+    runs = made(plan, {"conditional": {"probes/label_use": 0.8}})
+    assert effect(decided(plan, runs), "I2-used").shift == pytest.approx(0.3, abs=0.05)
+    (decision,) = plan.decisions
+    used = decision.contrasts[0]
+    less = replace(used.contrast, outcome=replace(used.contrast.outcome, better="less"))
+    turned = replace(plan, decisions=(replace(decision, contrasts=(replace(used, contrast=less),)),))
+    answers = decided(turned, runs)
+    # .8 is .3 more than .5, and worse by .3 where less is better.
+    assert effect(answers, "I2-used").shift == pytest.approx(-0.3, abs=0.05)
+    assert words.effect_amount(less, effect(answers, "I2-used"))[0].startswith(("0.8", "0.79"))
+
+
+def test_arms_are_read_up_to_the_budget_that_is_equal():
+    plan = make_plan(PRESETS["quick"], ["critic_steps"], tuned=tuned("quick"))
+    answers = decided(plan, made(plan, {"critic-5": fid(20), "conditional": fid(20)}))
+    assert effect(answers, "D-five-updates").shift == pytest.approx(0, abs=0.15)
+    # At a third of its updates, which cost as much, five steps have come less far.
+    early = effect(answers, "D-five-all-updates").shift
+    assert early < -0.2
+    third = plan.decisions[1].contrasts[0]
+    assert third.control_epochs > third.treatment_epochs
+    assert f"up to epoch {third.treatment_epochs:g}" in page(answers, "critic_steps")
+
+
+# What is missing or has failed
+
+
+def test_a_failed_run_is_worse_than_any_other_and_enters_no_mean():
+    plan = smoke("discriminator_layers")
+    runs = made(plan, {"report": fid(10), "report-conv-discriminator": fid(30)})
+    arm = plan.arm("report")
+    broken = [run for run in runs if arm.made(run.config)][:2]
+    stopped = replace(broken[0], state="FAILED", cause="generator_loss is nan", lines=broken[0].lines[:2])
+    untrained = dict(broken[1].lines[0]["metrics"])
+    harmed = replace(broken[1], lines=(*broken[1].lines[:-1], {**broken[1].lines[-1], "metrics": untrained}))
+    runs = [{broken[0].id: stopped, broken[1].id: harmed}.get(run.id, run) for run in runs]
+    answers = decided(plan, runs)
+    numbers = answers.evidence.tests[0].parts[0][1]
+    assert sorted(numbers.treatment)[:3].count(-math.inf) == 2
+    assert effect(answers, "I3a-report").failed == (2, 0)
+    markdown = index(answers)
+    assert "its FID is not below that of the untrained generator" in markdown
+    assert "its training failed: generator_loss is nan" in markdown
+    assert re.match(
+        r"\| the source's own recipe \| 10 \| 2 \| (9|10|11)\.\d+\xa0±", rows(markdown, "the source's own recipe")[0]
+    )
+    assert (
+        "Runs that failed forbid" in page(answers, "discriminator_layers")
+        or outcome(answers, "I3a-report") != UNDETERMINED
+    )
+
+
+def test_runs_that_have_not_ended_are_missing_and_not_failed():
+    plan = smoke("mode_collapse")
+    planted = {"arc-1": {"metrics/overlap": 0.95}, "arc-8": {"metrics/overlap": 0.5}}
+    runs = made(plan, planted)
+    eight = plan.arm("arc-8")
+    runs = [replace(run, state="RUNNING") if eight.made(run.config) and run.config.seed > 6 else run for run in runs]
+    answers = decided(plan, runs)
+    assert effect(answers, "B1-eight").seeds == (10, 7)
+    assert effect(answers, "B1-eight").failed == (0, 0)
+    markdown = index(answers)
+    assert rows(markdown, "8 modes")[0] == "| 8 modes | arc | 10 | 7 | 0 | 3 |"
+    # Seven seeds give a raw verdict, and no share in the correction.
+    assert re.search(r"\| 7 \| \(\.\d+\) \|", rows(markdown, "[B1]")[0])
+    assert "A raw verdict: with 7 seeds an arm" in page(answers, "mode_collapse")
+    none = decided(plan, [run for run in runs if not eight.made(run.config)])
+    assert outcome(none, "B1-eight") == NO_VERDICT
+    assert "none of the runs that it needs has ended" in page(none, "mode_collapse")
+
+
+def test_a_run_without_the_figure_that_decides_is_left_out_and_said():
+    plan = smoke("dropout")
+    runs = made(plan)
+    (first, *_) = [run for run in runs if plan.arm("dropout-3").made(run.config)]
+    bare = replace(first, lines=tuple({**line, "probes": {}} for line in first.lines))
+    answers = decided(plan, [bare if run is first else run for run in runs])
+    assert effect(answers, "I3c-all").seeds == (9, 10)
+    assert "lack the figure that decides" in index(answers)
+    assert first.id in rows(index(answers), "`I3c-all`")[0]
+
+
+def test_foreign_and_repeated_runs_count_nowhere():
+    plan = smoke("loss_curves")
+    runs = made(plan)
+    foreign = [replace(run, config=replace(run.config, seed=77), id=f"x{run.id}") for run in runs[:3]]
+    again = replace(runs[0], id="again", lines=tuple({**line, "timing": {"time": 0.0}} for line in runs[0].lines))
+    answers = decided(plan, [*foreign, again, *runs])
+    assert (answers.evidence.others, answers.evidence.repeated) == (3, (again,))
+    assert [len(arm.ended) for arm in answers.evidence.arms] == [10, 10]
+    assert "3 runs of 24 found belong to no arm of this plan" in index(answers, [None] * 24)
+
+
+# What cannot be compared
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"extractor": "f" * 64}, "judged by different classifiers"),
+        ({"precision": "bfloat16"}, "of different precision"),
+        ({"checksum": "d" * 64}, "on different versions of the data"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(change: dict, why: str):
+    plan = smoke("loss_curves", "discriminator_layers")
+    runs = made(plan)
+    odd = next(run for run in runs if plan.arm("report").made(run.config))
+    runs = [replace(run, config=replace(run.config, **change)) if run is odd else run for run in runs]
+    answers = decided(plan, runs)
+    assert [outcome(answers, name) for name in ("I3e-report", "I3a-report")] == [NO_VERDICT] * 2
+    assert why in page(answers, "loss_curves")
+    assert "not compared" in index(answers)
+    # A decision on other arms is not touched.
+    assert outcome(answers, "I3e-tuned") == SUPPORTED
+
+
+def test_a_seed_that_stands_twice_is_refused():
+    plan = smoke("loss_curves")
+    runs = made(plan)
+    other = replace(runs[0], id="other", config=replace(runs[0].config, plugins=(f"p:{'a' * 64}",)))
+    assert outcome(decided(plan, [*runs, other]), "I3e-report") == NO_VERDICT
+
+
+def test_points_that_every_seed_draws_for_itself_are_compared():
+    plan = smoke("mode_collapse")
+    runs = made(plan)
+    assert len({run.config.checksum for run in runs}) == len(runs)
+    assert not decided(plan, runs).evidence.refused
+
+
+def test_arms_on_other_data_are_compared_and_those_whose_task_differs_are_not_ranked():
+    plan = smoke("dropout", "mode_collapse")
+    answers = decided(plan, made(plan))
+    assert not answers.evidence.refused  # 300 images against 300, and all against all
+    images, arcs = standings.standings(answers.evidence)
+    assert (bool(images.ranks), bool(arcs.ranks)) == (True, False)
+
+
+# The controls, the plan, the code
+
+
+def test_a_control_that_fails_is_loud():
+    plan = smoke("control")
+    answers = decided(plan, made(plan, {"packing-points": {"metrics/overlap": 0.3}, "rate-times-10": fid(60)}))
+    markdown = index(answers)
+    # Packing harms here, and three missing classes do not.
+    assert "**2 controls of 5 failed: the verdicts below are not to be believed.**" in markdown
+    assert rows(markdown, "[`B1a-packing-points`]")[0].endswith("| supported | contradicted | **FAILED** |")
+    assert "The control fails: it must be supported" in page(answers, "control")
+    assert markdown.index("## Controls") < markdown.index("## Verdicts")
+
+
+def test_without_controls_nothing_is_to_be_relied_on():
+    plan = smoke("control", "loss_curves")
+    assert "no verdict. Until all have passed" in index(decided(plan, []))
+    assert "has controls" in index(decided(smoke("loss_curves"), []))
+
+
+def test_a_decision_of_two_questions_is_counted_once():
+    plan = smoke("collapse_remedies", "control")
+    answers = decided(plan, made(plan))
+    assert [answer.name for answer in answers.answers].count("B1a-packing-points") == 1
+    assert (
+        len(rows(index(answers), "[B1a](collapse_remedies.md) | On points of the plane, the remedy helps: packing"))
+        == 1
+    )
+    assert "`B1a-packing-points`" in page(answers, "collapse_remedies")
+    assert "`B1a-packing-points`" in page(answers, "control")
+
+
+def test_the_hash_and_every_deviation_from_the_first_plan_are_printed(tmp_path: Path):
+    plan = smoke("loss_curves")
+    first = record_plan(smoke("loss_curves", seeds=5), tmp_path, "2026-11-25 10:00")
+    runs = made(plan)
+    changed = index(decided(plan, runs, plans=first))
+    assert plan.hash in changed
+    assert first[0]["hash"] in changed
+    assert "- the arm report has another value for: seeds" in changed
+    shorter = record_plan(smoke("mode_collapse"), tmp_path / "other", "2026-11-25 10:00")
+    assert "- 2 arms were added: report, conditional" in index(decided(plan, runs, plans=shorter))
+    same = index(decided(plan, runs, plans=[{"hash": plan.hash, "since": "now", "plan": plan.as_dict()}]))
+    assert "made by this very plan" in same
+    assert "There are no deviations" in same
+    assert "not at hand" in index(decided(plan, runs))
+
+
+def test_a_report_on_some_questions_is_corrected_as_the_whole_one():
+    whole, part = smoke("loss_curves", "critic_steps"), smoke("loss_curves")
+    kept = [{"hash": whole.hash, "since": "now", "plan": whole.as_dict()}]
+    answers = decided(part, made(part), plans=kept, partial=True)
+    assert answers.tests == len(whole.decisions) > len(part.decisions)
+    assert answers.first.changes == ()
+    # Of one arm the control needs twice the seeds.
+    whole, part = smoke("control", "mode_collapse", "noise_distribution"), smoke("noise_distribution")
+    assert whole.arm("plain").seeds != part.arm("plain").seeds
+    kept = [{"hash": whole.hash, "since": "now", "plan": whole.as_dict()}]
+    assert decided(part, [], plans=kept, partial=True).first.changes == ()
+
+
+def test_other_code_is_said_on_the_index_and_on_the_page():
+    plan = smoke("loss_curves", "mode_collapse")
+    runs = made(plan)
+    odd = replace(runs[0], environment={**ENVIRONMENT, "code": "0ldc0de"})
+    answers = decided(plan, [odd, *runs[1:]])
+    for markdown in (index(answers), page(answers, "loss_curves")):
+        assert "1 run was trained by other code than the rest (`0ldc0de` instead of `c0dec0de`)" in markdown
+    assert "other code" not in page(answers, "mode_collapse")
+
+
+# How arms stand
+
+
+def test_ranks_tell_what_is_sure_and_what_is_not():
+    plan = smoke("dropout")
+    answers = decided(plan, made(plan, {"dropout-3": fid(5)}))
+    (standing,) = standings.standings(answers.evidence)
+    first, *others = standing.ranks
+    assert (first.arm.name, first.low, first.high, first.first) == ("dropout-3", 1, 1, 1.0)
+    assert all(rank.low > 1 and rank.high > rank.low for rank in others)
+    best = {row.arm.name: row.best for row in standing.rows}
+    assert best["dropout-3"] == {"fid_normalized"}  # the other metrics differ by chance alone
+    assert not any(names for name, names in best.items() if name != "dropout-3")
+    assert re.search(r"\| dropout \.3 \| 10 \| 0 \| \*\*\d\.\d+\xa0±\xa0\d\.\d+\*\* \|", index(answers))
+
+
+def test_the_mean_stands_beside_half_its_interval():
+    # Of 1, 2, 3 the deviation is 1, and t for two degrees of freedom 4.3027.
+    half = standings.mean([1.0, 2.0, 3.0])
+    assert (half.mean, half.spread) == (2.0, pytest.approx(4.3027 / 3**0.5, abs=1e-4))
+    assert math.isnan(standings.mean([1.0]).spread)
+
+
+def test_a_curve_that_is_not_flat_is_named():
+    plan = make_plan(PRESETS["quick"], ["mode_collapse"], tuned=tuned("quick"))
+    runs = made(plan)
+    rising = [
+        replace(run, lines=tuple({**line, "metrics": {"overlap": line["epoch"] / 20}} for line in run.lines))
+        for run in runs
+        if plan.arm("arc-4").made(run.config)
+    ]
+    flat = [run for run in runs if not plan.arm("arc-4").made(run.config)]
+    told = page(decided(plan, flat + rising, tuned=tuned("quick")), "mode_collapse")
+    assert "4 modes: overlap is not flat at the end of the budget" in told
+    assert "8 modes: overlap is not flat" not in told
+
+
+def test_learning_rates_say_where_they_come_from():
+    plan = make_plan(PRESETS["quick"], ["control", "dcgan", "loss_curves"], tuned=tuned("quick"))
+    answers = decided(plan, [], tuned=tuned("quick"))
+    assert (
+        "| 0.01 | 10 times that of `conditional` |" in rows(page(answers, "control"), "ten times the learning rate")[1]
+    )
+    assert "the best in tuning, at the **edge** of the grid" in rows(page(answers, "dcgan"), "DCGAN |")[1]
+    assert "| the source's own |" in rows(page(answers, "loss_curves"), "the source's own recipe")[1]
+    assert "**0.001**: 2.70, 2.80, 2.60" in page(answers, "dcgan")
+    assert "failed" in rows(page(answers, "dcgan"), "`dcgan`")[0]
+
+
+# In words
+
+
+@pytest.mark.parametrize(
+    ("better", "scale", "shift", "interval", "said"),
+    [
+        ("less", "ln", math.log(1.25), (math.log(1.1), math.log(1.6)), ("20 % lower", "9.1 to 38 % lower")),
+        ("less", "ln", -0.1, (-0.2, 0.1), ("11 % higher", "10 % lower to 22 % higher")),
+        ("less", "ln", math.log(4), (0.1, 2.0), ("lower by a factor of 4.0", "lower by a factor of 1.11 to 7.4")),
+        ("more", "", 0.12, (-0.034, 0.2), ("0.12 higher", "0.034 lower to 0.20 higher")),
+        ("more", "", 0.12, (-math.inf, 0.2), ("0.12 higher", "lower without bound to 0.20 higher")),
+    ],
+)
+def test_effects_are_told_in_plain_units(better: str, scale: str, shift: float, interval: tuple, said: tuple):
+    plan = smoke("mode_collapse")
+    contrast = plan.decisions[0].contrasts[0].contrast
+    told = replace(contrast.outcome, better=better, scale=scale, figures=("metrics/of_a_plugin",))
+    contrast = replace(contrast, outcome=told)
+    found = replace(effect(decided(plan, made(plan)), "B1-eight"), shift=shift, interval=interval)
+    assert words.effect_amount(contrast, found) == said
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_every_outcome_of_our_questions_has_words(name: str):
+    for decision in load_question(name).decisions:
+        for contrast in decision.contrasts:
+            what = words.quantity(contrast.outcome)
+            assert "ln" not in what.noun.split()
+            assert words.margin(contrast)
+            # A change within runs says what it is held against, and so does a ratio.
+            assert contrast.control is not None or what.than or what.kind == "level"
+
+
+# Nobody writes into a page, and nothing depends on chance
+
+
+HOSTILE = "|`]) <script>alert(1)</script> ![x](http://a.b/c.png) [y](javascript:z) \u202e www.evil.example\n# H"
+
+
+class Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, dict(attrs)))
+
+
+def hostile(plan: Plan) -> list[RunRecord]:
+    runs = [
+        replace(run, id=HOSTILE + str(place), name=HOSTILE, link="javascript:alert(1)", classes=(HOSTILE,))
+        for place, run in enumerate(made(plan))
+    ]
+    runs[0] = replace(runs[0], state="FAILED", cause=HOSTILE, environment={"code": HOSTILE})
+    runs[1] = replace(runs[1], parameters={HOSTILE: 1}, reference={HOSTILE: 2.0}, environment={"code": HOSTILE})
+    return runs
+
+
+def test_a_hostile_run_puts_nothing_of_its_own_into_the_pages(tmp_path: Path):
+    plan = smoke("loss_curves")
+    kept = [{"hash": HOSTILE, "since": HOSTILE, "plan": {"arms": {HOSTILE: {}}, "decisions": {HOSTILE: {}}}}]
+    build(Found(tuple(hostile(plan))), tmp_path / "out", True, plan=plan, plans=kept)
+    tags = Tags()
+    tags.feed((tmp_path / "out" / "index.html").read_text())
+    ours = set("html head meta title style body section h1 h2 h3 p em strong code blockquote ul li a".split())
+    ours |= set("table thead tbody tr th td img".split())
+    assert {tag for tag, _ in tags.seen} <= ours
+    assert all(attrs["src"].startswith("data:image/") for tag, attrs in tags.seen if tag == "img")
+    names = {attrs["id"] for tag, attrs in tags.seen if tag == "section"}
+    assert names == {"index", "loss_curves"}
+    assert {attrs.get("href") for tag, attrs in tags.seen if tag == "a"} <= {f"#{name}" for name in names}
+    for path in (tmp_path / "out").glob("*.md"):
+        for block in path.read_text().split("\n\n"):
+            if block.startswith("| "):
+                assert len({len(re.findall(r"(?<!\\)\|", row)) for row in block.splitlines()}) == 1, block
+
+
+def test_runs_lead_to_mlflow_where_a_server_shows_them():
+    plan = smoke("loss_curves")
+    first, *rest = made(plan)
+    linked = replace(first, id="a" * 32, link="https://mlflow.example/#/runs/" + "a" * 32)
+    told = page(decided(plan, [linked, *rest]), "loss_curves")
+    assert f"[`{'a' * 32}`](https://mlflow.example/#/runs/{'a' * 32})" in told
+    shown = pages.html({"index.md": told}, {}, "t")
+    assert 'href="https://mlflow.example/#/runs/' in shown
+    assert f"`{rest[0].id}`" in told
+
+
+def test_the_same_runs_give_the_same_bytes_in_whatever_order_they_come():
+    plan = smoke("mode_collapse")
+    runs = made(plan, {"arc-1": {"metrics/overlap": 0.95}})
+    shuffled = random.Random(3).sample(runs, len(runs))
+    one, other = (questions_answered(Found(tuple(each)), plan) for each in (runs, shuffled))
+    assert one == other
+    assert set(one.pages) == {"index.md", "mode_collapse.md"}
+    assert {path.rpartition("/")[2] for path in one.pictures} >= {
+        "mode_collapse-effects.svg",
+        "mode_collapse-training.svg",
+        "mode_collapse-modes.svg",
+        "samples-arc-8.png",
+    }
+    for path in re.findall(r"\]\((pictures/[^)]*)\)", one.pages["mode_collapse.md"]):
+        assert path in one.pictures
+    assert sum(map(len, one.pictures.values())) < 250_000
+
+
+def test_the_gradients_of_both_losses_are_drawn():
+    plan = smoke("diminished_gradient", seeds=2)
+    report = questions_answered(Found(tuple(made(plan))), plan)
+    assert "pictures/diminished_gradient-gradients.svg" in report.pictures
+    assert outcome(decided(plan, made(plan)), "B2-report") == NO_VERDICT
+
+
+# From the command line
+
+
+def on_disk(runs_dir: Path, run: RunRecord) -> None:
+    folder = RunFolder.create(runs_dir, run.config)
+    folder.write_environment(run.environment)
+    folder.write_json("reference.json", run.reference)
+    folder.write_json("facts.json", {"parameters": run.parameters, "updates_per_epoch": UPDATES})
+    for line in run.lines:
+        folder.append(line)
+    folder.write_bytes(folder.picture_name(run.pictured), run.picture)
+    folder.set_status(run.state, epoch=run.epoch)
+
+
+def test_the_command_answers_the_questions_from_run_folders(tmp_path: Path, called):
+    plan = smoke("loss_curves", seeds=5)
+    runs = made(plan)
+    for run in runs:
+        on_disk(tmp_path / "runs", run)
+    record_plan(plan, tmp_path / "runs", "2026-11-25 10:00")
+    asked = "--preset smoke --questions loss_curves --seeds 5 --runs-dir runs --out out --html".split()
+    done = called(command, *asked)
+    assert (done.code, done.err) == (0, "")
+    assert "10 of 10 planned runs have ended" in done.out
+    assert "verdicts: 2 undetermined" in done.out  # five seeds cannot be enough for one arm against itself
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "index.md",
+        "index.html",
+        "loss_curves.md",
+        "pictures",
+    }
+    first = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*.*")}
+    assert plan.hash in (tmp_path / "out" / "index.md").read_text()
+    assert str(tmp_path) not in (tmp_path / "out" / "index.md").read_text()
+    shutil.move(tmp_path / "runs", tmp_path / "elsewhere")
+    called(command, *[word.replace("runs", "elsewhere") if word == "runs" else word for word in asked])
+    assert first == {path: path.read_bytes() for path in (tmp_path / "out").rglob("*.*")}
+    assert read(RunFolder(tmp_path / "elsewhere" / runs[0].name)).updates == UPDATES
+
+
+def test_pictures_of_an_earlier_report_go_and_those_of_others_stay(tmp_path: Path):
+    report = Report("t", {"index.md": "Made by `python -m reports.build`."}, {"pictures/a.svg": b"a"}, ())
+    write(report, tmp_path / "out")
+    write(replace(report, pictures={"pictures/b.svg": b"b"}), tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out" / "pictures").iterdir()] == ["b.svg"]
+    (tmp_path / "own" / "pictures").mkdir(parents=True)
+    (tmp_path / "own" / "pictures" / "mine.png").write_bytes(b"mine")
+    write(report, tmp_path / "own")
+    assert (tmp_path / "own" / "pictures" / "mine.png").exists()
+
+
+def test_mistakes_are_refused(called):
+    done = called(command, "--questions", "loss_curves")
+    assert done.code != 0
+    assert "name it by --preset" in done.err
+    assert "unknown preset 'quik'" in called(command, "--preset", "quik").err
+    assert "unknown question" in called(command, "--preset", "smoke", "--questions", "loss_curve").err
+
+
+def test_a_failed_run_has_a_number_and_one_without_the_figure_has_none():
+    plan = smoke("loss_curves")
+    run = made(plan)[0]
+    wanted = plan.decisions[0].contrasts[0].contrast.outcome
+    assert number(replace(run, state="FAILED"), wanted) == -math.inf
+    assert math.isnan(number(replace(run, lines=({"epoch": 0}, {"epoch": 1})), wanted))
