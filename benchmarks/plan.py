@@ -207,7 +207,8 @@ def make_plan(
         budgets = {**preset.budgets, "images": replace(preset.budgets["images"], dataset=dataset)}
         preset = replace(preset, budgets=budgets)
     if seeds:
-        preset = replace(preset, seeds=seeds, seeds_alone=seeds)
+        summary = f"{preset.summary}; here {seeds} seed{'s' * (seeds > 1)} an arm"
+        preset = replace(preset, seeds=seeds, seeds_alone=seeds, summary=summary)
     chosen = tuple(load_question(name) for name in dict.fromkeys(questions or QUESTIONS))
     if preset.tuned and tuned is None:
         tuned = kept_tuning(preset.name)
