@@ -80,8 +80,8 @@ def mode_spread(
     """Spread of the points within a mode over the true one: root mean square distance from their mean, over σ√2.
 
     points: those in the disc of that radius round a centre count for its mode; the mean of the squares is over
-    modes with at least two of them, NaN where there is none. In [0, ∞]; 1 is right, 0 is a mode of one fixed point. It is
-    this project's own metric.
+    modes with at least two of them, NaN where there is none. In [0, ∞]; 1 is right, 0 is a mode of one fixed point.
+    It is this project's own metric.
     """
     nearest, distances = nearest_centres(points, centres)
     squares = []

@@ -5,8 +5,8 @@ from variants.networks import READS, build
 from variants.recipe import Recipe
 
 # Good digits soonest: batch normalisation in the generator, a lower first decay rate, one discriminator step; with
-# labels, the best of three learning rates on one seed of MNIST (accuracy after 6 epochs: 2e-4 .64, 5e-4 .74, 1e-3 .82); and an
-# averaged generator (.89), as the default of every variant of images has it.
+# labels, the best of three learning rates on one seed of MNIST (accuracy after 6 epochs: 2e-4 .64, 5e-4 .74, 1e-3 .82);
+# and an averaged generator (.89), as the default of every variant of images has it.
 DEFAULT = Recipe(
     generator_widths=(256, 512),
     discriminator_widths=(512, 256),
