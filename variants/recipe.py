@@ -110,9 +110,7 @@ class Recipe:
     r2: float = _training(0.0, "weight of the penalty on gradients at fakes", least=0)
     unrolled_steps: int = _training(0, "discriminator updates that a generator update looks ahead", least=0)
     matching_aware: bool = _training(False, "real examples with wrong captions count as fakes")
-    shuffled_conditions: bool = _training(
-        False, "real examples come with the labels or captions of others: a control"
-    )
+    shuffled_conditions: bool = _training(False, "real examples come with the labels or captions of others: a control")
 
     generator_layers: str = _architecture("linear", "layers of the generator", choices=LAYERS)
     discriminator_layers: str = _architecture("linear", "layers of the discriminator", choices=LAYERS)
