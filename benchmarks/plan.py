@@ -389,18 +389,32 @@ def plans(runs_dir: Path | str, name: str) -> list[dict[str, Any]]:
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """What a later plan has that the first one had not, or has otherwise, in words."""
+    """What a later plan has that the first one had not, or has otherwise: a sentence for each kind of change."""
     said = []
     for part in ("arms", "decisions"):
         old, new = before.get(part, {}), after.get(part, {})
-        word = part.removesuffix("s")
-        said += [f"the {word} {name} was added" for name in new if name not in old]
-        said += [f"the {word} {name} was taken away" for name in old if name not in new]
-        for name in sorted(set(old) & set(new)):
-            for field in sorted({*old[name], *new[name]}):
-                if old[name].get(field) != new[name].get(field):
-                    said.append(f"the {word} {name} has another value for: {field}")
+        changed: dict[str, list[str]] = {}
+        for name in (*new, *(name for name in old if name not in new)):
+            if name not in old or name not in new:
+                changed.setdefault("added" if name not in old else "taken away", []).append(name)
+                continue
+            for field in _changed(old[name], new[name]):
+                changed.setdefault(f"with another value for {field}", []).append(name)
+        said += [
+            f"{len(names)} {part.removesuffix('s') if len(names) == 1 else part} {what}: {', '.join(names)}"
+            for what, names in changed.items()
+        ]
     return said
+
+
+def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """The fields that differ; of contrasts, if there are as many as before, their own ones."""
+    fields_ = sorted(field for field in {*old, *new} if old.get(field) != new.get(field))
+    pairs = old.get("contrasts", ()), new.get("contrasts", ())
+    if "contrasts" in fields_ and len(pairs[0]) == len(pairs[1]):
+        inner = sorted({f for b, a in zip(*pairs, strict=True) for f in {*b, *a} if b.get(f) != a.get(f)})
+        fields_ = [field for field in fields_ if field != "contrasts"] + inner
+    return fields_
 
 
 def pilot_deviation(tuned: Mapping[str, Any], metric: str) -> float:

@@ -394,6 +394,16 @@ def test_a_seed_that_stands_twice_is_refused():
     assert outcome(decided(plan, [*runs, other]), "I3e-report") == NO_VERDICT
 
 
+def test_a_control_that_cannot_be_told_makes_a_report_weak_and_not_wrong():
+    plan = smoke("control")
+    planted = {"rate-times-10": fid(60), "dropped-classes": fid(60)}
+    # Just at the margin, which is .1.
+    answers = decided(plan, made(plan, {**planted, "packing-points": {"metrics/overlap": 0.7}}))
+    markdown = index(answers)
+    assert "**1 control of 5 failed: this report is too weak to show an effect that is known" in markdown
+    assert rows(markdown, "[`B1a-packing-points`]")[0].endswith("| supported | undetermined | **FAILED** |")
+
+
 def test_points_that_every_seed_draws_for_itself_are_compared():
     plan = smoke("mode_collapse")
     runs = made(plan)
@@ -448,9 +458,9 @@ def test_the_hash_and_every_deviation_from_the_first_plan_are_printed(tmp_path: 
     changed = index(decided(plan, runs, plans=first))
     assert plan.hash in changed
     assert first[0]["hash"] in changed
-    assert "- the arm report has another value for: seeds" in changed
+    assert "- 2 arms with another value for seeds: report, conditional" in changed
     shorter = record_plan(smoke("mode_collapse"), tmp_path / "other", "2026-11-25 10:00")
-    assert "- 2 arms were added: report, conditional" in index(decided(plan, runs, plans=shorter))
+    assert "- 2 arms added: report, conditional" in index(decided(plan, runs, plans=shorter))
     same = index(decided(plan, runs, plans=[{"hash": plan.hash, "since": "now", "plan": plan.as_dict()}]))
     assert "made by this very plan" in same
     assert "There are no deviations" in same

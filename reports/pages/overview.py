@@ -1,6 +1,5 @@
 """The first page of a report on questions: whether its controls pass, the verdicts at one glance, and all arms."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from benchmarks.evaluation import METRICS
@@ -126,7 +125,13 @@ def _controls(answers: Answers) -> list[str]:
         ]
         for answer in controls
     ]
-    if failed:
+    if failed and all(answer.outcome == UNDETERMINED for answer in failed):
+        # It missed what is there, which is no reason to doubt what it found.
+        said = (
+            f"**{count(len(failed), 'control')} of {len(controls)} failed: this report is too weak to show an effect "
+            "that is known to be there.** So *undetermined* says little here. No control was decided the wrong way."
+        )
+    elif failed:
         said = (
             f"**{count(len(failed), 'control')} of {len(controls)} failed: the verdicts below are not to be "
             "believed.** A report has to notice an effect that was planted, and to stay quiet where there is none."
@@ -250,7 +255,7 @@ def _plan(answers: Answers) -> list[str]:
         parts.append(f"The first runs were made by this very plan, kept {escape(first.since)}.")
     else:
         parts.append(f"The first runs were made by another plan, {code(first.hash)}, kept {escape(first.since)}.")
-    deviations = [escape(change, PROSE) for change in _grouped(first.changes)] if first else []
+    deviations = [escape(change, PROSE) for change in first.changes] if first else []
     if first and not answers.partial and first.hash != answers.plan.hash and not deviations:
         deviations.append(
             "the plans differ in what decides nothing: decisions that are not taken, or the preset's name"
@@ -263,22 +268,6 @@ def _plan(answers: Answers) -> list[str]:
     else:
         parts.append("One version of the code trained all runs.")
     return parts
-
-
-def _grouped(changes: Sequence[str]) -> list[str]:
-    """Arms and decisions that were added, or taken away, in one sentence each; every other change as it is."""
-    named: dict[tuple[str, str], list[str]] = {}
-    others = []
-    for change in changes:
-        if found := re.fullmatch(r"the (arm|decision) (.*) was (added|taken away)", change, re.DOTALL):
-            named.setdefault((found[1], found[3]), []).append(found[2])
-        else:
-            others.append(change)
-    grouped = [
-        f"{count(len(names), f'{kind} was', f'{kind}s were')} {what}: {', '.join(names)}"
-        for (kind, what), names in named.items()
-    ]
-    return grouped + others
 
 
 def _standing(standing: Standing) -> list[str]:
