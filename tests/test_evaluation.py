@@ -189,7 +189,7 @@ def test_names_are_absent_where_a_metric_does_not_apply(images: Bench, large: Be
     assert "checkerboard" in large.evaluator.names()
     assert not set(large.evaluator.names()) & {"mode_coverage", "mode_kl", "accuracy", "fid_normalized", "gan_train"}
     assert set(points.evaluator.names()) == {
-        *("fid", "kid", "kid_error", "mode_kl", "modes_captured", "high_quality", "overlap"),
+        *("fid", "kid", "kid_error", "mode_kl", "modes_captured", "high_quality", "overlap", "mode_spread"),
         *("precision", "recall", "density", "coverage"),
     }
 

@@ -474,3 +474,17 @@ def test_frechet_distance_grows_with_a_planted_shift() -> None:
     real = moments(normal(1, 1000, 5))
     distances = [frechet_distance(moments(normal(2, 1000, 5) + shift), real) for shift in (0, 0.2, 0.5, 1.0)]
     assert all(nearer < further for nearer, further in pairwise(distances))
+
+
+def test_the_spread_of_a_mode_is_one_where_it_is_right_and_nothing_of_one_point() -> None:
+    from metrics.modes import mode_spread
+
+    centres = torch.tensor([[0.0, 0.0], [10.0, 0.0]])
+    # Two points at ±1 of a centre: variance 2 along one axis, 0 along the other, against 2 σ².
+    pair = torch.tensor([[-1.0, 0.0], [1.0, 0.0]])
+    assert mode_spread(pair, centres, 3.0, 1.0) == pytest.approx(1.0)
+    assert mode_spread(pair, centres, 3.0, 2.0) == pytest.approx(0.5)
+    same = torch.tensor([[10.0, 0.0]] * 3)
+    assert mode_spread(same, centres, 3.0, 1.0) == 0
+    assert mode_spread(torch.cat((pair, same)), centres, 3.0, 1.0) == pytest.approx(0.5**0.5)
+    assert math.isnan(mode_spread(pair, centres, 0.5, 1.0))

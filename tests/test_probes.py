@@ -86,7 +86,7 @@ def test_a_run_ends_with_the_same_bits_with_and_without_probes(
 
 def test_a_probe_gives_the_same_figures_twice_and_when_asked_alone(tmp_path: Path, shortest: None) -> None:
     every = figures(trained(tmp_path / "every", probes=tuple(PROBES)))
-    alone = figures(trained(tmp_path / "alone", probes=("gradient",)))
+    alone = figures(trained(tmp_path / "alone", probes=("gradient", "gradient_norms")))
     assert alone == [{name: value for name, value in line.items() if name.startswith("gradient")} for line in every]
 
 
@@ -110,12 +110,18 @@ def test_every_probe_serves_every_variant(
     run = trained(tmp_path, variant, dataset, probes=tuple(PROBES), epochs=1, **changes)
     conditional = run.config.recipe.conditioning != "none"
     first, last = figures(run)
-    assert {name for name in PROBES if any(figure.startswith(name) for figure in last)} == {
+    assert {name for name in PROBES if any(figure.startswith(name.removesuffix("s")) for figure in last)} == {
         name for name in PROBES if name != "label_use" or conditional
     }
     assert not any(name.startswith("noise_swap") for name in first)
     assert all(map(math.isfinite, last.values()))
     assert all(0 <= last[name] <= 1 for name in ALWAYS if name in last)
+
+
+def test_the_ratio_of_norms_is_that_of_the_gradients_at_the_same_weights(tmp_path: Path, shortest: None) -> None:
+    (_, last) = figures(trained(tmp_path, probes=("gradient_norms",), epochs=1))
+    difference = last["gradient_norm_saturating"] - last["gradient_norm_non_saturating"]
+    assert last["gradient_norm_ratio"] == pytest.approx(difference)
 
 
 # Label use and generalisation gap
@@ -316,7 +322,8 @@ def digits_players(recipe: Recipe, variant: str = "cgan_mlp"):
 
 
 def test_the_saturating_gradient_vanishes_as_the_discriminator_wins_and_the_other_does_not() -> None:
-    recipe = load_variant("cgan_mlp").recipe("small").with_({"discriminator_lr": 1e-3})
+    wide = {"generator_widths": (256, 512), "discriminator_widths": (512, 256)}
+    recipe = load_variant("cgan_mlp").recipe("small").with_({"discriminator_lr": 1e-3, **wide})
     networks, data = digits_players(recipe)
     before = {name: value.clone() for name, value in networks.generator.state_dict().items()}
     points = train_on(networks, objective(recipe), recipe, data, stream(0, "probe"), 100)

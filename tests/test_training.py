@@ -218,3 +218,41 @@ def test_streams_differ_by_seed_name_and_epoch() -> None:
     first = [stream(*key).initial_seed() for key in [(0, "a", 0), (1, "a", 0), (0, "b", 0), (0, "a", 1)]]
     assert len(set(first)) == 4
     assert stream(0, "a", 0).initial_seed() == first[0]
+
+
+def test_shuffled_conditions_are_those_of_others_and_packs_stay_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks import training
+    from benchmarks.config import DatasetConfig
+    from benchmarks.datasets import load
+    from benchmarks.steps import players
+    from variants import load_variant
+    from variants.objective import objective
+
+    data = load(DatasetConfig("digits"))
+    known = load_variant("cgan_mlp")
+
+    def shown(**changes: object) -> tuple[torch.Tensor, torch.Tensor]:
+        """The conditions that real examples come with, and the labels that they have."""
+        recipe = known.recipe("small").with_({"pack": 2, **changes})
+        seen, labels = [], []
+        with monkeypatch.context() as patched:
+            patched.setattr(training, "discriminator_update", lambda p, o, r, batch: seen.append(batch.condition) or {})
+            patched.setattr(training, "generator_update", lambda *_: {})
+            images = type(data.train).condition
+            patched.setattr(type(data.train), "condition", lambda self, i: labels.append(images(self, i)) or labels[-1])
+            both = players(*known.build(data.spec, recipe), recipe)
+            list(training.train_updates(both, objective(recipe), recipe, data.train, 0, 1, 1))
+        return seen[0], next(each for each in labels if len(each) == recipe.batch_size)
+
+    own, labels = shown()
+    others, same = shown(shuffled_conditions=True)
+    assert torch.equal(labels, same)
+    assert torch.equal(own, labels)
+    assert torch.equal(others, labels.roll(2))
+    assert torch.equal(others[::2], others[1::2])
+    assert (others != labels).float().mean() > 0.8
+
+
+def test_conditions_that_are_not_there_cannot_be_shuffled() -> None:
+    with pytest.raises(Refused, match="--shuffled-conditions"):
+        configure("vanilla_gan", "digits", shuffled_conditions=True)
