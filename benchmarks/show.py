@@ -36,6 +36,8 @@ def command() -> None:
     say(heading(run))
     for name, value in facts(run):
         say(f"{name:<11}{value}")
+    for name, value in loss_changes(run):
+        say(f"{name:<11}{value}")
     if run.metrics:
         console.print(metrics_table(run))
     if run.fetched:
@@ -80,6 +82,22 @@ def facts(run: "Run") -> Iterator[tuple[str, str]]:
             yield "stale", "the code that decides results has changed since; --retrain trains it again"
         for note in notes if isinstance(notes, list) else ():
             yield "note", str(note)
+
+
+def loss_changes(run: "Run") -> Iterator[tuple[str, str]]:
+    """Whether each loss rose or fell: the mean of the last tenth of the epochs against the first one (I3e)."""
+    from benchmarks.outcomes import number
+    from benchmarks.questions.loss_curves import DISCRIMINATOR, GENERATOR
+
+    lines = run.folder.lines()
+    trained = [line["curves"] for line in lines if line["curves"]]
+    if len(trained) < 2:
+        return
+    for network, outcome in (("generator", GENERATOR), ("discriminator", DISCRIMINATOR)):
+        change = number(outcome, lines, updates=1) * (-1 if outcome.better == "less" else 1)
+        first = trained[0][f"{network}_loss"]
+        moved = "rose" if change > 0 else "fell"
+        yield "loss", f"of the {network} {moved} from {first:.3g} in the first epoch to {first + change:.3g} at the end"
 
 
 def recipe(run: "Run") -> str:

@@ -25,14 +25,15 @@ from benchmarks.batches import Packs, real_batches
 from benchmarks.config import RunConfig
 from benchmarks.datasets import Centres, Dataset, Split, load
 from benchmarks.environment import describe, fingerprint, keep_memory, peak_memory, resolve_device
-from benchmarks.evaluation import Evaluator
+from benchmarks.evaluation import Evaluator, like_the_reference
 from benchmarks.journal import RunFolder
-from benchmarks.pictures import animate, loss_curves, network_graph, sample_grid, scatter
+from benchmarks.pictures import animate, loss_curves, network_graph, power_spectra, sample_grid, scatter
 from benchmarks.randomness import initialisation, stream
 from benchmarks.runs import Generate, Run, sampler
 from benchmarks.steps import Players, discriminator_update, generator_update, players
 from benchmarks.tracking import Tracker
 from metrics.captions import DIGITS, all_captions
+from metrics.spectrum import mean_power
 from variants import Recipe, Refused, Variant, load_variant
 from variants.blocks import draw_from
 from variants.exchange import Batch
@@ -46,6 +47,8 @@ CHECKPOINT_SECONDS = 15.0
 PICTURES = ("all", "milestones", "none")
 # Points in a scatter plot; chosen, as many as in an evaluation of a mixture by the literature.
 POINTS = 2500
+# Images in the picture of a power spectrum; chosen, not tuned.
+SPECTRUM_IMAGES = 1000
 
 
 class Diverged(Exception):
@@ -351,6 +354,16 @@ class Training:
             unit = "nats" if self.objective.adversarial.cross_entropy else "of logits"
             loss_curves(self.folder.lines(), self.folder.file("losses.png"), unit=unit)
             network_graph(players.generator, players.discriminator, spec, recipe, self.folder.file("networks.png"))
+            if "large" in self.evaluator.facts:
+                self.spectrum()
+
+    def spectrum(self) -> None:
+        """The power spectrum of samples beside that of the real images whose labels they were asked for."""
+        generate = sampler(self.generator, self.config.recipe, stream(self.config.seed, "pictures", 1, self.device))
+        chosen, reference = like_the_reference(self.dataset.reference, SPECTRUM_IMAGES), self.dataset.reference
+        samples = mean_power(generate(reference.condition(chosen), len(chosen)).cpu())
+        title = f"{self.config.variant} on {self.dataset.name}: power spectra"
+        power_spectra(samples, mean_power(reference.images(chosen)), self.folder.file("spectrum.png"), title)
 
 
 def train_updates(

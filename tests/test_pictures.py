@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from benchmarks.pictures import animate, loss_curves, network_graph, sample_grid, scatter
+from benchmarks.pictures import animate, loss_curves, network_graph, power_spectra, sample_grid, scatter
 from benchmarks.pictures.networks import trace
 from benchmarks.pictures.samples import GAP, GAP_GREY, MARGIN
 from variants import VARIANTS, load_variant
@@ -312,3 +312,18 @@ def test_networks_that_judge_packs_or_points_are_drawn_too(tmp_path: Path):
     network_graph(*variant.build(plane, recipe), plane, recipe, tmp_path / "points.png")
     assert (tmp_path / "packed.png").stat().st_size > 1000
     assert (tmp_path / "points.png").stat().st_size > 1000
+
+
+def test_power_spectra_are_the_same_bytes_for_the_same_images_and_tell_the_contrasts(tmp_path: Path):
+    from metrics.spectrum import mean_power
+
+    stream = torch.Generator().manual_seed(0)
+    real = torch.rand(20, 1, 16, 16, generator=stream)
+    checkered = real + (torch.arange(16)[:, None] + torch.arange(16)) % 2
+    for name in ("one.png", "two.png"):
+        power_spectra(mean_power(checkered), mean_power(real), tmp_path / name, "a title")
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+    power_spectra(mean_power(real), mean_power(real), tmp_path / "same.png", "a title")
+    assert (tmp_path / "same.png").read_bytes() != (tmp_path / "one.png").read_bytes()
+    with Image.open(tmp_path / "one.png") as picture:
+        assert picture.width > 2 * picture.height

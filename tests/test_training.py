@@ -256,3 +256,11 @@ def test_shuffled_conditions_are_those_of_others_and_packs_stay_whole(monkeypatc
 def test_conditions_that_are_not_there_cannot_be_shuffled() -> None:
     with pytest.raises(Refused, match="--shuffled-conditions"):
         configure("vanilla_gan", "digits", shuffled_conditions=True)
+
+
+def test_large_images_leave_a_picture_of_their_spectrum_and_small_ones_none(mnist_dir: Path, tmp_path: Path) -> None:
+    tiny = {"epochs": 1, "epoch_updates": 1, "samples": 20, "thorough": False, "probes": ()}
+    for dataset, there in (("mnist", True), ("digits", False)):
+        config = configure("cgan_mlp", dataset, data_dir=mnist_dir, **tiny)
+        run = train(config, runs_dir=tmp_path, data_dir=mnist_dir, track=False, pictures="milestones")
+        assert (run.path / "spectrum.png").exists() is there
