@@ -90,12 +90,13 @@ def loss_changes(run: "Run") -> Iterator[tuple[str, str]]:
     from benchmarks.questions.loss_curves import DISCRIMINATOR, GENERATOR
 
     lines = run.folder.lines()
-    trained = [line["curves"] for line in lines if line["curves"]]
-    if len(trained) < 2:
-        return
     for network, outcome in (("generator", GENERATOR), ("discriminator", DISCRIMINATOR)):
+        name = f"{network}_loss"
+        losses = [line["curves"][name] for line in lines if name in line.get("curves", {})]
+        if len(losses) < 2:
+            continue
         change = number(outcome, lines, updates=1) * (-1 if outcome.better == "less" else 1)
-        first = trained[0][f"{network}_loss"]
+        first = losses[0]
         moved = "rose" if change > 0 else "fell"
         yield "loss", f"of the {network} {moved} from {first:.3g} in the first epoch to {first + change:.3g} at the end"
 
