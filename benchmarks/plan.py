@@ -259,10 +259,11 @@ def _arms(
     counts = {arm.name: preset.seeds for arm, _ in wanted}
     for decision, _ in decisions:
         for contrast in decision.contrasts:
-            least = preset.seeds_alone if contrast.control is None else preset.seeds * (1 + contrast.other_seeds)
-            counts[contrast.treatment.name] = max(counts[contrast.treatment.name], least)
+            least = _count(contrast, preset) * (1 + contrast.other_seeds)
+            for arm in contrast.arms:
+                counts[arm.name] = max(counts[arm.name], least)
     return tuple(
-        planned_arm(arm, preset, tuned, seeds=tuple(range(counts[arm.name])), questions=served)
+        planned_arm(arm, preset, tuned, seeds=preset.range_of(counts[arm.name]), questions=served)
         for arm, served in wanted
     )
 
@@ -306,8 +307,8 @@ def _contrast(
     contrast: Contrast, preset: Preset, arms: Mapping[str, PlannedArm], tuned: Mapping[str, Any]
 ) -> PlannedContrast:
     treatment, control = arms[contrast.treatment.name], arms[contrast.control.name] if contrast.control else None
-    count = preset.seeds_alone if control is None else preset.seeds
-    first, others = tuple(range(count)), tuple(range(count, 2 * count))
+    count = _count(contrast, preset)
+    first, others = preset.range_of(count), preset.range_of(count, after=count)
     epochs = (math.inf, math.inf)
     if control is not None and contrast.until != "updates":
         epochs = tuple(_read_until(contrast.until, (treatment, control), tuned))
@@ -318,6 +319,11 @@ def _contrast(
         *epochs,
         _threshold(contrast, preset, tuned),
     )
+
+
+def _count(contrast: Contrast, preset: Preset) -> int:
+    """Seeds on each side of a contrast."""
+    return preset.seeds_alone if contrast.control is None else preset.seeds * (1 + contrast.twice)
 
 
 def _read_until(until: str, arms: Sequence[PlannedArm], tuned: Mapping[str, Any]) -> Iterator[float]:

@@ -179,15 +179,19 @@ def test_arms_that_questions_share_are_trained_once() -> None:
 
 def test_seeds_are_as_many_as_the_most_that_a_decision_needs() -> None:
     plan = make_plan(QUICK, tuned=TUNED)
-    assert plan.arm("uniform").seeds == tuple(range(10))
-    assert plan.arm("conditional").seeds == tuple(range(12))  # against a constant
-    assert plan.arm("plain").seeds == tuple(range(20))  # against itself with other seeds
+    # Those below a hundred are spent, on the pilot.
+    assert plan.arm("uniform").seeds == tuple(range(100, 110))
+    assert plan.arm("conditional").seeds == tuple(range(100, 112))  # against a constant
+    assert plan.arm("plain").seeds == tuple(range(100, 120))  # against itself with other seeds
     (control,) = next(d for d in plan.decisions if d.decision.name == "control-nothing-images").contrasts
-    assert control.treatment_seeds == tuple(range(10))
-    assert control.control_seeds == tuple(range(10, 20))
+    assert control.treatment_seeds == tuple(range(100, 110))
+    assert control.control_seeds == tuple(range(110, 120))
+    (remedy,) = next(d for d in plan.decisions if d.decision.name == "B1a-packing-points").contrasts
+    assert remedy.treatment_seeds == remedy.control_seeds == plan.arm("packing-points").seeds
+    assert len(remedy.treatment_seeds) == 20
     few = make_plan(QUICK, tuned=TUNED, seeds=3)
-    assert few.arm("conditional").seeds == (0, 1, 2)
-    assert few.arm("plain").seeds == tuple(range(6))
+    assert few.arm("conditional").seeds == (100, 101, 102)
+    assert few.arm("plain").seeds == tuple(range(100, 106))
 
 
 def test_budgets_are_read_off_where_the_cheaper_arm_ends() -> None:

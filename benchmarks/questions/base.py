@@ -81,7 +81,7 @@ class Contrast:
     Oriented so that larger is better: the outcome's sign is turned where less is better. low, high: the margins on the
     difference, or on the number less `constant`. claims: that it lies above both, between them, or outside of both.
     until: at which equal budget the arms are read: generator updates, updates of both networks, or seconds, each arm
-    timed alone. other_seeds: the control is the same arm with as many other seeds.
+    timed alone. other_seeds: the control is the same arm with as many other seeds. twice: with twice the seeds.
     """
 
     treatment: Arm
@@ -93,6 +93,7 @@ class Contrast:
     constant: float = 0.0
     until: Literal["updates", "all_updates", "seconds"] = "updates"
     other_seeds: bool = False
+    twice: bool = False
 
     @property
     def arms(self) -> tuple[Arm, ...]:

@@ -54,8 +54,13 @@ def on_images(name: str, claim: str, arm: Arm) -> Decision:
     )
 
 
-# Known to help, and so a control as well: a report in which it does not is not to be believed.
-PACKING_HELPS = replace(on_points("B1a-packing", "B1a", PACKING), expected=("supported",))
+# Known to help, and so a control as well: a report in which it does not is not to be believed. Twice the seeds, because
+# a plain GAN on the ring varies that much: in a pilot of five, some seeds covered all eight modes.
+PACKING_HELPS = replace(
+    on_points("B1a-packing", "B1a", PACKING),
+    contrasts=(better(PACKING, RING, OVERLAP, OVERLAP_MARGIN, twice=True),),
+    expected=("supported",),
+)
 
 QUESTION = Question(
     name="collapse_remedies",

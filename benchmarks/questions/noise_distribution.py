@@ -20,7 +20,7 @@ COMMON = PLAIN.but("uniform-common", "uniform noise on [−1, 1], of variance �
 TRUNCATED = PLAIN.but("truncated", "Gaussian noise cut off at ±2, of variance 1", noise="truncated_gaussian", probes=())
 UNIFORM_RING = RING.but("uniform-points", "uniform noise of variance 1", noise="uniform_unit", probes=())
 COMMON_RING = RING.but("uniform-common-points", "uniform noise on [−1, 1]", noise="uniform", probes=())
-BERNOULLI_RING = RING.but("bernoulli-points", "noise of ±1: four inputs in all", noise="bernoulli", probes=())
+BERNOULLI_RING = RING.but("bernoulli-points", "noise of ±1 (four inputs in all)", noise="bernoulli", probes=())
 
 SWAPPED = Outcome(
     "ln FID with uniform noise of variance 1 fed in, less ln FID with the run's own",
