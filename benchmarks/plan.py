@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks.config import DatasetConfig, RunConfig
 from benchmarks.journal import RunFolder
 from benchmarks.presets import Preset
-from benchmarks.questions import QUESTIONS, Arm, Contrast, Decision, Question, load_question
+from benchmarks.questions import QUESTIONS, Arm, Contrast, Decision, Outcome, Question, load_question
 from benchmarks.questions.base import unique
 from variants import Recipe, Refused, load_variant
 
@@ -423,15 +423,17 @@ def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     return fields_
 
 
-def pilot_deviation(tuned: Mapping[str, Any], metric: str) -> float:
-    """The standard deviation between seeds in tuning, pooled over the arms at their winning rates; NaN without any.
+def pilot_deviation(tuned: Mapping[str, Any], role: str, outcome: Outcome) -> float:
+    """The standard deviation of an outcome between the seeds of tuning, on the data of a role; NaN where not measured.
 
-    metric: as tuning calls it, "ln fid_normalized" or "overlap". Of half the budget, so on the large side.
+    Of half the budget, so on the large side.
     """
-    squares, freedom = 0.0, 0
-    for entry in tuned.get("arms", {}).values():
-        values = [value for value in entry["grid"].get(f"{entry['winner']:g}", []) if value is not None]
-        if entry["metric"] == metric and len(values) > 1:
-            squares += (len(values) - 1) * variance(values)
-            freedom += len(values) - 1
-    return math.sqrt(squares / freedom) if freedom else math.nan
+    return float(tuned.get("deviations", {}).get(role, {}).get(outcome.words, math.nan))
+
+
+def pooled_deviation(groups: Iterable[Sequence[float]]) -> float:
+    """The standard deviation within groups, of their finite values; NaN where no group has two."""
+    finite = [[value for value in group if math.isfinite(value)] for group in groups]
+    several = [group for group in finite if len(group) > 1]
+    freedom = sum(len(group) - 1 for group in several)
+    return math.sqrt(sum((len(group) - 1) * variance(group) for group in several) / freedom) if freedom else math.nan

@@ -1,6 +1,8 @@
 """The questions of a suite in MLflow: a parent run for each, its arms below it.
 
     question.<name>   a tag of every training run that serves the question; its value is the arm
+    name              of such a run: its arm and its seed, which fit the columns and legends of the user interface; the
+                      name of its folder is the tag `folder`
     parent run        named after the question; tags: the claims, the preset, the hash of the plan
     below it          one run an arm: of each metric its mean over seeds, and <metric>.low and <metric>.high, the 95 %
                       interval of that mean (Student's t, of finished runs); the ids of its training runs as a tag; its
@@ -48,8 +50,9 @@ def record(plan: Plan, question: Question, runs: Mapping[str, Sequence[str]], ru
         for arm in plan.of(question.name):
             folders = [RunFolder(runs_dir / name) for name in runs.get(arm.name, ())]
             ids = [sync(folder, uri) for folder in folders]
-            for run_id in ids:
+            for run_id, folder in zip(ids, folders, strict=True):
                 client.set_tag(run_id, f"question.{question.name}", arm.arm.words[:_LONGEST])
+                client.update_run(run_id, name=f"{arm.name}, seed {folder.config().seed}")
             _record_arm(client, experiment, parent, plan, question, arm, folders, ids)
         client.set_terminated(parent)
     return parent

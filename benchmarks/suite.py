@@ -80,8 +80,9 @@ def suite() -> int:
             f"{len(plan.questions)} questions, {len(plan.decisions)} decisions, {len(plan.arms)} arms, "
             f"{plan.runs} runs ({done} already done); plan {plan.hash[:12]}"
         )
-        for name, why in missing.items():
-            live.say(f"not run: {name}: {why}")
+        for why in dict.fromkeys(missing.values()):
+            names = ", ".join(name for name, other in missing.items() if other == why)
+            live.say(f"not run: {names}: {why}")
         seconds = sum(expected[arm.name] * len(job.configs) for arm, job in jobs)
         if todo and seconds:
             seconds *= todo / (todo + done)

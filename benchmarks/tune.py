@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 TIMED_UPDATES, TIMED_ROUNDS = 60, 5
 
+Journal = tuple[Sequence[Mapping[str, Any]], int]
+"""The lines of a run, and its generator updates in an epoch."""
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -79,6 +82,40 @@ def chosen(values: Mapping[float, Sequence[float]], metric: str) -> dict[str, An
         "edge": winner in (rates[0], rates[-1]),
         "quality": round(math.exp(-best) if metric == "fid_normalized" else best, 6),
     }
+
+
+def deviations(
+    preset: "Preset",
+    winners: Mapping[str, Mapping[str, Any]],
+    journals: "Mapping[tuple[str, float], Sequence[Journal]]",
+) -> dict[str, dict[str, float]]:
+    """How much each deciding outcome differs between seeds: by role and words, pooled over the arms of that role.
+
+    journals: of the runs by the names of arms and their rates; those at the winning rate count. What tuning does not
+    measure, such as what needs a probe, is left out.
+    """
+    from benchmarks.outcomes import number
+    from benchmarks.plan import decisions_of, pooled_deviation
+    from benchmarks.questions import QUESTIONS, load_question
+
+    taken, _ = decisions_of(preset, map(load_question, QUESTIONS))
+    contrasts = [contrast for decision, _ in taken for contrast in decision.contrasts]
+    found: dict[str, dict[str, float]] = {}
+    for role, outcome in dict.fromkeys((c.treatment.data, c.outcome) for c in contrasts):
+        threshold = math.nan
+        if outcome.threshold_of:
+            threshold = outcome.threshold_factor * float(winners[outcome.threshold_of]["quality"])
+        arms = {arm.name for c in contrasts for arm in c.arms if arm.data == role and arm.name in winners}
+        groups = [
+            [
+                number(outcome, lines, updates=n, threshold=threshold)
+                for lines, n in journals[name, winners[name]["winner"]]
+            ]
+            for name in sorted(arms)
+        ]
+        if math.isfinite(deviation := pooled_deviation(groups)):
+            found.setdefault(role, {})[outcome.words] = round(deviation, 6)
+    return found
 
 
 def timed(arms: "Sequence[PlannedArm]", data_dir: Path | None) -> dict[str, float]:
@@ -154,6 +191,7 @@ def tune() -> int:
         run_jobs(jobs, "processes", settings, live, workers=asked.workers)
         grids: dict[str, dict[float, list[float]]] = {}
         seconds: dict[str, list[float]] = {}
+        journals: dict[tuple[str, float], list[Journal]] = {}
         for trial, job in zip(tried, jobs, strict=True):
             metric = wanted.budgets[trial.arm.arm.data].quality
             for config in job.configs:
@@ -161,16 +199,20 @@ def tune() -> int:
                 lines, updates = folder.lines(), folder.facts()["updates_per_epoch"]
                 value = quality(lines, folder.status()["state"], metric, updates)
                 grids.setdefault(trial.name, {}).setdefault(trial.rate, []).append(value)
+                journals.setdefault((trial.name, trial.rate), []).append((lines, updates))
                 spent = (line["timing"].get(part, 0.0) for line in lines for part in ("seconds", "evaluation_seconds"))
                 seconds.setdefault(trial.name, []).append(sum(spent))
+        winners = {
+            name: chosen(grid, wanted.budgets[role].quality)
+            for name, grid, role in ((trial.name, grids[trial.name], trial.arm.arm.data) for trial in tried)
+        }
         kept: dict[str, Any] = {
             "preset": wanted.name,
             "seeds": list(TUNING_SEEDS),
             "budget": "half the epochs of the preset",
             "code": fingerprint(),
-            "arms": {
-                trial.name: chosen(grids[trial.name], wanted.budgets[trial.arm.arm.data].quality) for trial in tried
-            },
+            "arms": winners,
+            "deviations": deviations(wanted, winners, journals),
             # Of a whole run, so that a suite can say how long it will take.
             "seconds_per_run": {name: round(2 * statistics.median(spent), 1) for name, spent in seconds.items()},
         }

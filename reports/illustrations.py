@@ -13,7 +13,7 @@ from reports.figures.training import Curve
 from reports.runs import RunRecord
 from reports.standings import late
 from reports.tables import spoken
-from reports.words import compared, quantity
+from reports.words import compared, kind, unit
 
 PICTURES = "pictures"
 SAMPLED_ARMS = 6
@@ -128,18 +128,18 @@ def _effects(answers: Answers, question: Question) -> list[tuple[list[tuple], fi
             continue
         contrasts = [part.contrast for part in answer.planned.contrasts]
         for contrast, effect in zip(contrasts, answer.verdict.effects, strict=True):
-            what, turned = quantity(contrast.outcome), contrast.outcome.better == "less"
-            label = compared(what)
-            unit = f" ({what.unit})" if what.unit else ""
-            if contrast.control is not None or what.than:
-                label += ": factor" if what.kind != "level" else f": difference{unit}"
+            outcome, told = contrast.outcome, kind(contrast.outcome)
+            label = compared(outcome)
+            measured = f" ({unit(outcome).strip()})" if unit(outcome) else ""
+            if contrast.control is not None or outcome.than:
+                label += ": factor" if told != "level" else f": difference{measured}"
             else:
-                label += unit
-            side = "first arm better →" if contrast.control is not None else "as claimed →" if what.than else ""
+                label += measured
+            side = "first arm better →" if contrast.control is not None else "as claimed →" if outcome.than else ""
             axis = figures.Axis(
                 f"{label}  ({side})" if side else label,
-                what.kind,
-                turned,
+                told,
+                outcome.better == "less",
                 contrast.constant,
             )
             against = f" against {contrast.control.words}" if contrast.control is not None else ""

@@ -27,63 +27,26 @@ from reports.verdicts import (
 MINUS = "−"
 
 
-@dataclass(frozen=True)
-class Quantity:
-    """What an outcome measures, as it is told.
-
-    noun: of the figure. kind: of the difference: ratio: the numbers are natural logarithms; decades: their logarithms
-    to base 10; level: the numbers themselves, in `unit`. than: what a contrast within a run is held against, so that
-    its number is a difference; "" where it is a level.
-    """
-
-    noun: str
-    kind: Literal["ratio", "decades", "level"]
-    unit: str = ""
-    than: str = ""
+def kind(outcome: Outcome) -> Literal["ratio", "decades", "level"]:
+    """How a difference is told: as a factor of natural logarithms, of logarithms to base 10, or as it is."""
+    if outcome.scale or outcome.reading == "reaching" or outcome.unit == "ln":
+        return "ratio"
+    return "decades" if outcome.unit == "decades" else "level"
 
 
-_QUANTITIES = {
-    ("metrics/fid_normalized", "late"): Quantity("FID", "ratio"),
-    ("metrics/fid_normalized", "reaching"): Quantity("the number of updates to the FID that was asked for", "ratio"),
-    ("metrics/overlap", "late"): Quantity("overlap with the true mixture", "level"),
-    ("metrics/coverage", "late"): Quantity("coverage", "level"),
-    ("metrics/gan_train", "final"): Quantity("GAN-train error", "ratio"),
-    ("metrics/checkerboard", "late"): Quantity("the excess power of the checkerboard", "decades"),
-    ("metrics/caption_agreement_held_out", "late"): Quantity("the share of images that fit a new caption", "level"),
-    ("probes/noise_swap_uniform_unit", "final"): Quantity(
-        "FID with the other noise fed in", "ratio", than="with the run's own"
-    ),
-    ("probes/gradient_norm_ratio", "late"): Quantity(
-        "the norm of the saturating gradient", "decades", than="that of the other at the same weights"
-    ),
-    ("probes/generalization_gap", "late"): Quantity("the share of training images ranked above test images", "level"),
-    ("probes/label_use", "late"): Quantity("the share of right labels ranked above wrong ones", "level"),
-    ("curves/d_fake", "early"): Quantity("mean D(fake) in the first 2 % of the updates", "level"),
-    ("curves/d_fake", "rise"): Quantity("mean D(fake) later on", "level", than="in the first 2 % of the updates"),
-    ("curves/generator_loss", "change"): Quantity(
-        "the generator's loss at the end", "level", "nats", than="in the first epoch"
-    ),
-    ("curves/discriminator_loss", "change"): Quantity(
-        "the discriminator's loss at the end", "level", "nats", than="in the first epoch"
-    ),
-}
+def unit(outcome: Outcome) -> str:
+    """Of a level, with the space before it."""
+    return f" {outcome.unit}" if outcome.unit and kind(outcome) == "level" else ""
 
 
-def compared(what: Quantity) -> str:
-    """The quantity as a heading: `FID with the other noise fed in rather than with the run's own`."""
-    return what.noun.removeprefix("the ") + (f" rather than {what.than}" if what.than else "")
+def is_level(contrast: Contrast) -> bool:
+    """Whether its number is a level and no difference: that of one arm, held against a constant."""
+    return contrast.control is None and not contrast.outcome.than and kind(contrast.outcome) == "level"
 
 
-def quantity(outcome: Outcome) -> Quantity:
-    """What the outcome of our own questions is called; that of another one by its own words, on its own scale."""
-    if len(outcome.figures) == 1 and (known := _QUANTITIES.get((outcome.figures[0], outcome.reading))):
-        return known
-    if outcome.scale or outcome.reading == "reaching" or outcome.words.startswith("ln "):
-        kind, noun = "ratio", outcome.words.partition(",")[0].replace("ln ", "")
-        if set(outcome.figures) == {"metrics/fid_normalized", "metrics/fid_pixels"}:
-            noun = "FID (mean of the classifiers' and of pixels')"
-        return Quantity(noun, kind)
-    return Quantity(outcome.words.partition(",")[0], "decades" if "decades" in outcome.words else "level")
+def compared(outcome: Outcome) -> str:
+    """What is compared, as a heading: `FID with the other noise fed in rather than with the run's own`."""
+    return outcome.called.removeprefix("the ") + (f" rather than {outcome.than}" if outcome.than else "")
 
 
 def figure(value: float, digits: int = 2) -> str:
@@ -134,19 +97,18 @@ def amount(contrast: Contrast, value: float, factors: bool = False) -> Amount:
 
     factors: tells a ratio as a factor even where it is small enough for a share of a hundred.
     """
-    what = quantity(contrast.outcome)
-    unit = f" {what.unit}" if what.unit else ""
+    outcome, told = contrast.outcome, kind(contrast.outcome)
     side = " higher" if value > 0 else " lower"
-    if contrast.control is None and not what.than and what.kind == "level":
-        return Amount("", figure(value), unit)
+    if is_level(contrast):
+        return Amount("", figure(value), unit(outcome))
     if math.isinf(value):
         return Amount(f"{side.strip()} ", "without bound", "")
-    if what.kind == "level":
-        return Amount("", figure(abs(value)), unit + side)
-    if what.kind == "ratio" and not factors:
+    if told == "level":
+        return Amount("", figure(abs(value)), unit(outcome) + side)
+    if told == "ratio" and not factors:
         share = 100 * abs(math.expm1(value))
         return Amount("", f"{share:.0f}" if share >= 9.5 else f"{share:.1f}", f" %{side}")
-    factor = math.exp(min(abs(value), 700)) if what.kind == "ratio" else 10 ** min(abs(value), 300)
+    factor = math.exp(min(abs(value), 700)) if told == "ratio" else 10 ** min(abs(value), 300)
     return Amount(f"{side.strip()} by a factor of ", _factor(factor), "")
 
 
@@ -175,16 +137,16 @@ def effect_amount(contrast: Contrast, effect: Effect) -> tuple[str, str]:
 
 def effect_sentence(contrast: Contrast, effect: Effect) -> str:
     """`FID is 23 % lower with packing than with the plain GAN (95 % interval: 15 to 30 % lower).`"""
-    what = quantity(contrast.outcome)
+    noun, than = contrast.outcome.called, contrast.outcome.than
     shift, interval = effect_amount(contrast, effect)
     arm = contrast.treatment.words
     if contrast.control is not None:
         control = "the same with other seeds" if contrast.other_seeds else f"with {contrast.control.words}"
-        said = f"{what.noun} is {shift} with {arm} than {control}"
+        said = f"{noun} is {shift} with {arm} than {control}"
     else:
-        said = f"{what.noun} is {shift}" + (f" than {what.than}" if what.than else "") + f" ({arm})"
+        said = f"{noun} is {shift}" + (f" than {than}" if than else "") + f" ({arm})"
     if not math.isfinite(effect.shift):
-        said = f"how far {what.noun} is shifted cannot be told: too many runs failed or never got there ({arm})"
+        said = f"how far {noun} is shifted cannot be told: too many runs failed or never got there ({arm})"
     return f"{said[:1].upper()}{said[1:]}; 95 % interval: {interval}."
 
 
@@ -194,7 +156,7 @@ def short_effects(answer: Answer) -> str:
     for part, effect in zip(answer.planned.contrasts, answer.verdict.effects, strict=True):
         contrast = part.contrast
         shift, interval = effect_amount(contrast, effect)
-        noun = quantity(contrast.outcome).noun.removeprefix("the ")
+        noun = contrast.outcome.called.removeprefix("the ")
         if len(answer.planned.contrasts) > 1:
             control = f" against {contrast.control.words}" if contrast.control is not None else ""
             noun += f" ({contrast.treatment.words}{control})"
@@ -204,15 +166,15 @@ def short_effects(answer: Answer) -> str:
 
 def margin(contrast: Contrast) -> str:
     """How much is held to matter, in the unit of the effect."""
-    what = quantity(contrast.outcome)
+    told = kind(contrast.outcome)
 
     def size(value: float) -> str:
-        if what.kind == "level":
-            return figure(abs(value)) + (f" {what.unit}" if what.unit else "")
-        return f"a factor of {_factor(math.exp(abs(value)) if what.kind == 'ratio' else 10 ** abs(value))}"
+        if told == "level":
+            return figure(abs(value)) + unit(contrast.outcome)
+        return f"a factor of {_factor(math.exp(abs(value)) if told == 'ratio' else 10 ** abs(value))}"
 
     low, high = contrast.low, contrast.high
-    if contrast.control is None and not what.than and what.kind == "level":
+    if is_level(contrast):
         ends = sorted({raw(contrast, low), raw(contrast, high)})
         return " and ".join(figure(end) for end in ends)
     if low == high:

@@ -11,11 +11,19 @@ from typing import Any
 import pytest
 
 from benchmarks.outcomes import alternatives, failure, number, reaching, settled
-from benchmarks.plan import PlannedArm, differences, make_plan, pilot_deviation, plans, record_plan
+from benchmarks.plan import (
+    PlannedArm,
+    differences,
+    make_plan,
+    pilot_deviation,
+    plans,
+    pooled_deviation,
+    record_plan,
+)
 from benchmarks.presets import FULL, MNIST, PRESETS, QUICK, RATES, SMOKE, preset
 from benchmarks.questions import QUESTIONS, Question, load_question
 from benchmarks.questions.base import LN_FID, OVERLAP, Arm, Outcome, unique
-from benchmarks.tune import chosen, quality, trials
+from benchmarks.tune import chosen, deviations, quality, trials
 from tests.conftest import ROOT
 from variants.recipe import Refused
 
@@ -335,14 +343,22 @@ def test_a_failed_run_is_the_worst_quality() -> None:
     assert quality(lines("metrics/fid_normalized", {0: 9.0, 1: 9.5}), "FINISHED", "fid_normalized", 1) == -math.inf
 
 
-def test_the_deviation_of_the_pilot_is_pooled_within_arms() -> None:
-    tuned = {
-        "arms": {
-            "a": {"metric": "overlap", "winner": 5e-4, "grid": {"0.0005": [0.1, 0.3], "0.001": [9.0, 1.0]}},
-            "b": {"metric": "overlap", "winner": 1e-3, "grid": {"0.001": [0.5, 0.5, None]}},
-            "c": {"metric": "ln fid_normalized", "winner": 1e-3, "grid": {"0.001": [1.0, 3.0]}},
-        }
+def test_deviations_between_seeds_are_pooled_within_arms_at_their_winners() -> None:
+    def journal(value: float) -> tuple[list[dict], int]:
+        return lines("metrics/fid_normalized", {0: 99.0, 1: value}), 22
+
+    winners = {"plain": {"winner": 1e-3, "quality": 2.0}, "uniform": {"winner": 5e-4, "quality": 2.0}}
+    journals = {
+        ("plain", 1e-3): [journal(math.e), journal(math.e**3), journal(math.e**2)],
+        ("plain", 5e-4): [journal(1.0), journal(9e9)],
+        ("uniform", 5e-4): [journal(5.0), journal(5.0)],
     }
-    assert pilot_deviation(tuned, "overlap") == pytest.approx(0.1)  # of .02 and 0
-    assert pilot_deviation(tuned, "ln fid_normalized") == pytest.approx(2**0.5)
-    assert math.isnan(pilot_deviation({}, "overlap"))
+    tuned = {"deviations": deviations(QUICK, winners, journals)}
+    assert pilot_deviation(tuned, "images", LN_FID) == pytest.approx(math.sqrt(2 / 3), abs=1e-6)  # of 1 and 0
+    assert math.isnan(pilot_deviation(tuned, "points", OVERLAP))
+    assert math.isnan(pilot_deviation({}, "images", LN_FID))
+
+
+def test_a_deviation_needs_a_group_of_two_and_leaves_out_what_is_infinite() -> None:
+    assert pooled_deviation([[1.0, 3.0, -math.inf], [7.0]]) == pytest.approx(2**0.5)
+    assert math.isnan(pooled_deviation([[1.0], [2.0], [math.inf, 1.0]]))

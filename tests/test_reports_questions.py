@@ -565,11 +565,11 @@ def test_effects_are_told_in_plain_units(better: str, scale: str, shift: float, 
 def test_every_outcome_of_our_questions_has_words(name: str):
     for decision in load_question(name).decisions:
         for contrast in decision.contrasts:
-            what = words.quantity(contrast.outcome)
-            assert "ln" not in what.noun.split()
+            outcome = contrast.outcome
+            assert "ln" not in outcome.called.split()
             assert words.margin(contrast)
             # A change within runs says what it is held against, and so does a ratio.
-            assert contrast.control is not None or what.than or what.kind == "level"
+            assert contrast.control is not None or outcome.than or words.kind(outcome) == "level"
 
 
 # Nobody writes into a page, and nothing depends on chance

@@ -56,8 +56,11 @@ class Arm:
 class Outcome:
     """How a run becomes one number.
 
-    words: what the number is. figures: of the journal, as section/name; the number is their mean. better: the side on
-    which a claim's word "better" lies. scale: "" as it is, "ln", or "ln_error" for ln(1 − figure).
+    words: what the number is. noun: the same in short, for sentences and headings; "" for the words up to their first
+    comma. unit: nats; or ln or decades where the figure itself is a logarithm, so that a difference is told as a
+    factor. than: what a number that is itself a difference, within a run, is held against; "" where it is none.
+    figures: of the journal, as section/name; the number is their mean. better: the side on which a claim's word
+    "better" lies. scale: "" as it is, "ln", or "ln_error" for ln(1 − figure).
     reading: late: the mean over the last quarter of the evaluations. final: the last evaluation. early: the mean over
     the first 2 % of the updates. rise: what the later mean is above the early one. change: the mean of the last tenth
     of the updates less that of the first epoch. reaching: ln of the generator updates until the figure first is at the
@@ -70,8 +73,15 @@ class Outcome:
     better: Literal["less", "more"]
     reading: Literal["late", "final", "early", "rise", "change", "reaching"] = "late"
     scale: Literal["", "ln", "ln_error"] = ""
+    noun: str = ""
+    unit: Literal["", "ln", "decades", "nats"] = ""
+    than: str = ""
     threshold_of: str = ""
     threshold_factor: float = 1.0
+
+    @property
+    def called(self) -> str:
+        return self.noun or self.words.partition(",")[0]
 
 
 @dataclass(frozen=True)
@@ -176,16 +186,30 @@ def not_worse(treatment: Arm, control: Arm, outcome: Outcome, margin: float) -> 
     return Contrast(treatment, control, outcome, -margin, -margin)
 
 
-LN_FID = Outcome("ln FID, over the last quarter of training", ("metrics/fid_normalized",), "less", scale="ln")
+LN_FID = Outcome(
+    "ln FID, over the last quarter of training", ("metrics/fid_normalized",), "less", scale="ln", noun="FID"
+)
 LN_FID_BOTH = Outcome(
     "mean of ln FID by the classifiers and ln FID of pixels, over the last quarter of training",
     ("metrics/fid_normalized", "metrics/fid_pixels"),
     "less",
     scale="ln",
+    noun="FID (mean of the classifiers' and of pixels')",
 )
 OVERLAP = Outcome("overlap with the true mixture, over the last quarter of training", ("metrics/overlap",), "more")
 COVERAGE = Outcome("coverage, over the last quarter of training", ("metrics/coverage",), "more")
-GAN_TRAIN_ERROR = Outcome("ln of the GAN-train error", ("metrics/gan_train",), "less", "final", "ln_error")
+GAN_TRAIN_ERROR = Outcome(
+    "ln of the GAN-train error",
+    ("metrics/gan_train",),
+    "less",
+    "final",
+    "ln_error",
+    noun="GAN-train error",
+)
 CHECKERBOARD = Outcome(
-    "distance of the checkerboard contrast from that of real images, in decades", ("metrics/checkerboard",), "less"
+    "distance of the checkerboard contrast from that of real images, in decades",
+    ("metrics/checkerboard",),
+    "less",
+    noun="the excess power of the checkerboard",
+    unit="decades",
 )

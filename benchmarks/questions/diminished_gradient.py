@@ -9,12 +9,22 @@ SGD = CONDITIONAL.but("sgd", "non-saturating loss, SGD", optimizer="sgd")
 SGD_SATURATING = CONDITIONAL.but("sgd-saturating", "saturating loss, SGD", optimizer="sgd", loss="saturating")
 
 EARLY = Outcome("mean D(fake) in the first 2 % of the updates", ("curves/d_fake",), "less", "early")
-RISE = Outcome("mean D(fake) after the first 2 % of the updates, less that in them", ("curves/d_fake",), "more", "rise")
+RISE = Outcome(
+    "mean D(fake) after the first 2 % of the updates, less that in them",
+    ("curves/d_fake",),
+    "more",
+    "rise",
+    noun="mean D(fake) later on",
+    than="in the first 2 % of the updates",
+)
 RATIO = Outcome(
     "decades by which the norm of the saturating gradient lies above the other at the same weights, over the last "
     "quarter of training",
     ("probes/gradient_norm_ratio",),
     "less",
+    noun="the norm of the saturating gradient",
+    unit="decades",
+    than="that of the other at the same weights",
 )
 
 

@@ -13,6 +13,7 @@ GAP = Outcome(
     "how often the discriminator ranks a training image above a test image, over the last quarter of training",
     ("probes/generalization_gap",),
     "less",
+    noun="the share of training images ranked above test images",
 )
 
 

@@ -11,10 +11,10 @@ BLIND = CONDITIONAL.but(
 )
 USE = Outcome(
     "how often the discriminator ranks a real test image with its label above the same image with a wrong one, over "
-    "the "
-    "last quarter of training",
+    "the last quarter of training",
     ("probes/label_use",),
     "more",
+    noun="the share of right labels ranked above wrong ones",
 )
 
 QUESTION = Question(

@@ -8,12 +8,18 @@ GENERATOR = Outcome(
     ("curves/generator_loss",),
     "less",
     "change",
+    noun="the generator's loss at the end",
+    unit="nats",
+    than="in the first epoch",
 )
 DISCRIMINATOR = Outcome(
     "discriminator's loss, mean of the last tenth of the updates less that of the first epoch, in nats",
     ("curves/discriminator_loss",),
     "more",
     "change",
+    noun="the discriminator's loss at the end",
+    unit="nats",
+    than="in the first epoch",
 )
 
 

@@ -27,12 +27,16 @@ SWAPPED = Outcome(
     ("probes/noise_swap_uniform_unit",),
     "more",
     "final",
+    noun="FID with the other noise fed in",
+    unit="ln",
+    than="with the run's own",
 )
 REACHING = Outcome(
     "ln of the generator updates until FID is 1.5 times what Gaussian noise reaches in tuning",
     ("metrics/fid_normalized",),
     "less",
     "reaching",
+    noun="the number of updates to the FID that was asked for",
     threshold_of=PLAIN.name,
     threshold_factor=1.5,
 )

@@ -11,6 +11,7 @@ AGREEMENT = Outcome(
     "the last quarter of training",
     ("metrics/caption_agreement_held_out",),
     "more",
+    noun="the share of images that fit a new caption",
 )
 
 QUESTION = Question(

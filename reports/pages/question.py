@@ -4,8 +4,8 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from benchmarks.plan import PlannedArm
-from benchmarks.questions import Outcome, Question
+from benchmarks.plan import PlannedArm, pilot_deviation
+from benchmarks.questions import Contrast, Outcome, Question
 from reports.answers import Answer, Answers
 from reports.evidence import ArmRuns, number
 from reports.illustrations import Picture, Sample
@@ -13,9 +13,10 @@ from reports.pages.comparison import PICTURES_ACROSS
 from reports.pages.markdown import code, count, escape, link, mean_and_spread, table
 from reports.pages.overview import OUTCOMES, PROSE, metric_title, other_code, parameters, reference, run_link
 from reports.standings import cells, mean, unsettled
+from reports.statistics import MOST_SEEDS, POWER, seeds_to_settle
 from reports.tables import Summary, spelled
 from reports.verdicts import FEWEST_SEEDS
-from reports.words import certainty, compared, conclusion, effect_sentence, failures_differ, figure, margin, quantity
+from reports.words import certainty, compared, conclusion, effect_sentence, failures_differ, figure, kind, margin, unit
 
 
 def question_page(answers: Answers, question: Question, pictures: Sequence[Picture], samples: Sequence[Sample]) -> str:
@@ -153,9 +154,8 @@ def _deciding(answers: Answers, question: Question) -> Mapping[str, Outcome]:
     titles = {}
     for outcome in outcomes:
         if not set(outcome.figures) <= shown:
-            what = quantity(outcome)
-            unit = f" ({what.unit})" if what.unit else scales.get(what.kind, "")
-            titles[f"{compared(what)}{unit}"] = outcome
+            measured = f" ({unit(outcome).strip()})" if unit(outcome) else scales.get(kind(outcome), "")
+            titles[f"{compared(outcome)}{measured}"] = outcome
     return titles
 
 
@@ -200,16 +200,23 @@ def _protocol(answers: Answers, question: Question, arms: Sequence[ArmRuns], min
                 [
                     code(decision.name),
                     prose(contrast.outcome.words),
-                    margin(contrast),
+                    margin(contrast) + _in_deviations(answers, contrast),
                     prose(decision.why),
                     prose(decision.contradicted_by),
                     prose(decision.equal),
                     seeds,
+                    _seeds_needed(answers, contrast),
                 ]
             )
     if rows:
-        header = ["decision", "what decides", "margin", "why that", "contradicted by", "held equal", "seeds"]
-        parts.append(table(header, rows))
+        header = ["decision", "what decides", "margin", "why that", "contradicted by", "held equal", "seeds", "needed"]
+        parts += [
+            table(header, rows),
+            "σ is the deviation between the seeds of tuning, at half the budget, pooled over the arms; where it is "
+            "missing, tuning does not measure what decides. From it follow, before the runs, the seeds an arm that are "
+            f"needed to show, with {100 * POWER:.0f} % power after the correction for {answers.tests} tests, an effect "
+            "of twice the margin, and that there is none.",
+        ]
     read = [
         f"{code(answer.name)} is read at equal {part.contrast.until.replace('all_updates', 'updates of both networks')}"
         f": {prose(part.contrast.treatment.words)} up to epoch {part.treatment_epochs:g}, "
@@ -227,6 +234,28 @@ def _protocol(answers: Answers, question: Question, arms: Sequence[ArmRuns], min
     if read:
         parts.append("\n".join(f"- {sentence}" for sentence in read))
     return parts or ["Nothing was run."]
+
+
+def _in_deviations(answers: Answers, contrast: Contrast) -> str:
+    """The margin in units of what seeds differed by in tuning; "" where that is not known."""
+    sigma = pilot_deviation(answers.tuned, contrast.treatment.data, contrast.outcome)
+    return f" ({figure(max(abs(contrast.low), abs(contrast.high)) / sigma)} σ)" if sigma > 0 else ""
+
+
+def _seeds_needed(answers: Answers, contrast: Contrast) -> str:
+    """The seeds that would show an effect of twice the margin, and those that would show that there is none."""
+    sigma = pilot_deviation(answers.tuned, contrast.treatment.data, contrast.outcome)
+    if not sigma > 0 or contrast.low == contrast.high == 0:
+        return "–"
+    groups = 1 if contrast.control is None else 2
+
+    def needed(shift: float) -> str:
+        seeds = seeds_to_settle(shift, sigma, contrast.low, contrast.high, groups=groups, tests=answers.tests)
+        return f"{seeds:.0f}" if math.isfinite(seeds) else f"> {MOST_SEEDS}"
+
+    if contrast.low == contrast.high:
+        return f"none: {needed(0.0)}"
+    return f"twice: {needed(2 * contrast.high)}" + (f"; none: {needed(0.0)}" if contrast.low < 0 else "")
 
 
 def _data(role: str, arms: Sequence[ArmRuns]) -> str:
