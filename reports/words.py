@@ -142,7 +142,9 @@ def effect_sentence(contrast: Contrast, effect: Effect) -> str:
     arm = contrast.treatment.words
     if contrast.control is not None:
         control = "the same with other seeds" if contrast.other_seeds else f"with {contrast.control.words}"
-        said = f"{noun} is {shift} with {arm} than {control}"
+        said = f"{noun} is " + (
+            f"{shift} with {arm} than {control}" if effect.shift else f"the same with {arm} as {control}"
+        )
     else:
         said = f"{noun} is {shift}" + (f" than {than}" if than else "") + f" ({arm})"
     if not math.isfinite(effect.shift):
