@@ -3,13 +3,14 @@
 What a run looks like in MLflow:
 
     name        that of the run folder: variant, dataset, seed and the first digits of the key
-    params      the whole recipe by the names of its fields, the dataset, the seed, the budget of evaluation
+    params      the whole recipe by the names of its fields, the dataset, the seed, the budget of evaluation; the values
+                on real data as reference.…, columns that one can tick in the run table beside the metrics themselves:
+                as metrics they would be charts of one point each, before those of the samples
     tags        variant, dataset, seed, recipe, device, extractor, code; state, epoch and cause; note, where something
                 was not as asked; not_finite, where MLflow cannot hold a value as it is; superseded, once the same
                 config was trained anew; run_key and folder_id, by which a folder finds its run again
     metrics     with the epoch as their step and the journal's own time: those of an evaluation under their own names,
-                curves as training/…, timing/…, and the values on real data as reference/…, which one can tick in the
-                run table beside the metric itself
+                curves as training/…, and timing/…
     inputs      the dataset, its digest being the checksum of its tensors
     images/     the sample pictures, under the names that the image grid of MLflow reads
     probes/     what probes left, as files; their figures are metrics, as probes/…
@@ -309,23 +310,19 @@ def _covered_epoch(folder: RunFolder, lines: list[dict[str, Any]], status: Mappi
 def _describe(
     client: "MlflowClient", run: "Run", folder: RunFolder, lines: list[dict[str, Any]], status: Mapping[str, Any]
 ) -> None:
-    """Params, tags, the dataset and the reference values, where MLflow does not have them so already."""
-    from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+    """Params, tags and the dataset, where MLflow does not have them so already."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag, Param, RunTag
 
     config = folder.config()
-    run_id, start = run.info.run_id, run.info.start_time
+    run_id = run.info.run_id
     params = {k: v for k, v in _params(folder).items() if k not in run.data.params}
     # What was so once and is no longer, as the cause of an interruption, is emptied.
     wanted = {name: "" for name in ("cause", "not_finite") if name in run.data.tags} | _tags(folder, lines, status)
     tags = {k: v for k, v in wanted.items() if run.data.tags.get(k) != v}
-    reference = {f"reference/{safe_name(name)}": value for name, value in folder.reference().items()}
-    entities = (
-        [("params", Param(name, value)) for name, value in params.items()]
-        + [("tags", RunTag(name, value)) for name, value in tags.items()]
-        + [("metrics", Metric(k, v, start, 0)) for k, v in reference.items() if k not in run.data.metrics]
-    )
+    entities = [("params", Param(name, value)) for name, value in params.items()]
+    entities += [("tags", RunTag(name, value)) for name, value in tags.items()]
     for batch in _batches(entities, _OTHERS_PER_BATCH):
-        client.log_batch(run_id, **{kind: [e for k, e in batch if k == kind] for kind in ("params", "tags", "metrics")})
+        client.log_batch(run_id, **{kind: [e for k, e in batch if k == kind] for kind in ("params", "tags")})
     if not run.inputs or not run.inputs.dataset_inputs:
         environment = folder.environment()
         profile = {"checksum": config.checksum, "notes": environment.get("notes", [])}
@@ -345,6 +342,7 @@ def _params(folder: RunFolder) -> dict[str, str]:
         **{f"dataset.{name}": value for name, value in dataset.items()},
         **recipe,
         **{f"parameters.{name}": n for name, n in dict(folder.facts().get("parameters") or {}).items()},
+        **{f"reference.{name}": f"{value:.6g}" for name, value in folder.reference().items()},
     }
     return {safe_name(name): str(value)[:6000] for name, value in flat.items()}
 
