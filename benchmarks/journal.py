@@ -81,8 +81,11 @@ class RunFolder:
         folder = RunFolder(Path(runs_dir) / config.name)
         folder.make()
         if folder.read_json(CONFIG) is None:
-            folder._write_config(config)
-        elif folder.config().key != config.key:
+            # The same command may have been given twice at once: one of them gives the folder its id.
+            with folder.lock():
+                if folder.read_json(CONFIG) is None:
+                    folder._write_config(config)
+        if folder.config().key != config.key:
             raise Refused(f"{folder.path} already holds another run; move it away, or choose another --runs-dir")
         return folder
 
@@ -275,6 +278,17 @@ class RunFolder:
                 raise Refused(
                     f"another process is training into {self.path}; wait for it, or stop it, and try again"
                 ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """While the block runs, no other process is in one of this name. Waits for it."""
+        with self._writing(name):
+            lock = filelock.FileLock(self.file(name), thread_local=False)
+            lock.acquire()
         try:
             yield
         finally:
