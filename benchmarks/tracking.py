@@ -5,8 +5,9 @@ What a run looks like in MLflow:
     name        that of the run folder: variant, dataset, seed and the first digits of the key
     params      the whole recipe by the names of its fields, the dataset, the seed, the budget of evaluation
     tags        variant, dataset, seed, recipe, device, extractor, code; state, epoch and cause; note, where something
-                was not as asked; not_finite, where MLflow cannot hold a value as it is; superseded, once the same
-                config was trained anew; run_key and folder_id, by which a folder finds its run again
+                was not as asked; not_finite, where MLflow cannot hold a value as it is; symptoms, such as a collapse,
+                and the epochs that they were seen in; superseded, once the same config was trained anew; run_key and
+                folder_id, by which a folder finds its run again
     metrics     with the epoch as their step and the journal's own time: those of an evaluation under their own names,
                 curves as training/…, timing/…, and the values on real data as reference/…, which one can tick in the
                 run table beside the metric itself
@@ -100,7 +101,7 @@ def where_to_look(folder: RunFolder, tracking_uri: str | None = None) -> str:
     uri = resolved(tracking_uri)
     if not uri.startswith("http"):
         return f"mlflow ui --backend-store-uri {redacted(uri)}"
-    sent = _remembered(folder, uri)
+    sent = remembered(folder, uri)
     page = f"/#/experiments/{sent['experiment_id']}/runs/{sent['run_id']}" if sent else ""
     return redacted(uri).rstrip("/") + page
 
@@ -204,8 +205,8 @@ def sync(folder: RunFolder, tracking_uri: str | None = None, experiment: str = E
     with asking(uri), filelock.FileLock(folder.file(".mlflow.lock"), timeout=CLOSE_SECONDS):
         client, experiment_id = connected(uri, experiment)
         status, lines = folder.status(), folder.lines()
-        sent = _remembered(folder, uri)
-        run = _known_run(client, sent)
+        sent = remembered(folder, uri)
+        run = _known_run(client, sent, folder)
         arrived: dict[str, set[int]] = {}
         if run is None:
             run = _found_run(client, experiment_id, folder)
@@ -237,7 +238,7 @@ def sync(folder: RunFolder, tracking_uri: str | None = None, experiment: str = E
     return run.info.run_id
 
 
-def _remembered(folder: RunFolder, uri: str) -> dict[str, Any]:
+def remembered(folder: RunFolder, uri: str) -> dict[str, Any]:
     """What was sent to this address: run_id, experiment_id, epoch, files; {} where nothing is known of it."""
     kept = folder.read_json(MEMORY)
     sent = kept.get(redacted(uri)) if isinstance(kept, dict) else None
@@ -253,8 +254,11 @@ def _remember(folder: RunFolder, uri: str, sent: Mapping[str, Any]) -> None:
     folder.write_json(MEMORY, others | {redacted(uri): {**sent, "folder_id": folder.id}})
 
 
-def _known_run(client: "MlflowClient", sent: Mapping[str, Any]) -> "Run | None":
-    """The run that was remembered, unless it was deleted in MLflow, alone or with the whole store."""
+def _known_run(client: "MlflowClient", sent: Mapping[str, Any], folder: RunFolder) -> "Run | None":
+    """The run that was remembered, unless it was deleted in MLflow, alone or with the whole store.
+
+    A folder from a stranger may remember the run of another folder, which must not be written to.
+    """
     from mlflow.exceptions import MlflowException
 
     if not sent:
@@ -265,7 +269,8 @@ def _known_run(client: "MlflowClient", sent: Mapping[str, Any]) -> "Run | None":
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         return None
-    return run if run.info.lifecycle_stage == "active" else None
+    own = run.data.tags.get("folder_id") == folder.id
+    return run if own and run.info.lifecycle_stage == "active" else None
 
 
 def _found_run(client: "MlflowClient", experiment_id: str, folder: RunFolder) -> "Run | None":
@@ -316,7 +321,9 @@ def _describe(
     run_id, start = run.info.run_id, run.info.start_time
     params = {k: v for k, v in _params(folder).items() if k not in run.data.params}
     # What was so once and is no longer, as the cause of an interruption, is emptied.
-    wanted = {name: "" for name in ("cause", "not_finite") if name in run.data.tags} | _tags(folder, lines, status)
+    wanted = {name: "" for name in ("cause", "not_finite", "symptoms") if name in run.data.tags} | _tags(
+        folder, lines, status
+    )
     tags = {k: v for k, v in wanted.items() if run.data.tags.get(k) != v}
     reference = {f"reference/{safe_name(name)}": value for name, value in folder.reference().items()}
     entities = (
@@ -364,12 +371,19 @@ def _tags(folder: RunFolder, lines: list[dict[str, Any]], status: Mapping[str, A
         "note": "; ".join(map(str, environment.get("notes") or [])),
         "command": environment.get("command"),
         "not_finite": _not_finite(lines),
+        "symptoms": _symptoms(status),
         "run_key": config.key,
         "folder": folder.name,
         **{name: value for name, value in status.items() if name in ("state", "epoch", "cause")},
         "mlflow.loggedImages": "True" if folder.pictures() else "",
     }
     return {name: str(value)[:5000] for name, value in tags.items() if value not in (None, "")}
+
+
+def _symptoms(status: Mapping[str, Any]) -> str:
+    """Which symptoms a run had, and in which epoch each was seen."""
+    found = status.get("symptoms")
+    return "; ".join(f"{name} in epoch {epoch}" for name, epoch in found.items()) if isinstance(found, dict) else ""
 
 
 def _not_finite(lines: list[dict[str, Any]]) -> str:
