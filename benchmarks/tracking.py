@@ -59,7 +59,7 @@ _LAST_ATTEMPTS = 3
 
 _STATES = {"NONE": "SCHEDULED", "RUNNING": "RUNNING", "FINISHED": "FINISHED", "FAILED": "FAILED", "KILLED": "KILLED"}
 _RESULTS = (".json", ".jsonl", ".png", ".gif", ".svg", ".csv", ".safetensors")
-_FILE_LIMIT = 2**30
+_FILE_LIMIT, _RUN_LIMIT = 2**30, 4 * 2**30
 _METRICS_PER_BATCH, _OTHERS_PER_BATCH = 1000, 100
 
 # Largest side of the small copy of a picture that MLflow's grid shows: ten by ten digits are legible in it.
@@ -610,14 +610,17 @@ def fetch(
             return Path(runs_dir) / name
         folder = RunFolder(Path(into) / name)
         folder.make()
+        chosen = [found for found in _artifacts(client, run_id) if found[1] == CONFIG or wanted(found[1])]
+        sizes = [size for *_, size in chosen]
+        if max(sizes, default=0) > _FILE_LIMIT or sum(sizes) > _RUN_LIMIT:
+            raise Refused(f"the artifacts of {run_id} are larger than any run makes them, so they are not fetched")
         with tempfile.TemporaryDirectory() as beside:
-            for artifact, file_name in _artifacts(client, run_id):
-                if file_name == CONFIG or wanted(file_name):
-                    path = Path(client.download_artifacts(run_id, artifact, beside))
-                    if path.stat().st_size > _FILE_LIMIT:
-                        raise Refused(f"{artifact} of {run_id} is larger than any run makes it, so it is not read")
-                    folder.write_bytes(file_name, path.read_bytes())
-                    path.unlink()
+            for artifact, file_name, _ in chosen:
+                path = Path(client.download_artifacts(run_id, artifact, beside))
+                if path.stat().st_size > _FILE_LIMIT:
+                    raise Refused(f"{artifact} of {run_id} is larger than any run makes it, so it is not read")
+                folder.write_bytes(file_name, path.read_bytes())
+                path.unlink()
     if not _is_run(folder, tags.get("folder_id")):
         raise Refused(f"{run_id} in MLflow at {redacted(uri)} has the artifacts of another run, or none")
     return folder.path
@@ -630,13 +633,13 @@ def _is_run(folder: RunFolder, id_: str | None) -> bool:
         return False
 
 
-def _artifacts(client: "MlflowClient", run_id: str) -> Iterator[tuple[str, str]]:
-    """The artifacts of a run that belong into a run folder: what MLflow calls them, and what the folder does."""
+def _artifacts(client: "MlflowClient", run_id: str) -> Iterator[tuple[str, str, int]]:
+    """The artifacts of a run that belong into a run folder: what MLflow calls them, what the folder does, and bytes."""
     for place in (None, PROBES):
         for file in client.list_artifacts(run_id, place):
             path = Path(file.path)
             if not file.is_dir and path.parent == Path(place or "") and path.suffix in _RESULTS:
-                yield file.path, file.path
+                yield file.path, file.path, file.file_size or 0
     for file in client.list_artifacts(run_id, "images"):
         if match := _IMAGE.fullmatch(file.path):
-            yield file.path, RunFolder.picture_name(int(match[1]))
+            yield file.path, RunFolder.picture_name(int(match[1])), file.file_size or 0
