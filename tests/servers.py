@@ -93,9 +93,13 @@ class MlflowServer:
                 assert self.process.poll() is None, log.read_text()
                 time.sleep(0.1)
 
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
     def end(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Ends the server and its workers, which are all that its session of processes has."""
-        if self.process is not None and self.process.poll() is None:
+        if self.running:
             os.killpg(self.process.pid, how)
             self.process.wait(60)
 

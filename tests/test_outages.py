@@ -1,7 +1,9 @@
 """A tracking server that is killed, slow or answers errors while a run trains: nothing is lost or doubled."""
 
+import shutil
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from tests.servers import NO_POSTGRES, BadLine, MlflowServer, postgresql
 
 STORES = ("sqlite", pytest.param("postgresql", marks=pytest.mark.skipif(bool(NO_POSTGRES), reason=NO_POSTGRES)))
 EPOCHS = 8
+MODES = ("error", "lost", "slow")
 
 
 class Acts(Watcher):
@@ -32,31 +35,36 @@ class Acts(Watcher):
         self.said.append(sentence)
 
 
-@pytest.fixture(params=STORES)
-def server(request: pytest.FixtureRequest, tmp_path: Path, tracking_uri: str) -> Iterator[MlflowServer]:
-    """A running server on each kind of store."""
-    if request.param == "sqlite":
-        made = MlflowServer(tracking_uri, tmp_path)
+@pytest.fixture(scope="module", params=STORES)
+def made(
+    request: pytest.FixtureRequest, _empty_store: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MlflowServer]:
+    """A server on each kind of store; it takes seconds to start, so all tests of a store have the same one."""
+    folder = tmp_path_factory.mktemp("server")
+    with postgresql() if request.param == "postgresql" else nullcontext("") as store:
+        if not store:
+            shutil.copy(_empty_store, folder / "mlflow.db")
+            store = f"sqlite:///{folder / 'mlflow.db'}"
+        server = MlflowServer(store, folder)
         try:
-            made.start()
-            yield made
+            yield server
         finally:
-            made.end()
-    else:
-        with postgresql() as store:
-            made = MlflowServer(store, tmp_path)
-            try:
-                made.start()
-                yield made
-            finally:
-                made.end()
+            server.end()
 
 
-def trained(address: str, watcher: Acts, monkeypatch: pytest.MonkeyPatch):
-    """A run that is sent after every epoch."""
+@pytest.fixture
+def server(made: MlflowServer) -> MlflowServer:
+    """The same, running."""
+    if not made.running:
+        made.start()
+    return made
+
+
+def trained(address: str, watcher: Acts, monkeypatch: pytest.MonkeyPatch, seed: int):
+    """A run that is sent after every epoch. Each test has a seed, and so a run, of its own."""
     monkeypatch.setattr("benchmarks.training.Tracker", partial(Tracker, seconds=0.0))
     monkeypatch.setattr("benchmarks.training.CHECKPOINT_SECONDS", 0.0)
-    config = configure("vanilla_gan", "ring8", epochs=EPOCHS, epoch_updates=3, samples=60, thorough=False)
+    config = configure("vanilla_gan", "ring8", seed=seed, epochs=EPOCHS, epoch_updates=3, samples=60, thorough=False)
     return train(config, tracking_uri=address, pictures="milestones", watcher=watcher)
 
 
@@ -65,7 +73,7 @@ def check_each_value_once(address: str, run) -> int:
     from mlflow import MlflowClient
 
     client = MlflowClient(address)
-    (there,) = runs(address)
+    (there,) = [each for each in runs(address) if each.tags["folder"] == run.folder.name]
     assert there.status == "FINISHED"
     wanted = {(key, epoch): value for epoch, key, value in _figures(run.folder.lines())}
     found = [
@@ -85,7 +93,7 @@ def test_a_server_that_is_killed_and_started_again_gets_each_value_once(
     server: MlflowServer, called: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watcher = Acts({2: lambda: server.end(signal.SIGKILL), EPOCHS - 2: server.start})
-    run = trained(server.address, watcher, monkeypatch)
+    run = trained(server.address, watcher, monkeypatch, seed=1)
     assert run.folder.status()["state"] == "FINISHED"
     lost = [sentence for sentence in watcher.said if "nothing is lost" in sentence]
     assert len(lost) == 1, watcher.said
@@ -94,14 +102,14 @@ def test_a_server_that_is_killed_and_started_again_gets_each_value_once(
     assert check_each_value_once(server.address, run) > EPOCHS * 5
 
 
-@pytest.mark.parametrize("mode", ["error", "lost", "slow"])
+@pytest.mark.parametrize("mode", MODES)
 def test_a_server_that_fails_in_the_middle_gets_each_value_once(
     server: MlflowServer, mode: str, called: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     line = BadLine(server.address, seconds=0.3)
     watcher = Acts({2: partial(setattr, line, "mode", mode), EPOCHS - 2: partial(setattr, line, "mode", "pass")})
     try:
-        run = trained(line.address, watcher, monkeypatch)
+        run = trained(line.address, watcher, monkeypatch, seed=2 + MODES.index(mode))
         assert run.folder.status()["state"] == "FINISHED"
         assert len([sentence for sentence in watcher.said if "nothing is lost" in sentence]) <= 1
         sent = called(sync_command, "--tracking-uri", line.address)
@@ -115,7 +123,7 @@ def test_a_server_that_is_down_all_the_time_is_sent_everything_by_hand(
     server: MlflowServer, called: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.end(signal.SIGKILL)
-    run = trained(server.address, watcher := Acts({}), monkeypatch)
+    run = trained(server.address, watcher := Acts({}), monkeypatch, seed=9)
     assert len([sentence for sentence in watcher.said if "nothing is lost" in sentence]) == 1
     down = called(sync_command, "--tracking-uri", server.address)
     assert down.code == 2

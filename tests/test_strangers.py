@@ -171,7 +171,7 @@ def test_no_secret_of_an_address_is_left_anywhere(tmp_path: Path, called: Callab
         called(report, "--tracking-uri", address),
     ]
     assert [done.code for done in said] == [0, 2, 2]
-    assert "127.0.0.1:9 cannot be reached" in said[0].out
+    assert "127.0.0.1:9/ cannot be reached" in said[0].out
     told = " ".join(done.out + done.err for done in said)
     written = b" ".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     for secret in ("hunter2", "hunter3", "somebody"):
