@@ -134,6 +134,11 @@ class RunFolder:
     def environment(self) -> dict[str, Any]:
         return self._read_dict(ENVIRONMENT)
 
+    def notes(self) -> list[str]:
+        """What a reader of the run has to know, such as that other data took the place of what was asked for."""
+        notes = self.environment().get("notes")
+        return [note for note in notes if isinstance(note, str)] if isinstance(notes, list) else []
+
     def write_environment(self, environment: Mapping[str, Any]) -> None:
         self.write_json(ENVIRONMENT, environment)
 

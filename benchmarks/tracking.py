@@ -334,8 +334,7 @@ def _describe(
     for batch in _batches(entities, _OTHERS_PER_BATCH):
         client.log_batch(run_id, **{kind: [e for k, e in batch if k == kind] for kind in ("params", "tags", "metrics")})
     if not run.inputs or not run.inputs.dataset_inputs:
-        environment = folder.environment()
-        profile = {"checksum": config.checksum, "notes": environment.get("notes", [])}
+        profile = {"checksum": config.checksum, "notes": folder.notes()}
         # The schema of MLflow leaves 36 characters for a digest.
         dataset = Dataset(
             config.dataset.name, config.checksum[:36], "local", "{}", profile=json.dumps(profile)[:10_000]
@@ -368,7 +367,7 @@ def _tags(folder: RunFolder, lines: list[dict[str, Any]], status: Mapping[str, A
         "device": environment.get("device"),
         "extractor": f"{named.get('name', '')} {str(named.get('sha256', ''))[:8]}".strip(),
         "code": environment.get("code"),
-        "note": "; ".join(map(str, environment.get("notes") or [])),
+        "note": "; ".join(folder.notes()),
         "command": environment.get("command"),
         "not_finite": _not_finite(lines),
         "symptoms": _symptoms(status),

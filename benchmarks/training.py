@@ -219,10 +219,8 @@ def train(
 
 def begun_by_other_code(folder: RunFolder) -> tuple[str, ...]:
     """A note for a run that goes on, where a part of it was trained by other code; it is kept from then on."""
-    environment = folder.environment()
-    kept = [note for note in environment.get("notes") or () if note == BEGUN_BY_OTHER_CODE]
-    other = environment.get("code") not in (None, fingerprint()) and folder.checkpoint_epoch() is not None
-    return (BEGUN_BY_OTHER_CODE,) if kept or other else ()
+    begun = folder.environment().get("code") not in (None, fingerprint()) and folder.checkpoint_epoch() is not None
+    return (BEGUN_BY_OTHER_CODE,) if begun or BEGUN_BY_OTHER_CODE in folder.notes() else ()
 
 
 class Training:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.soak.figures import Steps, code
-from tests.soak.hostile import as_json, as_json_lines, damaged, either, forged_tensors, text
+from tests.soak.hostile import as_json, as_json_lines, damaged, either, forged_tensors, text, value
 
 SLOW = 20.0
 """Seconds after which an answer counts as none; chosen, a thousand times what any takes."""
@@ -87,6 +87,7 @@ def json_readers() -> list[Reader]:
     from benchmarks.show import recipe as recipe_of
     from reports.runs import read
     from variants import DataSpec, load_variant
+    from variants.recipe import FIELDS
 
     config, _ = configs()
     identity = {"config": config.as_dict(), "key": config.key, "id": "0" * 16}
@@ -143,6 +144,12 @@ def json_readers() -> list[Reader]:
         variant.check(read_, spec)
         return read_
 
+    def chosen(data: bytes, rng: random.Random) -> bytes:
+        """A file in which fields have values of any kind, written as TOML writes them."""
+        names = [*FIELDS, "recipe", "no_such"]
+        lines = [f"{rng.choice(names)} = {json.dumps(value(rng, 3))}" for _ in range(rng.randrange(1, 4))]
+        return "\n".join(lines).replace("Infinity", "inf").replace("NaN", "nan").replace("null", '"none"').encode()
+
     def planned(folder: Path) -> object:
         (folder / "plans").mkdir(exist_ok=True)
         (folder / "plans" / "smoke.json").write_bytes((folder / "smoke.json").read_bytes())
@@ -182,7 +189,7 @@ def json_readers() -> list[Reader]:
         Reader("environment", "environment.json", text(ENVIRONMENT), changing, shown("environment.json")),
         Reader("facts", "facts.json", text(FACTS), changing, shown("facts.json")),
         Reader("reference", "reference.json", text({"fid": 0.1, "kid": 0.0}), ways, shown("reference.json")),
-        Reader("recipe", "mine.toml", toml.encode(), damaged, trained),
+        Reader("recipe", "mine.toml", toml.encode(), either(damaged, chosen), trained),
         Reader("plans", "smoke.json", text(smoke), changing, planned),
         Reader("tuned", "quick.json", plan.tuning_file("quick").read_bytes(), changing, tuned),
         Reader("mlflow", "mlflow.json", text(memory), ways, remembered),
