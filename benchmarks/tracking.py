@@ -345,12 +345,13 @@ def _describe(
 def _params(folder: RunFolder) -> dict[str, str]:
     values = folder.config().as_dict()
     recipe, dataset = values.pop("recipe"), values.pop("dataset")
+    parameters = folder.facts().get("parameters")
     flat = {
         **values,
         "dataset": dataset.pop("name"),
         **{f"dataset.{name}": value for name, value in dataset.items()},
         **recipe,
-        **{f"parameters.{name}": n for name, n in dict(folder.facts().get("parameters") or {}).items()},
+        **{f"parameters.{name}": n for name, n in (parameters if isinstance(parameters, dict) else {}).items()},
     }
     return {safe_name(name): str(value)[:6000] for name, value in flat.items()}
 
