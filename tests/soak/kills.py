@@ -77,8 +77,8 @@ def between_the_renames_of_a_checkpoint(n: int, rng: random.Random) -> None:
     """Dies when the last checkpoint is the one before, and none is the last."""
     rename, left = os.replace, [n]
 
-    def torn(source: Path, target: Path) -> None:
-        rename(source, target)
+    def torn(source: Path, target: Path, **kwargs: Any) -> None:
+        rename(source, target, **kwargs)
         if str(target).endswith("checkpoint-previous.safetensors"):
             left[0] -= 1
             if left[0] < 0:
@@ -147,9 +147,9 @@ def command(folder: Path, trap: Callable[[], None] = lambda: None) -> int:
     try:
         os.setsid()
         os.chdir(folder)
-        with open("said.txt", "ab") as said:
-            os.dup2(said.fileno(), 1)
-            os.dup2(said.fileno(), 2)
+        sys.stdout = sys.stderr = said = open("said.txt", "a", buffering=1)  # noqa: SIM115  until the process ends
+        for stream in (1, 2):
+            os.dup2(said.fileno(), stream)
         from benchmarks import commands, run, tracking, training
 
         # So that a run of a second has as many checkpoints, and talks to MLflow as often, as one of an hour.
