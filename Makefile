@@ -3,6 +3,7 @@
 # make report  compare them:          make report ARGS="--runs-dir runs"
 # make test    run the tests:         make test ARGS="-k noise"
 # make check   lint, import contracts, shapes
+# make soak    the long checks, which take hours and go on where they were:  make soak ARGS="kills fuzzing"
 #
 # Each sets up .venv first: once, and again when pyproject.toml or constraints.txt change.
 
@@ -17,7 +18,7 @@ TEST_WORKERS = 2
 # The last act of setting up, so that an interrupted one leaves none and is done again from nothing.
 installed = .venv/installed
 
-.PHONY: help run ui report test check
+.PHONY: help run ui report test check soak
 
 help:
 	@sed -n 's/^# \(make\)/\1/p' Makefile
@@ -37,6 +38,9 @@ report: $(installed)
 
 test: $(installed)
 	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n $(TEST_WORKERS) $(ARGS)
+
+soak: $(installed)
+	OMP_NUM_THREADS=1 .venv/bin/python -m tests.soak $(ARGS)
 
 check: $(installed)
 	.venv/bin/ruff check .

@@ -6,6 +6,7 @@ suite        trains all runs that the questions need
 tune         gives every arm of a suite the same small tuning
 sample       new pictures from a finished run
 show         what a run was, what was measured, and how to run it again
+sync         sends to MLflow what a tracking server missed
 prune        removes old checkpoints and pictures of finished runs
 extractors   trains and pins the classifiers that judge
 defects      plants defects into real data, and writes down which metric notices which
@@ -27,6 +28,7 @@ evaluation.py   a trained generator -> every metric that applies
 questions/      the theory questions, data only: claims, arms, what decides
 presets.py      which data, budgets and seeds the questions get
 plan.py         questions, preset and tuned settings -> every config and decision, and their hash
+symptoms.py   collapse, divergence, a discriminator that has won, read off the journal
 outcomes.py     how a journal becomes the one number by which a run is compared
 executors/      where runs are trained: here, in worker processes, on a Ray cluster
 live.py         many runs at once, watched

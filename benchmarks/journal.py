@@ -81,8 +81,11 @@ class RunFolder:
         folder = RunFolder(Path(runs_dir) / config.name)
         folder.make()
         if folder.read_json(CONFIG) is None:
-            folder._write_config(config)
-        elif folder.config().key != config.key:
+            # The same command may have been given twice at once: one of them gives the folder its id.
+            with folder.lock():
+                if folder.read_json(CONFIG) is None:
+                    folder._write_config(config)
+        if folder.config().key != config.key:
             raise Refused(f"{folder.path} already holds another run; move it away, or choose another --runs-dir")
         return folder
 
@@ -130,6 +133,11 @@ class RunFolder:
 
     def environment(self) -> dict[str, Any]:
         return self._read_dict(ENVIRONMENT)
+
+    def notes(self) -> list[str]:
+        """What a reader of the run has to know, such as that other data took the place of what was asked for."""
+        notes = self.environment().get("notes")
+        return [note for note in notes if isinstance(note, str)] if isinstance(notes, list) else []
 
     def write_environment(self, environment: Mapping[str, Any]) -> None:
         self.write_json(ENVIRONMENT, environment)
@@ -275,6 +283,17 @@ class RunFolder:
                 raise Refused(
                     f"another process is training into {self.path}; wait for it, or stop it, and try again"
                 ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """While the block runs, no other process is in one of this name. Waits for it."""
+        with self._writing(name):
+            lock = filelock.FileLock(self.file(name), thread_local=False)
+            lock.acquire()
         try:
             yield
         finally:

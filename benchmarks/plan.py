@@ -365,13 +365,41 @@ def tuning_file(name: str) -> Path:
 def kept_tuning(name: str) -> dict[str, Any]:
     """The tuned settings that are kept for a preset. Raises Refused where there are none."""
     try:
-        return json.loads(tuning_file(name).read_bytes())
+        kept = json.loads(tuning_file(name).read_bytes())
     except FileNotFoundError:
         raise Refused(
             f"the preset {name} has no tuned settings; python -m benchmarks.tune --preset {name} makes them"
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Refused(f"{tuning_file(name)} is not JSON: {error}") from None
+    if not _is_tuning(kept):
+        raise Refused(f"{tuning_file(name)} is damaged; python -m benchmarks.tune --preset {name} makes it anew")
+    return kept
+
+
+def _is_tuning(kept: Any) -> bool:
+    """Whether this has the form of tuned settings: of each arm the winner and the grid, and what runs cost."""
+
+    def number(value: Any) -> bool:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+
+    def entry(value: Any) -> bool:
+        grid = value.get("grid") if isinstance(value, dict) else None
+        return (
+            isinstance(grid, dict)
+            and all(isinstance(tried, list) and all(x is None or number(x) for x in tried) for tried in grid.values())
+            and number(value.get("winner"))
+            and (value.get("quality") is None or number(value["quality"]))
+            and isinstance(value.get("metric"), str)
+        )
+
+    costs = [kept.get(name, {}) for name in ("seconds_per_run", "seconds_per_update")] if isinstance(kept, dict) else []
+    return (
+        bool(costs)
+        and isinstance(kept.get("arms"), dict)
+        and all(map(entry, kept["arms"].values()))
+        and all(isinstance(cost, dict) and all(map(number, cost.values())) for cost in costs)
+    )
 
 
 def record_plan(plan: Plan, runs_dir: Path, now: str) -> list[dict[str, Any]]:
@@ -389,9 +417,28 @@ def record_plan(plan: Plan, runs_dir: Path, now: str) -> list[dict[str, Any]]:
 
 
 def plans(runs_dir: Path | str, name: str) -> list[dict[str, Any]]:
-    """The plans of a preset by which runs were made in there, the first one first; [] where there was none."""
-    kept = RunFolder(Path(runs_dir) / PLANS).read_json(f"{name}.json")
-    return kept if isinstance(kept, list) else []
+    """The plans of a preset by which runs were made in there, the first one first; [] where there was none.
+
+    Raises Refused for a file that holds no plans.
+    """
+    folder = RunFolder(Path(runs_dir) / PLANS)
+    kept = folder.read_json(f"{name}.json")
+    if kept is not None and not (isinstance(kept, list) and all(map(_is_plan, kept))):
+        raise Refused(f"{folder.path / name}.json is damaged: it does not hold the plans of a preset")
+    return kept or []
+
+
+def _is_plan(kept: Any) -> bool:
+    """Whether this has the form of a plan that was kept: its hash, its date, and what it holds by name."""
+    plan = kept.get("plan") if isinstance(kept, dict) else None
+    if not isinstance(plan, dict) or not all(isinstance(kept.get(name), str) for name in ("hash", "since")):
+        return False
+    parts = [plan.get(part, {}) for part in ("arms", "decisions")]
+    entries = [entry for part in parts if isinstance(part, dict) for entry in part.values()]
+    return all(isinstance(each, dict) for each in (*parts, *entries)) and all(
+        isinstance(contrasts := entry.get("contrasts", []), list) and all(isinstance(c, dict) for c in contrasts)
+        for entry in entries
+    )
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

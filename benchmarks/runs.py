@@ -12,20 +12,26 @@ import weakref
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 
 from benchmarks import plugins
 from benchmarks.config import RunConfig
-from benchmarks.journal import CONFIG, RunFolder
+from benchmarks.journal import CONFIG, FACTS, GENERATOR, RunFolder
 from benchmarks.prompts import read_prompt
 from benchmarks.randomness import initialisation, stream
 from metrics.captions import WORDS
-from variants import DataSpec, Recipe, Refused, load_variant
+from variants import DataSpec, Recipe, Refused, Variant, load_variant
 from variants.noise import NOISES
 
 Generate = Callable[[Tensor | None, int], Tensor]
+
+# Chosen, not tuned: in float32 with Adam's state a network of this size takes 6 GiB to train, far more than any here.
+MOST_PARAMETERS = 4 * 10**8
+# Of an image, in pixels; also the most channels and classes.
+LARGEST_SIDE = 4096
 
 
 class Run:
@@ -50,11 +56,13 @@ class Run:
 
     @cached_property
     def spec(self) -> DataSpec:
-        """What the data looked like."""
+        """What the data looked like. Raises Refused for a run that was never trained, and for a damaged file."""
         kept = self.folder.facts().get("spec")
         if not kept:
             raise Refused(f"{self.path} has no facts.json, so it was never trained; run it first")
-        return DataSpec(tuple(kept["shape"]), kept["bounded"], kept["classes"], tuple(kept["vocabulary"]))
+        if (spec := spec_of(kept)) is None:
+            raise Refused(f"{self.path / FACTS} is damaged: no data look as its spec says")
+        return spec
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -71,9 +79,16 @@ class Run:
             raise Refused(
                 f"{self.path} has no generator.safetensors, so it is not finished; the same command goes on with it"
             )
+        variant, spec, recipe = load_variant(self.config.variant), self.spec, self.config.recipe
+        variant.check(recipe, spec)
+        refuse_giants(variant, spec, recipe)
         with initialisation(self.config.seed):
-            generator, _ = load_variant(self.config.variant).build(self.spec, self.config.recipe)
-        generator.load_state_dict(kept[0])
+            generator, _ = variant.build(spec, recipe)
+        try:
+            generator.load_state_dict(kept[0])
+        except RuntimeError as error:
+            what = str(error).partition("\n")[0]
+            raise Refused(f"{self.path / GENERATOR} does not fit the config of its run: {what}") from None
         return generator.eval()
 
     def generate(
@@ -119,6 +134,36 @@ class Run:
         if count and not 0 <= condition.min() <= condition.max() < classes:
             raise Refused(f"labels are from 0 to {classes - 1}")
         return condition
+
+
+def spec_of(kept: Any) -> DataSpec | None:
+    """The DataSpec that facts.json tells of; None where it is not that of any data. The file may be a stranger's."""
+
+    def whole(value: Any) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST_SIDE
+
+    kept = kept if isinstance(kept, dict) else {}
+    shape, bounded, classes, words = (kept.get(name) for name in ("shape", "bounded", "classes", "vocabulary"))
+    right = (
+        isinstance(shape, list)
+        and (shape == [2] or len(shape) == 3)
+        and all(map(whole, shape))
+        and isinstance(bounded, bool)
+        and (classes is None or whole(classes))
+        and isinstance(words, list)
+        and all(isinstance(word, str) for word in words)
+    )
+    return DataSpec(tuple(shape), bounded, classes, tuple(words)) if right else None
+
+
+def refuse_giants(variant: Variant, spec: DataSpec, recipe: Recipe) -> None:
+    """Raises Refused for networks that would fill the memory before anything else is noticed."""
+    # On no device: nothing is allocated, nothing drawn.
+    with torch.device("meta"):
+        networks = variant.build(spec, recipe)
+    count = sum(parameter.numel() for network in networks for parameter in network.parameters())
+    if count > MOST_PARAMETERS:
+        raise Refused(f"networks of {count:,} parameters are too large; give smaller --generator-widths or the like")
 
 
 def load_run(path: Path | str) -> Run:

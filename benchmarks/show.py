@@ -75,13 +75,13 @@ def facts(run: "Run") -> Iterator[tuple[str, str]]:
     for plugin in config.plugins:
         yield "plugin", plugin.rpartition(":")[0]
     if environment:
-        versions, notes = environment.get("versions"), environment.get("notes")
+        versions = environment.get("versions")
         torch = versions.get("torch") if isinstance(versions, dict) else None
         yield "trained", f"on {environment.get('device')}, threads {environment.get('threads')}, torch {torch}"
         if environment.get("code") != fingerprint():
             yield "stale", "the code that decides results has changed since; --retrain trains it again"
-        for note in notes if isinstance(notes, list) else ():
-            yield "note", str(note)
+        for note in run.folder.notes():
+            yield "note", note
 
 
 def loss_changes(run: "Run") -> Iterator[tuple[str, str]]:

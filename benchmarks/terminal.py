@@ -6,6 +6,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from benchmarks.config import RunConfig
+from benchmarks.environment import fingerprint
 from benchmarks.evaluation import record
 from benchmarks.probes import PROBES
 from benchmarks.runs import Run
@@ -89,6 +90,8 @@ def show_summary(run: Run, tracking_uri: str | None, *, tracked: bool) -> None:
     """The metrics of a run beside those of real data, what its probes found, where the run is, and how to open it."""
     if run.found:
         say(f"already trained, here: {run.path} (--retrain does it again)")
+        if run.folder.environment().get("code") != fingerprint():
+            say("stale: the code that decides results has changed since it was trained")
     console.print(metrics_table(run))
     say(f"run folder: {run.path}")
     if tracked:

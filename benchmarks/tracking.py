@@ -7,8 +7,9 @@ What a run looks like in MLflow:
                 on real data as reference.…, columns that one can tick in the run table beside the metrics themselves:
                 as metrics they would be charts of one point each, before those of the samples
     tags        variant, dataset, seed, recipe, device, extractor, code; state, epoch and cause; note, where something
-                was not as asked; not_finite, where MLflow cannot hold a value as it is; superseded, once the same
-                config was trained anew; run_key and folder_id, by which a folder finds its run again
+                was not as asked; not_finite, where MLflow cannot hold a value as it is; symptoms, such as a collapse,
+                and the epochs that they were seen in; superseded, once the same config was trained anew; run_key and
+                folder_id, by which a folder finds its run again
     metrics     with the epoch as their step and the journal's own time: those of an evaluation under their own names,
                 curves as training/…, and timing/…
     inputs      the dataset, its digest being the checksum of its tensors
@@ -59,7 +60,7 @@ _LAST_ATTEMPTS = 3
 
 _STATES = {"NONE": "SCHEDULED", "RUNNING": "RUNNING", "FINISHED": "FINISHED", "FAILED": "FAILED", "KILLED": "KILLED"}
 _RESULTS = (".json", ".jsonl", ".png", ".gif", ".svg", ".csv", ".safetensors")
-_FILE_LIMIT = 2**30
+_FILE_LIMIT, _RUN_LIMIT = 2**30, 4 * 2**30
 _METRICS_PER_BATCH, _OTHERS_PER_BATCH = 1000, 100
 
 # Largest side of the small copy of a picture that MLflow's grid shows: ten by ten digits are legible in it.
@@ -101,7 +102,7 @@ def where_to_look(folder: RunFolder, tracking_uri: str | None = None) -> str:
     uri = resolved(tracking_uri)
     if not uri.startswith("http"):
         return f"mlflow ui --backend-store-uri {redacted(uri)}"
-    sent = _remembered(folder, uri)
+    sent = remembered(folder, uri)
     page = f"/#/experiments/{sent['experiment_id']}/runs/{sent['run_id']}" if sent else ""
     return redacted(uri).rstrip("/") + page
 
@@ -205,8 +206,8 @@ def sync(folder: RunFolder, tracking_uri: str | None = None, experiment: str = E
     with asking(uri), filelock.FileLock(folder.file(".mlflow.lock"), timeout=CLOSE_SECONDS):
         client, experiment_id = connected(uri, experiment)
         status, lines = folder.status(), folder.lines()
-        sent = _remembered(folder, uri)
-        run = _known_run(client, sent)
+        sent = remembered(folder, uri)
+        run = _known_run(client, sent, folder)
         arrived: dict[str, set[int]] = {}
         if run is None:
             run = _found_run(client, experiment_id, folder)
@@ -238,7 +239,7 @@ def sync(folder: RunFolder, tracking_uri: str | None = None, experiment: str = E
     return run.info.run_id
 
 
-def _remembered(folder: RunFolder, uri: str) -> dict[str, Any]:
+def remembered(folder: RunFolder, uri: str) -> dict[str, Any]:
     """What was sent to this address: run_id, experiment_id, epoch, files; {} where nothing is known of it."""
     kept = folder.read_json(MEMORY)
     sent = kept.get(redacted(uri)) if isinstance(kept, dict) else None
@@ -254,8 +255,11 @@ def _remember(folder: RunFolder, uri: str, sent: Mapping[str, Any]) -> None:
     folder.write_json(MEMORY, others | {redacted(uri): {**sent, "folder_id": folder.id}})
 
 
-def _known_run(client: "MlflowClient", sent: Mapping[str, Any]) -> "Run | None":
-    """The run that was remembered, unless it was deleted in MLflow, alone or with the whole store."""
+def _known_run(client: "MlflowClient", sent: Mapping[str, Any], folder: RunFolder) -> "Run | None":
+    """The run that was remembered, unless it was deleted in MLflow, alone or with the whole store.
+
+    A folder from a stranger may remember the run of another folder, which must not be written to.
+    """
     from mlflow.exceptions import MlflowException
 
     if not sent:
@@ -266,7 +270,8 @@ def _known_run(client: "MlflowClient", sent: Mapping[str, Any]) -> "Run | None":
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         return None
-    return run if run.info.lifecycle_stage == "active" else None
+    own = run.data.tags.get("folder_id") == folder.id
+    return run if own and run.info.lifecycle_stage == "active" else None
 
 
 def _found_run(client: "MlflowClient", experiment_id: str, folder: RunFolder) -> "Run | None":
@@ -317,15 +322,16 @@ def _describe(
     run_id = run.info.run_id
     params = {k: v for k, v in _params(folder).items() if k not in run.data.params}
     # What was so once and is no longer, as the cause of an interruption, is emptied.
-    wanted = {name: "" for name in ("cause", "not_finite") if name in run.data.tags} | _tags(folder, lines, status)
+    wanted = {name: "" for name in ("cause", "not_finite", "symptoms") if name in run.data.tags} | _tags(
+        folder, lines, status
+    )
     tags = {k: v for k, v in wanted.items() if run.data.tags.get(k) != v}
     entities = [("params", Param(name, value)) for name, value in params.items()]
     entities += [("tags", RunTag(name, value)) for name, value in tags.items()]
     for batch in _batches(entities, _OTHERS_PER_BATCH):
         client.log_batch(run_id, **{kind: [e for k, e in batch if k == kind] for kind in ("params", "tags")})
     if not run.inputs or not run.inputs.dataset_inputs:
-        environment = folder.environment()
-        profile = {"checksum": config.checksum, "notes": environment.get("notes", [])}
+        profile = {"checksum": config.checksum, "notes": folder.notes()}
         # The schema of MLflow leaves 36 characters for a digest.
         dataset = Dataset(
             config.dataset.name, config.checksum[:36], "local", "{}", profile=json.dumps(profile)[:10_000]
@@ -336,12 +342,13 @@ def _describe(
 def _params(folder: RunFolder) -> dict[str, str]:
     values = folder.config().as_dict()
     recipe, dataset = values.pop("recipe"), values.pop("dataset")
+    parameters = folder.facts().get("parameters")
     flat = {
         **values,
         "dataset": dataset.pop("name"),
         **{f"dataset.{name}": value for name, value in dataset.items()},
         **recipe,
-        **{f"parameters.{name}": n for name, n in dict(folder.facts().get("parameters") or {}).items()},
+        **{f"parameters.{name}": n for name, n in (parameters if isinstance(parameters, dict) else {}).items()},
         **{f"reference.{name}": f"{value:.6g}" for name, value in folder.reference().items()},
     }
     return {safe_name(name): str(value)[:6000] for name, value in flat.items()}
@@ -359,15 +366,22 @@ def _tags(folder: RunFolder, lines: list[dict[str, Any]], status: Mapping[str, A
         "device": environment.get("device"),
         "extractor": f"{named.get('name', '')} {str(named.get('sha256', ''))[:8]}".strip(),
         "code": environment.get("code"),
-        "note": "; ".join(map(str, environment.get("notes") or [])),
+        "note": "; ".join(folder.notes()),
         "command": environment.get("command"),
         "not_finite": _not_finite(lines),
+        "symptoms": _symptoms(status),
         "run_key": config.key,
         "folder": folder.name,
         **{name: value for name, value in status.items() if name in ("state", "epoch", "cause")},
         "mlflow.loggedImages": "True" if folder.pictures() else "",
     }
     return {name: str(value)[:5000] for name, value in tags.items() if value not in (None, "")}
+
+
+def _symptoms(status: Mapping[str, Any]) -> str:
+    """Which symptoms a run had, and in which epoch each was seen."""
+    found = status.get("symptoms")
+    return "; ".join(f"{name} in epoch {epoch}" for name, epoch in found.items()) if isinstance(found, dict) else ""
 
 
 def _not_finite(lines: list[dict[str, Any]]) -> str:
@@ -594,14 +608,17 @@ def fetch(
             return Path(runs_dir) / name
         folder = RunFolder(Path(into) / name)
         folder.make()
+        chosen = [found for found in _artifacts(client, run_id) if found[1] == CONFIG or wanted(found[1])]
+        sizes = [size for *_, size in chosen]
+        if max(sizes, default=0) > _FILE_LIMIT or sum(sizes) > _RUN_LIMIT:
+            raise Refused(f"the artifacts of {run_id} are larger than any run makes them, so they are not fetched")
         with tempfile.TemporaryDirectory() as beside:
-            for artifact, file_name in _artifacts(client, run_id):
-                if file_name == CONFIG or wanted(file_name):
-                    path = Path(client.download_artifacts(run_id, artifact, beside))
-                    if path.stat().st_size > _FILE_LIMIT:
-                        raise Refused(f"{artifact} of {run_id} is larger than any run makes it, so it is not read")
-                    folder.write_bytes(file_name, path.read_bytes())
-                    path.unlink()
+            for artifact, file_name, _ in chosen:
+                path = Path(client.download_artifacts(run_id, artifact, beside))
+                if path.stat().st_size > _FILE_LIMIT:
+                    raise Refused(f"{artifact} of {run_id} is larger than any run makes it, so it is not read")
+                folder.write_bytes(file_name, path.read_bytes())
+                path.unlink()
     if not _is_run(folder, tags.get("folder_id")):
         raise Refused(f"{run_id} in MLflow at {redacted(uri)} has the artifacts of another run, or none")
     return folder.path
@@ -614,13 +631,13 @@ def _is_run(folder: RunFolder, id_: str | None) -> bool:
         return False
 
 
-def _artifacts(client: "MlflowClient", run_id: str) -> Iterator[tuple[str, str]]:
-    """The artifacts of a run that belong into a run folder: what MLflow calls them, and what the folder does."""
+def _artifacts(client: "MlflowClient", run_id: str) -> Iterator[tuple[str, str, int]]:
+    """The artifacts of a run that belong into a run folder: what MLflow calls them, what the folder does, and bytes."""
     for place in (None, PROBES):
         for file in client.list_artifacts(run_id, place):
             path = Path(file.path)
             if not file.is_dir and path.parent == Path(place or "") and path.suffix in _RESULTS:
-                yield file.path, file.path
+                yield file.path, file.path, file.file_size or 0
     for file in client.list_artifacts(run_id, "images"):
         if match := _IMAGE.fullmatch(file.path):
-            yield file.path, RunFolder.picture_name(int(match[1]))
+            yield file.path, RunFolder.picture_name(int(match[1])), file.file_size or 0

@@ -16,7 +16,6 @@ from io import BytesIO
 from pathlib import Path
 
 import torch
-from filelock import FileLock
 from PIL.Image import Image
 from torch import Tensor, nn
 
@@ -29,8 +28,9 @@ from benchmarks.evaluation import Evaluator, like_the_reference
 from benchmarks.journal import RunFolder
 from benchmarks.pictures import animate, loss_curves, network_graph, power_spectra, sample_grid, scatter
 from benchmarks.randomness import initialisation, stream
-from benchmarks.runs import Generate, Run, sampler
+from benchmarks.runs import Generate, Run, refuse_giants, sampler
 from benchmarks.steps import Players, discriminator_update, generator_update, players
+from benchmarks.symptoms import Watch
 from benchmarks.tracking import Tracker
 from metrics.captions import DIGITS, all_captions
 from metrics.spectrum import mean_power
@@ -49,6 +49,9 @@ PICTURES = ("all", "milestones", "none")
 POINTS = 2500
 # Images in the picture of a power spectrum; chosen, not tuned.
 SPECTRUM_IMAGES = 1000
+
+
+BEGUN_BY_OTHER_CODE = "a part of it was trained by other code, before it was interrupted; --retrain trains it anew"
 
 
 class Diverged(Exception):
@@ -134,9 +137,9 @@ def reference(evaluator: Evaluator, config: RunConfig, runs_dir: Path) -> dict[s
     decided_by = (config.checksum, config.extractor, config.samples, config.thorough, config.plugins, fingerprint())
     name = hashlib.sha256(repr(decided_by).encode()).hexdigest()
     kept = RunFolder(runs_dir / "reference")
-    kept.path.mkdir(exist_ok=True)
+    kept.make()
     # Of several processes one measures, and the others wait for it.
-    with FileLock(kept.path / f"{name}.lock"):
+    with kept.alone(f"{name}.lock"):
         measured = kept.read_json(f"{name}.json")
         if measured is None:
             measured = evaluator.reference(final=config.thorough)
@@ -149,6 +152,7 @@ def check(config: RunConfig, dataset: Dataset) -> Variant:
     variant, recipe = load_variant(config.variant), config.recipe
     variant.check(recipe, dataset.spec)
     objective(recipe)
+    refuse_giants(variant, dataset.spec, recipe)
     with initialisation(config.seed):
         variant.build(dataset.spec, recipe)
     if recipe.noise not in NOISES:
@@ -203,11 +207,20 @@ def train(
     with folder.lock():
         if retrain:
             folder.clear()
+        for note in (others := begun_by_other_code(folder)):
+            watcher.say(note)
+        notes = (*notes, *others)
         training = Training(config, variant, dataset, folder, place, pictured, watcher)
         folder.write_environment(describe(training.device, dataset, config, training.evaluator.extractors, notes))
         with Tracker(folder, tracking_uri, say=watcher.say) if track else nullcontext() as tracker:
             training.run(tracker.notify if tracker else lambda: None)
     return Run(folder)
+
+
+def begun_by_other_code(folder: RunFolder) -> tuple[str, ...]:
+    """A note for a run that goes on, where a part of it was trained by other code; it is kept from then on."""
+    begun = folder.environment().get("code") not in (None, fingerprint()) and folder.checkpoint_epoch() is not None
+    return (BEGUN_BY_OTHER_CODE,) if begun or BEGUN_BY_OTHER_CODE in folder.notes() else ()
 
 
 class Training:
@@ -230,6 +243,7 @@ class Training:
         self.evaluator = evaluator(dataset, config.samples, device)
         self.updates = recipe.epoch_updates or len(self.data) // recipe.batch_size
         self.pictured = pictured
+        self.watch = Watch(recipe.epochs, probabilities=self.objective.adversarial.cross_entropy)
         with initialisation(config.seed):
             networks = variant.build(dataset.spec, recipe)
         # Convolutions are faster where channels lie next to each other; linear layers do not notice.
@@ -241,27 +255,37 @@ class Training:
         folder, state = self.folder, self.state
         self.restore()
         folder.write_json("facts.json", facts(self.dataset, state.players, self.updates))
-        folder.set_status("RUNNING", epoch=state.epoch)
+        folder.set_status("RUNNING", epoch=state.epoch, **self.watch.mark)
         self.watcher.start(self.config, self.updates, state.epoch)
         try:
             self.epochs(notify)
             self.finish()
         except KeyboardInterrupt:
-            folder.set_status("KILLED", epoch=state.epoch, cause="interrupted")
+            folder.set_status("KILLED", epoch=state.epoch, cause="interrupted", **self.watch.mark)
             raise
         except BaseException as error:
-            folder.set_status("FAILED", epoch=state.epoch, cause=str(error) or type(error).__name__)
+            cause = str(error) or type(error).__name__
+            folder.set_status("FAILED", epoch=state.epoch, cause=cause, **self.watch.mark)
             raise
-        folder.set_status("FINISHED", epoch=state.epoch)
+        folder.set_status("FINISHED", epoch=state.epoch, **self.watch.mark)
 
     def restore(self) -> None:
         """Goes back to the last checkpoint, if there is one; what the journal has beyond it is done again."""
         checkpoint = self.folder.load_checkpoint(self.watcher.say)
         if checkpoint is not None:
             tensors, kept = checkpoint
-            self.state.restore(tensors, kept["epoch"])
+            try:
+                self.state.restore(tensors, int(kept["epoch"]))
+            except (KeyError, ValueError, TypeError, RuntimeError) as error:
+                cause = (str(error) or type(error).__name__).partition("\n")[0]
+                raise Refused(
+                    f"the checkpoint in {self.folder.path} is not of this run's networks ({cause}); --retrain "
+                    "starts anew"
+                ) from None
             self.watcher.say(f"going on after epoch {self.state.epoch}, from the last checkpoint")
         self.folder.truncate(self.state.epoch if checkpoint is not None else -1)
+        for line in self.folder.lines():
+            self.watch.see(line)
 
     def epochs(self, notify: Callable[[], None]) -> None:
         """The epochs that are left; epoch 0 is the untrained generator, evaluated."""
@@ -296,6 +320,10 @@ class Training:
         line.setdefault("timing", {}).update(time=time.time(), memory_mib=peak_memory(self.device))
         self.folder.append(line)
         self.watcher.line(line)
+        if new := self.watch.see(line):
+            self.folder.set_status("RUNNING", epoch=epoch, **self.watch.mark)
+            for symptom in new:
+                self.watcher.say(str(symptom))
 
     def train_epoch(self, epoch: int) -> dict[str, dict[str, float]]:
         """One epoch of updates: its curves and its timing."""

@@ -120,3 +120,33 @@ def test_noise_draws_from_its_stream_alone(name: str) -> None:
     assert not torch.equal(first, NOISES[name]((3, 4), stream(5, "noise", 3)))
     assert not torch.equal(first, NOISES[name]((3, 4), stream(6, "noise", 2)))
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("kind", ["discriminator", "generator"])
+def test_a_gradient_is_what_finite_differences_say(name: str, kind: str) -> None:
+    """Central differences in float64, at logits from -50 to 50 but for the corners of the hinge."""
+    sides = torch.tensor([[-50.0, -7.3, -0.4, 0.2, 3.1, 50.0], [50.0, 0.7, -2.2, 4.4, -9.1, -50.0]]).double()
+    loss, step = getattr(LOSSES[name], kind), 1e-5
+    logits = sides.clone().requires_grad_()
+    value = loss(logits[0], logits[1])
+    (gradient,) = torch.autograd.grad(value, logits)
+    assert value.isfinite()
+    for place in range(sides.numel()):
+        there, back = sides.clone().flatten(), sides.clone().flatten()
+        there[place] += step
+        back[place] -= step
+        slope = (loss(*there.view(2, -1)) - loss(*back.view(2, -1))) / (2 * step)
+        assert gradient.flatten()[place].item() == pytest.approx(slope.item(), rel=1e-6, abs=1e-8)
+
+
+@pytest.mark.parametrize("size", [-50.0, 50.0])
+def test_cross_entropy_at_the_ends_is_the_number_of_theory(size: float) -> None:
+    """softplus(50) = 50 + e^-50, and softplus(-50) = e^-50, which a probability rounded to 0 or 1 would lose."""
+    logits = torch.full((3,), size, dtype=torch.float64)
+    large, small = 50.0, math.exp(-50)
+    one = LOSSES["non_saturating"]
+    expected = (large, small) if size < 0 else (small, large)
+    assert one.generator(logits, logits).item() == pytest.approx(expected[0], rel=1e-12)
+    assert LOSSES["saturating"].generator(logits, logits).item() == pytest.approx(-expected[1], rel=1e-12)
+    assert one.discriminator(logits, -logits).item() == pytest.approx(2 * expected[0], rel=1e-12)

@@ -62,6 +62,27 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(whole: Run, tmp_
     assert result(other)[1] != result(whole)[1]
 
 
+def test_the_order_of_runs_changes_nothing(tmp_path: Path) -> None:
+    """Data, judges and metrics of real data are kept from one run to the next; what was run before must not show."""
+    runs = {"cgan_mlp": {}, "vanilla_gan": {}, "dcgan": {"epochs": 1}}
+    there = {name: result(trained(tmp_path / "there", name, **changes)) for name, changes in runs.items()}
+    back = {name: result(trained(tmp_path / "back", name, **runs[name])) for name in reversed(runs)}
+    assert there == back
+
+
+def test_another_number_of_threads_changes_no_more_than_the_last_digits_of_a_sum(whole: Run, tmp_path: Path) -> None:
+    """What is documented: the same bits need the same number of threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads + 1)
+    try:
+        other = trained(tmp_path)
+    finally:
+        torch.set_num_threads(threads)
+    for ours, theirs in zip(whole.folder.lines(), other.folder.lines(), strict=True):
+        for name, value in ours["curves"].items():
+            assert theirs["curves"][name] == pytest.approx(value, rel=1e-3, abs=1e-4)
+
+
 def test_training_leaves_the_global_random_state_alone(tmp_path: Path) -> None:
     before = torch.random.get_rng_state()
     trained(tmp_path, "dcgan", epochs=1)

@@ -175,7 +175,10 @@ def _few_colours(picture: Image.Image) -> np.ndarray:
 
 
 def write_whole(out: Path | str, data: bytes) -> None:
-    """Writes a file so that nobody ever sees half of it."""
+    """Writes a file so that nobody ever sees half of it. Raises Refused where it cannot be written."""
     beside = Path(f"{out}.part")
-    beside.write_bytes(data)
-    os.replace(beside, out)
+    try:
+        beside.write_bytes(data)
+        os.replace(beside, out)
+    except OSError as error:
+        raise Refused(f"cannot write {out}: {error.strerror or error}") from error

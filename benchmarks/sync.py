@@ -1,0 +1,69 @@
+"""python -m benchmarks.sync: sends run folders to MLflow: all that a tracking server missed, each value once."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.commands import Parser, main
+from variants.recipe import Refused, unknown
+
+if TYPE_CHECKING:
+    from benchmarks.journal import RunFolder
+
+
+def parser() -> Parser:
+    parser = Parser("benchmarks.sync", description=__doc__.partition(": ")[2])
+    parser.add_argument("run", nargs="*", metavar="RUN", help="names of run folders, or their paths (all)")
+    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="of the run folders (runs)")
+    parser.add_argument(
+        "--tracking-uri", metavar="URI", help="of MLflow ($MLFLOW_TRACKING_URI, else sqlite:///mlflow.db)"
+    )
+    return parser
+
+
+def command() -> int:
+    asked = parser().parse_args()
+
+    from benchmarks.tracking import prepare, redacted, remembered, resolved, sync
+
+    folders = chosen(asked.run, asked.runs_dir)
+    uri = resolved(asked.tracking_uri)
+    # A server that is down is told once, before any run.
+    prepare(uri)
+    sent, failed = 0, 0
+    for folder in folders:
+        try:
+            before = remembered(folder, uri)
+            sync(folder, uri)
+            sent += remembered(folder, uri) != before
+        except Refused as refused:
+            failed += 1
+            print(f"{folder.name} was not sent: {refused}", file=sys.stderr)
+    whole = len(folders) - sent - failed
+    print(f"MLflow at {redacted(uri)}: {len(folders)} runs, {sent} sent, {whole} there already, {failed} failed")
+    return 1 if failed else 0
+
+
+def chosen(names: list[str], runs_dir: Path) -> "list[RunFolder]":
+    """The folders of these runs; all of them where no name is given. Raises Refused where there is none."""
+    from benchmarks.journal import CONFIG, RunFolder, run_folders
+
+    if not names:
+        if folders := run_folders(runs_dir):
+            return folders
+        raise Refused(
+            f"there are no runs in {runs_dir}; train one with python -m benchmarks.run, or name another folder"
+        )
+    found = []
+    for name in names:
+        path = Path(name) if "/" in name or os.sep in name else runs_dir / name
+        if not (path / CONFIG).is_file():
+            known = [folder.name for folder in run_folders(runs_dir)] if runs_dir.is_dir() else []
+            raise unknown("run", name, known, see=f"it is not in {runs_dir}")
+        found.append(RunFolder(path))
+    return found
+
+
+if __name__ == "__main__":
+    main(command)

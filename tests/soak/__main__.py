@@ -1,0 +1,50 @@
+"""python -m tests.soak: the long checks, all of them or some; each can be stopped, and goes on where it was."""
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.commands import Parser, main
+from tests.soak import endurance, figures, fuzzing, kills, metrics, mutants, repetitions
+from variants.recipe import Refused, unknown
+
+PARTS = {
+    "kills": kills.kills,
+    "fuzzing": fuzzing.fuzzing,
+    "metrics": metrics.metrics,
+    "mutants": mutants.check,
+    "endurance": endurance.endurance,
+    "repetitions": repetitions.repetitions,
+    "coverage": repetitions.coverage,
+}
+
+
+def parser() -> Parser:
+    parser = Parser("tests.soak", description=__doc__.partition(": ")[2])
+    parser.add_argument("part", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)} (all)")
+    parser.add_argument(
+        "--size", type=float, default=1.0, metavar="SHARE", help="of the whole; below 1 no figures are kept (1)"
+    )
+    parser.add_argument("--work", type=Path, default=Path(".soak"), metavar="DIR", help="where steps are kept (.soak)")
+    return parser
+
+
+def soak() -> int:
+    asked = parser().parse_args()
+    for name in asked.part:
+        if name not in PARTS:
+            raise unknown("part", name, PARTS, see="one of " + ", ".join(PARTS))
+    if asked.size <= 0:
+        raise Refused(f"--size is above 0, not {asked.size}")
+    for name in asked.part or PARTS:
+        began = time.monotonic()
+        found = PARTS[name](asked.work, asked.size, lambda text, name=name: print(f"{name}: {text}", flush=True))
+        found |= {"code": figures.code(), "date": datetime.now(UTC).date().isoformat()}
+        print(f"{name}, {time.monotonic() - began:.0f} s: {found}", flush=True)
+        if asked.size >= 1:
+            figures.keep(name, found)
+    return 0
+
+
+if __name__ == "__main__":
+    main(soak)

@@ -1,0 +1,374 @@
+"""Whatever the files of a stranger hold, reading them and using what was read gives a value, or one sentence.
+
+A reader is a valid file, ways to make hostile ones of it, and what people do with what it gives. Anything but a value
+or a refusal is a finding: another exception, a file written elsewhere, or an answer that takes seconds.
+"""
+
+import hashlib
+import json
+import random
+import time
+import traceback
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from tests.soak.figures import Steps, code
+from tests.soak.hostile import as_json, as_json_lines, damaged, either, forged_tensors, text, value
+
+SLOW = 20.0
+"""Seconds after which an answer counts as none; chosen, a thousand times what any takes."""
+STEP = 20.0
+"""Seconds of one step of the long check."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """name: of what is read. file: where it lies, below a folder. valid: what is right. hostile: makes it wrong.
+
+    use: reads the file in its folder and does what people do with it.
+    """
+
+    name: str
+    file: str
+    valid: bytes
+    hostile: Callable[[bytes, random.Random], bytes]
+    use: Callable[[Path], object]
+
+
+NAMES = (
+    *("config", "journal", "status", "environment", "facts", "reference", "recipe", "plans", "tuned", "mlflow"),
+    *("checkpoint", "generator", "extractor", "idx", "cifar10", "png"),
+)
+
+
+def readers() -> list[Reader]:
+    """Every reader of a file that may come from a stranger, in the order of NAMES."""
+    return [*json_readers(), *tensor_readers(), *data_readers()]
+
+
+def configs() -> tuple[Any, Any]:
+    from benchmarks.config import DatasetConfig, RunConfig
+    from variants import load_variant
+
+    recipe = load_variant("cgan_mlp").recipe("small").with_({"generator_widths": (8,), "discriminator_widths": (8,)})
+    return RunConfig("cgan_mlp", recipe, DatasetConfig("digits"), 3, "ab" * 32, "cd" * 32, plugins=()), recipe
+
+
+FACTS = {
+    "spec": {"shape": [1, 8, 8], "bounded": True, "classes": 10, "vocabulary": []},
+    "class_names": list("0123456789"),
+    "parameters": {"generator": 10, "discriminator": 20},
+    "updates_per_epoch": 22,
+}
+ENVIRONMENT = {
+    "device": "cpu",
+    "threads": 1,
+    "versions": {"torch": "2"},
+    "code": "c0de",
+    "recipe": "small",
+    "command": "python -m benchmarks.run",
+    "extractor": {"name": "digits", "sha256": "cd" * 32, "accuracy": [0.98]},
+    "notes": ["a note"],
+    "protocol": "against real images",
+}
+
+
+def json_readers() -> list[Reader]:
+    from benchmarks import plan, tracking
+    from benchmarks.journal import RunFolder
+    from benchmarks.presets import preset
+    from benchmarks.resolve import recipe_file
+    from benchmarks.runs import load_run
+    from benchmarks.show import facts, heading, loss_changes, pictures
+    from benchmarks.show import recipe as recipe_of
+    from reports.runs import read
+    from variants import DataSpec, load_variant
+    from variants.recipe import FIELDS
+
+    config, _ = configs()
+    identity = {"config": config.as_dict(), "key": config.key, "id": "0" * 16}
+    lines = [
+        {
+            "epoch": epoch,
+            "curves": {"generator_loss": 1.0, "discriminator_loss": 1.0, "d_real": 0.5, "d_fake": 0.5} if epoch else {},
+            "metrics": {"fid": 3.0 / (epoch + 1), "accuracy": 0.5},
+            "probes": {"label_use": 0.5},
+            "timing": {"seconds": 1.0, "time": 1e9},
+        }
+        for epoch in range(4)
+    ]
+    status = {"state": "FAILED", "epoch": 3, "cause": "x", "symptoms": {"collapse": 2}}
+
+    def whole(folder: Path, name: str) -> RunFolder:
+        """A run folder, right but for the file of this name."""
+        run = RunFolder(folder)
+        others = {"config.json": identity, "status.json": status, "environment.json": ENVIRONMENT, "facts.json": FACTS}
+        for other, document in {**others, "reference.json": {"fid": 0.1}}.items():
+            if other != name and not (folder / other).exists():
+                (folder / other).write_bytes(text(document))
+        if name != "metrics.jsonl" and not (folder / "metrics.jsonl").exists():
+            (folder / "metrics.jsonl").write_bytes(b"".join(text(line) + b"\n" for line in lines))
+        return run
+
+    def shown(name: str) -> Callable[[Path], object]:
+        def use(folder: Path) -> object:
+            run = whole(folder, name)
+            record = read(run)
+            loaded = load_run(folder)
+            told = [heading(loaded), *facts(loaded), *loss_changes(loaded), recipe_of(loaded), *pictures(loaded)]
+            sent = tracking._tags(run, run.lines(), run.status()), tracking._params(run), list(tracking._figures(lines))
+            return record, told, sent, record.metrics, record.seconds, run.id
+
+        return use
+
+    def resigned(data: bytes, rng: random.Random) -> bytes:
+        """A config that is not ours and whose key fits it."""
+        from benchmarks.config import RunConfig
+        from tests.soak.hostile import changed
+
+        document = json.loads(data)
+        document["config"] = changed(document["config"], rng)
+        try:
+            document["key"] = RunConfig.from_dict(document["config"]).key
+        except Exception:
+            return text(document)
+        return text(document)
+
+    def trained(folder: Path) -> object:
+        spec, variant = DataSpec((1, 8, 8), classes=10), load_variant("cgan_mlp")
+        read_ = recipe_file(variant, folder / "mine.toml", spec)
+        variant.check(read_, spec)
+        return read_
+
+    def chosen(data: bytes, rng: random.Random) -> bytes:
+        """A file in which fields have values of any kind, written as TOML writes them."""
+        names = [*FIELDS, "recipe", "no_such"]
+        lines = [f"{rng.choice(names)} = {json.dumps(value(rng, 3))}" for _ in range(rng.randrange(1, 4))]
+        return "\n".join(lines).replace("Infinity", "inf").replace("NaN", "nan").replace("null", '"none"').encode()
+
+    def planned(folder: Path) -> object:
+        (folder / "plans").mkdir(exist_ok=True)
+        (folder / "plans" / "smoke.json").write_bytes((folder / "smoke.json").read_bytes())
+        kept = plan.plans(folder, "smoke")
+        return [plan.differences(one["plan"], other["plan"]) for one in kept for other in kept]
+
+    def tuned(folder: Path) -> object:
+        own, plan.tuning_file = plan.tuning_file, lambda name: folder / f"{name}.json"
+        try:
+            kept = plan.kept_tuning("quick")
+            return plan.pilot_deviation(kept, "ln fid_normalized"), plan.make_plan(preset("quick"), tuned=kept).hash
+        finally:
+            plan.tuning_file = own
+
+    def remembered(folder: Path) -> object:
+        run = whole(folder, "mlflow.json")
+        return tracking.remembered(run, "http://host"), tracking.where_to_look(run, "http://host")
+
+    toml = 'recipe = "small"\nloss = "hinge"\nepochs = 3\ngenerator_lr = 0.001\ngenerator_widths = [16, 16]\n'
+    made = plan.make_plan(preset("smoke"))
+    smoke = [{"hash": made.hash, "since": "2020-01-01", "plan": made.as_dict()}] * 2
+    memory = {"http://host": {"run_id": "r", "experiment_id": "1", "epoch": 2, "files": {}, "folder_id": "0" * 16}}
+    ways, changing = either(damaged, as_json), either(damaged, as_json, as_json)
+    journal = b"".join(text(line) + b"\n" for line in lines)
+
+    def continued(folder: Path) -> object:
+        run = whole(folder, "metrics.jsonl")
+        shown("metrics.jsonl")(folder)
+        run.truncate(2)
+        run.append({"epoch": 10**8, "curves": {"a": 1.0}})
+        return run.lines()
+
+    return [
+        Reader("config", "config.json", text(identity), either(damaged, as_json, resigned), shown("config.json")),
+        Reader("journal", "metrics.jsonl", journal, either(damaged, as_json_lines), continued),
+        Reader("status", "status.json", text(status), ways, shown("status.json")),
+        Reader("environment", "environment.json", text(ENVIRONMENT), changing, shown("environment.json")),
+        Reader("facts", "facts.json", text(FACTS), changing, shown("facts.json")),
+        Reader("reference", "reference.json", text({"fid": 0.1, "kid": 0.0}), ways, shown("reference.json")),
+        Reader("recipe", "mine.toml", toml.encode(), either(damaged, chosen), trained),
+        Reader("plans", "smoke.json", text(smoke), changing, planned),
+        Reader("tuned", "quick.json", plan.tuning_file("quick").read_bytes(), changing, tuned),
+        Reader("mlflow", "mlflow.json", text(memory), ways, remembered),
+    ]
+
+
+def tensor_readers() -> list[Reader]:
+    import torch
+
+    from benchmarks.journal import RunFolder, _pack
+    from benchmarks.randomness import initialisation
+    from benchmarks.runs import Run
+    from benchmarks.steps import players
+    from benchmarks.training import Training, TrainState, Watcher
+    from metrics.features import pinned_path, read_extractor
+    from variants import DataSpec, load_variant
+
+    config, recipe = configs()
+    spec, variant = DataSpec((1, 8, 8), classes=10), load_variant("cgan_mlp")
+
+    def state() -> TrainState:
+        with initialisation(0):
+            return TrainState(players(*variant.build(spec, recipe), recipe))
+
+    trained = state()
+    for optimizer in (trained.players.generator_optimizer, trained.players.discriminator_optimizer):
+        for parameter in (p for group in optimizer.param_groups for p in group["params"]):
+            parameter.grad = torch.ones_like(parameter)
+        optimizer.step()
+
+    def goes_on(folder: Path) -> object:
+        run = RunFolder(folder)
+        run.checkpoint_epoch()
+        training = object.__new__(Training)
+        training.folder, training.state, training.watcher = run, state(), Watcher()
+        training.watch = None
+        training.restore()
+        optimizer = training.state.players.generator_optimizer
+        for parameter in (p for group in optimizer.param_groups for p in group["params"]):
+            parameter.grad = torch.ones_like(parameter)
+        optimizer.step()
+        return training.state.epoch
+
+    def sampled(folder: Path) -> object:
+        if not (folder / "config.json").exists():
+            identity = {"config": config.as_dict(), "key": config.key, "id": "0" * 16}
+            (folder / "config.json").write_bytes(text(identity))
+            (folder / "facts.json").write_bytes(text(FACTS))
+        return Run(RunFolder(folder)).generate(labels=[1, 2])
+
+    def judged(folder: Path) -> object:
+        extractor = read_extractor(folder / "judge.safetensors")
+        features, _ = extractor.read(torch.zeros(2, *extractor.shape))
+        return extractor.standardized(features)
+
+    def checked(key: str) -> Callable[[bytes, random.Random], bytes]:
+        return either(damaged, lambda data, rng: forged_tensors(data, rng, key))
+
+    checkpoint = _pack(trained.tensors(), {"epoch": 3})
+    generator = _pack(trained.players.generator.state_dict(), {})
+    judge = pinned_path("digits").read_bytes()
+    return [
+        Reader("checkpoint", "checkpoint.safetensors", checkpoint, checked("state"), goes_on),
+        Reader("generator", "generator.safetensors", generator, checked("state"), sampled),
+        Reader("extractor", "judge.safetensors", judge, checked("extractor"), judged),
+    ]
+
+
+def data_readers() -> list[Reader]:
+    from dataclasses import replace
+
+    from PIL import Image
+
+    from benchmarks.datasets import folder as images
+    from benchmarks.datasets import images as published
+    from reports.figures import sample_picture
+
+    mine = replace(published.MNIST, contents={})
+    labels = bytes((0, 0, 8, 1, 0, 0, 0, 2, 3, 7))
+
+    def idx(folder: Path) -> object:
+        if not (folder / "train-labels-idx1-ubyte").exists():
+            (folder / "train-labels-idx1-ubyte").write_bytes(labels)
+        return published._idx_split(mine, folder, "train").images(slice(None))
+
+    def cifar(folder: Path) -> object:
+        return published._cifar10_batch(folder / "data_batch_1.bin")
+
+    def picture(folder: Path) -> object:
+        return images._read(folder / "mine.png", 8), sample_picture((folder / "mine.png").read_bytes())
+
+    drawn = BytesIO()
+    Image.linear_gradient("L").resize((40, 30)).convert("RGB").save(drawn, "png")
+    pixels = bytes((0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 28, 0, 0, 0, 28)) + bytes(range(256)) * 6 + bytes(32)
+    return [
+        Reader("idx", "train-images-idx3-ubyte", pixels, damaged, idx),
+        Reader("cifar10", "data_batch_1.bin", (b"\3" + bytes(range(256)) * 12) * 2, damaged, cifar),
+        Reader("png", "mine.png", drawn.getvalue(), damaged, picture),
+    ]
+
+
+def outcome(reader: Reader, folder: Path, data: bytes) -> str:
+    """ "read", "refused", or what was found."""
+    from metrics.features import BadExtractor
+    from variants.recipe import Refused
+
+    (folder / reader.file).write_bytes(data)
+    beside = {path.name for path in folder.parent.iterdir()}
+    began = time.monotonic()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            reader.use(folder)
+        told = "read"
+    except (Refused, BadExtractor) as refused:
+        said = str(refused)
+        told = "refused" if said and "\n" not in said and len(said) < 2000 else f"a refusal of no sentence: {said!r}"
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        ours = [frame for frame in frames if "site-packages" not in frame.filename]
+        place = f"{Path(ours[-1].filename).name}:{ours[-1].name}" if ours else "?"
+        told = f"{type(error).__name__} in {place}: {str(error)[:200]}"
+    if time.monotonic() - began > SLOW:
+        told = f"it took {time.monotonic() - began:.0f} s"
+    if {path.name for path in folder.parent.iterdir()} != beside:
+        told = "it wrote outside its folder"
+    return told
+
+
+def tried(reader: Reader, folder: Path, rng: random.Random) -> tuple[str, bytes]:
+    """One hostile file, and what came of it."""
+    data = reader.hostile(reader.valid, rng)
+    if rng.random() < 0.3:
+        data = reader.hostile(data, rng) if reader.hostile is damaged else damaged(data, rng)
+    return outcome(reader, folder, data), data
+
+
+def fuzz(reader: Reader, folder: Path, seed: int, seconds: float = 0.0, inputs: int = 0) -> dict[str, Any]:
+    """Tries hostile files for so many seconds, or so many of them: how many, and the findings by what was found."""
+    rng, began = random.Random(f"{reader.name} {seed}"), time.monotonic()
+    count, refused, findings = 0, 0, {}
+    while count < inputs or time.monotonic() - began < seconds:
+        told, data = tried(reader, folder, rng)
+        count, refused = count + 1, refused + (told == "refused")
+        if told not in ("read", "refused"):
+            kept = folder.parent.parent / "findings" / f"{reader.name}-{hashlib.sha256(data).hexdigest()[:8]}"
+            if told not in findings:
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                kept.write_bytes(data)
+                findings[told] = kept.name
+    spent = time.monotonic() - began
+    return {"reader": reader.name, "seconds": spent, "inputs": count, "refused": refused, "findings": findings}
+
+
+def fuzzing(work: Path, size: float, say: Callable[[str], None], minutes: float = 10.0) -> dict[str, Any]:
+    """Ten minutes of each reader, scaled by the size."""
+    steps = Steps(work / "fuzzing.jsonl", code())
+    for reader in readers():
+        own = [step for step in steps.done if step["reader"] == reader.name]
+        spent, number = sum(step["seconds"] for step in own), len(own)
+        while spent < (wanted := 60 * minutes * size):
+            folder = work / "fuzzing" / f"{reader.name}-{number}" / "own"
+            folder.mkdir(parents=True, exist_ok=True)
+            steps.add(fuzz(reader, folder, number, seconds=min(STEP, wanted - spent)))
+            spent, number = spent + steps.done[-1]["seconds"], number + 1
+            say(f"{reader.name}: {spent:.0f} of {wanted:.0f} s; {steps.done[-1]}")
+    return summary(steps.done)
+
+
+def summary(steps: list[dict[str, Any]]) -> dict[str, Any]:
+    names = sorted({step["reader"] for step in steps})
+    of = {name: [step for step in steps if step["reader"] == name] for name in names}
+    return {
+        "readers": len(names),
+        "seconds": round(sum(step["seconds"] for step in steps)),
+        "inputs": sum(step["inputs"] for step in steps),
+        "refused": sum(step["refused"] for step in steps),
+        "findings": sum(len(step["findings"]) for step in steps),
+        "seconds_of_each": {name: round(sum(step["seconds"] for step in each)) for name, each in of.items()},
+        "inputs_of_each": {name: sum(step["inputs"] for step in each) for name, each in of.items()},
+        "found": sorted({f"{step['reader']}: {told}" for step in steps for told in step["findings"]}),
+    }

@@ -1,0 +1,138 @@
+"""What a fuzzer's files are made of: valid ones, and ways to damage and to forge them."""
+
+import hashlib
+import json
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+# What readers trip over: ends of ranges, half a surrogate pair, names that lead elsewhere, numbers of other kinds.
+NUMBERS = (0, -1, 1, 2, 255, 2**31, 2**63, 10**30, 10**400, -0.0, 1e308, 0.5, float("inf"), float("-inf"), float("nan"))
+WORDS = ("", "..", "../x", "/etc/passwd", "a/b", "a\0b", "\ud800", "NaN", "null", "auto", "mnist", "\u202e", "x" * 5000)
+BYTES = (b"\0", b"\xff", b"\n", b"{", b"}", b"[", b"]", b'"', b",", b":", b"\\u", b"1e999", b"NaN", b"[[[[[[[[", b"..")
+
+
+def damaged(data: bytes, rng: random.Random) -> bytes:
+    """The bytes after one to four small harms."""
+    for _ in range(rng.randint(1, 4)):
+        place = rng.randrange(len(data) + 1)
+        harm = rng.randrange(7)
+        if harm == 0 and data:
+            place = min(place, len(data) - 1)
+            data = data[:place] + bytes((data[place] ^ 1 << rng.randrange(8),)) + data[place + 1 :]
+        elif harm == 1:
+            data = data[:place]
+        elif harm == 2:
+            data = data[:place] + rng.choice(BYTES) * rng.choice((1, 1, 3, 400)) + data[place:]
+        elif harm == 3:
+            data = data[:place] + rng.randbytes(rng.choice((1, 4, 8, 60))) + data[place:]
+        elif harm == 4:
+            end = min(len(data), place + rng.choice((1, 4, 100)))
+            data = data[:place] + data[end:]
+        elif harm == 5:
+            end = min(len(data), place + rng.choice((1, 8, 100)))
+            data = data[:end] + data[place:end] + data[end:]
+        else:
+            length = rng.choice((0, 1, 7, 2**16, 2**31 - 1, 2**32 - 1)).to_bytes(4, rng.choice(("little", "big")))
+            data = data[:place] + length + data[place + 4 :]
+    return data
+
+
+def value(rng: random.Random, depth: int = 0) -> Any:
+    """Any JSON value."""
+    kind = rng.randrange(8 if depth < 3 else 5)
+    if kind == 0:
+        return rng.choice((None, True, False))
+    if kind in (1, 2):
+        return rng.choice(NUMBERS)
+    if kind in (3, 4):
+        return rng.choice(WORDS)
+    if kind == 5:
+        return [value(rng, depth + 1) for _ in range(rng.randrange(4))]
+    if kind == 6:
+        return {rng.choice(WORDS)[:40]: value(rng, depth + 1) for _ in range(rng.randrange(4))}
+    nested: Any = 0
+    for _ in range(rng.choice((3, 200))):
+        nested = [nested] if rng.random() < 0.5 else {"a": nested}
+    return nested
+
+
+def places(node: Any) -> Iterator[tuple[Any, Any]]:
+    """Every container in a JSON value, with each of its keys."""
+    for key in node if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else ():
+        yield node, key
+        yield from places(node[key])
+
+
+def changed(document: Any, rng: random.Random) -> Any:
+    """The JSON value with one to three of its parts replaced, taken away, or added to."""
+    document = json.loads(json.dumps(document))
+    for _ in range(rng.randint(1, 3)):
+        if not (found := list(places(document))):
+            return value(rng)
+        container, key = rng.choice(found)
+        act = rng.randrange(4)
+        if act == 0:
+            del container[key]
+        elif act == 1 and isinstance(container, dict):
+            container[rng.choice(WORDS)[:40]] = value(rng)
+        elif act == 2:
+            other, theirs = rng.choice(found)
+            # A part that is already gone stands for nothing.
+            if theirs in other if isinstance(other, dict) else theirs < len(other):
+                container[key] = json.loads(json.dumps(other[theirs]))
+        else:
+            container[key] = value(rng)
+    return document
+
+
+def text(document: Any) -> bytes:
+    return json.dumps(document).encode()
+
+
+def forged_tensors(data: bytes, rng: random.Random, key: str) -> bytes:
+    """A safetensors file whose header is changed and whose checksum, if it has one, fits again.
+
+    key: the entry of its metadata that holds JSON.
+    """
+    length = int.from_bytes(data[:8], "little")
+    header, body = json.loads(data[8 : 8 + length]), data[8 + length :]
+    if rng.random() < 0.5:
+        metadata = header.get("__metadata__", {})
+        metadata[key] = json.dumps(changed(json.loads(metadata[key]), rng))
+    else:
+        tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
+        header = {**changed(tensors, rng), "__metadata__": header["__metadata__"]} if tensors else header
+    if "sha256" in header.get("__metadata__", {}):
+        rest = dict(header["__metadata__"])
+        rest.pop("sha256")
+        signed = json.dumps({**header, "__metadata__": rest}, sort_keys=True).encode()
+        header["__metadata__"]["sha256"] = hashlib.sha256(signed + body).hexdigest()
+    encoded = json.dumps(header).encode()
+    return len(encoded).to_bytes(8, "little") + encoded + body
+
+
+def either(*ways: Callable[[bytes, random.Random], bytes]) -> Callable[[bytes, random.Random], bytes]:
+    """One of several ways to make a hostile file from a valid one."""
+    return lambda data, rng: rng.choice(ways)(data, rng)
+
+
+def as_json(data: bytes, rng: random.Random) -> bytes:
+    """A JSON file with parts of another kind."""
+    return text(changed(json.loads(data), rng))
+
+
+def as_json_lines(data: bytes, rng: random.Random) -> bytes:
+    """A file of JSON lines, some of which are changed, repeated or in another order."""
+    lines = data.splitlines()
+    place = rng.randrange(len(lines))
+    act = rng.randrange(4)
+    if act == 0:
+        lines[place] = as_json(lines[place], rng)
+    elif act == 1:
+        lines.insert(place, rng.choice(lines))
+    elif act == 2:
+        rng.shuffle(lines)
+    else:
+        del lines[place]
+    return b"\n".join(lines) + rng.choice((b"\n", b""))

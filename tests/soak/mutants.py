@@ -1,0 +1,286 @@
+"""A small change to the code that decides must fail a test.
+
+Every change is made to the syntax tree of one file, in a copy of the repository, and the tests that are about that file
+run against it until one fails. Each mutant is a process forked from this one, which has imported everything but the
+four packages, so that a mutant costs no imports.
+"""
+
+import ast
+import copy
+import hashlib
+import os
+import shutil
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.soak.figures import PACKAGES, ROOT, Steps
+
+# The tests that are about a file. They run in this order, the quickest first, until one fails.
+TESTS = {
+    "benchmarks/steps.py": ("test_dirac", "test_remedies", "test_variants", "test_recipes", "test_training"),
+    "variants/losses.py": ("test_losses", "test_dirac"),
+    "metrics/accuracy.py": ("test_metrics", "test_metrics_independent"),
+    "metrics/captions.py": ("test_captions",),
+    "metrics/diversity.py": ("test_metrics", "test_metrics_independent"),
+    "metrics/features.py": ("test_extractors",),
+    "metrics/frechet.py": ("test_metrics", "test_metrics_independent"),
+    "metrics/gan_train.py": ("test_metrics", "test_metrics_independent"),
+    "metrics/kernel.py": ("test_metrics", "test_metrics_independent"),
+    "metrics/memorization.py": ("test_metrics", "test_metrics_independent"),
+    "metrics/modes.py": ("test_metrics", "test_metrics_independent"),
+    "metrics/neighbours.py": ("test_metrics", "test_metrics_independent"),
+    "metrics/pixels.py": ("test_metrics", "test_metrics_independent"),
+    "metrics/ranking.py": ("test_metrics", "test_metrics_independent"),
+    "metrics/spectrum.py": ("test_metrics", "test_metrics_independent"),
+    "reports/statistics.py": ("test_statistics", "test_verdicts"),
+    "reports/verdicts.py": ("test_verdicts", "test_reports_questions"),
+}
+# A test that takes this many times what it takes without a change, and some seconds more, hangs: that is noticed, too.
+PATIENCE, GRACE = 10.0, 30.0
+
+_COMPARISONS = {
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+}
+_OPERATORS = {
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.Div,
+    ast.Div: ast.Mult,
+    ast.FloorDiv: ast.Div,
+    ast.Mod: ast.Mult,
+    ast.Pow: ast.Mult,
+    ast.BitAnd: ast.BitOr,
+    ast.BitOr: ast.BitAnd,
+    ast.MatMult: ast.Mult,
+}
+_NAMES = {"min": "max", "max": "min", "any": "all", "all": "any", "amax": "amin", "amin": "amax", "mean": "sum"}
+
+
+def changes(tree: ast.Module) -> Iterator[tuple[ast.AST, Callable[[ast.AST], ast.AST | None], str]]:
+    """Every small change: the node, a function that gives what stands there instead, and the kind of change."""
+    skipped = _not_code(tree)
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Compare) and type(node.ops[0]) in _COMPARISONS:
+            yield node, _comparison, "comparison"
+        elif isinstance(node, ast.BinOp | ast.AugAssign) and type(node.op) in _OPERATORS:
+            yield node, _operator, "operator"
+        elif isinstance(node, ast.BoolOp):
+            yield node, _and_or, "and or"
+        elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.Not):
+            yield node, lambda unary: unary.operand, "sign"
+        elif isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+            yield node, _number, "number"
+        elif isinstance(node, ast.If | ast.IfExp | ast.While):
+            yield node, _never, "condition"
+        elif isinstance(node, ast.Attribute | ast.Name) and _name(node) in _NAMES:
+            yield node, _renamed, "function"
+        elif isinstance(node, ast.Return) and node.value is not None:
+            yield node, lambda given: ast.Return(ast.Constant(None)), "return"
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            yield node, lambda call: ast.Pass(), "statement"
+        elif isinstance(node, ast.AugAssign):
+            yield node, lambda assignment: ast.Pass(), "statement"
+
+
+def _not_code(tree: ast.Module) -> set[int]:
+    """Nodes whose change changes nothing that is computed: annotations, sentences of errors, texts, decorators."""
+    skipped: set[int] = set()
+    for node in ast.walk(tree):
+        texts: list[ast.AST] = []
+        if isinstance(node, ast.AnnAssign | ast.arg) and node.annotation is not None:
+            texts.append(node.annotation)
+        if isinstance(node, ast.FunctionDef):
+            texts += [*node.decorator_list, *([node.returns] if node.returns else [])]
+        if isinstance(node, ast.Raise | ast.JoinedStr | ast.ImportFrom | ast.Import):
+            texts.append(node)
+        for text in texts:
+            skipped |= {id(inner) for inner in ast.walk(text)}
+    return skipped
+
+
+def _comparison(node: ast.Compare) -> ast.AST:
+    node.ops[0] = _COMPARISONS[type(node.ops[0])]()
+    return node
+
+
+def _operator(node: ast.BinOp | ast.AugAssign) -> ast.AST:
+    node.op = _OPERATORS[type(node.op)]()
+    return node
+
+
+def _and_or(node: ast.BoolOp) -> ast.AST:
+    node.op = ast.Or() if isinstance(node.op, ast.And) else ast.And()
+    return node
+
+
+def _number(node: ast.Constant) -> ast.AST:
+    value = node.value
+    return ast.Constant(not value if isinstance(value, bool) else value + 1)
+
+
+def _never(node: ast.If | ast.IfExp | ast.While) -> ast.AST:
+    node.test = ast.Constant(False)
+    return node
+
+
+def _name(node: ast.AST) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id
+
+
+def _renamed(node: ast.Attribute | ast.Name) -> ast.AST:
+    if isinstance(node, ast.Attribute):
+        node.attr = _NAMES[node.attr]
+    else:
+        node.id = _NAMES[node.id]
+    return node
+
+
+class _Replace(ast.NodeTransformer):
+    """Puts the changed node in the place of one."""
+
+    def __init__(self, target: ast.AST, change: Callable[[ast.AST], ast.AST | None]) -> None:
+        self.target, self.change = target, change
+
+    def visit(self, node: ast.AST) -> ast.AST | None:
+        return self.change(node) if node is self.target else self.generic_visit(node)
+
+
+def mutants(source: str) -> Iterator[tuple[int, str, str, str]]:
+    """Every mutant of a file: the line, the kind of change, what stood there and what does now, and the new source."""
+    tree = ast.parse(source)
+    seen = {ast.unparse(tree)}
+    for index, (node, _, kind) in enumerate(changes(tree)):
+        other = copy.deepcopy(tree)
+        target, change, _ = list(changes(other))[index]
+        before = ast.unparse(target)
+        _Replace(target, change).visit(other)
+        text = ast.unparse(ast.fix_missing_locations(other))
+        if text not in seen:
+            seen.add(text)
+            after = _difference(ast.unparse(tree), text)
+            yield getattr(node, "lineno", 0), kind, f"{before.splitlines()[0][:80]} -> {after[:80]}", text
+
+
+def _difference(before: str, after: str) -> str:
+    """The first line that is another one."""
+    pairs = zip(before.splitlines(), after.splitlines(), strict=False)
+    return next((new.strip() for old, new in pairs if old != new), "nothing")
+
+
+def copied(place: Path) -> Path:
+    """A copy of what tests need of the repository."""
+    shutil.rmtree(place, ignore_errors=True)
+    ignore = shutil.ignore_patterns("__pycache__", "out")
+    for name in (*PACKAGES, "tests", "docs", "examples"):
+        shutil.copytree(ROOT / name, place / name, ignore=ignore)
+    for path in ROOT.iterdir():
+        if path.is_file() and path.name != ".git":
+            shutil.copy(path, place)
+    return place
+
+
+def tested(place: Path, tests: tuple[str, ...], seconds: float) -> tuple[str, float]:
+    """Runs these tests in a copy: "passed", "failed" or "hung", and the seconds that it took."""
+    began = time.monotonic()
+    pid = os.fork()
+    if pid == 0:
+        os.setsid()
+        os.chdir(place)
+        with open(os.devnull, "r+b") as nothing:
+            for stream in (0, 1, 2):
+                os.dup2(nothing.fileno(), stream)
+        # What this process has of the packages is not what is tested.
+        for name in [name for name in sys.modules if name.partition(".")[0] in (*PACKAGES, "tests")]:
+            del sys.modules[name]
+        sys.path[:] = [str(place), *(entry for entry in sys.path if entry and Path(entry).resolve() != ROOT)]
+        os.environ["PYTHONPATH"] = str(place)
+        os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+        try:
+            import pytest
+
+            words = ["-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:xdist"]
+            os._exit(int(pytest.main([*words, *(f"tests/{name}.py" for name in tests)])))
+        finally:
+            os._exit(99)
+    while (ended := os.waitpid(pid, os.WNOHANG))[0] == 0:
+        if time.monotonic() - began > seconds:
+            os.killpg(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            return "hung", time.monotonic() - began
+        time.sleep(0.02)
+    status = os.waitstatus_to_exitcode(ended[1])
+    # 0 is all passed; 1 a failure; 2, 3 and 4 that it could not even be run.
+    return "passed" if status == 0 else "failed", time.monotonic() - began
+
+
+def of(path: str) -> str:
+    """What steps of a file depend on: it, and its tests."""
+    names = [path, *(f"tests/{name}.py" for name in TESTS[path])]
+    return hashlib.sha256(b"".join((ROOT / name).read_bytes() for name in names if (ROOT / name).exists())).hexdigest()
+
+
+def check(work: Path, size: float, say: Callable[[str], None]) -> dict[str, Any]:
+    """Every mutant of every file; with a smaller size the first ones of each."""
+    import hypothesis  # noqa: F401
+    import mlflow  # noqa: F401
+    import scipy.stats  # noqa: F401
+    import sklearn.metrics  # noqa: F401
+    import torch  # noqa: F401
+
+    place = copied((work / "mutants").absolute())
+    every: list[dict[str, Any]] = []
+    for path in TESTS:
+        tests = tuple(name for name in TESTS[path] if (ROOT / "tests" / f"{name}.py").exists())
+        steps = Steps(work / f"mutants-{path.replace('/', '-')}l", of(path))
+        done = {step["mutant"]: step for step in steps.done}
+        source = (ROOT / path).read_text()
+        made = list(mutants(source))
+        limit = 0.0
+        for line, kind, what, text in made[: max(1, round(len(made) * size))]:
+            name = hashlib.sha256(text.encode()).hexdigest()[:12]
+            if name in done:
+                every.append(done[name])
+                continue
+            if not limit:
+                (place / path).write_text(source)
+                told, seconds = tested(place, tests, 3600.0)
+                if told != "passed":
+                    raise RuntimeError(f"the tests of {path} do not pass as it is: {', '.join(tests)}")
+                limit = PATIENCE * seconds + GRACE
+            (place / path).write_text(text)
+            told, seconds = tested(place, tests, limit)
+            step = {"mutant": name, "file": path, "line": line, "kind": kind, "what": what, "end": told}
+            steps.add({**step, "seconds": round(seconds, 2)})
+            every.append(steps.done[-1])
+            say(f"{path}:{line} {kind}: {what}: {'SURVIVED' if told == 'passed' else 'killed'}")
+        (place / path).write_text(source)
+    return summary(every)
+
+
+def summary(steps: list[dict[str, Any]]) -> dict[str, Any]:
+    survived = [step for step in steps if step["end"] == "passed"]
+    return {
+        "made": len(steps),
+        "killed": len(steps) - len(survived),
+        "hung": sum(step["end"] == "hung" for step in steps),
+        "survived": len(survived),
+        "made_of_each": dict(sorted(Counter(step["file"] for step in steps).items())),
+        "survived_of_each": dict(sorted(Counter(step["file"] for step in survived).items())),
+        "survivors": sorted(f"{step['file']}:{step['line']} {step['kind']}: {step['what']}" for step in survived),
+    }

@@ -1,0 +1,178 @@
+"""A disk that is full, a folder that cannot be written or is deleted: one sentence, and what was written stays whole.
+
+The damage is done for real, in processes of their own: a limit on the size of files, which is what a full disk is to
+one that writes, and a file system of a few MiB where the machine lets one be made.
+"""
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks import configure, train
+from benchmarks.journal import run_folders
+from benchmarks.training import Watcher
+from tests.conftest import ROOT
+from variants import Refused
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs the limits and permissions of a POSIX system")
+TINY = {"epochs": 4, "epoch_updates": 2, "samples": 60, "thorough": False, "probes": ()}
+WORDS = (
+    *("--variant", "cgan_mlp", "--dataset", "digits", "--epochs", "4", "--epoch-updates", "2", "--samples", "60"),
+    *("--quick-metrics", "--probes", "none", "--no-tracking"),
+)
+
+
+class Does(Watcher):
+    """Does something once an epoch is written."""
+
+    def __init__(self, epoch: int, act: Callable[[], object]) -> None:
+        self.epoch, self.act = epoch, act
+
+    def line(self, line: dict) -> None:
+        if line["epoch"] == self.epoch:
+            self.act()
+
+
+def tiny(runs_dir: Path, watcher: Watcher | None = None):
+    config = configure("cgan_mlp", "digits", **TINY)
+    return train(config, runs_dir=runs_dir, track=False, pictures="milestones", watcher=watcher)
+
+
+def limited(size: int) -> Callable[[], object]:
+    """Sets the largest size of a file, in bytes; a write beyond it fails as on a full disk, but for its number."""
+
+    def act() -> None:
+        # Else the system ends the process at the first such write.
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+
+    return act
+
+
+@pytest.fixture
+def unlimited() -> Iterator[None]:
+    before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.getsignal(signal.SIGXFSZ)
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+@pytest.mark.parametrize("room", [0, 600, 5_000, 100_000])
+def test_a_file_that_cannot_grow_stops_the_run_which_goes_on_later(
+    room: int, tmp_path: Path, unlimited: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is written when there is no room: a journal line, a picture, a checkpoint, the animation."""
+    monkeypatch.setattr("benchmarks.training.CHECKPOINT_SECONDS", 0.0)
+    whole = tiny(tmp_path / "whole")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with pytest.raises(Refused, match="cannot write"):
+        tiny(tmp_path / "full", Does(2, limited(room)))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    (folder,) = run_folders(tmp_path / "full")
+    # What was logged is readable, and only as far as it is on the disk.
+    assert [line["epoch"] for line in folder.lines()] == list(range(len(folder.lines())))
+    assert len(folder.lines()) >= 3
+    assert folder.status()["state"] in ("FAILED", "KILLED")
+    assert not (folder.path / "generator.safetensors").exists() or room == 100_000
+    again = tiny(tmp_path / "full")
+    assert again.folder.status()["state"] == "FINISHED"
+    assert (again.path / "generator.safetensors").read_bytes() == (whole.path / "generator.safetensors").read_bytes()
+    assert (again.path / "samples.gif").read_bytes() == (whole.path / "samples.gif").read_bytes()
+
+
+def test_the_command_says_it_in_one_sentence(tmp_path: Path) -> None:
+    """The real command, which starts with room for a picture and none for a checkpoint."""
+    code = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000,) * 2);"
+        "from benchmarks import commands, run; commands.main(run.run)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    words = [sys.executable, "-c", code, *WORDS]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, env=environment)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("error: cannot write ")
+    (folder,) = run_folders(tmp_path / "runs")
+    assert len(folder.lines()) > 1
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MiB in memory."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True)
+    if made.returncode:
+        pytest.skip("a file system of one's own can only be made as root")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", place], check=True)
+
+
+@pytest.mark.skipif(not shutil.which("mount"), reason="needs mount")
+def test_a_full_disk_stops_the_run_which_goes_on_once_there_is_room(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.training.CHECKPOINT_SECONDS", 0.0)
+    filler = small_disk / "filler"
+
+    def fill() -> None:
+        with open(filler, "wb") as file:
+            while True:
+                try:
+                    file.write(b"0" * 4096)
+                    file.flush()
+                except OSError:
+                    return
+
+    with pytest.raises(Refused, match="No space left on device"):
+        tiny(small_disk / "runs", Does(1, fill))
+    (folder,) = run_folders(small_disk / "runs")
+    assert [line["epoch"] for line in folder.lines()] == list(range(len(folder.lines())))
+    assert folder.status()["state"] in ("FAILED", "KILLED")
+    filler.unlink()
+    with pytest.raises(Refused, match="No space left on device"):
+        # A run needs more than a MiB for its checkpoints: what was written by then is as it was.
+        tiny(small_disk / "runs")
+    assert [line["epoch"] for line in folder.lines()] == list(range(len(folder.lines())))
+
+
+@pytest.mark.skipif(os.name == "posix" and os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir(mode=0o500)
+    with pytest.raises(Refused, match=r"cannot write .*Permission denied"):
+        tiny(tmp_path / "runs")
+
+
+@pytest.mark.skipif(not shutil.which("mount"), reason="needs mount")
+def test_a_disk_that_becomes_read_only_is_said(small_disk: Path) -> None:
+    def close() -> None:
+        subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+
+    with pytest.raises(Refused, match="Read-only file system"):
+        tiny(small_disk / "runs", Does(2, close))
+    (folder,) = run_folders(small_disk / "runs")
+    assert [line["epoch"] for line in folder.lines()] == [0, 1, 2]
+    assert folder.status()["state"] == "KILLED"
+
+
+def test_a_folder_that_is_deleted_while_it_is_written_is_said_and_not_begun_anew(
+    tmp_path: Path, tracking_uri: str
+) -> None:
+    config = configure("cgan_mlp", "digits", **TINY)
+
+    def delete() -> None:
+        shutil.rmtree(tmp_path / "runs" / config.name)
+
+    with pytest.raises(Refused, match="cannot write"):
+        train(config, runs_dir=tmp_path / "runs", tracking_uri=tracking_uri, watcher=Does(2, delete))
+    assert not (tmp_path / "runs" / config.name).exists()
