@@ -24,6 +24,7 @@ from variants.exchange import Batch, Exchange
 from variants.objective import Objective
 from variants.recipe import Recipe
 from variants.remedies import Replay, unrolled
+from variants.seeds import Replays
 
 # Beyond it a sigmoid is within 1 % of 0 or 1.
 SATURATED = math.log(99)
@@ -37,7 +38,7 @@ class Players:
     discriminator: nn.Module
     generator_optimizer: Optimizer
     discriminator_optimizer: Optimizer
-    replay: Replay | None = None
+    replay: Replay | Replays | None = None
     averaged: nn.Module | None = None
 
 

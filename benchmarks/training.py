@@ -249,6 +249,7 @@ def opened(
         with Tracker(folder, tracking_uri, say=watcher.say) if track else nullcontext() as tracker:
             if tracker:
                 training.notify = tracker.notify
+            training.restore()
             yield training
 
 
@@ -281,7 +282,6 @@ class Training:
 
     def run(self) -> None:
         """Trains to the end, or to where it was stopped, and leaves the folder telling which."""
-        self.restore()
         last, saved = self.config.recipe.epochs, time.monotonic()
         try:
             self.start()

@@ -23,7 +23,7 @@ from variants.base import Judgement
 from variants.blocks import BatchNorm, Dropout, SpectralNorm
 from variants.losses import AdversarialLoss
 from variants.recipe import Refused
-from variants.remedies import MinibatchDiscrimination, Noisy
+from variants.remedies import MinibatchDiscrimination, Noisy, Replay
 
 
 class Seeds(nn.Module):
@@ -56,6 +56,22 @@ class Seeds(nn.Module):
         if isinstance(made, Tensor):
             return made.unflatten(0, (self.seeds, -1))
         return Judgement(*(None if part is None else part.unflatten(0, (self.seeds, -1)) for part in made))
+
+
+class Replays:
+    """The old fakes of several seeds, of each its own."""
+
+    def __init__(self, replays: Sequence[Replay]) -> None:
+        self.replays = replays
+
+    def mix(
+        self, fakes: Tensor, condition: Tensor | None, streams: Sequence[Generator]
+    ) -> tuple[Tensor, Tensor | None]:
+        """As `Replay.mix`, of (seeds, batch, ...)."""
+        conditions = [None] * len(fakes) if condition is None else condition
+        mixed = [replay.mix(*each) for replay, *each in zip(self.replays, fakes, conditions, streams, strict=True)]
+        fakes = torch.stack([each for each, _ in mixed])
+        return fakes, None if condition is None else torch.stack([each for _, each in mixed])
 
 
 def has_tensors(module: nn.Module) -> bool:
