@@ -20,9 +20,10 @@ config.py       RunConfig: everything that can change a result, and its key
 resolve.py      from what a person asks for to a RunConfig
 datasets/       name -> Dataset in memory, with what networks need to know and its known modes
 randomness.py   the named random streams of a run
-batches.py      which examples stand together in a batch
+batches.py      what the updates of an epoch see: examples, noise, labels
 steps.py        one discriminator update, one generator update: the algorithm
 training.py     epochs of steps, evaluations, pictures, checkpoints
+together.py     several seeds trained as one
 probes/         measurements taken during training, on copies
 evaluation.py   a trained generator -> every metric that applies
 questions/      the theory questions, data only: claims, arms, what decides

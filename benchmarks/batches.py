@@ -1,12 +1,15 @@
-"""Which examples stand together in a batch."""
+"""What the updates of an epoch see: which examples stand together in a batch, and the noise and labels of fakes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Generator, Tensor
 
 from benchmarks.datasets import Split
+from benchmarks.randomness import stream
 from variants import Recipe
+from variants.exchange import Batch
+from variants.noise import NOISES
 
 
 class Packs:
@@ -44,3 +47,46 @@ def real_batches(packs: Packs, examples: int, order: Generator) -> Iterator[Tens
         shuffled = torch.randperm(examples, generator=order, device=order.device)
         for leaders in shuffled.split(packs.leaders)[: examples // packs.leaders]:
             yield packs.fill(leaders, order)
+
+
+def epoch_batches(recipe: Recipe, data: Split, seed: int, epoch: int) -> Iterator[Batch]:
+    """Endless batches of one epoch, in turns: one for each discriminator update, then one for the generator's.
+
+    The latter has the real examples of the one before it, and labels drawn at their frequencies in training.
+    """
+    device = data.data.device
+    order, labels, noise, within = (
+        stream(seed, name, epoch, device) for name in ("shuffle", "labels", "noise", "updates")
+    )
+    draw, size = NOISES[recipe.noise], (recipe.batch_size, recipe.noise_size)
+    packs = Packs(data, recipe)
+    batches = real_batches(packs, len(data), order)
+    while True:
+        for step in range(recipe.critic_steps):
+            if step == 0 or recipe.critic_batch == "fresh":
+                indices = next(batches)
+                examples, condition = data.images(indices), data.condition(indices)
+                if recipe.shuffled_conditions:
+                    # The order within a batch is random, so each example's neighbour is any other; packs stay whole.
+                    condition = condition.roll(packs.shared, 0)
+            yield Batch(examples, condition, draw(size, noise), condition, within)
+        drawn = torch.randint(len(data), (packs.leaders,), generator=labels, device=device)
+        yield Batch(examples, condition, draw(size, noise), packs.condition(drawn), within)
+
+
+def side_by_side(batches: Sequence[Iterator[Batch]]) -> Iterator[Batch]:
+    """Batches of several seeds as one, each tensor (seeds, batch, ...); endless, as they are."""
+    before: tuple[Batch, ...] = ()
+    for parts in zip(*batches, strict=True):
+        if not before or any(new.examples is not old.examples for new, old in zip(parts, before, strict=True)):
+            examples, condition = stacked([p.examples for p in parts]), stacked([p.condition for p in parts])
+        fake_condition = condition
+        if any(part.fake_condition is not part.condition for part in parts):
+            fake_condition = stacked([part.fake_condition for part in parts])
+        noise, streams = stacked([part.noise for part in parts]), tuple(part.stream for part in parts)
+        yield Batch(examples, condition, noise, fake_condition, streams)
+        before = parts
+
+
+def stacked(tensors: Sequence[Tensor | None]) -> Tensor | None:
+    return None if tensors[0] is None else torch.stack(tensors)

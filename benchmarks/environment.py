@@ -33,6 +33,7 @@ DECIDING = (
     "benchmarks/probes/**/*.py",
     "benchmarks/randomness.py",
     "benchmarks/steps.py",
+    "benchmarks/together.py",
     "benchmarks/training.py",
 )
 

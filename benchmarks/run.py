@@ -2,13 +2,20 @@
 
 import argparse
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from benchmarks import plugins
 from benchmarks.commands import Parser, given, main
 from benchmarks.config import PROBES, SAMPLES, DatasetConfig
 from variants import VARIANTS
 from variants.recipe import FIELDS, Refused, unknown
+
+if TYPE_CHECKING:
+    from benchmarks.executors import Job
+    from benchmarks.runs import Run
+    from benchmarks.terminal import Screen
 
 DATASET_OPTIONS = [f for f in fields(DatasetConfig) if f.metadata]
 
@@ -49,6 +56,9 @@ def parser() -> Parser:
     )
     how.add_argument("--device", default="auto", metavar="auto|cpu|cuda|mps", help="where to train (auto)")
     how.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads (torch's own choice)")
+    how.add_argument(
+        "--stack", default="auto", metavar="auto|on|off", help="train several seeds as one (auto: where it is faster)"
+    )
     how.add_argument("--retrain", action="store_true", help="train again what is already trained")
 
     where = parser.add_argument_group("where")
@@ -95,9 +105,13 @@ def run() -> int:
 
     import torch
 
+    from benchmarks.executors import Job, Settings
+    from benchmarks.executors.base import parts
     from benchmarks.resolve import configure
-    from benchmarks.terminal import Screen, show_summary
-    from benchmarks.training import Diverged, loaded, train
+    from benchmarks.terminal import say, show_summary
+    from benchmarks.training import Diverged, loaded
+
+    settings = Settings(device=asked.device, stack=asked.stack)
 
     if asked.threads:
         torch.set_num_threads(asked.threads)
@@ -118,28 +132,48 @@ def run() -> int:
         )
         for seed in seeds
     ]
+    options = {
+        "runs_dir": asked.runs_dir,
+        "data_dir": asked.data_dir,
+        "device": asked.device,
+        "pictures": asked.pictures,
+        "tracking_uri": asked.tracking_uri,
+        "track": not asked.no_tracking,
+        "retrain": asked.retrain,
+        "notes": data.notes,
+    }
     failed = 0
-    for config in configs:
-        try:
-            with Screen() as screen:
-                done = train(
-                    config,
-                    runs_dir=asked.runs_dir,
-                    data_dir=asked.data_dir,
-                    device=asked.device,
-                    pictures=asked.pictures,
-                    tracking_uri=asked.tracking_uri,
-                    track=not asked.no_tracking,
-                    retrain=asked.retrain,
-                    notes=data.notes,
-                    watcher=screen,
-                )
-        except Diverged as diverged:
-            screen.say(f"failed: {diverged}; its curves are kept in {asked.runs_dir / config.name}")
-            failed += 1
-            continue
-        show_summary(done, asked.tracking_uri, tracked=not asked.no_tracking)
+    for part in parts(Job(tuple(configs)), settings, 1, say):
+        for config, ended in zip(part.configs, trained(part, options), strict=True):
+            if isinstance(ended, Diverged):
+                say(f"failed: {ended}; its curves are kept in {asked.runs_dir / config.name}")
+                failed += 1
+            elif isinstance(ended, BaseException):
+                raise ended
+            else:
+                show_summary(ended, asked.tracking_uri, tracked=not asked.no_tracking)
     return 1 if failed else 0
+
+
+def trained(part: "Job", options: dict[str, Any]) -> "list[Run | BaseException]":
+    """How each run of a part of a job ended; the screen shows the first one's progress."""
+    from benchmarks.executors.base import forwarding
+    from benchmarks.terminal import Screen
+    from benchmarks.together import train_together
+    from benchmarks.training import Diverged, train
+
+    with Screen() as screen:
+        if len(part.configs) > 1:
+            beside = [forwarding(partial(_beside, screen, config.name)) for config in part.configs[1:]]
+            return train_together(part.configs, [screen, *beside], **options)
+        try:
+            return [train(part.configs[0], watcher=screen, **options)]
+        except Diverged as diverged:
+            return [diverged]
+
+
+def _beside(screen: "Screen", name: str, sentence: str) -> None:
+    screen.say(f"{name}: {sentence}")
 
 
 if __name__ == "__main__":

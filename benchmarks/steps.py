@@ -5,10 +5,13 @@ D2: the generator learns from what the discriminator says of a batch of fakes; t
 
 As it was means parameters and buffers, batch-norm statistics included. An update returns its measurements as tensors
 on the device, so that nothing here waits for the device.
+
+Networks of several seeds are trained like those of one (`variants.seeds`): their losses and measurements are (seeds,).
 """
 
 import copy
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -21,6 +24,7 @@ from variants.exchange import Batch, Exchange
 from variants.objective import Objective
 from variants.recipe import Recipe
 from variants.remedies import Replay, unrolled
+from variants.seeds import Replays
 
 # Beyond it a sigmoid is within 1 % of 0 or 1.
 SATURATED = math.log(99)
@@ -34,7 +38,7 @@ class Players:
     discriminator: nn.Module
     generator_optimizer: Optimizer
     discriminator_optimizer: Optimizer
-    replay: Replay | None = None
+    replay: Replay | Replays | None = None
     averaged: nn.Module | None = None
 
 
@@ -69,13 +73,13 @@ def discriminator_update(players: Players, objective: Objective, recipe: Recipe,
     gradient = descend(loss, players.discriminator_optimizer)
     if recipe.weight_clip:
         clip(discriminator, recipe.weight_clip)
-    judged = torch.cat((real.logits, fake.logits)).detach()
+    judged = torch.cat((real.logits, fake.logits), -1).detach()
     return {
         "discriminator_loss": loss.detach(),
         "discriminator_gradient": gradient,
-        "d_real": real.logits.detach().sigmoid().mean(),
-        "d_fake": fake.logits.detach().sigmoid().mean(),
-        "saturated": (judged.abs() > SATURATED).to(judged.dtype).mean(),
+        "d_real": real.logits.detach().sigmoid().mean(-1),
+        "d_fake": fake.logits.detach().sigmoid().mean(-1),
+        "saturated": (judged.abs() > SATURATED).to(judged.dtype).mean(-1),
     }
 
 
@@ -100,10 +104,19 @@ def descend(loss: Tensor, optimizer: Optimizer) -> Tensor:
     """One step of the optimiser along the gradient of its own parameters alone; returns the norm of that gradient."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     optimizer.zero_grad()
-    loss.backward(inputs=parameters)
-    norm = get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
+    # Of several seeds, each weight is of one seed, and of no other one's loss.
+    loss.backward(torch.ones_like(loss), inputs=parameters)
+    norm = total_norm([parameter.grad for parameter in parameters if parameter.grad is not None], loss.shape)
     optimizer.step()
     return norm
+
+
+def total_norm(gradients: Sequence[Tensor], seeds: torch.Size) -> Tensor:
+    """The norm of all gradients as one vector, for each seed."""
+    if not seeds:
+        return get_total_norm(gradients)
+    norms = [torch.linalg.vector_norm(gradient.reshape(*seeds, -1), dim=-1) for gradient in gradients]
+    return torch.linalg.vector_norm(torch.stack(norms), dim=0)
 
 
 def look_ahead(players: Players, objective: Objective, recipe: Recipe, batch: Batch, fakes: Tensor):

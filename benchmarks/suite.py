@@ -35,6 +35,9 @@ def parser() -> Parser:
     how.add_argument("--address", default="", metavar="ADDRESS", help="of a Ray cluster (one on this machine)")
     how.add_argument("--workers", type=int, default=0, metavar="N", help="runs at once (as many as cores)")
     how.add_argument("--device", default="auto", metavar="auto|cpu|cuda|mps", help="where to train (auto)")
+    how.add_argument(
+        "--stack", default="auto", metavar="auto|on|off", help="train seeds of an arm as one (auto: where it is faster)"
+    )
     how.add_argument("--pictures", default="milestones", metavar="all|milestones|none", help="(milestones)")
     how.add_argument("--retrain", action="store_true", help="train again what is already trained")
     where = parser.add_argument_group("where")
@@ -74,6 +77,7 @@ def suite() -> int:
         tracking_uri=asked.tracking_uri,
         track=not asked.no_tracking,
         retrain=asked.retrain,
+        stack=asked.stack,
     )
     with Live(chosen.name, todo + done) as live:
         live.say(

@@ -9,7 +9,7 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
@@ -17,10 +17,10 @@ from pathlib import Path
 
 import torch
 from PIL.Image import Image
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from benchmarks import plugins, probes
-from benchmarks.batches import Packs, real_batches
+from benchmarks.batches import epoch_batches
 from benchmarks.config import RunConfig
 from benchmarks.datasets import Centres, Dataset, Split, load
 from benchmarks.environment import describe, fingerprint, keep_memory, peak_memory, resolve_device
@@ -124,6 +124,11 @@ loaded = lru_cache(maxsize=2)(load)
 
 
 @lru_cache(maxsize=2)
+def placed(dataset: Dataset, device: torch.device) -> Split:
+    return dataset.train.to(device)
+
+
+@lru_cache(maxsize=2)
 def evaluator(dataset: Dataset, samples: int, device: torch.device) -> Evaluator:
     return Evaluator(dataset, samples, device=device)
 
@@ -188,12 +193,47 @@ def train(
     the config cannot be trained, Diverged where a loss stops being finite, and KeyboardInterrupt after having
     marked the run as killed.
     """
-    watcher = watcher or Watcher()
+    with opened(
+        config,
+        runs_dir=runs_dir,
+        data_dir=data_dir,
+        device=device,
+        pictures=pictures,
+        tracking_uri=tracking_uri,
+        track=track,
+        retrain=retrain,
+        notes=notes,
+        watcher=watcher or Watcher(),
+    ) as training:
+        if training is not None:
+            training.run()
+    return Run(RunFolder(Path(runs_dir) / config.name), found=training is None)
+
+
+@contextmanager
+def opened(
+    config: RunConfig,
+    *,
+    runs_dir: Path | str,
+    data_dir: Path | str | None,
+    device: str,
+    pictures: str,
+    tracking_uri: str | None,
+    track: bool,
+    retrain: bool,
+    notes: Sequence[str],
+    watcher: Watcher,
+    dataset: Dataset | None = None,
+) -> "Iterator[Training | None]":
+    """A run that can be trained now: its folder is locked, and MLflow hears of it. None where it is trained already.
+
+    dataset: that of the config, where it is in memory. The rest is as in `train`.
+    """
     keep_memory()
     for note in notes:
         watcher.say(note)
     plugins.require(config, config.name)
-    dataset = loaded(config.dataset, data_dir, config.seed)
+    dataset = dataset or loaded(config.dataset, data_dir, config.seed)
     if dataset.checksum != config.checksum:
         raise Refused(f"the data of {dataset.name} is not what this config was made for; make the config anew")
     variant = check(config, dataset)
@@ -203,7 +243,8 @@ def train(
         if track:
             # What a server did not take then, it may take now.
             Tracker(folder, tracking_uri, say=watcher.say).close()
-        return Run(folder, found=True)
+        yield None
+        return
     with folder.lock():
         if retrain:
             folder.clear()
@@ -213,8 +254,10 @@ def train(
         training = Training(config, variant, dataset, folder, place, pictured, watcher)
         folder.write_environment(describe(training.device, dataset, config, training.evaluator.extractors, notes))
         with Tracker(folder, tracking_uri, say=watcher.say) if track else nullcontext() as tracker:
-            training.run(tracker.notify if tracker else lambda: None)
-    return Run(folder)
+            if tracker:
+                training.notify = tracker.notify
+            training.restore()
+            yield training
 
 
 def begun_by_other_code(folder: RunFolder) -> tuple[str, ...]:
@@ -238,7 +281,8 @@ class Training:
     ) -> None:
         recipe = config.recipe
         self.config, self.folder, self.dataset, self.device, self.watcher = config, folder, dataset, device, watcher
-        self.data = dataset.train.to(device)
+        self.data = placed(dataset, device)
+        self.notify: Callable[[], None] = lambda: None
         self.objective = objective(recipe)
         self.evaluator = evaluator(dataset, config.samples, device)
         self.updates = recipe.epoch_updates or len(self.data) // recipe.batch_size
@@ -250,24 +294,29 @@ class Training:
         generator, discriminator = (n.to(device, memory_format=torch.channels_last) for n in networks)
         self.state = TrainState(players(generator, discriminator, recipe))
 
-    def run(self, notify: Callable[[], None]) -> None:
+    def run(self) -> None:
         """Trains to the end, or to where it was stopped, and leaves the folder telling which."""
-        folder, state = self.folder, self.state
-        self.restore()
-        folder.write_json("facts.json", facts(self.dataset, state.players, self.updates))
-        folder.set_status("RUNNING", epoch=state.epoch, **self.watch.mark)
-        self.watcher.start(self.config, self.updates, state.epoch)
+        last, saved = self.config.recipe.epochs, time.monotonic()
         try:
-            self.epochs(notify)
+            self.start()
+            for epoch in range(self.state.epoch + 1, last + 1):
+                self.complete(epoch, self.train_epoch(epoch))
+                if epoch == last or time.monotonic() - saved > CHECKPOINT_SECONDS:
+                    self.save()
+                    saved = time.monotonic()
+                self.notify()
             self.finish()
-        except KeyboardInterrupt:
-            folder.set_status("KILLED", epoch=state.epoch, cause="interrupted", **self.watch.mark)
-            raise
         except BaseException as error:
-            cause = str(error) or type(error).__name__
-            folder.set_status("FAILED", epoch=state.epoch, cause=cause, **self.watch.mark)
+            self.end(error)
             raise
-        folder.set_status("FINISHED", epoch=state.epoch, **self.watch.mark)
+        self.end()
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Writes down how the training ended."""
+        state, cause = ("FINISHED", {}) if error is None else ("FAILED", {"cause": str(error) or type(error).__name__})
+        if isinstance(error, KeyboardInterrupt):
+            state, cause = "KILLED", {"cause": "interrupted"}
+        self.folder.set_status(state, epoch=self.state.epoch, **cause, **self.watch.mark)
 
     def restore(self) -> None:
         """Goes back to the last checkpoint, if there is one; what the journal has beyond it is done again."""
@@ -287,24 +336,27 @@ class Training:
         for line in self.folder.lines():
             self.watch.see(line)
 
-    def epochs(self, notify: Callable[[], None]) -> None:
-        """The epochs that are left; epoch 0 is the untrained generator, evaluated."""
-        config, state = self.config, self.state
-        last, saved = config.recipe.epochs, time.monotonic()
-        if state.epoch == 0:
+    def start(self) -> None:
+        """What comes before the epochs that are left; epoch 0 is the untrained generator, evaluated."""
+        self.folder.write_json("facts.json", facts(self.dataset, self.state.players, self.updates))
+        self.folder.set_status("RUNNING", epoch=self.state.epoch, **self.watch.mark)
+        self.watcher.start(self.config, self.updates, self.state.epoch)
+        if self.state.epoch == 0:
             self.write({"epoch": 0, "curves": {}})
-        for epoch in range(state.epoch + 1, last + 1):
-            line = {"epoch": epoch, **self.train_epoch(epoch)}
-            state.epoch = epoch
-            if epoch in self.pictured:
-                self.picture(epoch)
-            self.write(line)
-            if broken := [name for name, value in line["curves"].items() if not math.isfinite(value)]:
-                raise Diverged(f"{broken[0]} is {line['curves'][broken[0]]} in epoch {epoch}")
-            if epoch == last or time.monotonic() - saved > CHECKPOINT_SECONDS:
-                self.folder.save_checkpoint(state.tensors(), {}, epoch)
-                saved = time.monotonic()
-            notify()
+
+    def complete(self, epoch: int, measured: dict[str, dict[str, float]]) -> None:
+        """Judges and writes down what an epoch gave. Raises Diverged where that is no longer finite."""
+        self.state.epoch = epoch
+        if epoch in self.pictured:
+            self.picture(epoch)
+        self.write({"epoch": epoch, **measured})
+        curves = measured["curves"]
+        if broken := [name for name, value in curves.items() if not math.isfinite(value)]:
+            raise Diverged(f"{broken[0]} is {curves[broken[0]]} in epoch {epoch}")
+
+    def save(self) -> None:
+        """A checkpoint, from which training goes on."""
+        self.folder.save_checkpoint(self.state.tensors(), {}, self.state.epoch)
 
     def write(self, line: dict) -> None:
         """Adds what is due to a line of the journal, and writes it."""
@@ -339,9 +391,12 @@ class Training:
             self.watcher.update(epoch, update)
         # The only place where training waits for the device.
         curves = {name: torch.stack(values).mean().item() for name, values in measured.items()}
-        seconds = time.perf_counter() - began
-        seen = self.updates * recipe.critic_steps * recipe.batch_size
-        return {"curves": curves, "timing": {"seconds": seconds, "images_per_second": seen / seconds}}
+        return {"curves": curves, "timing": self.timing(time.perf_counter() - began)}
+
+    def timing(self, seconds: float) -> dict[str, float]:
+        """What an epoch that took so long says of the speed."""
+        seen = self.updates * self.config.recipe.critic_steps * self.config.recipe.batch_size
+        return {"seconds": seconds, "images_per_second": seen / seconds}
 
     def evaluate(self, epoch: int) -> dict[str, float]:
         generate = sampler(
@@ -398,30 +453,26 @@ def train_updates(
     players: Players, objective: Objective, recipe: Recipe, data: Split, seed: int, epoch: int, updates: int
 ) -> Iterator[dict[str, Tensor]]:
     """The updates of one epoch. Each generator update, after its discriminator updates, yields what they measured."""
-    device = data.data.device
-    order, labels, noise, layers, within = (
-        stream(seed, name, epoch, device) for name in ("shuffle", "labels", "noise", "layers", "updates")
-    )
+    ready(players, stream(seed, "layers", epoch, data.data.device))
+    yield from updates_on(players, objective, recipe, epoch_batches(recipe, data, seed, epoch), epoch, updates)
+
+
+def ready(players: Players, layers: Generator | Sequence[Generator]) -> None:
+    """Puts both networks into training mode, and lets them draw from this stream."""
     for network in (players.generator, players.discriminator):
         network.train()
         draw_from(network, layers)
-    draw, size = NOISES[recipe.noise], (recipe.batch_size, recipe.noise_size)
-    packs = Packs(data, recipe)
-    batches = real_batches(packs, len(data), order)
+
+
+def updates_on(
+    players: Players, objective: Objective, recipe: Recipe, batches: Iterator[Batch], epoch: int, updates: int
+) -> Iterator[dict[str, Tensor]]:
+    """The same on given batches, of one seed or of several."""
     for update in range(updates):
         anneal(players, recipe, remaining=1 - ((epoch - 1) * updates + update) / (recipe.epochs * updates))
-        for step in range(recipe.critic_steps):
-            if step == 0 or recipe.critic_batch == "fresh":
-                indices = next(batches)
-                examples, condition = data.images(indices), data.condition(indices)
-                if recipe.shuffled_conditions:
-                    # The order within a batch is random, so each example's neighbour is any other; packs stay whole.
-                    condition = condition.roll(packs.shared, 0)
-            batch = Batch(examples, condition, draw(size, noise), condition, within)
-            measured = discriminator_update(players, objective, recipe, batch)
-        drawn = torch.randint(len(data), (packs.leaders,), generator=labels, device=device)
-        batch = Batch(examples, condition, draw(size, noise), packs.condition(drawn), within)
-        yield measured | generator_update(players, objective, recipe, batch)
+        for _ in range(recipe.critic_steps):
+            measured = discriminator_update(players, objective, recipe, next(batches))
+        yield measured | generator_update(players, objective, recipe, next(batches))
 
 
 def anneal(players: Players, recipe: Recipe, remaining: float) -> None:

@@ -11,6 +11,7 @@ objective.py     what the loss and the terms of a recipe become, once
 conditioning.py  the ways in which a label enters a network
 blocks.py        layers that know how to be held still and from where to draw
 networks.py      the linear and the convolutional generator and discriminator
+seeds.py         the networks of several seeds as one
 NAME.py          one variant: its networks and its named recipes
 
 Adding a variant takes one file that defines VARIANT, and one line in VARIANTS.

@@ -69,6 +69,8 @@ class Variant:
     reads: the architecture fields of the recipe that `build` looks at; setting another is refused.
     conditionings: the ways in which it can take labels; "none" makes it unconditional.
     refuses: DataSpec -> "" where the variant serves such data, else why it cannot, as the end of a sentence.
+    one_by_one: "" where several seeds can be trained as one (`variants.seeds`), else why not, as the end of a sentence.
+        They can where the networks treat each example alone, but for the layers that are told of seeds there.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Variant:
     reads: frozenset[str]
     conditionings: tuple[str, ...] = ("none",)
     refuses: Callable[[DataSpec], str] = field(default=_serves_all)
+    one_by_one: str = "the variant does not say that its networks treat each example alone"
 
     def recipe_for(self, spec: DataSpec) -> str:
         """The name of the recipe that is taken for such data where nobody chose one."""

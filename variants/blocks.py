@@ -4,7 +4,7 @@ A training step of one network runs the other in training mode, but must leave i
 dropout must not draw from the global random state, or a run could not be repeated beside others.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -47,7 +47,7 @@ class Dropout(nn.Module):
     def __init__(self, share: float) -> None:
         super().__init__()
         self.share = share
-        self.stream: Generator | None = None
+        self.stream: Generator | Sequence[Generator] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or not self.share:
@@ -97,8 +97,8 @@ def normalize_spectrally(network: nn.Module) -> None:
             register_parametrization(module, "weight", SpectralNorm(module.weight))
 
 
-def draw_from(network: nn.Module, stream: Generator) -> None:
-    """Lets every layer that draws at random draw from this stream."""
+def draw_from(network: nn.Module, stream: Generator | Sequence[Generator]) -> None:
+    """Lets every layer that draws at random draw from this stream; from several, where there are several seeds."""
     for module in network.modules():
         if hasattr(module, "stream"):
             module.stream = stream

@@ -19,4 +19,5 @@ VARIANT = Variant(
     reads=CONDITIONAL,
     conditionings=LABELLED,
     refuses=dcgan.refuses,
+    one_by_one="",
 )

@@ -40,4 +40,5 @@ VARIANT = Variant(
     },
     reads=CONDITIONAL,
     conditionings=LABELLED,
+    one_by_one="",
 )

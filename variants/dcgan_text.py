@@ -25,4 +25,5 @@ VARIANT = Variant(
     reads=CONDITIONAL,
     conditionings=("text", "none"),
     refuses=refuses,
+    one_by_one="",
 )

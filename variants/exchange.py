@@ -1,8 +1,13 @@
-"""What one update sees, and what was judged of it."""
+"""What one update sees, and what was judged of it.
 
+Where several seeds are trained as one, every tensor has a leading axis of seeds, and there is a stream a seed.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from torch import Generator, Tensor, nn
 
 from variants.base import Judgement
@@ -19,7 +24,7 @@ class Batch(NamedTuple):
     condition: Tensor | None
     noise: Tensor
     fake_condition: Tensor | None
-    stream: Generator
+    stream: Generator | Sequence[Generator]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,3 +37,8 @@ class Exchange:
     fake_condition: Tensor | None
     real: Judgement
     fake: Judgement
+
+
+def drawn(draw: Callable[[Generator], Tensor], stream: Generator | Sequence[Generator]) -> Tensor:
+    """What is drawn from a stream; of several streams, what is drawn from each, along a leading axis."""
+    return draw(stream) if isinstance(stream, Generator) else torch.stack([draw(each) for each in stream])

@@ -97,11 +97,11 @@ def smoothed(exchange: Exchange) -> Tensor:
 def matching_aware(exchange: Exchange) -> Tensor:
     """Real examples with captions of others count as fakes, half of them all (Reed et al. 2016, algorithm 1)."""
     batch = exchange.batch
-    wrong = batch.condition.roll(1, 0)
-    differs = (wrong != batch.condition).any(1).to(batch.examples.dtype)
+    wrong = batch.condition.roll(1, -2)
+    differs = (wrong != batch.condition).any(-1).to(batch.examples.dtype)
     logits = exchange.discriminator(batch.examples, wrong).logits
-    mismatched = (softplus(logits) * differs).sum() / differs.sum().clamp(min=1)
-    return (mismatched - softplus(exchange.fake.logits).mean()) / 2
+    mismatched = (softplus(logits) * differs).sum(-1) / differs.sum(-1).clamp(min=1)
+    return (mismatched - softplus(exchange.fake.logits).mean(-1)) / 2
 
 
 def class_of_real(exchange: Exchange) -> Tensor:
@@ -116,4 +116,7 @@ def class_of_fake(exchange: Exchange) -> Tensor:
 
 def class_loss(classes: Tensor, condition: Tensor) -> Tensor:
     # A pack is judged once, and shares its label.
-    return cross_entropy(classes, condition[:: len(condition) // len(classes)])
+    labels = condition[..., :: condition.shape[-1] // classes.shape[-2]]
+    if classes.ndim == 2:
+        return cross_entropy(classes, labels)
+    return cross_entropy(classes.flatten(0, 1), labels.flatten(), reduction="none").unflatten(0, labels.shape).mean(-1)

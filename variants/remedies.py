@@ -7,7 +7,7 @@ Noisy                   noise on everything that is judged
 unrolled                the generator answers the discriminator of some updates later
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -40,7 +40,7 @@ class Noisy(nn.Module):
     def __init__(self, discriminator: nn.Module, deviation: float) -> None:
         super().__init__()
         self.discriminator, self.deviation = discriminator, deviation
-        self.stream: Generator | None = None
+        self.stream: Generator | Sequence[Generator] | None = None
 
     def forward(self, examples: Tensor, condition: Tensor | None = None) -> Judgement:
         if self.training and self.deviation:
@@ -132,7 +132,7 @@ def unrolled(
         return functional_call(discriminator, weights, (examples, condition))
 
     for step in range(done + 1, done + steps + 1):
-        gradients = torch.autograd.grad(loss(judge), tuple(weights.values()), create_graph=True)
+        gradients = torch.autograd.grad(loss(judge).sum(), tuple(weights.values()), create_graph=True)
         if adam:
             (b1, b2), epsilon = group["betas"], group["eps"]
             first = [b1 * m + (1 - b1) * g for m, g in zip(first, gradients, strict=True)]

@@ -58,4 +58,5 @@ VARIANT = Variant(
     recipes={name: cgan_mlp.VARIANT.recipes[name].with_(ALONE) for name in ("default", "small", "points")},
     reads=CONDITIONAL,
     conditionings=("separate",),
+    one_by_one="each seed deals its batch out to the classes in other parts",
 )

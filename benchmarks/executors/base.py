@@ -1,18 +1,23 @@
-"""The contract of the executors, and how the training of one run becomes a Result. Needs no torch."""
+"""The contract of the executors, and how the training of runs becomes their Results. Needs no torch."""
 
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
 from benchmarks.config import RunConfig
-from variants.recipe import Refused
+from variants.recipe import Recipe, Refused, unknown
 
 if TYPE_CHECKING:
     from benchmarks.training import Watcher
 
+STACK = ("auto", "on", "off")
+# Units of the widest hidden layer up to which a CPU trains several linear networks faster as one; measured by
+# process time with 16 seeds: beyond it the matrix products are large enough to keep a core busy by themselves.
+SMALL = 256
 STOPPED = "it was stopped before its end; the same command goes on with it"
 
 
@@ -38,9 +43,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Settings:
-    """What is the same for all jobs and cannot change a result.
+    """What is the same for all jobs and cannot change a result, but for rounding.
 
-    threads: of torch for each run. track: whether MLflow gets the runs. The others are as in `training.train`.
+    threads: of torch for each run. track: whether MLflow gets the runs. stack: whether the seeds of a job are trained
+    as one: "on", "off", or "auto", which is on a GPU, and of small linear networks on a CPU. The rest is as in
+    `training.train`.
     """
 
     runs_dir: Path = Path("runs")
@@ -51,8 +58,11 @@ class Settings:
     tracking_uri: str | None = None
     track: bool = True
     retrain: bool = False
+    stack: str = "auto"
 
     def __post_init__(self) -> None:
+        if self.stack not in STACK:
+            raise unknown("choice of --stack", self.stack, STACK, see="one of " + ", ".join(STACK))
         if self.threads < 1:
             raise Refused(f"a run has at least 1 thread, not {self.threads}")
         # Absolute, because the working folder of a worker may be another one.
@@ -106,6 +116,36 @@ class Executor(Protocol):
         self.close(cancel=kind is not None)
 
 
+def parts(job: Job, settings: Settings, workers: int, say: Callable[[str], None]) -> list[Job]:
+    """A job in parts, each of runs that one worker trains as one; of one run each where they are not to be.
+
+    say: is told why seeds that were asked to be trained as one are not.
+    """
+    size = 1
+    if len(job.configs) > 1 and settings.stack != "off":
+        from benchmarks.environment import resolve_device
+        from variants import load_variant
+
+        config = job.configs[0]
+        try:
+            variant, device = load_variant(config.variant), resolve_device(settings.device).type
+        except Refused:
+            # Each run says so in its Result.
+            return [Job((each,), job.notes) for each in job.configs]
+        if variant.one_by_one and settings.stack == "on":
+            say(f"seeds of {config.variant} are trained one by one: {variant.one_by_one}")
+        if not variant.one_by_one and (settings.stack == "on" or device == "cuda" or is_small(config.recipe)):
+            # Every worker gets some, but a GPU is the same one for all of them.
+            size = len(job.configs) if device == "cuda" else -(-len(job.configs) // workers)
+    return [Job(job.configs[at : at + size], job.notes) for at in range(0, len(job.configs), size)]
+
+
+def is_small(recipe: Recipe) -> bool:
+    """Whether a CPU trains several seeds of it faster as one."""
+    linear = recipe.generator_layers == recipe.discriminator_layers == "linear"
+    return linear and max(*recipe.generator_widths, *recipe.discriminator_widths, 0) <= SMALL
+
+
 def train_here(
     config: RunConfig,
     settings: Settings,
@@ -135,6 +175,41 @@ def train_here(
     except (Exception, SystemExit) as error:
         return failure(config.name, error, time.perf_counter() - began, settings)
     return Result(config.name, "FINISHED", seconds=0.0 if run.found else time.perf_counter() - began, found=run.found)
+
+
+def train_together_here(
+    job: Job, settings: Settings, say: Callable[[str, str], None], *, track: bool = False
+) -> list[Result]:
+    """Trains the runs of a job as one in this process: their Results, as `train_here` has one.
+
+    say: is told of which run, by name, and what. seconds of a Result: its share.
+    """
+    from benchmarks.together import train_together
+
+    names = [config.name for config in job.configs]
+    began = time.perf_counter()
+    try:
+        ended = train_together(
+            job.configs,
+            [forwarding(partial(say, name)) for name in names],
+            runs_dir=settings.runs_dir,
+            data_dir=settings.data_dir,
+            device=settings.device,
+            pictures=settings.pictures,
+            tracking_uri=settings.tracking_uri,
+            track=track,
+            retrain=settings.retrain,
+            notes=job.notes,
+        )
+    except (Exception, SystemExit) as error:
+        ended = [error] * len(names)
+    seconds = (time.perf_counter() - began) / len(names)
+    return [
+        failure(name, each, seconds, settings)
+        if isinstance(each, BaseException)
+        else Result(name, "FINISHED", seconds=0.0 if each.found else seconds, found=each.found)
+        for name, each in zip(names, ended, strict=True)
+    ]
 
 
 def failure(name: str, error: BaseException, seconds: float, settings: Settings) -> Result:

@@ -4,7 +4,16 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from benchmarks.executors.base import Executor, Job, Result, Settings, forwarding, train_here
+from benchmarks.executors.base import (
+    Executor,
+    Job,
+    Result,
+    Settings,
+    forwarding,
+    parts,
+    train_here,
+    train_together_here,
+)
 from benchmarks.executors.sending import Sender
 from variants.recipe import Refused
 
@@ -29,20 +38,33 @@ class Inline(Executor):
         # Another number of threads sums in another order: the same one as in a worker gives the same bits.
         torch.set_num_threads(self._settings.threads)
         try:
-            return [self._trained(config.name, job, index) for index, config in enumerate(job.configs)]
+            together = parts(job, self._settings, 1, self._say)
+            return [future for part in together for future in self._trained(part)]
         finally:
             torch.set_num_threads(threads)
 
-    def _trained(self, name: str, job: Job, index: int) -> Future[Result]:
-        future: Future[Result] = Future()
-        future.set_running_or_notify_cancel()
-        watcher = forwarding(lambda sentence: self._say(f"{name}: {sentence}"))
+    def _trained(self, part: Job) -> list[Future[Result]]:
+        futures: list[Future[Result]] = [Future() for _ in part.configs]
+        for future in futures:
+            future.set_running_or_notify_cancel()
         try:
-            future.set_result(train_here(job.configs[index], self._settings, notes=job.notes, watcher=watcher))
+            for future, result in zip(futures, self._results(part), strict=True):
+                future.set_result(result)
         finally:
             # An interrupted run as well: MLflow shows it as killed.
-            self._sender.send(name)
-        return future
+            for config in part.configs:
+                self._sender.send(config.name)
+        return futures
+
+    def _results(self, part: Job) -> list[Result]:
+        if len(part.configs) > 1:
+            return train_together_here(part, self._settings, self._tell)
+        (config,) = part.configs
+        watcher = forwarding(lambda sentence: self._tell(config.name, sentence))
+        return [train_here(config, self._settings, notes=part.notes, watcher=watcher)]
+
+    def _tell(self, name: str, sentence: str) -> None:
+        self._say(f"{name}: {sentence}")
 
     def close(self, cancel: bool = False) -> None:
         self._sender.close(patient=not cancel)

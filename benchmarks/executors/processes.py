@@ -14,14 +14,24 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.resource_tracker import ensure_running
 
 from benchmarks import plugins
-from benchmarks.config import RunConfig
-from benchmarks.executors.base import STOPPED, Executor, Job, Result, Settings, failure, forwarding, train_here
+from benchmarks.executors.base import (
+    STOPPED,
+    Executor,
+    Job,
+    Result,
+    Settings,
+    failure,
+    forwarding,
+    parts,
+    train_here,
+    train_together_here,
+)
 from benchmarks.executors.sending import Sender
 
 # Seconds that a worker has to mark its run as stopped and to end; chosen, not tuned.
@@ -30,11 +40,31 @@ STOP_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Task:
-    """One run that is to be trained."""
+    """Runs that one worker is to train, as one where there are several, and a future for each."""
 
-    config: RunConfig
-    notes: tuple[str, ...]
-    future: Future[Result] = field(default_factory=Future)
+    job: Job
+    futures: tuple[Future[Result], ...]
+
+    def started(self) -> "Task | None":
+        """What is left of it now that it starts: the runs that were not cancelled."""
+        left = [
+            (config, future)
+            for config, future in zip(self.job.configs, self.futures, strict=True)
+            if future.set_running_or_notify_cancel()
+        ]
+        configs, futures = zip(*left, strict=True) if left else ((), ())
+        return Task(Job(configs, self.job.notes), futures) if left else None
+
+    def give(self, results: Sequence[Result]) -> None:
+        for future, result in zip(self.futures, results, strict=True):
+            future.set_result(result)
+
+    def failed(self, error: BaseException | str, seconds: float, settings: Settings) -> list[Result]:
+        """The same failure of each run: an error, or that of a machine in a sentence."""
+        names = [config.name for config in self.job.configs]
+        if isinstance(error, str):
+            return [Result(name, "FAILED", error, machine=True, seconds=seconds) for name in names]
+        return [failure(name, error, seconds, settings) for name in names]
 
 
 class Processes(Executor):
@@ -56,7 +86,10 @@ class Processes(Executor):
             ensure_running()
 
     def submit(self, job: Job) -> list[Future[Result]]:
-        tasks = [Task(config, job.notes) for config in job.configs]
+        tasks = [
+            Task(part, tuple(Future() for _ in part.configs))
+            for part in parts(job, self._settings, self.workers, self._say)
+        ]
         with self._change:
             if self._closed:
                 raise RuntimeError("this executor is closed")
@@ -67,7 +100,7 @@ class Processes(Executor):
                 self._slots.append(slot)
                 slot.start()
             self._change.notify_all()
-        return [task.future for task in tasks]
+        return [future for task in tasks for future in task.futures]
 
     def running(self) -> dict[str, int]:
         """The runs that are in training, and the process ids of their workers."""
@@ -94,12 +127,12 @@ class Processes(Executor):
             self._closed = True
             if cancel and not self._cancelled:
                 self._cancelled = True
-                for task in self._tasks:
-                    task.future.cancel()
+                for future in (future for task in self._tasks for future in task.futures):
+                    future.cancel()
                     # Or who waits for several futures would not hear of it.
-                    task.future.set_running_or_notify_cancel()
+                    future.set_running_or_notify_cancel()
                 self._tasks.clear()
-                for worker in self._busy.values():
+                for worker in set(self._busy.values()):
                     worker.stop()
             self._change.notify_all()
 
@@ -110,31 +143,33 @@ class Processes(Executor):
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         worker: Worker | None = None
         while (task := self._next()) is not None:
-            if not task.future.set_running_or_notify_cancel():
+            if (task := task.started()) is None:
                 continue
-            name, began, lost = task.config.name, time.perf_counter(), False
+            names, began, lost = [config.name for config in task.job.configs], time.perf_counter(), False
             try:
                 with self._change:
                     if self._cancelled:
-                        task.future.set_result(Result(name, "FAILED", STOPPED, machine=True))
+                        task.give(task.failed(STOPPED, 0.0, self._settings))
                         continue
                     worker = worker or Worker(self._settings)
-                    self._busy[name] = worker
-                result = worker.train(task, self._say)
+                    self._busy |= dict.fromkeys(names, worker)
+                results = worker.train(task, self._say)
             except Exception as error:
                 # A worker that cannot be started, or a `say` that fails while the worker is in the middle.
-                result, lost = failure(name, error, time.perf_counter() - began, self._settings), True
+                results, lost = task.failed(error, time.perf_counter() - began, self._settings), True
             with self._change:
-                self._busy.pop(name, None)
-                if self._cancelled and result.machine:
-                    result = Result(name, "FAILED", STOPPED, machine=True, seconds=result.seconds)
-            if worker is not None and (result.machine or lost):
+                for name in names:
+                    self._busy.pop(name, None)
+                if self._cancelled:
+                    results = [replace(each, cause=STOPPED) if each.machine else each for each in results]
+            if worker is not None and (lost or any(result.machine for result in results)):
                 # What is left of it may be short of memory, or still be training.
                 worker.stop()
                 worker.end()
                 worker = None
-            self._sender.send(name)
-            task.future.set_result(result)
+            for name in names:
+                self._sender.send(name)
+            task.give(results)
         if worker is not None:
             worker.end()
 
@@ -165,22 +200,23 @@ class Worker:
             theirs.close()
         self.pid: int = self._process.pid  # type: ignore[assignment]
 
-    def train(self, task: Task, say: Callable[[str], None]) -> Result:
-        """Has the worker train a run, and waits for it. say: is told what the worker says meanwhile."""
-        name, began = task.config.name, time.perf_counter()
+    def train(self, task: Task, say: Callable[[str], None]) -> list[Result]:
+        """Has the worker train, and waits for it. say: is told what the worker says meanwhile."""
+        began = time.perf_counter()
         with suppress(EOFError, OSError):
-            self._pipe.send((task.config, task.notes))
+            self._pipe.send(task.job)
             while True:
                 there = wait([self._pipe, self._process.sentinel], timeout=1.0)
                 if self._pipe in there:
                     message = self._pipe.recv()
-                    if isinstance(message, Result):
+                    if isinstance(message, list):
                         return message
-                    say(f"{name}: {message}")
+                    name, sentence = message
+                    say(f"{name}: {sentence}")
                 elif there or time.monotonic() > self._stop_by:
                     break
         self.end()
-        return Result(name, "FAILED", self._death(), machine=True, seconds=time.perf_counter() - began)
+        return task.failed(self._death(), time.perf_counter() - began, self._settings)
 
     def stop(self) -> None:
         """Has the worker stop its run, mark it as killed, and end. Returns at once."""
@@ -225,13 +261,19 @@ def work(pipe: Connection, settings: Settings, files: Sequence[plugins.PluginFil
     with suppress(EOFError, OSError, KeyboardInterrupt):
         problem = _prepare(settings, files)
         while True:
-            config, notes = pipe.recv()
-            began = time.perf_counter()
-            if problem is not None:
-                result = failure(config.name, problem, time.perf_counter() - began, settings)
-            else:
-                result = train_here(config, settings, notes=notes, watcher=forwarding(pipe.send))
-            pipe.send(result)
+            job = pipe.recv()
+            pipe.send(_trained(job, settings, pipe, problem))
+
+
+def _trained(job: Job, settings: Settings, pipe: Connection, problem: Exception | None) -> list[Result]:
+    """The Results of a job, whose sentences go through the pipe with the name of their run."""
+    if problem is not None:
+        return [failure(config.name, problem, 0.0, settings) for config in job.configs]
+    if len(job.configs) > 1:
+        return train_together_here(job, settings, lambda name, sentence: pipe.send((name, sentence)))
+    (config,) = job.configs
+    watcher = forwarding(lambda sentence: pipe.send((config.name, sentence)))
+    return [train_here(config, settings, notes=job.notes, watcher=watcher)]
 
 
 def _prepare(settings: Settings, files: Sequence[plugins.PluginFile]) -> Exception | None:

@@ -64,6 +64,8 @@ class OnRay(Executor):
     ) -> None:
         if not settings.track:
             raise Refused("--executor ray brings results back through MLflow, so it does not go without tracking")
+        if settings.stack == "on":
+            raise Refused("--executor ray trains each seed as a task of its own; leave out --stack on")
         # Ray reads these when it is imported.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")

@@ -1,0 +1,263 @@
+"""Several seeds trained as one: the same steps, on networks whose weights have a leading axis of seeds.
+
+Each seed keeps all that it has alone: its random streams, its run folder with journal, checkpoint and pictures, and its
+own networks and optimisers, which get what was learnt after every epoch and are what is judged and kept. So a run that
+began among others can go on alone, and the other way round. A seed that diverges leaves the others, which go on.
+
+What a seed gives is what it gives alone, but for rounding: a sum over a batch may be taken in another order.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks import training
+from benchmarks.batches import epoch_batches, side_by_side
+from benchmarks.config import RunConfig
+from benchmarks.datasets import Dataset, Split
+from benchmarks.journal import RunFolder
+from benchmarks.randomness import stream
+from benchmarks.runs import Run
+from benchmarks.steps import Players, players
+from benchmarks.training import Training, Watcher, loaded, opened, ready, updates_on
+from variants import Recipe, Refused, load_variant
+from variants.objective import Objective
+from variants.remedies import Noisy
+from variants.seeds import Replays, Seeds, check_loss
+
+Ended = Run | BaseException
+
+
+def train_together(configs: Sequence[RunConfig], watchers: Sequence[Watcher], **options: Any) -> list[Ended]:
+    """Trains runs that differ in their seed only, as one, and tells how each ended: as its Run, or by what error.
+
+    watchers: one a run. options: all of those of `training.train`. Runs that have come equally far are trained as one;
+    where their networks cannot be, which their watchers are told, they are trained one by one. Raises
+    KeyboardInterrupt after having marked what was in training as killed.
+    """
+    ended: dict[int, Ended] = {}
+    waiting: dict[int, Training] = {}
+    datasets: dict[str, Dataset] = {}
+    with ExitStack() as folders:
+        for place, (config, watcher) in enumerate(zip(configs, watchers, strict=True)):
+            try:
+                if config.checksum not in datasets:
+                    datasets[config.checksum] = loaded(config.dataset, options["data_dir"], config.seed)
+                dataset = datasets[config.checksum]
+                opening = opened(config, watcher=watcher, dataset=dataset, **options)
+                if (run := folders.enter_context(opening)) is not None:
+                    waiting[place] = run
+                else:
+                    ended[place] = Run(RunFolder(options["runs_dir"] / config.name), found=True)
+            # A plugin may call sys.exit, which must not end the other runs.
+            except (Exception, SystemExit) as error:
+                ended[place] = error
+        for group in equally_far(waiting):
+            if len(group) > 1 and (why := refusal(next(iter(group.values())))):
+                for run in group.values():
+                    run.watcher.say(f"seeds are trained one by one: {why}")
+                ended |= one_by_one(group)
+            else:
+                ended |= one_by_one(group) if len(group) == 1 else Lockstep(group).run()
+    return [ended[place] for place in range(len(configs))]
+
+
+def equally_far(waiting: Mapping[int, Training]) -> list[dict[int, Training]]:
+    """The trainings in groups that have done as many epochs, of as many updates."""
+    groups: dict[tuple[int, int], dict[int, Training]] = defaultdict(dict)
+    for place, run in waiting.items():
+        groups[run.state.epoch, run.updates][place] = run
+    return list(groups.values())
+
+
+def refusal(run: Training) -> str:
+    """Why such a training cannot go on as one with its other seeds, as the end of a sentence; "" where it can."""
+    if why := load_variant(run.config.variant).one_by_one:
+        return why
+    try:
+        check_loss(run.objective.adversarial)
+        for network in (run.state.players.generator, run.state.players.discriminator):
+            Seeds([network])
+    except Refused as refused:
+        return str(refused)
+    return ""
+
+
+def one_by_one(group: Mapping[int, Training]) -> dict[int, Ended]:
+    ended: dict[int, Ended] = {}
+    for place, run in group.items():
+        try:
+            run.run()
+            ended[place] = Run(run.folder)
+        except (Exception, SystemExit) as error:
+            ended[place] = error
+    return ended
+
+
+class Lockstep:
+    """Trainings that go from epoch to epoch together, until each has ended or failed."""
+
+    def __init__(self, group: Mapping[int, Training]) -> None:
+        self.left = dict(group)
+        self.ended: dict[int, Ended] = {}
+
+    def run(self) -> dict[int, Ended]:
+        try:
+            self.epochs()
+        except BaseException as error:
+            # Of all of them together, such as a lack of memory, or Ctrl-C.
+            for place, run in self.left.items():
+                self.ended[place] = error
+                with suppress(Exception):
+                    run.end(error)
+            if not isinstance(error, Exception):
+                raise
+        return self.ended
+
+    def epochs(self) -> None:
+        for run in self.left.values():
+            run.folder.write_environment({**run.folder.environment(), "together": len(self.left)})
+        self.each(Training.start)
+        saved, stack = time.monotonic(), None
+        first = next(iter(self.left.values()), None)
+        for epoch in range(first.state.epoch + 1, first.config.recipe.epochs + 1) if first else ():
+            if not self.left:
+                return
+            if stack is None or len(stack.alone) > len(self.left):
+                stack = Stack([run.state.players for run in self.left.values()], first.config.recipe)
+            measured = self.train_epoch(stack, epoch)
+            self.each(lambda run, epoch=epoch, measured=measured: run.complete(epoch, measured[run.config.seed]))
+            if epoch == first.config.recipe.epochs or time.monotonic() - saved > training.CHECKPOINT_SECONDS:
+                self.each(Training.save)
+                saved = time.monotonic()
+            self.each(lambda run: run.notify())
+        self.each(Training.finish)
+        self.each(Training.end)
+        self.ended |= {place: Run(run.folder) for place, run in self.left.items()}
+
+    def each(self, do: Callable[[Training], None]) -> None:
+        """Has every training that is left do something; one that fails leaves the others."""
+        for place, run in list(self.left.items()):
+            try:
+                do(run)
+            except (Exception, SystemExit) as error:
+                del self.left[place]
+                self.ended[place] = error
+                with suppress(Exception):
+                    run.end(error)
+
+    def train_epoch(self, stack: "Stack", epoch: int) -> dict[int, dict[str, dict[str, float]]]:
+        """One epoch of updates: by seed, its curves and its share of the time."""
+        began = time.perf_counter()
+        runs = list(self.left.values())
+        values: dict[str, list[Tensor]] = defaultdict(list)
+        data, seeds = [run.data for run in runs], [run.config.seed for run in runs]
+        updates = stack.updates(runs[0].objective, data, seeds, epoch, runs[0].updates)
+        for update, measurements in enumerate(updates, start=1):
+            for name, value in measurements.items():
+                values[name].append(value)
+            for run in runs:
+                run.watcher.update(epoch, update)
+        # The only place where training waits for the device.
+        curves = {name: torch.stack(each).mean(0).tolist() for name, each in values.items()}
+        stack.hand_out()
+        seconds = (time.perf_counter() - began) / len(runs)
+        return {
+            run.config.seed: {
+                "curves": {name: each[place] for name, each in curves.items()},
+                "timing": run.timing(seconds),
+            }
+            for place, run in enumerate(runs)
+        }
+
+
+class Stack:
+    """The players of several seeds as one, with one optimiser for each network. alone: each seed's own."""
+
+    def __init__(self, alone: Sequence[Players], recipe: Recipe) -> None:
+        self.alone, self.recipe = alone, recipe
+        generator, discriminator = (Seeds([getattr(own, name) for own in alone]) for name in NETWORKS[:2])
+        replays, averaged = [own.replay for own in alone], [own.averaged for own in alone]
+        self.players = replace(
+            players(generator, discriminator, recipe),
+            replay=None if replays[0] is None else Replays(replays),
+            averaged=None if averaged[0] is None else Seeds(averaged),
+        )
+        for role in OPTIMIZERS:
+            state = getattr(self.players, role).state
+            for stacked, *weights in self.weights(role):
+                states = [getattr(own, role).state.get(w, {}) for own, w in zip(alone, weights, strict=True)]
+                if states[0]:
+                    state[stacked] = {name: gathered(name, [each[name] for each in states]) for name in states[0]}
+
+    def weights(self, role: str) -> Iterator[tuple[nn.Parameter, ...]]:
+        """The weights that an optimiser moves: those of all seeds as one, and those of each."""
+        optimizers = [getattr(each, role) for each in (self.players, *self.alone)]
+        return zip(*(optimizer.param_groups[0]["params"] for optimizer in optimizers), strict=True)
+
+    def updates(
+        self, objective: Objective, data: Sequence[Split], seeds: Sequence[int], epoch: int, updates: int
+    ) -> Iterator[dict[str, Tensor]]:
+        """The updates of one epoch, as `training.train_updates` has them; what they measured is (seeds,)."""
+        layers = tuple(stream(s, "layers", epoch, d.data.device) for s, d in zip(seeds, data, strict=True))
+        for own, each in zip(self.alone, layers, strict=True):
+            ready(own, each)
+        ready(self.players, layers)
+        batches = side_by_side(
+            [epoch_batches(self.recipe, d, s, epoch) for s, d in zip(seeds, data, strict=True)],
+        )
+        return updates_on(self.players, objective, self.recipe, batches, epoch, updates)
+
+    @torch.no_grad()
+    def hand_out(self) -> None:
+        """Gives each seed's own players what they have learnt."""
+        for place, own in enumerate(self.alone):
+            for name in NETWORKS:
+                if (network := getattr(own, name)) is not None:
+                    together = getattr(self.players, name)
+                    for mine, all_ in zip(tensors(network), tensors(together), strict=True):
+                        mine.copy_(all_[place])
+            for role in OPTIMIZERS:
+                optimizer, together = getattr(own, role), getattr(self.players, role)
+                optimizer.param_groups[0]["lr"] = together.param_groups[0]["lr"]
+                for stacked, *weights in self.weights(role):
+                    if state := together.state.get(stacked):
+                        optimizer.state[weights[place]] = {n: part(n, value, place) for n, value in state.items()}
+            for mine, all_ in zip(noisy(own.discriminator), noisy(self.players.discriminator), strict=True):
+                mine.deviation = all_.deviation
+
+
+NETWORKS = ("generator", "discriminator", "averaged")
+OPTIMIZERS = ("generator_optimizer", "discriminator_optimizer")
+
+
+def tensors(network: nn.Module) -> list[Tensor]:
+    return [*network.parameters(), *network.buffers()]
+
+
+def noisy(network: nn.Module) -> list[Noisy]:
+    return [module for module in network.modules() if isinstance(module, Noisy)]
+
+
+def gathered(name: str, values: Sequence[Tensor | None]) -> Tensor | None:
+    """A value that an optimiser keeps for a weight, of all seeds; the count of steps is the same for all."""
+    if values[0] is None:
+        return None
+    if name != "step":
+        return torch.stack(list(values))
+    if any(not torch.equal(value, values[0]) for value in values):
+        raise ValueError("these seeds have done different numbers of steps")
+    return values[0].clone()
+
+
+def part(name: str, value: Tensor | None, place: int) -> Tensor | None:
+    """The inverse of `gathered`, for one seed."""
+    if value is None:
+        return None
+    return value.clone() if name == "step" else value[place].clone()
