@@ -1,11 +1,15 @@
 """What one update sees, and what was judged of it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from variants.base import Judgement
+
+Judge = Callable[[Tensor, Tensor | None], Judgement]
+"""A discriminator as an update calls it: (examples, condition) -> Judgement."""
 
 
 class Batch(NamedTuple):
@@ -26,7 +30,7 @@ class Batch(NamedTuple):
 class Exchange:
     """The two sides of an update: real examples and fakes, their conditions, and what was judged of each."""
 
-    discriminator: nn.Module
+    discriminator: Judge
     batch: Batch
     fakes: Tensor
     fake_condition: Tensor | None

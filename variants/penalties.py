@@ -5,12 +5,12 @@ one example, so its gradient is that of all its members together.
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from variants.exchange import Exchange
+from variants.exchange import Exchange, Judge
 
 
-def squared_norms(discriminator: nn.Module, examples: Tensor, condition: Tensor | None) -> Tensor:
+def squared_norms(discriminator: Judge, examples: Tensor, condition: Tensor | None) -> Tensor:
     """(judgements,) |∇_x D(x)|², on logits."""
     examples = examples.detach().requires_grad_()
     logits = discriminator(examples, condition).logits
