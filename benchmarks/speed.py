@@ -10,6 +10,8 @@ measures something else instead: judging, start-up, or how cost grows. docs/spee
 import json
 import sys
 from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -64,11 +66,13 @@ def command() -> None:
         return
     measured = measure(asked)
     if asked.json:
-        write(asked.json, json.dumps(measured, indent=1).encode() + b"\n")
+        with writing(asked.json):
+            asked.json.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
     if asked.picture:
         from benchmarks.pictures import growth_curves
 
-        growth_curves(measured["series"], asked.picture)
+        with writing(asked.picture):
+            growth_curves(measured["series"], asked.picture)
     print(markdown(measured))
 
 
@@ -88,8 +92,10 @@ def check(asked: Namespace) -> None:
         raise Refused(f"--seconds is above 0, not {asked.seconds}")
     if asked.picture and not asked.growth:
         raise Refused("--picture draws what --growth measures; add --growth")
-    if asked.json and not asked.json.parent.is_dir():
-        raise Refused(f"--json cannot be written: there is no folder {asked.json.parent}")
+    for path in filter(None, (asked.json, asked.picture)):
+        # Now, and not after minutes of measuring.
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
 
 
 def measure(asked: Namespace) -> dict[str, Any]:
@@ -138,9 +144,10 @@ def say(sentence: str) -> None:
     print(sentence, file=sys.stderr, flush=True)
 
 
-def write(path: Path, data: bytes) -> None:
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
     try:
-        path.write_bytes(data)
+        yield
     except OSError as error:
         raise Refused(f"cannot write {path}: {error.strerror}") from None
 

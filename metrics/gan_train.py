@@ -34,8 +34,9 @@ def gan_train(
 ) -> float:
     """Mean accuracy on real data over networks of several seeds, each trained on the samples with their labels."""
     x, test = samples.flatten(1), real.flatten(1)
+    weights = _trained(x, labels, classes, seeds)
     with torch.no_grad():
-        read = _judged(test.expand(len(seeds), -1, -1), _trained(x, labels, classes, seeds)).argmax(2)
+        read = _judged(test.expand(len(seeds), -1, -1), weights).argmax(2)
     return (read == real_labels).double().mean().item()
 
 

@@ -36,14 +36,15 @@ from variants.objective import objective
 
 # Updates whose batches are kept for timing the networks alone: enough that none is learned by heart.
 KEPT = 8
+# As many as make some batches of the largest size that is timed.
+RANDOM_IMAGES = 4096
 
 
 def of_side(dataset: Dataset, side: int) -> Dataset:
-    """The dataset with random grey images of that side: cost does not depend on what they show."""
-    shape, drawn = (1, side, side), stream(0, "images")
-    images = torch.randint(256, (len(dataset.train), *shape), generator=drawn, dtype=torch.uint8)
-    spec = replace(dataset.spec, shape=shape)
-    return replace(dataset, spec=spec, train=Split(images, dataset.train.labels))
+    """The dataset with random grey images of that side to train on: cost does not depend on what they show."""
+    shape, labels = (1, side, side), torch.arange(RANDOM_IMAGES) % dataset.spec.classes
+    images = torch.randint(256, (RANDOM_IMAGES, *shape), generator=stream(0, "images"), dtype=torch.uint8)
+    return replace(dataset, spec=replace(dataset.spec, shape=shape), train=Split(images, labels))
 
 
 class Contestant:

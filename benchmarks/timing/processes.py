@@ -4,6 +4,7 @@ The parent asks and waits, so that one loop runs at a time. It needs no torch.
 """
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Mapping
@@ -26,8 +27,8 @@ class Case:
     """What is trained while it is timed.
 
     recipe: as --recipe, "" for the variant's own. changes: fields of it. options: of the dataset. threads: of torch, 0
-    for its own choice. loader_workers: processes in which the stock loop loads its data. side: of random images with
-    the labels of the dataset, which take its images' places; 0 leaves them.
+    for its own choice. loader_workers: processes in which the stock loop loads its data. side: of random images that
+    take the places of the dataset's; 0 leaves those.
     """
 
     variant: str
@@ -54,7 +55,8 @@ class Process:
         context = get_context("spawn")
         self._what = f"{contestant} of {case.name}"
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, contestant, case), daemon=True)
+        # No daemon, which could not start the processes of a loader. It ends when its pipe does.
+        self._process = context.Process(target=_serve, args=(theirs, contestant, case))
         try:
             self._process.start()
         finally:
@@ -91,11 +93,12 @@ class Process:
 
 
 def _serve(pipe: Connection, contestant: str, case: Case) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if case.threads:
         # For what reads it when it is imported; torch is told below.
         os.environ["OMP_NUM_THREADS"] = str(case.threads)
     there: Any = None
-    with suppress(EOFError, OSError, KeyboardInterrupt):
+    with suppress(EOFError, OSError):
         while True:
             method, arguments = pipe.recv()
             try:
