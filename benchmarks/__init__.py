@@ -9,6 +9,7 @@ show         what a run was, what was measured, and how to run it again
 sync         sends to MLflow what a tracking server missed
 prune        removes old checkpoints and pictures of finished runs
 extractors   trains and pins the classifiers that judge
+speed        how fast training is, against a tutorial's loop and the machine's peak
 defects      plants defects into real data, and writes down which metric notices which
 
 From Python, in three lines:
@@ -22,6 +23,7 @@ datasets/       name -> Dataset in memory, with what networks need to know and i
 randomness.py   the named random streams of a run
 batches.py      what the updates of an epoch see: examples, noise, labels
 steps.py        one discriminator update, one generator update: the algorithm
+optimizer.py    torch's Adam without its overhead
 training.py     epochs of steps, evaluations, pictures, checkpoints
 together.py     several seeds trained as one
 probes/         measurements taken during training, on copies
@@ -42,6 +44,7 @@ prompts.py      from a sentence to the captions that it allows
 plugins.py      what a file or an installed package adds to variants, losses, datasets and the rest
 tracking.py     the run folder -> MLflow
 pictures.py     sample grids, GIF, loss curves, network graphs
+timing/         what benchmarks.speed measures, and how
 commands.py     what the command lines share
 terminal.py     what is shown while a run trains
 """

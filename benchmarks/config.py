@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from variants.recipe import NEUTRAL, Recipe, Refused, checked
+from variants.recipe import NEUTRAL, Recipe, Refused, checked, unknown
 
 # Fakes in an evaluation: as many as the test images of MNIST.
 SAMPLES = 10_000
 # Probes that are cheap enough to be on in every run in which they can be measured.
 PROBES = ("generalization_gap", "label_use")
+# Of the networks' layers while they are trained; the first one is what is meant where nothing is said.
+PRECISIONS = ("float32", "bfloat16")
 
 
 def _setting(default: Any, help: str, **limits: Any) -> Any:
@@ -52,7 +54,8 @@ class RunConfig:
 
     checksum: of the dataset's tensors; extractor: SHA-256 of the weights that judge; both in hexadecimal.
     evaluate_every: epochs between evaluations (the last epoch is always one); samples: fakes in an evaluation.
-    thorough: whether the last evaluation has the costly metrics too. probes: names, in the order of the alphabet.
+    thorough: whether the last evaluation has the costly metrics too. precision: of the networks' layers in training;
+    losses, weights and everything that judges are float32. probes: names, in the order of the alphabet.
     plugins: those that the run uses, each as name:SHA-256 of its source, in the order of the alphabet.
     """
 
@@ -65,11 +68,13 @@ class RunConfig:
     evaluate_every: int = 1
     samples: int = SAMPLES
     thorough: bool = True
-    precision: str = "float32"
+    precision: str = PRECISIONS[0]
     probes: tuple[str, ...] = PROBES
     plugins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise unknown("precision", self.precision, PRECISIONS, see="it is one of " + ", ".join(PRECISIONS))
         if not isinstance(self.probes, tuple | list) or not all(isinstance(name, str) for name in self.probes):
             raise Refused(f"--probes takes names, not {self.probes!r}")
         object.__setattr__(self, "probes", tuple(sorted(set(self.probes))))

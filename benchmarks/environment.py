@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.config import PROBES, SAMPLES, DatasetConfig, RunConfig
+from benchmarks.config import PRECISIONS, PROBES, SAMPLES, DatasetConfig, RunConfig
 from benchmarks.datasets import Dataset
 from metrics.features import Extractor
 from variants import Refused, load_variant
@@ -30,6 +30,7 @@ DECIDING = (
     "benchmarks/batches.py",
     "benchmarks/datasets/**/*.py",
     "benchmarks/evaluation.py",
+    "benchmarks/optimizer.py",
     "benchmarks/probes/**/*.py",
     "benchmarks/randomness.py",
     "benchmarks/steps.py",
@@ -48,6 +49,13 @@ def resolve_device(name: str) -> torch.device:
             f"this machine has no device {name!r}; it has {', '.join(n for n, here in there.items() if here)}"
         )
     return torch.device(name)
+
+
+def check_precision(precision: str, device: torch.device) -> None:
+    """Raises Refused where a device cannot train in a precision."""
+    able = device.type == "cpu" or (device.type == "cuda" and torch.cuda.is_bf16_supported())
+    if precision != "float32" and not able:
+        raise Refused(f"the device {device.type!r} does not train in {precision}; take --precision float32")
 
 
 @cache
@@ -97,6 +105,8 @@ def command(config: RunConfig) -> str:
     neutral = {f.name: f.default for f in fields(DatasetConfig)}
     if config.samples != SAMPLES:
         options["samples"] = config.samples
+    if config.precision != PRECISIONS[0]:
+        options["precision"] = config.precision
     words = ["python", "-m", "benchmarks.run"] + (["--quick-metrics"] if not config.thorough else [])
     for plugin in config.plugins:
         if (name := plugin.rpartition(":")[0]).endswith(".py"):

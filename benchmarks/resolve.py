@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plugins
-from benchmarks.config import PROBES, SAMPLES, DatasetConfig, RunConfig
+from benchmarks.config import PRECISIONS, PROBES, SAMPLES, DatasetConfig, RunConfig
 from benchmarks.evaluation import judge
 from benchmarks.journal import RunFolder
 from benchmarks.training import check, loaded
@@ -31,6 +31,7 @@ def configure(
     evaluate_every: int = 0,
     samples: int = SAMPLES,
     thorough: bool = True,
+    precision: str = PRECISIONS[0],
     probes: Sequence[str] = PROBES,
     data_dir: Path | str | None = None,
     **fields: Any,
@@ -38,8 +39,8 @@ def configure(
     """The config of a run.
 
     recipe: the name of one of the variant's recipes, a .toml file, or a run folder; "" takes the variant's own for such
-    data. evaluate_every: epochs between evaluations, 0 for about ten in a run. samples, thorough, probes: see
-    RunConfig. fields: of the recipe, to change them.
+    data. evaluate_every: epochs between evaluations, 0 for about ten in a run. samples, thorough, precision, probes:
+    see RunConfig. fields: of the recipe, to change them.
     Raises Refused for anything that cannot be trained.
     """
     plugins.load_installed()
@@ -58,6 +59,7 @@ def configure(
         evaluate_every=evaluate_every or max(1, chosen.epochs // EVALUATIONS),
         samples=samples,
         thorough=thorough,
+        precision=precision,
         probes=probes,
         plugins=plugins.used(variant, chosen, data.name, probes),
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import plugins
 from benchmarks.commands import Parser, given, main
-from benchmarks.config import PROBES, SAMPLES, DatasetConfig
+from benchmarks.config import PRECISIONS, PROBES, SAMPLES, DatasetConfig
 from variants import VARIANTS
 from variants.recipe import FIELDS, Refused, unknown
 
@@ -54,6 +54,12 @@ def parser() -> Parser:
         metavar="NAME",
         help=f"what else is measured during training, or none ({' '.join(PROBES)})",
     )
+    how.add_argument(
+        "--precision",
+        default=PRECISIONS[0],
+        metavar="|".join(PRECISIONS),
+        help=f"of the networks' layers in training ({PRECISIONS[0]})",
+    )
     how.add_argument("--device", default="auto", metavar="auto|cpu|cuda|mps", help="where to train (auto)")
     how.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads (torch's own choice)")
     how.add_argument(
@@ -94,6 +100,8 @@ def run() -> int:
     # What can be refused without torch is refused before it is imported, which takes seconds.
     if asked.variant not in VARIANTS:
         raise unknown("variant", asked.variant, VARIANTS)
+    if asked.precision not in PRECISIONS:
+        raise unknown("precision", asked.precision, PRECISIONS, see="it is one of " + ", ".join(PRECISIONS))
     overrides = given(asked, FIELDS)
     dataset = DatasetConfig(asked.dataset, **given(asked, DATASET_OPTIONS))
     seeds = asked.seeds or [asked.seed]
@@ -126,6 +134,7 @@ def run() -> int:
             evaluate_every=asked.evaluate_every,
             samples=asked.samples,
             thorough=not asked.quick_metrics,
+            precision=asked.precision,
             probes=() if list(asked.probes) == ["none"] else asked.probes,
             data_dir=asked.data_dir,
             **overrides,

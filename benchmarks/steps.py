@@ -11,18 +11,20 @@ Networks of several seeds are trained like those of one (`variants.seeds`): thei
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
+from benchmarks.optimizer import Adam
+from variants.base import Judgement
 from variants.blocks import held
 from variants.exchange import Batch, Exchange
 from variants.objective import Objective
-from variants.recipe import Recipe
+from variants.recipe import Recipe, Refused
 from variants.remedies import Replay, unrolled
 from variants.seeds import Replays
 
@@ -32,7 +34,10 @@ SATURATED = math.log(99)
 
 @dataclass(frozen=True)
 class Players:
-    """The two networks and their optimisers; where the recipe has them, old fakes and an averaged generator."""
+    """The two networks and their optimisers; where the recipe has them, old fakes and an averaged generator.
+
+    precision: in which the layers calculate while they are trained.
+    """
 
     generator: nn.Module
     discriminator: nn.Module
@@ -40,9 +45,21 @@ class Players:
     discriminator_optimizer: Optimizer
     replay: Replay | Replays | None = None
     averaged: nn.Module | None = None
+    precision: str = "float32"
+
+    @cached_property
+    def averaged_parts(self) -> tuple[tuple[list[Tensor], list[Tensor]], ...]:
+        """Parameters of the averaged generator and of the generator, and buffers likewise: a walk takes as long as a
+        small layer, so it is made once."""
+        both = (self.averaged, self.generator)
+        return tuple(list(n.parameters()) for n in both), tuple(list(n.buffers()) for n in both)
+
+    def calculating(self, network: nn.Module) -> nn.Module | Callable:
+        """One of the networks as an update calls it. What it returns is float32, so that the losses are."""
+        return network if self.precision == "float32" else reduced(network, getattr(torch, self.precision))
 
 
-def players(generator: nn.Module, discriminator: nn.Module, recipe: Recipe) -> Players:
+def players(generator: nn.Module, discriminator: nn.Module, recipe: Recipe, precision: str = "float32") -> Players:
     """The networks with what a recipe gives them."""
     return Players(
         generator,
@@ -51,28 +68,52 @@ def players(generator: nn.Module, discriminator: nn.Module, recipe: Recipe) -> P
         optimizer(discriminator, recipe, recipe.discriminator_lr),
         replay=Replay(recipe.replay, recipe.replay_size) if recipe.replay else None,
         averaged=copy.deepcopy(generator).requires_grad_(False).eval() if recipe.averaging else None,
+        precision=precision,
     )
+
+
+def reduced(network: nn.Module, dtype: torch.dtype) -> Callable[..., Tensor | Judgement]:
+    """The network with its layers in a smaller type; its weights, and what it returns, stay float32."""
+
+    def called(inputs: Tensor, condition: Tensor | None) -> Tensor | Judgement:
+        with torch.autocast(inputs.device.type, dtype):
+            result = network(inputs, condition)
+        if isinstance(result, Tensor):
+            return result.float()
+        return Judgement(*(part if part is None else part.float() for part in result))
+
+    return called
+
+
+def refuse_reduced(recipe: Recipe, precision: str) -> None:
+    """Raises Refused for what needs more digits than a reduced precision has: gradients of gradients."""
+    for name in ("gradient_penalty", "r1", "r2", "unrolled_steps"):
+        if precision != "float32" and getattr(recipe, name):
+            raise Refused(
+                f"--{name.replace('_', '-')} takes the gradient of a gradient, of which {precision} leaves too few "
+                "digits; take --precision float32"
+            )
 
 
 def optimizer(network: nn.Module, recipe: Recipe, rate: float) -> Optimizer:
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(network.parameters(), lr=rate, momentum=recipe.beta1)
-    return torch.optim.Adam(network.parameters(), lr=rate, betas=(recipe.beta1, recipe.beta2), fused=True)
+    return Adam(network.parameters(), rate, (recipe.beta1, recipe.beta2))
 
 
 def discriminator_update(players: Players, objective: Objective, recipe: Recipe, batch: Batch) -> dict[str, Tensor]:
     """D1."""
-    generator, discriminator = players.generator, players.discriminator
-    with torch.no_grad(), held(generator):
-        fakes, condition = generator(batch.noise, batch.fake_condition), batch.fake_condition
+    generate, judge = players.calculating(players.generator), players.calculating(players.discriminator)
+    with torch.no_grad(), held(players.generator):
+        fakes, condition = generate(batch.noise, batch.fake_condition), batch.fake_condition
     if players.replay is not None:
         fakes, condition = players.replay.mix(fakes, condition, batch.stream)
-    real = discriminator(batch.examples, batch.condition)
-    fake = discriminator(fakes, condition)
-    loss = objective.discriminator(Exchange(discriminator, batch, fakes, condition, real, fake))
+    real = judge(batch.examples, batch.condition)
+    fake = judge(fakes, condition)
+    loss = objective.discriminator(Exchange(judge, batch, fakes, condition, real, fake))
     gradient = descend(loss, players.discriminator_optimizer)
     if recipe.weight_clip:
-        clip(discriminator, recipe.weight_clip)
+        clip(players.discriminator, recipe.weight_clip)
     judged = torch.cat((real.logits, fake.logits), -1).detach()
     return {
         "discriminator_loss": loss.detach(),
@@ -85,18 +126,17 @@ def discriminator_update(players: Players, objective: Objective, recipe: Recipe,
 
 def generator_update(players: Players, objective: Objective, recipe: Recipe, batch: Batch) -> dict[str, Tensor]:
     """D2. The real examples are there for losses that compare, and for looking ahead; most do not see them."""
-    generator, discriminator = players.generator, players.discriminator
-    fakes, condition = generator(batch.noise, batch.fake_condition), batch.fake_condition
-    with held(discriminator):
-        judge = discriminator
+    generate, judge = players.calculating(players.generator), players.calculating(players.discriminator)
+    fakes, condition = generate(batch.noise, batch.fake_condition), batch.fake_condition
+    with held(players.discriminator):
         if recipe.unrolled_steps:
             judge = look_ahead(players, objective, recipe, batch, fakes)
         fake = judge(fakes, condition)
         real = judge(batch.examples, batch.condition) if objective.adversarial.compares else fake
-        loss = objective.generator(Exchange(discriminator, batch, fakes, condition, real, fake))
+        loss = objective.generator(Exchange(judge, batch, fakes, condition, real, fake))
         gradient = descend(loss, players.generator_optimizer)
     if players.averaged is not None:
-        average(players.averaged, generator, recipe.averaging)
+        average(players, recipe.averaging)
     return {"generator_loss": loss.detach(), "generator_gradient": gradient}
 
 
@@ -111,11 +151,12 @@ def descend(loss: Tensor, optimizer: Optimizer) -> Tensor:
     return norm
 
 
-def total_norm(gradients: Sequence[Tensor], seeds: torch.Size) -> Tensor:
+def total_norm(gradients: list[Tensor], seeds: torch.Size) -> Tensor:
     """The norm of all gradients as one vector, for each seed."""
-    if not seeds:
-        return get_total_norm(gradients)
-    norms = [torch.linalg.vector_norm(gradient.reshape(*seeds, -1), dim=-1) for gradient in gradients]
+    if seeds:
+        norms = [torch.linalg.vector_norm(gradient.reshape(*seeds, -1), dim=-1) for gradient in gradients]
+    else:
+        norms = torch._foreach_norm(gradients)
     return torch.linalg.vector_norm(torch.stack(norms), dim=0)
 
 
@@ -137,8 +178,9 @@ def clip(discriminator: nn.Module, largest: float) -> None:
 
 
 @torch.no_grad()
-def average(averaged: nn.Module, generator: nn.Module, decay: float) -> None:
+def average(players: Players, decay: float) -> None:
     """An exponential moving average of the weights (Yazıcı et al. 2019); buffers are those of the generator."""
-    torch._foreach_lerp_(list(averaged.parameters()), list(generator.parameters()), 1 - decay)
-    for mean, buffer in zip(averaged.buffers(), generator.buffers(), strict=True):
-        mean.copy_(buffer)
+    (means, weights), (copies, buffers) = players.averaged_parts
+    torch._foreach_lerp_(means, weights, 1 - decay)
+    if buffers:
+        torch._foreach_copy_(copies, buffers)

@@ -1,5 +1,7 @@
 """What a person sees in the terminal: a bar while a run trains, a line an evaluation, a table at the end."""
 
+import time
+
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -17,6 +19,8 @@ from variants.noise import NOISES
 
 console = Console(highlight=False)
 
+# Seconds between two movements of the bar, each of which a small network's update would notice; chosen, not tuned.
+BAR_SECONDS = 0.1
 # What fits in one line, in this order; the summary has them all.
 HEADLINES = ("fid", "accuracy", "mode_coverage", "overlap", "modes_captured")
 
@@ -47,6 +51,7 @@ class Screen(Watcher):
         )
         self.task = None
         self.said: set[str] = set()
+        self.moved = 0.0
 
     def __enter__(self) -> "Screen":
         return self
@@ -67,6 +72,9 @@ class Screen(Watcher):
         self.progress.start()
 
     def update(self, epoch: int, updates: int) -> None:
+        if updates < self.updates and time.monotonic() - self.moved < BAR_SECONDS:
+            return
+        self.moved = time.monotonic()
         self.progress.update(
             self.task,
             completed=(epoch - 1) * self.updates + updates,

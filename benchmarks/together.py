@@ -185,7 +185,7 @@ class Stack:
         generator, discriminator = (Seeds([getattr(own, name) for own in alone]) for name in NETWORKS[:2])
         replays, averaged = [own.replay for own in alone], [own.averaged for own in alone]
         self.players = replace(
-            players(generator, discriminator, recipe),
+            players(generator, discriminator, recipe, alone[0].precision),
             replay=None if replays[0] is None else Replays(replays),
             averaged=None if averaged[0] is None else Seeds(averaged),
         )

@@ -23,18 +23,18 @@ from benchmarks import plugins, probes
 from benchmarks.batches import epoch_batches
 from benchmarks.config import RunConfig
 from benchmarks.datasets import Centres, Dataset, Split, load
-from benchmarks.environment import describe, fingerprint, keep_memory, peak_memory, resolve_device
+from benchmarks.environment import check_precision, describe, fingerprint, keep_memory, peak_memory, resolve_device
 from benchmarks.evaluation import Evaluator, like_the_reference
 from benchmarks.journal import RunFolder
 from benchmarks.pictures import animate, loss_curves, network_graph, power_spectra, sample_grid, scatter
 from benchmarks.randomness import initialisation, stream
 from benchmarks.runs import Generate, Run, refuse_giants, sampler
-from benchmarks.steps import Players, discriminator_update, generator_update, players
+from benchmarks.steps import Players, discriminator_update, generator_update, players, refuse_reduced
 from benchmarks.symptoms import Watch
 from benchmarks.tracking import Tracker
 from metrics.captions import DIGITS, all_captions
 from metrics.spectrum import mean_power
-from variants import Recipe, Refused, Variant, load_variant
+from variants import DataSpec, Recipe, Refused, Variant, load_variant
 from variants.blocks import draw_from
 from variants.exchange import Batch
 from variants.noise import NOISES
@@ -158,6 +158,7 @@ def check(config: RunConfig, dataset: Dataset) -> Variant:
     variant.check(recipe, dataset.spec)
     objective(recipe)
     refuse_giants(variant, dataset.spec, recipe)
+    refuse_reduced(recipe, config.precision)
     with initialisation(config.seed):
         variant.build(dataset.spec, recipe)
     if recipe.noise not in NOISES:
@@ -238,6 +239,7 @@ def opened(
         raise Refused(f"the data of {dataset.name} is not what this config was made for; make the config anew")
     variant = check(config, dataset)
     place, pictured = resolve_device(device), pictured_epochs(pictures, config.recipe.epochs)
+    check_precision(config.precision, place)
     folder = RunFolder.create(runs_dir, config)
     if folder.status()["state"] == "FINISHED" and not retrain:
         if track:
@@ -288,11 +290,7 @@ class Training:
         self.updates = recipe.epoch_updates or len(self.data) // recipe.batch_size
         self.pictured = pictured
         self.watch = Watch(recipe.epochs, probabilities=self.objective.adversarial.cross_entropy)
-        with initialisation(config.seed):
-            networks = variant.build(dataset.spec, recipe)
-        # Convolutions are faster where channels lie next to each other; linear layers do not notice.
-        generator, discriminator = (n.to(device, memory_format=torch.channels_last) for n in networks)
-        self.state = TrainState(players(generator, discriminator, recipe))
+        self.state = TrainState(fresh_players(variant, dataset.spec, recipe, config.seed, device, config.precision))
 
     def run(self) -> None:
         """Trains to the end, or to where it was stopped, and leaves the folder telling which."""
@@ -447,6 +445,17 @@ class Training:
         samples = mean_power(generate(reference.condition(chosen), len(chosen)).cpu())
         title = f"{self.config.variant} on {self.dataset.name}: power spectra"
         power_spectra(samples, mean_power(reference.images(chosen)), self.folder.file("spectrum.png"), title)
+
+
+def fresh_players(
+    variant: Variant, spec: DataSpec, recipe: Recipe, seed: int, device: torch.device, precision: str = "float32"
+) -> Players:
+    """The networks of a run as they are before its first update, with what a recipe gives them."""
+    with initialisation(seed):
+        networks = variant.build(spec, recipe)
+    # Convolutions are faster where channels lie next to each other; linear layers do not notice.
+    generator, discriminator = (n.to(device, memory_format=torch.channels_last) for n in networks)
+    return players(generator, discriminator, recipe, precision)
 
 
 def train_updates(

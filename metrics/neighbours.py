@@ -8,31 +8,59 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 MANIFOLD_K = 3
 DENSITY_K = 5
 _ROWS = 256
+_HALVINGS = 6
 
 
 def squared_distances(x: Float[Tensor, "n features"], y: Float[Tensor, "m features"]) -> Float[Tensor, "n m"]:
     """Squared Euclidean distances, never negative; by the expanded square, so centre data that lies far from 0."""
-    squares = x.square().sum(1, keepdim=True) + y.square().sum(1)
-    return torch.addmm(squares, x, y.mT, alpha=-2).clamp_min_(0)
+    return (_left(x) @ _right(y).mT).clamp_min_(0)
+
+
+def _left(x: Float[Tensor, "n features"]) -> Float[Tensor, "n more"]:
+    # The product of a left and a right side is x² - 2xy + y²: one pass over the distances, and not four.
+    return torch.cat((x, x.square().sum(1, keepdim=True), x.new_ones(len(x), 1)), dim=1)
+
+
+def _right(y: Float[Tensor, "m features"]) -> Float[Tensor, "m more"]:
+    return torch.cat((-2 * y, y.new_ones(len(y), 1), y.square().sum(1, keepdim=True)), dim=1)
+
+
+def smallest(values: Float[Tensor, "n m"], k: int) -> Float[Tensor, "n k"]:
+    """The k smallest values of each row, in order.
+
+    Each row is dealt out into groups, and only the k groups with the smallest minima are searched: the k smallest
+    values are among them. That takes a third of the time of topk on a CPU.
+    """
+    groups = values.shape[1] >> _HALVINGS
+    if groups <= k:
+        return values.topk(k, largest=False, sorted=True).values
+    dealt = minima = values[:, : groups << _HALVINGS]
+    for halving in reversed(range(_HALVINGS)):
+        half = groups << halving
+        minima = torch.minimum(minima[:, :half], minima[:, half:])
+    chosen = minima.topk(k, largest=False, sorted=False).indices
+    members = dealt.unflatten(1, (-1, groups)).gather(2, chosen[:, None].expand(-1, 1 << _HALVINGS, -1)).flatten(1)
+    rest = values[:, groups << _HALVINGS :]
+    return torch.cat((members, rest), dim=1).topk(k, largest=False, sorted=True).values
 
 
 def squared_radii(points: Float[Tensor, "n features"], ks: tuple[int, ...]) -> tuple[Float[Tensor, " n"], ...]:
     """Squared distance of each point to its k-th nearest other point, for each k; infinite where there are too few."""
     n = len(points)
+    left, right = _left(points), _right(points).mT
     parts = [points.new_zeros(0, min(max(ks), n))]
     for start in range(0, n, _ROWS):
-        rows = points[start : start + _ROWS]
-        distances = squared_distances(rows, points)
-        own = torch.arange(len(rows), device=points.device)
+        distances = left[start : start + _ROWS] @ right
+        own = torch.arange(len(distances), device=points.device)
         distances[own, start + own] = torch.inf
-        parts.append(distances.topk(min(max(ks), n), largest=False, sorted=True).values)
-    nearest = torch.cat(parts)
+        parts.append(smallest(distances, min(max(ks), n)))
+    nearest = torch.cat(parts).clamp_min_(0)
     # Where there are no k others, the last of the n is the point itself, at the infinite distance given to it above.
     return tuple(nearest[:, min(k, n) - 1] if n else nearest.flatten() for k in ks)
 
@@ -69,27 +97,25 @@ class Neighbourhood(NamedTuple):
 def neighbourhood(fake: Float[Tensor, "n features"], real: Manifold) -> Neighbourhood:
     """All four, in one pass over the distances and memory linear in the samples."""
     (fake_radii,) = squared_radii(fake, (MANIFOLD_K,))
-    precise, balls = 0, 0
-    recalled = torch.zeros(len(real.points), dtype=torch.uint8, device=fake.device)
+    precise, balls = 0, 0.0
+    recalled = torch.zeros(len(real.points), device=fake.device)
     covered = torch.zeros_like(recalled)
-    for rows, reach in zip(fake.split(_ROWS), fake_radii.split(_ROWS), strict=True):
-        distances = squared_distances(rows, real.points)
-        precise += _any(distances <= real.radii, 1).count_nonzero()
-        recalled |= _any(distances <= reach[:, None], 0)
-        inside = distances <= real.density_radii
-        balls += inside.count_nonzero()
-        covered |= _any(inside, 0)
+    right = _right(real.points).mT
+    for rows, reach in zip(_left(fake).split(_ROWS), fake_radii.split(_ROWS), strict=True):
+        # Flags as numbers of the distances' own type: to make and to add those takes a quarter of the time of booleans.
+        distances = rows @ right
+        flags = torch.empty_like(distances)
+        precise += torch.le(distances, real.radii, out=flags).sum(1).count_nonzero()
+        recalled += torch.le(distances, reach[:, None], out=flags).sum(0)
+        inside = torch.le(distances, real.density_radii, out=flags).sum(0)
+        covered += inside
+        balls += inside.double().sum()
     return Neighbourhood(
         precision=float(precise) / len(fake),
-        recall=recalled.double().mean().item(),
+        recall=(recalled > 0).double().mean().item(),
         density=float(balls) / (DENSITY_K * len(fake)),
-        coverage=covered.double().mean().item(),
+        coverage=(covered > 0).double().mean().item(),
     )
-
-
-def _any(flags: Bool[Tensor, "n m"], axis: int) -> UInt8[Tensor, " left"]:
-    # Tensor.any takes thirty times as long on a CPU.
-    return flags.view(torch.uint8).amax(axis)
 
 
 def inside_class(

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from metrics import gan_train as gan_train_module
 from metrics.accuracy import accuracy, accuracy_by_class
 from metrics.diversity import class_diversity, mean_distance
 from metrics.frechet import Moments, frechet_distance, geometric_mean, moments
@@ -26,7 +27,7 @@ from metrics.modes import (
     nearest_centres,
     overlap,
 )
-from metrics.neighbours import inside_class, manifold, neighbourhood, squared_distances, squared_radii
+from metrics.neighbours import inside_class, manifold, neighbourhood, smallest, squared_distances, squared_radii
 from metrics.pixels import pixel_space
 from metrics.ranking import paired_probability_above, probability_above
 from metrics.spectrum import checkerboard_contrast, mean_power
@@ -218,6 +219,15 @@ def test_squared_distances_are_never_negative() -> None:
     distances = squared_distances(x, x)
     assert distances.min() >= 0
     torch.testing.assert_close(distances, torch.cdist(x.double(), x.double()).square().float(), rtol=1e-3, atol=1e-2)
+
+
+@pytest.mark.parametrize("columns", [5, 64, 191, 192, 257, 1000])
+def test_the_smallest_of_each_row_are_those_of_topk(columns: int) -> None:
+    values = normal(1, 20, columns, dtype=torch.float32)
+    values[:, 1] = values[:, 0]
+    values[0, 2:4] = torch.inf
+    assert torch.equal(smallest(values, 3), values.topk(3, largest=False, sorted=True).values)
+    assert torch.equal(smallest(values[:, ::2], 2), values[:, ::2].topk(2, largest=False, sorted=True).values)
 
 
 def test_inside_class_asks_for_the_samples_own_class() -> None:
@@ -443,6 +453,28 @@ def shapes(seed: int, count: int) -> tuple[Tensor, Tensor]:
     return nn.functional.one_hot(labels, 16).float().view(-1, 1, 4, 4) + 0.3 * normal(
         seed, count, 1, 4, 4
     ).float(), labels
+
+
+def test_networks_that_are_trained_as_one_are_those_that_are_trained_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("metrics.gan_train.UPDATES", 30)
+    x, labels = normal(1, 450, 6, dtype=torch.float32), torch.arange(450) % 3
+    together = gan_train_module._trained(x, labels, 3, (5, 7))
+    for place, seed in enumerate((5, 7)):
+        with torch.random.fork_rng(devices=()):
+            torch.manual_seed(seed)
+            alone = torch.nn.Sequential(torch.nn.Linear(6, 256), torch.nn.ReLU(), torch.nn.Linear(256, 3))
+        optimizer, order = torch.optim.Adam(alone.parameters(), lr=1e-3), torch.Generator().manual_seed(seed)
+        batches: list[Tensor] = []
+        for _ in range(30):
+            batches = batches or list(torch.randperm(450, generator=order).split(100)[:4])
+            chosen = batches.pop()
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(alone(x[chosen]), labels[chosen]).backward()
+            optimizer.step()
+        first, first_bias, second, second_bias = (weight[place].detach() for weight in together)
+        ours = {"0.weight": first.mT, "0.bias": first_bias[0], "2.weight": second.mT, "2.bias": second_bias[0]}
+        for name, weight in alone.state_dict().items():
+            torch.testing.assert_close(ours[name], weight, rtol=1e-3, atol=1e-5)
 
 
 def test_gan_train_falls_with_wrong_labels_and_missing_classes() -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -253,7 +254,7 @@ def test_clipping_and_averaging() -> None:
     averaged = copy.deepcopy(network)
     clip(network, 0.15)
     torch.testing.assert_close(network.weight.detach(), torch.tensor([[0.15, -0.15], [0.1, 0.15]]))
-    average(averaged, network, decay=0.9)
+    average(replace(players(network, network, Recipe()), averaged=averaged), decay=0.9)
     torch.testing.assert_close(averaged.weight.detach(), torch.tensor([[2.715, -2.715], [0.1, 0.195]]))
 
 

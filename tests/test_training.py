@@ -138,6 +138,25 @@ def test_what_a_remedy_keeps_is_in_the_checkpoint(
     assert result(trained(tmp_path / "stopped", **quick)) == result(trained(tmp_path / "whole", **quick))
 
 
+def test_a_convolutional_run_goes_on_with_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its weights lie in memory channels last, and a checkpoint's tensors do not."""
+    monkeypatch.setattr("benchmarks.training.CHECKPOINT_SECONDS", 0.0)
+    quick = {"variant": "dcgan", "evaluate_every": 3, "samples": 100}
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path / "stopped", watcher=Stop(3), **quick)
+    assert result(trained(tmp_path / "stopped", **quick)) == result(trained(tmp_path / "whole", **quick))
+
+
+def test_a_smaller_precision_is_another_run_with_the_same_bits_each_time(whole: Run, tmp_path: Path) -> None:
+    first = trained(tmp_path / "first", precision="bfloat16")
+    assert result(first) == result(trained(tmp_path / "second", precision="bfloat16"))
+    assert first.config.key != whole.config.key
+    assert result(first)[1] != result(whole)[1]
+    assert {weight.dtype for weight in first.generator.state_dict().values()} == {torch.float32}
+    assert first.generate(labels=[3]).dtype == torch.float32
+    assert "--precision bfloat16" in json.loads((first.path / "environment.json").read_text())["command"]
+
+
 def test_reference_values_are_measured_once_for_all_runs_of_a_protocol(
     whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,6 +239,9 @@ def test_points_are_trained_judged_and_drawn(tmp_path: Path) -> None:
         ({"gradient_penalty": 1.0, "discriminator_normalization": "batch"}, "--gradient-penalty needs the gradient"),
         ({"label_smoothing": 0.1, "loss": "hinge"}, "--label-smoothing is for cross-entropy"),
         ({"matching_aware": True}, "--matching-aware compares captions"),
+        ({"precision": "float16"}, "unknown precision 'float16'; did you mean 'bfloat16'? (it is one of float32"),
+        ({"precision": "bfloat16", "r1": 1.0}, "--r1 takes the gradient of a gradient, of which bfloat16 leaves too"),
+        ({"precision": "bfloat16", "unrolled_steps": 2}, "--unrolled-steps takes the gradient of a gradient"),
         ({"upsampling": "resize"}, "--upsampling would change nothing here; it needs --generator-layers convolutional"),
         ({"variant": "cgan_conv", "embedding_size": 5}, "--embedding-size would change nothing here"),
         ({"variant": "dcgan", "dataset": "ring8"}, "dcgan cannot be trained on data of shape (2,)"),

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -62,6 +63,12 @@ def made(name: str, spec: DataSpec, **changes):
     for network in (generator, discriminator):
         draw_from(network, stream(0, "dropout"))
     return recipe, players(generator, discriminator, recipe)
+
+
+def losses(players, recipe: Recipe, batch: Batch) -> dict[str, torch.Tensor]:
+    """What one update of each network measures."""
+    aim = objective(recipe)
+    return discriminator_update(players, aim, recipe, batch) | generator_update(players, aim, recipe, batch)
 
 
 def batch_for(spec: DataSpec, recipe: Recipe) -> Batch:
@@ -137,6 +144,28 @@ def test_an_update_leaves_the_other_network_as_it_was(name: str, spec: DataSpec)
     generator_update(players, aim, recipe, batch)
     assert changed(discriminator, players.discriminator) == set()
     assert changed(generator, players.generator) == set(generator)
+
+
+@pytest.mark.parametrize(("name", "spec"), SERVED)
+def test_a_smaller_precision_is_that_of_the_layers_alone(name: str, spec: DataSpec) -> None:
+    """Losses, weights and gradients are float32, and the losses are those of float32 but for a few per cent."""
+    measured, seen = {}, set()
+    for precision in ("float32", "bfloat16"):
+        recipe, full = made(name, spec)
+        players = replace(full, precision=precision)
+        if precision == "bfloat16":
+            for module in [*players.generator.modules(), *players.discriminator.modules()]:
+                if isinstance(module, torch.nn.Linear | torch.nn.Conv2d | torch.nn.ConvTranspose2d):
+                    module.register_forward_hook(lambda _, __, out: seen.add(out.dtype))
+        measured[precision] = losses(players, recipe, batch_for(spec, recipe))
+        for network in (players.generator, players.discriminator):
+            assert {p.dtype for p in network.parameters()} == {p.grad.dtype for p in network.parameters()}
+            assert {value.dtype for value in network.state_dict().values()} == {torch.float32}
+    assert seen == {torch.bfloat16}
+    for name, value in measured["bfloat16"].items():
+        assert value.dtype == torch.float32
+        assert value.item() == pytest.approx(measured["float32"][name].item(), rel=0.1, abs=0.02), name
+    assert measured["bfloat16"]["generator_loss"] != measured["float32"]["generator_loss"]
 
 
 @pytest.mark.parametrize(("name", "spec"), SERVED)

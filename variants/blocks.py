@@ -82,6 +82,11 @@ class SpectralNorm(nn.Module):
         return normalize(matrix @ right, dim=0, eps=self.epsilon), right
 
     def forward(self, weight: Tensor) -> Tensor:
+        # In the weight's own type, whatever the layers calculate in: the value is followed over many steps.
+        with torch.autocast(weight.device.type, enabled=False):
+            return self._normalized(weight)
+
+    def _normalized(self, weight: Tensor) -> Tensor:
         matrix = weight.flatten(1)
         with torch.no_grad():
             left, right = self._iterated(matrix)
@@ -104,10 +109,18 @@ def draw_from(network: nn.Module, stream: Generator | Sequence[Generator]) -> No
             module.stream = stream
 
 
+def holdable(network: nn.Module) -> list[nn.Module]:
+    """The layers of a network that can be held. They are looked for once: a walk takes as long as a small layer."""
+    kept = network.__dict__
+    if "_holdable" not in kept:
+        kept["_holdable"] = [module for module in network.modules() if hasattr(module, "held")]
+    return kept["_holdable"]
+
+
 @contextmanager
 def held(network: nn.Module) -> Iterator[None]:
     """Within it, a forward pass in training mode leaves the buffers of the network as they are."""
-    layers = [module for module in network.modules() if hasattr(module, "held")]
+    layers = holdable(network)
     for layer in layers:
         layer.held = True
     try:

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from variants.base import Judgement
+
+Judge = Callable[[Tensor, Tensor | None], Judgement]
+"""A discriminator as an update calls it: (examples, condition) -> Judgement."""
 
 
 class Batch(NamedTuple):
@@ -31,7 +34,7 @@ class Batch(NamedTuple):
 class Exchange:
     """The two sides of an update: real examples and fakes, their conditions, and what was judged of each."""
 
-    discriminator: nn.Module
+    discriminator: Judge
     batch: Batch
     fakes: Tensor
     fake_condition: Tensor | None

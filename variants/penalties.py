@@ -5,12 +5,12 @@ discriminator's weights. A pack is judged as one example, so its gradient is tha
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from variants.exchange import Exchange, drawn
+from variants.exchange import Exchange, Judge, drawn
 
 
-def squared_norms(discriminator: nn.Module, examples: Tensor, condition: Tensor | None) -> Tensor:
+def squared_norms(discriminator: Judge, examples: Tensor, condition: Tensor | None) -> Tensor:
     """(*seeds, judgements) |∇_x D(x)|², on logits."""
     examples = examples.detach().requires_grad_()
     logits = discriminator(examples, condition).logits

@@ -29,8 +29,8 @@ __all__ = ["PROBES", "Moment", "Probe", "check", "measure"]
 PROBES: dict[str, Probe] = {
     probe.name: probe
     for probe in (
-        Probe("label_use", label_use, needs_condition),
-        Probe("generalization_gap", generalization_gap, needs_all_classes),
+        Probe("label_use", label_use, needs_condition, discriminator_only=True),
+        Probe("generalization_gap", generalization_gap, needs_all_classes, discriminator_only=True),
         Probe("noise_swap", noise_swap, final=True),
         Probe("gradient", gradient, needs_cross_entropy),
         Probe("gradient_norms", gradient_norms, needs_cross_entropy),
@@ -57,7 +57,11 @@ def measure(moment: Moment) -> dict[str, float]:
         probe = PROBES[name]
         if probe.refuses(config.recipe, moment.dataset) or (probe.final and moment.epoch < config.recipe.epochs):
             continue
-        copied = replace(moment, players=copy.deepcopy(moment.players))
+        if probe.discriminator_only:
+            players = replace(moment.players, discriminator=copy.deepcopy(moment.players.discriminator))
+        else:
+            players = copy.deepcopy(moment.players)
+        copied = replace(moment, players=players)
         own = stream(config.seed, f"probe/{name}", moment.epoch, moment.evaluator.device)
         figures |= probe.measure(copied, own)
     return figures

@@ -42,13 +42,15 @@ class Probe:
 
     measure: (moment, its own stream on the device of the networks) -> figures by name; the first line of its docstring
     is what --list shows. refuses: (recipe, dataset) -> "" where it can be measured, else why it cannot, as the end of a
-    sentence. final: only at the last evaluation.
+    sentence. final: only at the last evaluation. discriminator_only: it touches no more of the players than that, so
+    that the rest is not copied, which takes longer than such a probe.
     """
 
     name: str
     measure: Callable[[Moment, Generator], dict[str, float]]
     refuses: Callable[[Recipe, Dataset], str] = lambda recipe, dataset: ""
     final: bool = False
+    discriminator_only: bool = False
 
     @property
     def summary(self) -> str:

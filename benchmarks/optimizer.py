@@ -1,0 +1,76 @@
+"""torch's Adam, without what each of its steps costs in Python besides the update.
+
+Small networks are bound by call overhead, of which torch's optimisers have more than the fused update takes. And their
+methods are wrapped for torch.compile: the first one that is called imports it, which takes seconds, only to be
+told to leave it alone. The update itself is torch's, so the weights are the same bits.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch.optim import Optimizer
+from torch.optim.adam import adam
+
+
+def _unwrapped(method: Callable) -> Callable:
+    return getattr(method, "__wrapped__", method)
+
+
+class Adam(torch.optim.Adam):
+    """Kingma & Ba 2015, fused; for one group of dense parameters of one type on one device, without weight decay."""
+
+    add_param_group = _unwrapped(Optimizer.add_param_group)
+    state_dict = _unwrapped(Optimizer.state_dict)
+
+    def __init__(self, parameters, lr: float, betas: tuple[float, float]) -> None:
+        super().__init__(parameters, lr=lr, betas=betas, fused=True)
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        """The inverse of state_dict.
+
+        Moments are laid out in memory as their parameters are, whatever the state was like: the fused update takes that
+        for granted, and would mix them up.
+        """
+        _unwrapped(Optimizer.load_state_dict)(self, state_dict)
+        for parameter, state in self.state.items():
+            for name in ("exp_avg", "exp_avg_sq"):
+                state[name] = torch.empty_like(parameter).copy_(state[name])
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forgets the gradients."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """One update by the gradients that there are."""
+        (group,) = self.param_groups
+        there = [parameter for parameter in group["params"] if parameter.grad is not None]
+        states = [self.state[parameter] or self._begun(parameter) for parameter in there]
+        beta1, beta2 = group["betas"]
+        adam(
+            there,
+            [parameter.grad for parameter in there],
+            [state["exp_avg"] for state in states],
+            [state["exp_avg_sq"] for state in states],
+            [],
+            [state["step"] for state in states],
+            fused=True,
+            amsgrad=False,
+            beta1=beta1,
+            beta2=beta2,
+            lr=group["lr"],
+            weight_decay=0.0,
+            eps=group["eps"],
+            maximize=False,
+        )
+
+    # Or torch would wrap each step in a record for its profiler.
+    step.hooked = True  # type: ignore[attr-defined]
+
+    def _begun(self, parameter: torch.Tensor) -> dict[str, torch.Tensor]:
+        state = self.state[parameter]
+        state["step"] = torch.zeros((), device=parameter.device)
+        state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
+        return state

@@ -1,0 +1,156 @@
+"""python -m benchmarks.speed: how fast training is on this machine, against a tutorial's loop and the machine's peak.
+
+    python -m benchmarks.speed --variant cgan_mlp dcgan --dataset mnist --json speed.json
+
+times each variant's loop, the stock loop (`benchmarks/timing/stock.py`), the matrix products of a step alone and the
+machine's best product, in turn, and prints medians with their ranges. With --evaluation, --start or --growth it
+measures something else instead: judging, start-up, or how cost grows. docs/speed.md says what the figures mean.
+"""
+
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks.commands import Parser, main
+from benchmarks.config import PRECISIONS
+from variants import VARIANTS
+from variants.recipe import Refused, unknown
+
+
+def parser() -> Parser:
+    parser = Parser("benchmarks.speed", description=__doc__.partition(": ")[2].partition("\n")[0])
+    what = parser.add_argument_group("what").add_mutually_exclusive_group()
+    what.add_argument("--evaluation", action="store_true", help="time the judging of samples, metric by metric")
+    what.add_argument("--start", action="store_true", help="time --help, and a command until its first update")
+    what.add_argument("--growth", action="store_true", help="time and memory against size, batch, seeds and workers")
+    what.add_argument("--fill", type=Path, metavar="PAGE", help="put the tables of JSON files into a page's places")
+    case = parser.add_argument_group("of what")
+    case.add_argument("--variant", nargs="+", metavar="NAME", help=f"of {', '.join(VARIANTS)} (all that can)")
+    case.add_argument("--dataset", nargs="+", default=["auto"], metavar="NAME", help="(auto: MNIST, else digits)")
+    case.add_argument("--recipe", default="", metavar="NAME", help="a recipe of the variants (their own)")
+    case.add_argument("--against", default="stock", metavar="stock|none", help="the loop to compare with (stock)")
+    case.add_argument(
+        "--loader-workers", type=int, default=0, metavar="N", help="processes that load the stock loop's data (0)"
+    )
+    case.add_argument(
+        "--precision", default=PRECISIONS[0], metavar="|".join(PRECISIONS), help=f"ours; stock is {PRECISIONS[0]}"
+    )
+    how = parser.add_argument_group("how")
+    how.add_argument(
+        "--threads", type=int, default=0, metavar="N", help="CPU threads of each loop (torch's own choice)"
+    )
+    how.add_argument("--device", default="cpu", metavar="auto|cpu|cuda", help="where to train (cpu)")
+    how.add_argument("--rounds", type=int, default=7, metavar="N", help="how often each is timed (7)")
+    how.add_argument("--seconds", type=float, default=2.0, metavar="S", help="of each in a round, about (2)")
+    how.add_argument(
+        "--run-seconds", type=float, default=60.0, metavar="S", help="of training in a real run, 0 for none (60)"
+    )
+    how.add_argument("--data-dir", type=Path, metavar="DIR", help="datasets ($GANBENCH_DATA, else data)")
+    how.add_argument("--json", type=Path, metavar="FILE", help="where all figures are written")
+    how.add_argument("--picture", type=Path, metavar="FILE", help="where --growth draws its curves")
+    return parser
+
+
+def command() -> None:
+    asked = parser().parse_args()
+    check(asked)
+
+    from benchmarks.timing.tables import fill, markdown
+
+    if asked.fill:
+        print(fill(asked.fill))
+        return
+    measured = measure(asked)
+    if asked.json:
+        with writing(asked.json):
+            asked.json.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+    if asked.picture:
+        from benchmarks.pictures import growth_curves
+
+        with writing(asked.picture):
+            growth_curves(measured["series"], asked.picture)
+    print(markdown(measured))
+
+
+def check(asked: Namespace) -> None:
+    """Raises Refused for what can be told to be wrong at once."""
+    for name in asked.variant or ():
+        if name not in VARIANTS:
+            raise unknown("variant", name, VARIANTS)
+    if asked.against not in ("stock", "none"):
+        raise unknown("loop", asked.against, ("stock", "none"), see="--against takes stock or none")
+    if asked.precision not in PRECISIONS:
+        raise unknown("precision", asked.precision, PRECISIONS, see="it is one of " + ", ".join(PRECISIONS))
+    for name, least in (("threads", 0), ("loader_workers", 0), ("rounds", 1), ("run_seconds", 0)):
+        if not getattr(asked, name) >= least:
+            raise Refused(f"--{name.replace('_', '-')} is at least {least}, not {getattr(asked, name)}")
+    if not asked.seconds > 0:
+        raise Refused(f"--seconds is above 0, not {asked.seconds}")
+    if asked.picture and not asked.growth:
+        raise Refused("--picture draws what --growth measures; add --growth")
+    for path in filter(None, (asked.json, asked.picture)):
+        # Now, and not after minutes of measuring.
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def measure(asked: Namespace) -> dict[str, Any]:
+    """What was asked for, as JSON values."""
+    if asked.evaluation:
+        from benchmarks.timing.evaluation import measure as evaluation
+
+        return evaluation(asked.dataset[0], asked.threads, asked.rounds, asked.data_dir, say)
+    if asked.start:
+        from benchmarks.timing.start import measure as start
+
+        return start((asked.variant or ["cgan_mlp"])[0], asked.dataset[0], asked.rounds, asked.data_dir, say)
+    if asked.growth:
+        from benchmarks.timing.growth import measure as growth
+
+        return growth(asked.variant or ["cgan_mlp", "dcgan"], asked.threads, asked.rounds, asked.seconds, say)
+    from benchmarks.timing.processes import Case
+    from benchmarks.timing.training import measure as training
+
+    cases = [
+        Case(
+            variant,
+            dataset,
+            recipe=asked.recipe,
+            precision=asked.precision,
+            device=asked.device,
+            threads=asked.threads,
+            loader_workers=asked.loader_workers,
+            data_dir=asked.data_dir,
+        )
+        for dataset in asked.dataset
+        for variant in asked.variant or VARIANTS
+    ]
+    return training(
+        cases,
+        against_stock=asked.against == "stock",
+        rounds=asked.rounds,
+        seconds=asked.seconds,
+        run_seconds=asked.run_seconds,
+        skip_refused=not asked.variant,
+        say=say,
+    )
+
+
+def say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Refused(f"cannot write {path}: {error.strerror}") from None
+
+
+if __name__ == "__main__":
+    main(command)

@@ -1,0 +1,242 @@
+"""What is timed. A contestant lives in a process of its own; its units of work are timed so many at a time.
+
+A unit of `loop` is a generator update with its discriminator updates. All contestants of a case train the same networks
+by the same recipe on the same data, and each starts with the same weights.
+"""
+
+import itertools
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.config import DatasetConfig
+from benchmarks.datasets import Dataset, Split
+from benchmarks.environment import keep_memory, peak_memory, resolve_device
+from benchmarks.randomness import initialisation, stream
+from benchmarks.resolve import EVALUATIONS, configure, find_recipe
+from benchmarks.steps import discriminator_update, generator_update
+from benchmarks.timing import stock
+from benchmarks.timing.machine import software
+from benchmarks.timing.processes import Case
+from benchmarks.timing.products import operations, peak_product, recorded
+from benchmarks.training import fresh_players, loaded, train, train_updates
+from variants import Recipe, load_variant
+from variants.blocks import draw_from
+from variants.exchange import Batch
+from variants.noise import NOISES
+from variants.objective import objective
+
+# Updates whose batches are kept for timing the networks alone: enough that none is learned by heart.
+KEPT = 8
+# As many as make some batches of the largest size that is timed.
+RANDOM_IMAGES = 4096
+
+
+def of_side(dataset: Dataset, side: int) -> Dataset:
+    """The dataset with random grey images of that side to train on: cost does not depend on what they show."""
+    shape, labels = (1, side, side), torch.arange(RANDOM_IMAGES) % dataset.spec.classes
+    images = torch.randint(256, (RANDOM_IMAGES, *shape), generator=stream(0, "images"), dtype=torch.uint8)
+    return replace(dataset, spec=replace(dataset.spec, shape=shape), train=Split(images, labels))
+
+
+class Contestant:
+    """What all have in common: the case, and a clock."""
+
+    def __init__(self, case: Case) -> None:
+        self.case, self.device = case, resolve_device(case.device)
+        self.variant = load_variant(case.variant)
+        self.dataset: Dataset = loaded(DatasetConfig(case.dataset, **case.options), case.data_dir, 0)
+        if case.side:
+            self.dataset = of_side(self.dataset, case.side)
+        self.recipe: Recipe = find_recipe(self.variant, case.recipe, self.dataset.spec).with_(case.changes)
+        self.variant.check(self.recipe, self.dataset.spec)
+
+    def count_in(self, unit: str, seconds: float) -> int:
+        """How many units are done in so many seconds, one at least. The first of them warm up."""
+        work, done, began = getattr(self, unit), 0, time.perf_counter()
+        while done == 0 or time.perf_counter() - began < seconds:
+            work()
+            self._wait()
+            done += 1
+        return done
+
+    def seconds_for(self, unit: str, count: int) -> float:
+        """How long so many units take."""
+        work = getattr(self, unit)
+        self._wait()
+        began = time.perf_counter()
+        for _ in range(count):
+            work()
+        self._wait()
+        return time.perf_counter() - began
+
+    def memory(self) -> float:
+        """The largest memory so far, in MiB; NaN where the system does not tell."""
+        return peak_memory(self.device)
+
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+
+class Stock(Contestant):
+    """The loop as tutorials write it."""
+
+    def __init__(self, case: Case) -> None:
+        super().__init__(case)
+        stock.refuse_what_it_does_not_know(self.recipe)
+        with initialisation(0):
+            networks = self.variant.build(self.dataset.spec, self.recipe)
+        generator, discriminator = (stock.usual(network).to(self.device) for network in networks)
+        loader = stock.batches(self.dataset.train, self.recipe.batch_size, case.loader_workers)
+        self._updates = stock.train(generator, discriminator, loader, self.recipe)
+
+    def loop(self) -> None:
+        next(self._updates)
+
+    def facts(self) -> dict[str, Any]:
+        return {}
+
+
+class Ours(Contestant):
+    """This project's loop, and beside it what a step is made of."""
+
+    def __init__(self, case: Case) -> None:
+        super().__init__(case)
+        keep_memory()
+        self.objective = objective(self.recipe)
+        self.data = self.dataset.train.to(self.device)
+        self.epoch_updates = self.recipe.epoch_updates or len(self.data) // self.recipe.batch_size
+        self._updates = self._epochs()
+
+    def loop(self) -> None:
+        """One update as `training.train` does it, with batches, noise, and the figures of an epoch at its end."""
+        next(self._updates)
+
+    def _epochs(self) -> Iterator[None]:
+        players = self._players()
+        for epoch in itertools.cycle(range(1, self.recipe.epochs + 1)):
+            measured: dict[str, list[Tensor]] = defaultdict(list)
+            for measurements in train_updates(
+                players, self.objective, self.recipe, self.data, 0, epoch, self.epoch_updates
+            ):
+                for name, value in measurements.items():
+                    measured[name].append(value)
+                yield
+            for values in measured.values():
+                torch.stack(values).mean().item()
+
+    def networks(self) -> None:
+        """One update on batches and noise that are already there: the two networks, their losses and optimisers."""
+        players, batches = self._prepared
+        critic, last = next(batches)
+        for batch in critic:
+            discriminator_update(players, self.objective, self.recipe, batch)
+        generator_update(players, self.objective, self.recipe, last)
+
+    @cached_property
+    def _prepared(self) -> tuple[Any, Iterator[tuple[list[Batch], Batch]]]:
+        recipe, players = self.recipe, self._players()
+        order, noise, layers, within = (
+            stream(0, name, 0, self.device) for name in ("order", "noise", "layers", "within")
+        )
+        for network in (players.generator, players.discriminator):
+            network.train()
+            draw_from(network, layers)
+
+        def batch() -> Batch:
+            indices = torch.randint(len(self.data), (recipe.batch_size,), generator=order, device=self.device)
+            condition = self.data.condition(indices)
+            drawn = NOISES[recipe.noise]((recipe.batch_size, recipe.noise_size), noise)
+            return Batch(self.data.images(indices), condition, drawn, condition, within)
+
+        kept = [([batch() for _ in range(recipe.critic_steps)], batch()) for _ in range(KEPT)]
+        return players, itertools.cycle(kept)
+
+    def products(self) -> None:
+        """The matrix products and convolutions of such an update, alone."""
+        for product in self._products:
+            product()
+
+    @cached_property
+    def _products(self) -> list:
+        return recorded(self.networks)
+
+    def peak(self) -> None:
+        """One large matrix product, in the precision of the case."""
+        self._peak[0]()
+
+    @cached_property
+    def _peak(self) -> tuple[Callable[[], object], int]:
+        return peak_product(getattr(torch, self.case.precision), self.device)
+
+    def facts(self) -> dict[str, Any]:
+        """What is known without a clock: sizes, and the operations of an update and of a peak unit."""
+        recipe, players = self.recipe, self._prepared[0]
+        return {
+            "batch_size": recipe.batch_size,
+            "critic_steps": recipe.critic_steps,
+            "linear": (recipe.generator_layers, recipe.discriminator_layers) == ("linear", "linear"),
+            "epoch_updates": self.epoch_updates,
+            "epochs": recipe.epochs,
+            "parameters": {
+                "generator": sum(p.numel() for p in players.generator.parameters()),
+                "discriminator": sum(p.numel() for p in players.discriminator.parameters()),
+            },
+            "operations": operations(self.networks),
+            "dataset": self.dataset.name,
+            "recipe": self.variant.nearest(self.recipe)[0],
+            "notes": list(self.dataset.notes),
+            "software": software(
+                torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
+            ),
+        }
+
+    def peak_operations(self) -> int:
+        return self._peak[1]
+
+    def run(self, seconds: float, per_update: float) -> dict[str, float]:
+        """A real run, as `benchmarks.run` makes it, of about so many seconds of training, and how long its parts took.
+
+        per_update: seconds of an update. It evaluates as often as a whole run of the recipe does. What is done once for
+        many runs (imports, the tables of MLflow, the real side of the metrics) is done before.
+        """
+        epochs = min(self.recipe.epochs, max(1, round(seconds / (per_update * self.epoch_updates))))
+        shared = {"recipe": self.case.recipe, "precision": self.case.precision, "data_dir": self.case.data_dir}
+        asked = DatasetConfig(self.case.dataset, **self.case.options)
+
+        def trained(folder: str, **changes: Any) -> Any:
+            config = configure(self.case.variant, asked, **shared, **{**self.case.changes, **changes})
+            return train(
+                config,
+                runs_dir=Path(folder) / "runs",
+                data_dir=self.case.data_dir,
+                device=self.case.device,
+                tracking_uri=f"sqlite:///{folder}/mlflow.db",
+            )
+
+        with tempfile.TemporaryDirectory(prefix="gan-benchmark-") as folder:
+            trained(folder, epochs=1, epoch_updates=1)
+            began = time.perf_counter()
+            run = trained(folder, epochs=epochs, evaluate_every=max(1, self.recipe.epochs // EVALUATIONS))
+            whole = time.perf_counter() - began
+            timing = [line["timing"] for line in run.folder.lines()]
+        return {
+            "epochs": epochs,
+            "updates": epochs * self.epoch_updates,
+            "seconds": whole,
+            **{name: sum(line.get(name, 0.0) for line in timing) for name in ("evaluation_seconds", "probe_seconds")},
+            "training_seconds": sum(line.get("seconds", 0.0) for line in timing),
+            "memory_mib": max(line["memory_mib"] for line in timing),
+        }
+
+    def _players(self) -> Any:
+        return fresh_players(self.variant, self.dataset.spec, self.recipe, 0, self.device, self.case.precision)

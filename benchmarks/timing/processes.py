@@ -1,0 +1,117 @@
+"""A process of its own for each loop that is timed: what an allocator is told holds for a whole process.
+
+The parent asks and waits, so that one loop runs at a time. It needs no torch.
+"""
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from importlib import import_module
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from variants.recipe import Refused
+
+# Seconds that a process has to end; chosen, not tuned.
+END_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is trained while it is timed.
+
+    recipe: as --recipe, "" for the variant's own. changes: fields of it. options: of the dataset. threads: of torch, 0
+    for its own choice. loader_workers: processes in which the stock loop loads its data. side: of random images that
+    take the places of the dataset's; 0 leaves those.
+    """
+
+    variant: str
+    dataset: str
+    recipe: str = ""
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    precision: str = "float32"
+    device: str = "cpu"
+    threads: int = 0
+    loader_workers: int = 0
+    side: int = 0
+    data_dir: Path | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.variant} on {self.dataset}"
+
+
+class Process:
+    """A contestant, by the name of its class in `contestants`, in a process of its own."""
+
+    def __init__(self, contestant: str, case: Case) -> None:
+        context = get_context("spawn")
+        self._what = f"{contestant} of {case.name}"
+        self._pipe, theirs = context.Pipe()
+        # No daemon, which could not start the processes of a loader. It ends when its pipe does.
+        self._process = context.Process(target=_serve, args=(theirs, contestant, case))
+        try:
+            self._process.start()
+        finally:
+            theirs.close()
+
+    def ask(self, method: str, *arguments: Any) -> Any:
+        """What the contestant's method returns. Raises Refused where it does, and where the process is gone."""
+        self.send(method, *arguments)
+        return self.receive()
+
+    def send(self, method: str, *arguments: Any) -> None:
+        with suppress(OSError):  # that it is gone is told by `receive`
+            self._pipe.send((method, arguments))
+
+    def receive(self) -> Any:
+        try:
+            good, result = self._pipe.recv()
+        except (EOFError, OSError):
+            self._process.join(END_SECONDS)
+            raise Refused(
+                f"the process that timed {self._what} ended in the middle, with exit status {self._process.exitcode}"
+            ) from None
+        if not good:
+            raise Refused(result)
+        return result
+
+    def end(self) -> None:
+        self._pipe.close()
+        for end in (lambda: None, self._process.terminate, self._process.kill):
+            end()
+            self._process.join(END_SECONDS)
+            if not self._process.is_alive():
+                return
+
+
+def _serve(pipe: Connection, contestant: str, case: Case) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if case.threads:
+        # For what reads it when it is imported; torch is told below.
+        os.environ["OMP_NUM_THREADS"] = str(case.threads)
+    there: Any = None
+    with suppress(EOFError, OSError):
+        while True:
+            method, arguments = pipe.recv()
+            try:
+                if there is None:
+                    import torch
+
+                    if case.threads:
+                        torch.set_num_threads(case.threads)
+                    there = getattr(import_module("benchmarks.timing.contestants"), contestant)(case)
+                answer = (True, getattr(there, method)(*arguments))
+            except Refused as refused:
+                answer = (False, str(refused))
+            except Exception as error:
+                traceback.print_exc(file=sys.stderr)
+                answer = (False, f"{contestant} of {case.name} failed: {str(error) or type(error).__name__}")
+            pipe.send(answer)

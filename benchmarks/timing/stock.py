@@ -1,0 +1,170 @@
+"""The loop as tutorials write it: what a good user of torch writes in an afternoon, and nothing made slow on purpose.
+
+The networks and the recipe are those of the variant. The rest is as usual: a DataLoader that turns each image into a
+tensor and normalises it, torch's own layers, plain Adam, binary cross-entropy, `.item()` for the log in each step, the
+default memory layout and allocator, float32. It leaves out only what the variants here do beyond tutorials: the
+discriminator's batch-norm statistics move in the generator's step too, and dropout draws from the global state.
+"""
+
+import copy
+from collections.abc import Iterable, Iterator
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+
+from benchmarks.datasets import Split
+from variants.blocks import BatchNorm, Dropout
+from variants.recipe import FIELDS, NEUTRAL, Recipe, Refused
+
+# What of a recipe's training this loop knows; where it does not know all values, those that it knows.
+KNOWS: dict[str, tuple[str, ...]] = {
+    "noise": ("gaussian",),
+    "loss": ("non_saturating", "saturating"),
+    "optimizer": ("adam",),
+} | dict.fromkeys(
+    """noise_size epochs epoch_updates batch_size critic_steps critic_batch generator_lr discriminator_lr beta1 beta2
+    averaging""".split(),
+    (),
+)
+
+cross_entropy = nn.BCEWithLogitsLoss()
+
+
+class Images(Dataset):
+    """Images one by one, as torchvision's own datasets give them: from an array to a picture, through the transform."""
+
+    def __init__(self, images: Tensor, conditions: Tensor, transform) -> None:
+        pixels = images.permute(0, 2, 3, 1).numpy()
+        self.pixels = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
+        self.conditions = conditions.tolist() if conditions.ndim == 1 else conditions
+        self.transform = transform
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __getitem__(self, index: int):
+        return self.transform(Image.fromarray(self.pixels[index])), self.conditions[index]
+
+
+def batches(data: Split, batch_size: int, workers: int = 0) -> DataLoader:
+    """Shuffled batches of examples and their conditions, which are zeros where there are none."""
+    from torchvision import transforms
+
+    everything = data.images(slice(0, 1)).shape[1:]
+    conditions = data.condition(slice(None))
+    if conditions is None:
+        conditions = torch.zeros(len(data), dtype=torch.int64)
+    if data.data.dtype == torch.uint8 and data.data.shape[1:] == everything:
+        half = (0.5,) * data.data.shape[1]
+        transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize(half, half)])
+        examples: Dataset = Images(data.data, conditions, transform)
+    elif len(everything) == 1:
+        examples = TensorDataset(data.data, conditions)
+    else:
+        raise Refused("the stock loop reads images and points of the plane, and not what is stacked of them")
+    return DataLoader(examples, batch_size, shuffle=True, drop_last=True, num_workers=workers)
+
+
+def refuse_what_it_does_not_know(recipe: Recipe) -> None:
+    """Raises Refused for a recipe that this loop would not train as it says."""
+    for name, field in FIELDS.items():
+        value, names = getattr(recipe, name), KNOWS.get(name, ())
+        strange = field.metadata["part"] == "training" and name not in KNOWS and value != getattr(NEUTRAL, name)
+        if strange or (names and value not in names) or (name, value) == ("conditioning", "auxiliary"):
+            option = f"--{name.replace('_', '-')} {str(value).lower()}"
+            raise Refused(f"the stock loop does not know {option}; leave it out with --against none")
+
+
+def usual(network: nn.Module) -> nn.Module:
+    """The network with torch's own layers in the places of this project's, on the same weights."""
+    images = any(isinstance(module, nn.Conv2d | nn.ConvTranspose2d) for module in network.modules())
+    for module in list(network.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, BatchNorm):
+                kind = nn.BatchNorm2d if images else nn.BatchNorm1d
+                layer = kind(child.weight.numel(), child.epsilon, child.momentum)
+                layer.weight, layer.bias = child.weight, child.bias
+                setattr(module, name, layer)
+            elif isinstance(child, Dropout):
+                setattr(module, name, nn.Dropout(child.share))
+    return network
+
+
+def train(generator: nn.Module, discriminator: nn.Module, loader: Iterable, recipe: Recipe) -> Iterator[dict]:
+    """Trains without end. Each generator update yields what a tutorial logs, as numbers."""
+    device = next(generator.parameters()).device
+    betas = (recipe.beta1, recipe.beta2)
+    generator_optimizer = torch.optim.Adam(generator.parameters(), lr=recipe.generator_lr, betas=betas)
+    discriminator_optimizer = torch.optim.Adam(discriminator.parameters(), lr=recipe.discriminator_lr, betas=betas)
+    averaged = copy.deepcopy(generator) if recipe.averaging else None
+    conditions = all_conditions(loader).to(device)
+
+    def noise() -> Tensor:
+        return torch.randn(recipe.batch_size, recipe.noise_size, device=device)
+
+    generator.train()
+    discriminator.train()
+    step = 0
+    while True:
+        for real, condition in loader:
+            real, condition = real.to(device), condition.to(device)
+            for _ in range(recipe.critic_steps if recipe.critic_batch == "same" else 1):
+                logged = discriminator_step(generator, discriminator, discriminator_optimizer, real, condition, noise())
+                step += 1
+            if step % recipe.critic_steps:
+                continue
+            drawn = conditions[torch.randint(len(conditions), (recipe.batch_size,), device=device)]
+            logged |= generator_step(generator, discriminator, generator_optimizer, noise(), drawn, recipe.loss)
+            if averaged is not None:
+                average(averaged, generator, recipe.averaging)
+            yield logged
+
+
+def all_conditions(loader: Iterable) -> Tensor:
+    """Those of all examples, from which a generator step draws."""
+    examples = loader.dataset
+    return examples.tensors[1] if isinstance(examples, TensorDataset) else torch.as_tensor(examples.conditions)
+
+
+def discriminator_step(
+    generator: nn.Module, discriminator: nn.Module, optimizer, real: Tensor, condition: Tensor, noise: Tensor
+) -> dict[str, float]:
+    optimizer.zero_grad()
+    with torch.no_grad():
+        fakes = generator(noise, condition)
+    real_logits = discriminator(real, condition).logits
+    fake_logits = discriminator(fakes, condition).logits
+    loss = cross_entropy(real_logits, torch.ones_like(real_logits)) + cross_entropy(
+        fake_logits, torch.zeros_like(fake_logits)
+    )
+    loss.backward()
+    optimizer.step()
+    return {
+        "discriminator_loss": loss.item(),
+        "d_real": real_logits.sigmoid().mean().item(),
+        "d_fake": fake_logits.sigmoid().mean().item(),
+    }
+
+
+def generator_step(
+    generator: nn.Module, discriminator: nn.Module, optimizer, noise: Tensor, condition: Tensor, loss_name: str
+) -> dict[str, float]:
+    optimizer.zero_grad()
+    logits = discriminator(generator(noise, condition), condition).logits
+    if loss_name == "saturating":
+        loss = -cross_entropy(logits, torch.zeros_like(logits))
+    else:
+        loss = cross_entropy(logits, torch.ones_like(logits))
+    loss.backward()
+    optimizer.step()
+    return {"generator_loss": loss.item()}
+
+
+@torch.no_grad()
+def average(averaged: nn.Module, generator: nn.Module, decay: float) -> None:
+    for mean, parameter in zip(averaged.parameters(), generator.parameters(), strict=True):
+        mean.lerp_(parameter, 1 - decay)
+    for mean, buffer in zip(averaged.buffers(), generator.buffers(), strict=True):
+        mean.copy_(buffer)

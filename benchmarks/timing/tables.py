@@ -1,0 +1,206 @@
+"""Markdown of what benchmarks.speed measured, and pages whose tables are made from its JSON files.
+
+A page has a place for a table where two comments stand:
+
+    <!-- table: speed/linear.json -->
+    <!-- end -->
+
+The file is looked for beside the page; what stands between the comments is written anew from it. Needs no torch.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from variants.recipe import Refused
+
+PLACE = re.compile(r"(<!-- table: (?P<file>[\w./-]+\.json) -->\n).*?(<!-- end -->)", re.DOTALL)
+MISSING = "*Not measured yet.*\n"
+
+
+def markdown(measured: Mapping[str, Any]) -> str:
+    """All that was measured as tables. Raises Refused for a kind that does not exist."""
+    kind = measured.get("kind")
+    if kind not in _KINDS:
+        raise Refused(f"these are not figures of benchmarks.speed: their kind is {kind!r}")
+    return "\n".join([_KINDS[kind](measured), "", told(measured)]).rstrip() + "\n"
+
+
+def fill(page: Path) -> str:
+    """Writes a page's tables anew from the files that it names, and tells which. Raises Refused for a damaged file."""
+    try:
+        text = page.read_text(encoding="utf-8")
+    except OSError as error:
+        raise Refused(f"cannot read {page}: {error.strerror}") from None
+    done: list[str] = []
+
+    def table(place: re.Match[str]) -> str:
+        file = page.parent / place["file"]
+        if not file.is_file():
+            done.append(f"{place['file']}: not there, so its place says that it was not measured")
+            return place[1] + MISSING + place[3]
+        try:
+            measured = json.loads(file.read_text(encoding="utf-8"))
+            written = markdown(measured)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise Refused(f"{file} does not hold figures of benchmarks.speed ({error})") from None
+        done.append(f"{place['file']}: written")
+        return place[1] + written + place[3]
+
+    filled = PLACE.sub(table, text)
+    if not done:
+        raise Refused(f"{page} has no place for a table")
+    if filled != text:
+        page.write_text(filled, encoding="utf-8")
+    return "\n".join(done)
+
+
+def training(measured: Mapping[str, Any]) -> str:
+    """A row for each variant and dataset; a second table for real runs."""
+    rows = measured["rows"]
+    parts = [
+        table(
+            "variant, data, precision, ms an update, images/s, stock: ms, faster than stock, GFLOP/s, of the peak, "
+            "step ÷ its products, outside the networks, MiB, stock: MiB",
+            [
+                (
+                    f"`{row['variant']}`",
+                    row["dataset"],
+                    row["precision"],
+                    spread(row["ours"]["ms_per_update"]),
+                    spread(row["ours"]["images_per_second"]),
+                    spread(row["stock"]["ms_per_update"]) if "stock" in row else "–",
+                    spread(row["faster_than_stock"], "×") if "stock" in row else "–",
+                    spread(row["gflops"]),
+                    spread(row["share_of_peak"], "%"),
+                    spread(row["step_over_products"], "×"),
+                    spread(row["outside_networks"], "%"),
+                    number(row["ours"]["memory_mib"]),
+                    number(row["stock"]["memory_mib"]) if "stock" in row else "–",
+                )
+                for row in rows
+            ],
+        )
+    ]
+    if runs := [row for row in rows if "run" in row]:
+        parts.append(
+            table(
+                "a real run, data, epochs, seconds, in the networks, batches and noise and figures, "
+                "evaluation and probes, pictures and journal and MLflow, MiB",
+                [
+                    (
+                        f"`{row['variant']}`",
+                        row["dataset"],
+                        str(row["run"]["epochs"]),
+                        number(row["run"]["seconds"]),
+                        *(f"{row['run'][f'share_{part}']:.1%}" for part in ("networks", "loop", "evaluation", "rest")),
+                        number(row["run"]["memory_mib"]),
+                    )
+                    for row in runs
+                ],
+            )
+        )
+    return "\n\n".join(parts)
+
+
+def evaluation(measured: Mapping[str, Any]) -> str:
+    """What each metric takes, and the Fréchet distance beside scipy's root."""
+    rows = [(f"`{name}`", spread(seconds)) for name, seconds in measured["metrics"].items()]
+    rows.append((f"**all**, {measured['samples']:,} samples of {measured['dataset']}", spread(measured["seconds"])))
+    distance = measured["frechet"]
+    return "\n\n".join(
+        [
+            table("metric, seconds", rows),
+            table(
+                "Fréchet distance, features, seconds, by scipy's sqrtm: seconds, faster, relative difference",
+                [
+                    (
+                        "from means and covariances",
+                        str(distance["features"]),
+                        spread(distance["seconds"]),
+                        spread(distance["sqrtm_seconds"]),
+                        spread(distance["faster"], "×"),
+                        f"{distance['difference']:.0e}",
+                    )
+                ],
+            ),
+        ]
+    )
+
+
+def start(measured: Mapping[str, Any]) -> str:
+    """What a person waits for."""
+    return table(
+        "until, seconds", [(name.replace("|", "\\|"), spread(each)) for name, each in measured["seconds"].items()]
+    )
+
+
+def growth(measured: Mapping[str, Any]) -> str:
+    """A row for each measured point, then the exponents."""
+    points = [
+        (
+            each["what"],
+            each["against"],
+            number(x),
+            number(each["seconds"][place]),
+            number(each["memory_mib"][place]) if each["memory_mib"] else "–",
+        )
+        for each in measured["series"]
+        for place, x in enumerate(each["x"])
+    ]
+    exponents = [
+        (
+            each["what"],
+            each["against"],
+            f"{each['exponent']:.2f}",
+            f"{each['memory_exponent']:.2f}" if each["memory_mib"] else "–",
+        )
+        for each in measured["series"]
+    ]
+    return "\n\n".join(
+        [
+            table("what, against, exponent of time, exponent of memory", exponents),
+            table("what, against, value, seconds, MiB", points),
+        ]
+    )
+
+
+_KINDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "training": training,
+    "evaluation": evaluation,
+    "start": start,
+    "growth": growth,
+}
+
+
+def told(measured: Mapping[str, Any]) -> str:
+    """Where it was measured, how often, and what has to be known."""
+    machine = measured["machine"]
+    lines = [
+        f"{machine['processor']}, {machine['cores']} cores, {machine['threads']} threads, torch {machine['torch']}, "
+        f"{machine['device']}; median of {measured['rounds']} rounds (least–most)."
+    ]
+    return "\n".join([*lines, *(f"- {note}" for note in measured["notes"])])
+
+
+def table(heads: str, rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; heads are separated by a comma and a blank."""
+    columns = heads.split(", ")
+    lines = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def spread(values: Mapping[str, float], unit: str = "") -> str:
+    """A median with its range."""
+    factor, end = (100, " %") if unit == "%" else (1, unit)
+    median, least, most = (factor * values[name] for name in ("median", "least", "most"))
+    if least == most:
+        return f"{number(median)}{end}"
+    return f"{number(median)}{end} ({number(least)}–{number(most)})"
+
+
+def number(value: float) -> str:
+    """Three significant digits, or all before the point."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -1,0 +1,169 @@
+"""The measurement of training: a row for each variant and dataset. It needs no torch; the processes that train do."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from typing import Any
+
+from benchmarks.timing.machine import busy, machine
+from benchmarks.timing.processes import Case, Process
+from benchmarks.timing.rounds import Spread, in_turn, ratios
+from variants.recipe import Refused
+
+UNITS = ("loop", "networks", "products", "peak")
+
+Say = Callable[[str], None]
+
+
+def measure(
+    cases: Sequence[Case],
+    *,
+    against_stock: bool = True,
+    rounds: int = 7,
+    seconds: float = 2.0,
+    run_seconds: float = 60.0,
+    skip_refused: bool = False,
+    say: Say = lambda sentence: None,
+) -> dict[str, Any]:
+    """Times every case in turn, `rounds` times for about `seconds` a part, then a real run of each.
+
+    run_seconds: of training in that run, 0 for none. skip_refused: leave out a case that cannot be trained, and say so.
+    The result is JSON values. Raises Refused for a case that cannot be trained.
+    """
+    before = machine()
+    notes = busy(before)
+    for note in notes:
+        say(note)
+    with ExitStack() as stack:
+
+        def started(contestant: str, case: Case) -> Process:
+            process = Process(contestant, case)
+            stack.callback(process.end)
+            process.send("facts")
+            return process
+
+        processes = [(case, started("Ours", case), started("Stock", case) if against_stock else None) for case in cases]
+        contests = []
+        for case, ours, stock in processes:
+            try:
+                facts = ours.receive()
+            except Refused as refused:
+                if not skip_refused:
+                    raise
+                notes.append(f"{case.name} is left out: {refused}")
+                say(notes[-1])
+                continue
+            if stock is not None:
+                try:
+                    stock.receive()
+                except Refused as refused:
+                    notes.append(f"{case.name} has no stock to be compared with: {refused}")
+                    say(notes[-1])
+                    stock = None
+            for note in facts.pop("notes"):
+                if note not in notes:
+                    notes.append(note)
+                    say(note)
+            before |= facts.pop("software")
+            contests.append(Contest(case, facts, ours, stock))
+        if not contests:
+            raise Refused("nothing is left to be timed")
+        for contest in contests:
+            say(f"warming up: {contest.case.name}")
+            contest.warm(seconds)
+        timed = {key: unit for contest in contests for key, unit in contest.timed().items()}
+        say(f"timing {len(timed)} things in turn, {rounds} rounds")
+        measured = in_turn(timed, rounds)
+        rows = []
+        for contest in contests:
+            row = contest.row(measured)
+            if run_seconds:
+                say(f"training a run: {contest.case.name}")
+                row["run"] = contest.run(run_seconds, row["ours"]["ms_per_update"]["median"] / 1e3)
+            rows.append(row)
+    return {"kind": "training", "machine": before, "rounds": rounds, "seconds": seconds, "notes": notes, "rows": rows}
+
+
+class Contest:
+    """One case while it is measured: the processes, and how many units each is asked for in a round."""
+
+    def __init__(self, case: Case, facts: dict[str, Any], ours: Process, stock: Process | None) -> None:
+        self.case, self.facts, self.ours, self.stock = case, facts, ours, stock
+        self.counts: dict[str, int] = {}
+        self.memory: dict[str, float] = {}
+
+    def warm(self, seconds: float) -> None:
+        """Brings everything into motion, and finds how many units fill the time; memory is read before yardsticks."""
+        self.counts["loop"] = self.ours.ask("count_in", "loop", seconds)
+        self.memory["ours"] = self.ours.ask("memory")
+        for unit in UNITS[1:]:
+            self.counts[unit] = self.ours.ask("count_in", unit, seconds / 2)
+        self.peak_operations = self.ours.ask("peak_operations")
+        if self.stock is not None:
+            self.counts["stock"] = self.stock.ask("count_in", "loop", seconds)
+            self.memory["stock"] = self.stock.ask("memory")
+
+    def timed(self) -> dict[str, Callable[[], float]]:
+        """By case and unit: a function that gives the seconds of one unit."""
+
+        def timing(process: Process, unit: str, count: int) -> Callable[[], float]:
+            return lambda: process.ask("seconds_for", unit, count) / count
+
+        units = {f"{self.case}/{unit}": timing(self.ours, unit, self.counts[unit]) for unit in UNITS}
+        if self.stock is not None:
+            units[f"{self.case}/stock"] = timing(self.stock, "loop", self.counts["stock"])
+        return units
+
+    def row(self, measured: dict[str, list[float]]) -> dict[str, Any]:
+        """What was measured of this case, as JSON values."""
+        facts = self.facts
+        of = {unit: measured[f"{self.case}/{unit}"] for unit in UNITS}
+        peak = [self.peak_operations / seconds for seconds in of["peak"]]
+        achieved = [facts["operations"] / seconds for seconds in of["loop"]]
+        row = {
+            "variant": self.case.variant,
+            "precision": self.case.precision,
+            "changes": dict(self.case.changes),
+            **facts,
+            "ours": self._loop(of["loop"], "ours"),
+            "networks_ms": _milliseconds(of["networks"]),
+            "products_ms": _milliseconds(of["products"]),
+            "step_over_products": ratios(of["loop"], of["products"]).as_dict(),
+            "gflops": Spread.of(each / 1e9 for each in achieved).as_dict(),
+            "peak_gflops": Spread.of(each / 1e9 for each in peak).as_dict(),
+            "share_of_peak": ratios(achieved, peak).as_dict(),
+            "outside_networks": Spread.of(
+                1 - network / loop for network, loop in zip(of["networks"], of["loop"], strict=True)
+            ).as_dict(),
+        }
+        if self.stock is not None:
+            stock = measured[f"{self.case}/stock"]
+            row["stock"] = self._loop(stock, "stock") | {"loader_workers": self.case.loader_workers}
+            row["faster_than_stock"] = ratios(stock, of["loop"]).as_dict()
+        return row
+
+    def _loop(self, seconds: list[float], who: str) -> dict[str, Any]:
+        images = self.facts["batch_size"] * self.facts["critic_steps"]
+        return {
+            "updates_in_a_round": self.counts["loop" if who == "ours" else "stock"],
+            "ms_per_update": _milliseconds(seconds),
+            "images_per_second": Spread.of(images / each for each in seconds).as_dict(),
+            "memory_mib": self.memory[who],
+        }
+
+    def run(self, seconds: float, per_update: float) -> dict[str, float]:
+        """A real run: how its time is shared out. The networks' part is what they take alone, times the updates."""
+        run = self.ours.ask("run", seconds, per_update)
+        alone = self.ours.ask("seconds_for", "networks", self.counts["networks"]) / self.counts["networks"]
+        whole = run["seconds"]
+        judging = run["evaluation_seconds"] + run["probe_seconds"]
+        return run | {
+            "share_networks": alone * run["updates"] / whole,
+            "share_loop": (run["training_seconds"] - alone * run["updates"]) / whole,
+            "share_evaluation": judging / whole,
+            "share_rest": (whole - run["training_seconds"] - judging) / whole,
+        }
+
+
+def _milliseconds(seconds: Sequence[float]) -> dict[str, float]:
+    return asdict(Spread.of(1e3 * each for each in seconds))
