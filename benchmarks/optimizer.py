@@ -71,6 +71,6 @@ class Adam(torch.optim.Adam):
 
     def _begun(self, parameter: torch.Tensor) -> dict[str, torch.Tensor]:
         state = self.state[parameter]
-        state["step"] = torch.zeros((), device=parameter.device)
+        state["step"] = torch.zeros((), dtype=torch.float32, device=parameter.device)
         state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
         return state
