@@ -228,7 +228,8 @@ class Stack:
                 optimizer.param_groups[0]["lr"] = together.param_groups[0]["lr"]
                 for stacked, *weights in self.weights(role):
                     if state := together.state.get(stacked):
-                        optimizer.state[weights[place]] = {n: part(n, value, place) for n, value in state.items()}
+                        own_weight = weights[place]
+                        optimizer.state[own_weight] = {n: part(n, v, place, own_weight) for n, v in state.items()}
             for mine, all_ in zip(noisy(own.discriminator), noisy(self.players.discriminator), strict=True):
                 mine.deviation = all_.deviation
 
@@ -250,14 +251,15 @@ def gathered(name: str, values: Sequence[Tensor | None]) -> Tensor | None:
     if values[0] is None:
         return None
     if name != "step":
-        return torch.stack(list(values))
+        # As the weights of all seeds are: fused Adam goes through both in the order of memory.
+        return torch.stack(list(values)).contiguous()
     if any(not torch.equal(value, values[0]) for value in values):
         raise ValueError("these seeds have done different numbers of steps")
     return values[0].clone()
 
 
-def part(name: str, value: Tensor | None, place: int) -> Tensor | None:
-    """The inverse of `gathered`, for one seed."""
+def part(name: str, value: Tensor | None, place: int, weight: Tensor) -> Tensor | None:
+    """The inverse of `gathered`, for one seed's weight."""
     if value is None:
         return None
-    return value.clone() if name == "step" else value[place].clone()
+    return value.clone() if name == "step" else torch.empty_like(weight).copy_(value[place])

@@ -61,8 +61,8 @@ def tiny(variant: str = "vanilla_gan", dataset: str = "ring8", seeds: int = 1, *
 
 
 def quick(runs_dir: Path, **changes) -> Settings:
-    """Without pictures, so that no worker imports matplotlib for them."""
-    return Settings(runs_dir, pictures="none", **changes)
+    """Without pictures, so that no worker imports matplotlib for them, and each run for itself, so that bits count."""
+    return Settings(runs_dir, pictures="none", stack="off", **changes)
 
 
 def results(executor_name: str, settings: Settings, *jobs: Job, **options) -> list[Result]:

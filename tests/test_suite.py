@@ -78,7 +78,7 @@ def test_what_was_interrupted_goes_on(called: Called, monkeypatch: pytest.Monkey
 
     with monkeypatch.context() as patched:
         patched.setattr(inline, "train_here", interrupted)
-        assert called(suite, *TINY, "--no-tracking").code == 130
+        assert called(suite, *TINY, "--no-tracking", "--stack", "off").code == 130
     assert sum(folder.status()["state"] == "FINISHED" for folder in run_folders("runs")) == 2
     done = called(suite, *TINY, "--no-tracking")
     assert "4 runs (2 already done)" in done.out

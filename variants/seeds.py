@@ -46,7 +46,7 @@ class Seeds(nn.Module):
             elif kind is not ParametrizationList and (has_tensors(module) or hasattr(module, "stream")):
                 raise Refused(f"there is no forward pass of several seeds for the layer {module}")
             for name, parameter in list(module.named_parameters(recurse=False)):
-                stacked = torch.stack([each.get_parameter(name).detach() for each in alone])
+                stacked = torch.stack([each.get_parameter(name).detach() for each in alone]).contiguous()
                 module.register_parameter(name, nn.Parameter(stacked, parameter.requires_grad))
             for name, _ in list(module.named_buffers(recurse=False)):
                 module.register_buffer(name, torch.stack([each.get_buffer(name) for each in alone]))
