@@ -148,8 +148,28 @@ def connected(uri: str, experiment: str = EXPERIMENT) -> "tuple[MlflowClient, st
     artifacts.mkdir(parents=True, exist_ok=True)
     # Two processes that make MLflow's tables at the same time fail.
     with filelock.FileLock(artifacts / f".{database.name}.lock"):
+        if not database.exists() or not database.stat().st_size:
+            _make_database(database, artifacts)
         client = _client(uri)
         return client, _experiment_id(client, experiment, artifacts / re.sub(r"[^\w.-]", "-", experiment))
+
+
+def _make_database(database: Path, artifacts: Path) -> None:
+    """Makes a database with MLflow's tables beside its place, and renames it.
+
+    MLflow makes them in steps that cannot be taken again: what a kill left halfway could never be used.
+    """
+    being_made = database.absolute().with_name(f".{database.name}.making")
+    for rest in being_made.parent.glob(f"{being_made.name}*"):
+        rest.unlink()
+    uri = f"sqlite:///{being_made.as_posix()}"
+    _client(uri)
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    store = SqlAlchemyStore(uri, artifacts.as_uri())
+    # Some systems do not rename a file that is open.
+    store.engine.dispose()
+    os.replace(being_made, database)
 
 
 def _experiment_id(client: "MlflowClient", experiment: str, artifacts: Path | None) -> str:
