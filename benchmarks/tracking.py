@@ -42,6 +42,7 @@ import filelock
 from PIL import Image
 
 from benchmarks.journal import CHECKPOINT, CONFIG, PROBES, SAMPLES, STATUS, RunFolder
+from benchmarks.symptoms import marked
 from variants.recipe import Refused
 
 if TYPE_CHECKING:
@@ -391,19 +392,13 @@ def _tags(folder: RunFolder, lines: list[dict[str, Any]], status: Mapping[str, A
         "note": "; ".join(folder.notes()),
         "command": environment.get("command"),
         "not_finite": _not_finite(lines),
-        "symptoms": _symptoms(status),
+        "symptoms": marked(status),
         "run_key": config.key,
         "folder": folder.name,
         **{name: value for name, value in status.items() if name in ("state", "epoch", "cause")},
         "mlflow.loggedImages": "True" if folder.pictures() else "",
     }
     return {name: str(value)[:5000] for name, value in tags.items() if value not in (None, "")}
-
-
-def _symptoms(status: Mapping[str, Any]) -> str:
-    """Which symptoms a run had, and in which epoch each was seen."""
-    found = status.get("symptoms")
-    return "; ".join(f"{name} in epoch {epoch}" for name, epoch in found.items()) if isinstance(found, dict) else ""
 
 
 def _not_finite(lines: list[dict[str, Any]]) -> str:
