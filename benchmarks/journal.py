@@ -82,7 +82,7 @@ class RunFolder:
         folder.make()
         if folder.read_json(CONFIG) is None:
             # The same command may have been given twice at once: one of them gives the folder its id.
-            with folder.lock():
+            with folder.alone(f".config{LOCK}"):
                 if folder.read_json(CONFIG) is None:
                     folder._write_config(config)
         if folder.config().key != config.key:
