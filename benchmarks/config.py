@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from variants.recipe import NEUTRAL, Recipe, Refused, checked, unknown
+from variants.recipe import NEUTRAL, Recipe, Refused, checked, shown, unknown
 
 # Fakes in an evaluation: as many as the test images of MNIST.
 SAMPLES = 10_000
@@ -76,10 +76,10 @@ class RunConfig:
         if self.precision not in PRECISIONS:
             raise unknown("precision", self.precision, PRECISIONS, see="it is one of " + ", ".join(PRECISIONS))
         if not isinstance(self.probes, tuple | list) or not all(isinstance(name, str) for name in self.probes):
-            raise Refused(f"--probes takes names, not {self.probes!r}")
+            raise Refused(f"--probes takes names, not {shown(self.probes)}")
         object.__setattr__(self, "probes", tuple(sorted(set(self.probes))))
         if not isinstance(self.plugins, tuple | list) or not all(map(_is_plugin, self.plugins)):
-            raise Refused(f"plugins are given as name:SHA-256, not {self.plugins!r}")
+            raise Refused(f"plugins are given as name:SHA-256, not {shown(self.plugins)}")
         object.__setattr__(self, "plugins", tuple(sorted(set(self.plugins))))
 
     def as_dict(self, *, neutral: bool = True) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class RunConfig:
             rest = {k: v for k, v in values.items() if k not in ("recipe", "dataset")}
             return cls(recipe=NEUTRAL.with_(values["recipe"]), dataset=DatasetConfig(**values["dataset"]), **rest)
         except (TypeError, KeyError) as error:
-            raise Refused(f"this is not the config of a run: {error}") from None
+            raise Refused(f"this is not the config of a run: {str(error)[:200]}") from None
 
     @property
     def key(self) -> str:

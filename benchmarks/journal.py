@@ -41,7 +41,7 @@ from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
 from benchmarks.config import RunConfig
-from variants.recipe import Refused
+from variants.recipe import Refused, shown
 
 STATES = ("NONE", "RUNNING", "FINISHED", "FAILED", "KILLED")
 CONFIG, JOURNAL, STATUS, ENVIRONMENT = "config.json", "metrics.jsonl", "status.json", "environment.json"
@@ -82,7 +82,7 @@ class RunFolder:
         folder.make()
         if folder.read_json(CONFIG) is None:
             # The same command may have been given twice at once: one of them gives the folder its id.
-            with folder.lock():
+            with folder.alone(f".config{LOCK}"):
                 if folder.read_json(CONFIG) is None:
                     folder._write_config(config)
         if folder.config().key != config.key:
@@ -117,7 +117,7 @@ class RunFolder:
                 value = getattr(settings, f.name)
                 # To Python, though not to a reader, True is a whole number.
                 if not isinstance(value, get_origin(f.type) or f.type) or isinstance(value, bool) != (f.type is bool):
-                    raise self._damaged(CONFIG, f"{f.name} is {value!r}")
+                    raise self._damaged(CONFIG, f"{f.name} is {shown(value)}")
         if config.key != written.get("key"):
             raise self._damaged(CONFIG, "its key does not fit its config, so it was changed by hand")
         return config
@@ -159,7 +159,7 @@ class RunFolder:
         """
         status = self._read_dict(STATUS) or {"state": "NONE"}
         if status.get("state") not in STATES:
-            raise self._damaged(STATUS, f"its state is {status.get('state')!r}")
+            raise self._damaged(STATUS, f"its state is {shown(status.get('state'))}")
         if status["state"] == "RUNNING" and not self.in_use():
             return {"cause": "the process ended without a word", **status, "state": "KILLED"}
         return status
@@ -455,7 +455,7 @@ def _check_line(line: Any, least_epoch: int, damaged: Callable[[str], Exception]
         raise damaged("it is not an object")
     epoch = line.get("epoch")
     if not isinstance(epoch, int) or isinstance(epoch, bool) or not least_epoch <= epoch < 10**9:
-        raise damaged(f"its epoch is {epoch!r}, which is not a whole number from {least_epoch}")
+        raise damaged(f"its epoch is {shown(epoch)}, which is not a whole number from {least_epoch}")
     checked: dict[str, Any] = {"epoch": epoch}
     for section, figures in line.items():
         if section != "epoch":

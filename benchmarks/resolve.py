@@ -83,7 +83,7 @@ def recipe_file(variant: Variant, path: Path, spec: DataSpec) -> Recipe:
             fields = tomllib.load(file)
     except OSError as error:
         raise Refused(f"the recipe {path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a whole number of thousands of digits is only a ValueError
         raise Refused(f"the recipe {path} is not TOML: {error}") from None
     name = fields.pop("recipe", "")
     return variant.recipe(str(name) or variant.recipe_for(spec)).with_(fields)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import plugins
 from benchmarks.commands import Parser, main
+from benchmarks.symptoms import marked
 
 if TYPE_CHECKING:
     from benchmarks.runs import Run
@@ -82,6 +83,8 @@ def facts(run: "Run") -> Iterator[tuple[str, str]]:
             yield "stale", "the code that decides results has changed since; --retrain trains it again"
         for note in run.folder.notes():
             yield "note", note
+    if symptoms := marked(run.folder.status()):
+        yield "symptoms", symptoms
 
 
 def loss_changes(run: "Run") -> Iterator[tuple[str, str]]:

@@ -136,3 +136,9 @@ def symptoms(lines: Iterable[Mapping[str, Any]], epochs: int, *, probabilities: 
     for line in lines:
         watch.see(line)
     return watch.found
+
+
+def marked(status: Mapping[str, Any]) -> str:
+    """Which symptoms the status of a run bears, and in which epoch each was seen; the status may be a stranger's."""
+    found = status.get("symptoms")
+    return "; ".join(f"{name} in epoch {epoch}" for name, epoch in found.items()) if isinstance(found, dict) else ""

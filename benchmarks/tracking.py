@@ -43,6 +43,7 @@ import filelock
 from PIL import Image
 
 from benchmarks.journal import CHECKPOINT, CONFIG, PROBES, SAMPLES, STATUS, RunFolder
+from benchmarks.symptoms import marked
 from variants.recipe import Refused
 
 if TYPE_CHECKING:
@@ -149,8 +150,28 @@ def connected(uri: str, experiment: str = EXPERIMENT) -> "tuple[MlflowClient, st
     artifacts.mkdir(parents=True, exist_ok=True)
     # Two processes that make MLflow's tables at the same time fail.
     with filelock.FileLock(artifacts / f".{database.name}.lock"):
+        if not database.exists() or not database.stat().st_size:
+            _make_database(database, artifacts)
         client = _client(uri)
         return client, _experiment_id(client, experiment, artifacts / re.sub(r"[^\w.-]", "-", experiment))
+
+
+def _make_database(database: Path, artifacts: Path) -> None:
+    """Makes a database with MLflow's tables beside its place, and renames it.
+
+    MLflow makes them in steps that cannot be taken again: what a kill left halfway could never be used.
+    """
+    being_made = database.absolute().with_name(f".{database.name}.making")
+    for rest in being_made.parent.glob(f"{being_made.name}*"):
+        rest.unlink()
+    uri = f"sqlite:///{being_made.as_posix()}"
+    _client(uri)
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    store = SqlAlchemyStore(uri, artifacts.as_uri())
+    # Some systems do not rename a file that is open.
+    store.engine.dispose()
+    os.replace(being_made, database)
 
 
 def _experiment_id(client: "MlflowClient", experiment: str, artifacts: Path | None) -> str:
@@ -369,19 +390,13 @@ def _tags(folder: RunFolder, lines: list[dict[str, Any]], status: Mapping[str, A
         "note": "; ".join(folder.notes()),
         "command": environment.get("command"),
         "not_finite": _not_finite(lines),
-        "symptoms": _symptoms(status),
+        "symptoms": marked(status),
         "run_key": config.key,
         "folder": folder.name,
         **{name: value for name, value in status.items() if name in ("state", "epoch", "cause")},
         "mlflow.loggedImages": "True" if folder.pictures() else "",
     }
     return {name: str(value)[:5000] for name, value in tags.items() if value not in (None, "")}
-
-
-def _symptoms(status: Mapping[str, Any]) -> str:
-    """Which symptoms a run had, and in which epoch each was seen."""
-    found = status.get("symptoms")
-    return "; ".join(f"{name} in epoch {epoch}" for name, epoch in found.items()) if isinstance(found, dict) else ""
 
 
 def _not_finite(lines: list[dict[str, Any]]) -> str:

@@ -149,6 +149,26 @@ def test_a_checkpoint_of_other_networks_is_refused_with_a_sentence(tmp_path: Pat
             train(config, runs_dir=tmp_path, track=False)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "epochs = " + "9" * 5000,
+        f'loss = "{"x" * 100_000}"',
+        f'epochs = "{"x" * 100_000}"',
+        f"{'x' * 100_000} = 1",
+        "a = " + "[" * 100_000,
+        'epochs = "\x00"',
+    ],
+    ids=["digits", "name", "value", "field", "nested", "zero"],
+)
+def test_a_recipe_of_any_size_is_refused_with_a_sentence(text: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(Refused) as refused:
+        configure("cgan_mlp", "digits", recipe=str(tmp_path / "mine.toml"))
+    assert "\n" not in str(refused.value)
+    assert len(str(refused.value)) < 500 + len(str(tmp_path))
+
+
 @pytest.mark.parametrize("kept", [{}, [5], [{"hash": "a"}], [{"hash": "a", "since": "b", "plan": {"arms": [1]}}]])
 def test_plans_of_another_form_are_refused_with_a_sentence(kept: object, tmp_path: Path) -> None:
     (tmp_path / "plans").mkdir()

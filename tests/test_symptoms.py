@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import configure, train
+from benchmarks.show import facts
 from benchmarks.symptoms import COLLAPSE, DIVERGENCE, WON, symptoms
 from benchmarks.tracking import runs
 from benchmarks.training import Diverged, Watcher
@@ -113,6 +114,7 @@ def test_a_run_is_marked_in_its_folder_and_in_mlflow_and_it_is_said_once(tmp_pat
     assert len(told) == 1
     ((_, tags, _),) = runs(tracking_uri)
     assert f"{WON} in epoch {status['symptoms'][WON]}" in tags["symptoms"]
+    assert ("symptoms", tags["symptoms"]) in list(facts(run))
     # The journal alone says the same.
     found = symptoms(run.folder.lines(), config.recipe.epochs, probabilities=True)
     assert {each.name: each.epoch for each in found} == status["symptoms"]

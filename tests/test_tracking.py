@@ -3,6 +3,7 @@
 import math
 import os
 import re
+import signal
 import socket
 import threading
 import time
@@ -471,6 +472,36 @@ def test_reading_makes_no_database(tmp_path: Path):
     with pytest.raises(Refused, match="there is no MLflow database"):
         runs(f"sqlite:///{tmp_path / 'none.db'}")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
+def test_a_kill_while_the_tables_are_made_leaves_none_that_cannot_be_used(tmp_path: Path, folder: RunFolder):
+    """MLflow makes them in dozens of statements, of which the last ones count only together."""
+    import sqlalchemy
+    from mlflow import MlflowClient  # noqa: F401  imported once, before the processes are made
+
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    for statement in (3, 120):
+        pid = os.fork()
+        if pid == 0:
+            left = [statement]
+
+            def count(*_: object, left: list[int] = left) -> None:
+                left[0] -= 1
+                if left[0] < 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            sqlalchemy.event.listen(sqlalchemy.engine.Engine, "after_cursor_execute", count)
+            try:
+                prepare(uri)
+            finally:
+                os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+        assert not (tmp_path / "mlflow.db").exists()
+    train(folder, range(2))
+    run_id = sync(folder, uri)
+    assert [step for step, _, _ in stored(uri, run_id)["fid"]] == [0, 1]
+    assert not list(tmp_path.glob(".mlflow.db.making*"))
 
 
 # Addresses

@@ -21,10 +21,16 @@ class Refused(ValueError):
     """A choice that is not possible. Its text is one sentence for the person who made it."""
 
 
+def shown(value: Any) -> str:
+    """A value as a sentence quotes it: what a file of a stranger holds may be of any length."""
+    text = repr(value)
+    return text if len(text) <= 100 else text[:100] + "…"
+
+
 def unknown(kind: str, name: str, known: Iterable[str], see: str = "--list shows all") -> Refused:
     """The refusal of a name that does not exist, with the nearest one that does."""
-    near = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
-    return Refused(f"unknown {kind} {name!r}; " + (f"did you mean {near[0]!r}? ({see})" if near else see))
+    near = difflib.get_close_matches(str(name)[:100], list(known), n=1, cutoff=0.5)
+    return Refused(f"unknown {kind} {shown(name)}; " + (f"did you mean {near[0]!r}? ({see})" if near else see))
 
 
 def _training(default: Any, help: str, **limits: Any) -> Any:
@@ -40,17 +46,17 @@ def checked(f: Field, value: Any) -> Any:
     limits, option = f.metadata, "--" + f.name.replace("_", "-")
     if isinstance(f.default, tuple):
         if not isinstance(value, (tuple, list)):
-            raise Refused(f"{option} takes whole numbers, not {value!r}")
+            raise Refused(f"{option} takes whole numbers, not {shown(value)}")
         return tuple(_number(option, int, limits, item) for item in value)
     if isinstance(f.default, bool):
         if not isinstance(value, bool):
-            raise Refused(f"{option} is true or false, not {value!r}")
+            raise Refused(f"{option} is true or false, not {shown(value)}")
         return value
     if isinstance(f.default, str):
         if limits.get("choices") and value not in limits["choices"]:
-            raise Refused(f"{option} is one of {', '.join(limits['choices'])}, not {value!r}")
+            raise Refused(f"{option} is one of {', '.join(limits['choices'])}, not {shown(value)}")
         if not isinstance(value, str):
-            raise Refused(f"{option} is a name, not {value!r}")
+            raise Refused(f"{option} is a name, not {shown(value)}")
         return value
     return _number(option, type(f.default), limits, value)
 
@@ -63,13 +69,13 @@ def _number(option: str, kind: type, limits: Mapping[str, Any], value: Any) -> i
         or not math.isfinite(value)
         or kind(value) != value
     ):
-        raise Refused(f"{option} is {wanted}, not {value!r}")
+        raise Refused(f"{option} is {wanted}, not {shown(value)}")
     if "least" in limits and value < limits["least"]:
-        raise Refused(f"{option} is at least {limits['least']}, not {value!r}")
+        raise Refused(f"{option} is at least {limits['least']}, not {shown(value)}")
     if "above" in limits and value <= limits["above"]:
-        raise Refused(f"{option} is above {limits['above']}, not {value!r}")
+        raise Refused(f"{option} is above {limits['above']}, not {shown(value)}")
     if "below" in limits and value >= limits["below"]:
-        raise Refused(f"{option} is below {limits['below']}, not {value!r}")
+        raise Refused(f"{option} is below {limits['below']}, not {shown(value)}")
     return kind(value)
 
 
