@@ -63,7 +63,7 @@ def parser() -> Parser:
     how.add_argument("--device", default="auto", metavar="auto|cpu|cuda|mps", help="where to train (auto)")
     how.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads (torch's own choice)")
     how.add_argument(
-        "--stack", default="auto", metavar="auto|on|off", help="train several seeds as one (auto: where it is faster)"
+        "--stack", default="auto", metavar="auto|on|off", help="train several seeds as one (auto: on a GPU)"
     )
     how.add_argument("--retrain", action="store_true", help="train again what is already trained")
 

@@ -36,7 +36,7 @@ def parser() -> Parser:
     how.add_argument("--workers", type=int, default=0, metavar="N", help="runs at once (as many as cores)")
     how.add_argument("--device", default="auto", metavar="auto|cpu|cuda|mps", help="where to train (auto)")
     how.add_argument(
-        "--stack", default="auto", metavar="auto|on|off", help="train seeds of an arm as one (auto: where it is faster)"
+        "--stack", default="auto", metavar="auto|on|off", help="train seeds of an arm as one (auto: on a GPU)"
     )
     how.add_argument("--pictures", default="milestones", metavar="all|milestones|none", help="(milestones)")
     how.add_argument("--retrain", action="store_true", help="train again what is already trained")

@@ -287,13 +287,11 @@ def test_layers_that_share_their_weights_are_refused() -> None:
 @pytest.mark.parametrize(
     ("variant", "changes", "stack", "workers", "sizes"),
     [
-        ("vanilla_gan", {}, "auto", 1, [3]),
-        ("vanilla_gan", {}, "auto", 2, [2, 1]),
-        ("vanilla_gan", {}, "auto", 8, [1, 1, 1]),
+        ("vanilla_gan", {}, "on", 1, [3]),
+        ("vanilla_gan", {}, "on", 2, [2, 1]),
+        ("vanilla_gan", {}, "on", 8, [1, 1, 1]),
         ("vanilla_gan", {}, "off", 1, [1, 1, 1]),
-        ("vanilla_gan", {"generator_widths": (4000,)}, "auto", 1, [1, 1, 1]),
-        ("vanilla_gan", {"generator_widths": (4000,)}, "on", 1, [3]),
-        ("dcgan", {}, "auto", 1, [1, 1, 1]),
+        ("vanilla_gan", {}, "auto", 1, [1, 1, 1]),  # of a CPU
         ("dcgan", {}, "on", 2, [2, 1]),
         ("separate_gans", {}, "auto", 1, [1, 1, 1]),
     ],

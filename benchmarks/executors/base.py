@@ -9,15 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
 from benchmarks.config import RunConfig
-from variants.recipe import Recipe, Refused, unknown
+from variants.recipe import Refused, unknown
 
 if TYPE_CHECKING:
     from benchmarks.training import Watcher
 
 STACK = ("auto", "on", "off")
-# Units of the widest hidden layer up to which a CPU trains several linear networks as one. Chosen, not tuned: steps of
-# 128 units are bound by calls, and took half the time as one; large matrix products keep a core busy by themselves.
-SMALL = 256
 STOPPED = "it was stopped before its end; the same command goes on with it"
 
 
@@ -46,8 +43,8 @@ class Settings:
     """What is the same for all jobs and cannot change a result, but for rounding.
 
     threads: of torch for each run. track: whether MLflow gets the runs. stack: whether the seeds of a job are trained
-    as one: "on", "off", or "auto", which is on a GPU, and of small linear networks on a CPU. The rest is as in
-    `training.train`.
+    as one: "on", "off", or "auto", which is on a GPU only: on a CPU the bits of a run would depend on which others
+    were still to be trained. The rest is as in `training.train`.
     """
 
     runs_dir: Path = Path("runs")
@@ -134,16 +131,10 @@ def parts(job: Job, settings: Settings, workers: int, say: Callable[[str], None]
             return [Job((each,), job.notes) for each in job.configs]
         if variant.one_by_one and settings.stack == "on":
             say(f"seeds of {config.variant} are trained one by one: {variant.one_by_one}")
-        if not variant.one_by_one and (settings.stack == "on" or device == "cuda" or is_small(config.recipe)):
+        if not variant.one_by_one and (settings.stack == "on" or device == "cuda"):
             # Every worker gets some, but a GPU is the same one for all of them.
             size = len(job.configs) if device == "cuda" else -(-len(job.configs) // workers)
     return [Job(job.configs[at : at + size], job.notes) for at in range(0, len(job.configs), size)]
-
-
-def is_small(recipe: Recipe) -> bool:
-    """Whether a CPU trains several seeds of it faster as one."""
-    linear = recipe.generator_layers == recipe.discriminator_layers == "linear"
-    return linear and max(*recipe.generator_widths, *recipe.discriminator_widths, 0) <= SMALL
 
 
 def train_here(
