@@ -299,8 +299,14 @@ def test_training_is_measured_beside_stock(called: Called, tmp_path: Path) -> No
         assert figures["images_per_second"]["least"] == pytest.approx(row["batch_size"] / slowest * 1e3)
         assert figures["images_per_second"]["most"] == pytest.approx(row["batch_size"] / fastest * 1e3)
     assert row["gflops"]["most"] == pytest.approx(row["operations"] / row["ours"]["ms_per_update"]["least"] / 1e6)
-    assert 0 < row["share_of_peak"]["median"] < 1
-    assert row["step_over_products"]["most"] > 1
+    # Which is larger depends on how busy the machine is, but not what a ratio lies between.
+    for name, above, below in (
+        ("share_of_peak", row["gflops"], row["peak_gflops"]),
+        ("step_over_products", row["ours"]["ms_per_update"], row["products_ms"]),
+        ("faster_than_stock", row["stock"]["ms_per_update"], row["ours"]["ms_per_update"]),
+    ):
+        assert row[name]["least"] >= 0.999 * above["least"] / below["most"] > 0
+        assert row[name]["most"] <= 1.001 * above["most"] / below["least"]
     for name in ("faster_than_stock", "outside_networks", "peak_gflops", "products_ms", "networks_ms"):
         assert row[name]["least"] <= row[name]["median"] <= row[name]["most"]
 
@@ -329,7 +335,7 @@ def test_the_start_is_measured() -> None:
         "`import torch`",
         "the first update of vanilla_gan on ring8",
     ]
-    assert 0 < seconds["`import torch`"] < seconds["the first update of vanilla_gan on ring8"]
+    assert min(seconds.values()) > 0
     assert "| the first update of vanilla_gan on ring8 |" in markdown(measured)
 
 
