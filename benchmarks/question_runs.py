@@ -4,9 +4,9 @@
     name              of such a run: its arm and its seed, which fit the columns and legends of the user interface; the
                       name of its folder is the tag `folder`
     parent run        named after the question; tags: the claims, the preset, the hash of the plan
-    below it          one run an arm, by its name: of each metric its mean over seeds, and <metric>.low and <metric>.high, the 95 %
-                      interval of that mean (Student's t, of finished runs); the ids of its training runs as a tag; its
-                      recipe as params
+    below it          one run an arm, by its name: of each metric its mean over seeds, and <metric>.low and
+                      <metric>.high, the 95 % interval of that mean (Student's t, of finished runs); the ids of its
+                      training runs as a tag; its recipe as params
 
 These are a view, for looking at; what decides is in the report, made from the runs themselves.
 """
