@@ -4,9 +4,9 @@
     name              of such a run: its arm and its seed, which fit the columns and legends of the user interface; the
                       name of its folder is the tag `folder`
     parent run        named after the question; tags: the claims, the preset, the hash of the plan
-    below it          one run an arm: of each metric its mean over seeds, and <metric>.low and <metric>.high, the 95 %
-                      interval of that mean (Student's t, of finished runs); the ids of its training runs as a tag; its
-                      recipe as params
+    below it          one run an arm, by its name: of each metric its mean over seeds, and <metric>.low and
+                      <metric>.high, the 95 % interval of that mean (Student's t, of finished runs); the ids of its
+                      training runs as a tag; its recipe as params
 
 These are a view, for looking at; what decides is in the report, made from the runs themselves.
 """
@@ -46,7 +46,7 @@ def record(plan: Plan, question: Question, runs: Mapping[str, Sequence[str]], ru
             "mlflow.note.content": f"**{question.asks}**\n\n"
             + "\n\n".join(f"{claim}: {words}" for claim, words in question.claims.items()),
         }
-        parent = _run(client, experiment, f"{plan.preset.name}/{question.name}", f"question: {question.title}", tags)
+        parent = _run(client, experiment, f"{plan.preset.name}/{question.name}", question.name, tags)
         for arm in plan.of(question.name):
             folders = [RunFolder(runs_dir / name) for name in runs.get(arm.name, ())]
             ids = [sync(folder, uri) for folder in folders]
@@ -84,7 +84,7 @@ def _record_arm(
         "runs": " ".join(ids)[:_LONGEST],
         "seeds": f"{len(folders)} of {len(arm.seeds)} seeds, {failed} failed",
     }
-    run_id = _run(client, experiment, f"{plan.preset.name}/{question.name}/{arm.name}", arm.arm.words, tags)
+    run_id = _run(client, experiment, f"{plan.preset.name}/{question.name}/{arm.name}", arm.name, tags)
     finished = [(lines, facts) for state, lines, facts in journals if state == "FINISHED"]
     measured: dict[str, list[float]] = {name: [] for name in question.shown}
     for lines, _ in finished:
