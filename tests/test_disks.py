@@ -152,15 +152,11 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("mount"), reason="needs mount")
-def test_a_disk_that_becomes_read_only_is_said(small_disk: Path) -> None:
-    def close() -> None:
-        subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
-
-    with pytest.raises(Refused, match="Read-only file system"):
-        tiny(small_disk / "runs", Does(2, close))
-    (folder,) = run_folders(small_disk / "runs")
-    assert [line["epoch"] for line in folder.lines()] == [0, 1, 2]
-    assert folder.status()["state"] == "KILLED"
+def test_a_disk_that_is_read_only_is_said(small_disk: Path) -> None:
+    """Also for root, who may write into any folder."""
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    with pytest.raises(Refused, match=r"cannot write .*Read-only file system"):
+        tiny(small_disk / "runs")
 
 
 def test_a_folder_that_is_deleted_while_it_is_written_is_said_and_not_begun_anew(
