@@ -246,10 +246,13 @@ class RunFolder:
     def checkpoint_epoch(self) -> int | None:
         """The epoch that the newest checkpoint covers, read from its header alone; None where none can be read."""
         for name in (CHECKPOINT, PREVIOUS):
-            with suppress(OSError, Refused, ValueError, KeyError, TypeError), open(self.file(name), "rb") as file:
+            damage = (OSError, Refused, ValueError, KeyError, TypeError, RecursionError)
+            with suppress(*damage), open(self.file(name), "rb") as file:
                 length = int.from_bytes(file.read(8), "little")
                 if length <= _JSON_LIMIT:
-                    return int(json.loads(json.loads(file.read(length))["__metadata__"]["state"])["epoch"])
+                    epoch = json.loads(json.loads(file.read(length))["__metadata__"]["state"])["epoch"]
+                    if isinstance(epoch, int):
+                        return epoch
         return None
 
     # -- pictures

@@ -322,7 +322,9 @@ class Training:
         if checkpoint is not None:
             tensors, kept = checkpoint
             try:
-                self.state.restore(tensors, int(kept["epoch"]))
+                if kept["epoch"] not in range(self.config.recipe.epochs + 1):
+                    raise ValueError("its epoch is none of them")
+                self.state.restore(tensors, kept["epoch"])
             except (KeyError, ValueError, TypeError, RuntimeError) as error:
                 cause = (str(error) or type(error).__name__).partition("\n")[0]
                 raise Refused(

@@ -106,10 +106,10 @@ def test_the_command_says_it_in_one_sentence(tmp_path: Path) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MiB in memory."""
+    """A file system of 12 MiB in memory: twice what such a run needs."""
     place = tmp_path / "disk"
     place.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True)
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", place], capture_output=True)
     if made.returncode:
         pytest.skip("a file system of one's own can only be made as root")
     try:
@@ -140,10 +140,8 @@ def test_a_full_disk_stops_the_run_which_goes_on_once_there_is_room(
     assert [line["epoch"] for line in folder.lines()] == list(range(len(folder.lines())))
     assert folder.status()["state"] in ("FAILED", "KILLED")
     filler.unlink()
-    with pytest.raises(Refused, match="No space left on device"):
-        # A run needs more than a MiB for its checkpoints: what was written by then is as it was.
-        tiny(small_disk / "runs")
-    assert [line["epoch"] for line in folder.lines()] == list(range(len(folder.lines())))
+    assert tiny(small_disk / "runs").folder.status()["state"] == "FINISHED"
+    assert [line["epoch"] for line in folder.lines()] == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.skipif(os.name == "posix" and os.geteuid() == 0, reason="root may write everywhere")
@@ -154,15 +152,11 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("mount"), reason="needs mount")
-def test_a_disk_that_becomes_read_only_is_said(small_disk: Path) -> None:
-    def close() -> None:
-        subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
-
-    with pytest.raises(Refused, match="Read-only file system"):
-        tiny(small_disk / "runs", Does(2, close))
-    (folder,) = run_folders(small_disk / "runs")
-    assert [line["epoch"] for line in folder.lines()] == [0, 1, 2]
-    assert folder.status()["state"] == "KILLED"
+def test_a_disk_that_is_read_only_is_said(small_disk: Path) -> None:
+    """Also for root, who may write into any folder."""
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    with pytest.raises(Refused, match=r"cannot write .*Read-only file system"):
+        tiny(small_disk / "runs")
 
 
 def test_a_folder_that_is_deleted_while_it_is_written_is_said_and_not_begun_anew(

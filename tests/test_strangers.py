@@ -143,8 +143,10 @@ def test_a_generator_that_does_not_fit_is_refused_with_a_sentence(
 def test_a_checkpoint_of_other_networks_is_refused_with_a_sentence(tmp_path: Path) -> None:
     config = configure("cgan_mlp", "digits", **TINY)
     folder = RunFolder.create(tmp_path, config)
-    for tensors, state in (({"generator.x": torch.zeros(1)}, {}), ({}, {}), ({"a": torch.zeros(2)}, {"epoch": "x"})):
-        folder.save_tensors("checkpoint.safetensors", tensors, {"epoch": 0, **state})
+    one = {"generator.x": torch.zeros(1)}
+    for tensors, epoch in ((one, 0), ({}, 0), (one, "x"), (one, -1), (one, 2), (one, float("inf")), (one, None)):
+        folder.save_tensors("checkpoint.safetensors", tensors, {"epoch": epoch})
+        folder.checkpoint_epoch()
         with pytest.raises(Refused, match="is not of this run's networks"):
             train(config, runs_dir=tmp_path, track=False)
 

@@ -225,7 +225,7 @@ def tensor_readers() -> list[Reader]:
         run.checkpoint_epoch()
         training = object.__new__(Training)
         training.folder, training.state, training.watcher = run, state(), Watcher()
-        training.watch = None
+        training.watch, training.config = None, config
         training.restore()
         optimizer = training.state.players.generator_optimizer
         for parameter in (p for group in optimizer.param_groups for p in group["params"]):
