@@ -36,7 +36,10 @@ def make(own_folder: Path) -> Callable[..., RunFolder]:
 
 
 def left(folder: RunFolder) -> set[str]:
-    return {path.relative_to(folder.path).as_posix() for path in folder.path.rglob("*") if path.is_file()} - {".lock"}
+    return {path.relative_to(folder.path).as_posix() for path in folder.path.rglob("*") if path.is_file()} - {
+        ".lock",
+        ".config.lock",
+    }
 
 
 def test_of_a_finished_run_stays_what_is_needed(make: Callable[..., RunFolder], called: Callable[..., Done]) -> None:

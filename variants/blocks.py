@@ -83,6 +83,8 @@ class SpectralNorm(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         # In the weight's own type, whatever the layers calculate in: the value is followed over many steps.
+        if weight.is_meta:
+            return self._normalized(weight)
         with torch.autocast(weight.device.type, enabled=False):
             return self._normalized(weight)
 

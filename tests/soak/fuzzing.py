@@ -160,7 +160,7 @@ def json_readers() -> list[Reader]:
         own, plan.tuning_file = plan.tuning_file, lambda name: folder / f"{name}.json"
         try:
             kept = plan.kept_tuning("quick")
-            return plan.pilot_deviation(kept, "ln fid_normalized"), plan.make_plan(preset("quick"), tuned=kept).hash
+            return plan.pilot_deviation(kept, "images", LN_FID), plan.make_plan(preset("quick"), tuned=kept).hash
         finally:
             plan.tuning_file = own
 
