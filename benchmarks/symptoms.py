@@ -44,7 +44,7 @@ class Symptom:
     seen: str
 
     def __str__(self) -> str:
-        return f"{self.name.replace('_', ' ')} in epoch {self.epoch}: {self.seen}; the run is marked"
+        return f"{self.name.replace('_', ' ')} in epoch {self.epoch}: {self.seen}; training goes on, the run is marked"
 
 
 @dataclass

@@ -374,7 +374,8 @@ class Training:
         self.watcher.line(line)
         if new := self.watch.see(line):
             self.folder.set_status("RUNNING", epoch=epoch, **self.watch.mark)
-            for symptom in new:
+            # A loss that is not finite ends the run, which says so itself.
+            for symptom in new if finite else ():
                 self.watcher.say(str(symptom))
 
     def train_epoch(self, epoch: int) -> dict[str, dict[str, float]]:

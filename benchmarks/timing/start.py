@@ -3,6 +3,7 @@
 Each is a process of its own, timed from before it starts.
 """
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -49,7 +50,9 @@ def measure(
             seconds = time.perf_counter() - began
         if done.returncode:
             said = (done.stderr.strip() or done.stdout.strip()).splitlines() or ["it said nothing"]
-            raise Refused(f"the command that was timed failed: {said[-1].removeprefix('error: ')}")
+            # Of a traceback, without the name of the exception.
+            what = re.sub(r"^(error|[\w.]+\.\w+): ", "", said[-1])
+            raise Refused(f"the command that was timed failed: {what}")
         return seconds
 
     version, threads = subprocess.run([sys.executable, "-c", VERSION], capture_output=True, text=True).stdout.split()

@@ -16,6 +16,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from benchmarks.questions.base import LN_FID
 from tests.soak.figures import Steps, code
 from tests.soak.hostile import as_json, as_json_lines, damaged, either, forged_tensors, text, value
 
