@@ -109,6 +109,9 @@ class TrainState:
                 index, _, key = name.partition(".")
                 state[int(index)][key] = value
             optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+            # Fused Adam goes through weights and moments in the order of memory, which a checkpoint does not keep.
+            for weight, kept in optimizer.state.items():
+                kept |= {n: torch.empty_like(weight).copy_(v) for n, v in kept.items() if v.shape == weight.shape}
         if self.players.averaged is not None:
             self.players.averaged.load_state_dict(parts["averaged"])
         if self.players.replay is not None and "replay" in parts:
