@@ -16,8 +16,10 @@ from variants import Refused
 QUICK = {"epochs": 3, "epoch_updates": 4, "samples": 200, "thorough": False}
 
 
-def trained(folder: Path, variant: str = "cgan_mlp", watcher: Watcher | None = None, **changes) -> Run:
-    config = configure(variant, "digits", **{**QUICK, **changes})
+def trained(
+    folder: Path, variant: str = "cgan_mlp", dataset: str = "digits", watcher: Watcher | None = None, **changes
+) -> Run:
+    config = configure(variant, dataset, **{**QUICK, **changes})
     return train(config, runs_dir=folder, track=False, pictures="milestones", watcher=watcher)
 
 
@@ -139,9 +141,9 @@ def test_what_a_remedy_keeps_is_in_the_checkpoint(
 
 
 def test_a_convolutional_run_goes_on_with_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its weights lie in memory channels last, and a checkpoint's tensors do not."""
+    """Its weights lie in memory channels last, and a checkpoint's tensors do not; of one channel, both are the same."""
     monkeypatch.setattr("benchmarks.training.CHECKPOINT_SECONDS", 0.0)
-    quick = {"variant": "dcgan", "evaluate_every": 3, "samples": 100}
+    quick = {"variant": "dcgan", "dataset": "stacked_digits", "evaluate_every": 3, "samples": 100}
     with pytest.raises(KeyboardInterrupt):
         trained(tmp_path / "stopped", watcher=Stop(3), **quick)
     assert result(trained(tmp_path / "stopped", **quick)) == result(trained(tmp_path / "whole", **quick))
