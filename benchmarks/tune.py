@@ -91,8 +91,8 @@ def deviations(
 ) -> dict[str, dict[str, float]]:
     """How much each deciding outcome differs between seeds: by role and words, pooled over the arms of that role.
 
-    journals: of the runs by the names of arms and their rates; those at the winning rate count. What tuning does not
-    measure, such as what needs a probe, is left out.
+    journals: of the runs that did not fail, by the names of arms and their rates; those at the winning rate count. What
+    tuning does not measure, such as what needs a probe, is left out.
     """
     from benchmarks.outcomes import number
     from benchmarks.plan import decisions_of, pooled_deviation
@@ -199,13 +199,13 @@ def tune() -> int:
                 lines, updates = folder.lines(), folder.facts()["updates_per_epoch"]
                 value = quality(lines, folder.status()["state"], metric, updates)
                 grids.setdefault(trial.name, {}).setdefault(trial.rate, []).append(value)
-                journals.setdefault((trial.name, trial.rate), []).append((lines, updates))
+                # What a failed run reached is no deviation between seeds.
+                if math.isfinite(value):
+                    journals.setdefault((trial.name, trial.rate), []).append((lines, updates))
                 spent = (line["timing"].get(part, 0.0) for line in lines for part in ("seconds", "evaluation_seconds"))
                 seconds.setdefault(trial.name, []).append(sum(spent))
-        winners = {
-            name: chosen(grid, wanted.budgets[role].quality)
-            for name, grid, role in ((trial.name, grids[trial.name], trial.arm.arm.data) for trial in tried)
-        }
+        metrics = {trial.name: wanted.budgets[trial.arm.arm.data].quality for trial in tried}
+        winners = {name: chosen(grid, metrics[name]) for name, grid in grids.items()}
         kept: dict[str, Any] = {
             "preset": wanted.name,
             "seeds": list(TUNING_SEEDS),

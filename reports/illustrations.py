@@ -130,7 +130,7 @@ def _effects(answers: Answers, question: Question) -> list[tuple[list[tuple], fi
         for contrast, effect in zip(contrasts, answer.verdict.effects, strict=True):
             outcome, told = contrast.outcome, kind(contrast.outcome)
             label = compared(outcome)
-            measured = f" ({unit(outcome).strip()})" if unit(outcome) else ""
+            measured = f" ({unit(outcome)})" if unit(outcome) else ""
             if contrast.control is not None or outcome.than:
                 label += ": factor" if told != "level" else f": difference{measured}"
             else:

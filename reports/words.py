@@ -35,8 +35,8 @@ def kind(outcome: Outcome) -> Literal["ratio", "decades", "level"]:
 
 
 def unit(outcome: Outcome) -> str:
-    """Of a level, with the space before it."""
-    return f" {outcome.unit}" if outcome.unit and kind(outcome) == "level" else ""
+    """Of a level; "" for one that has none, and for a ratio."""
+    return outcome.unit if kind(outcome) == "level" else ""
 
 
 def is_level(contrast: Contrast) -> bool:
@@ -100,11 +100,11 @@ def amount(contrast: Contrast, value: float, factors: bool = False) -> Amount:
     outcome, told = contrast.outcome, kind(contrast.outcome)
     side = " higher" if value > 0 else " lower"
     if is_level(contrast):
-        return Amount("", figure(value), unit(outcome))
+        return Amount("", figure(value), f" {unit(outcome)}".rstrip())
     if math.isinf(value):
         return Amount(f"{side.strip()} ", "without bound", "")
     if told == "level":
-        return Amount("", figure(abs(value)), unit(outcome) + side)
+        return Amount("", figure(abs(value)), f" {unit(outcome)}".rstrip() + side)
     if told == "ratio" and not factors:
         share = 100 * abs(math.expm1(value))
         return Amount("", f"{share:.0f}" if share >= 9.5 else f"{share:.1f}", f" %{side}")
@@ -172,7 +172,7 @@ def margin(contrast: Contrast) -> str:
 
     def size(value: float) -> str:
         if told == "level":
-            return figure(abs(value)) + unit(contrast.outcome)
+            return f"{figure(abs(value))} {unit(contrast.outcome)}".rstrip()
         return f"a factor of {_factor(math.exp(abs(value)) if told == 'ratio' else 10 ** abs(value))}"
 
     low, high = contrast.low, contrast.high

@@ -14,6 +14,7 @@ from benchmarks.outcomes import alternatives, failure, number, reaching, settled
 from benchmarks.plan import (
     PlannedArm,
     differences,
+    kept_tuning,
     make_plan,
     pilot_deviation,
     plans,
@@ -357,6 +358,15 @@ def test_deviations_between_seeds_are_pooled_within_arms_at_their_winners() -> N
     assert pilot_deviation(tuned, "images", LN_FID) == pytest.approx(math.sqrt(2 / 3), abs=1e-6)  # of 1 and 0
     assert math.isnan(pilot_deviation(tuned, "points", OVERLAP))
     assert math.isnan(pilot_deviation({}, "images", LN_FID))
+
+
+def test_the_deviations_that_are_kept_are_those_of_outcomes_that_are() -> None:
+    """They are found by words, so that an outcome told anew loses its own."""
+    plan, kept = make_plan(QUICK), kept_tuning("quick")["deviations"]
+    deciding = {(c.contrast.treatment.data, c.contrast.outcome.words) for d in plan.decisions for c in d.contrasts}
+    assert {(role, words) for role, of_role in kept.items() for words in of_role} <= deciding
+    assert {LN_FID.words} <= set(kept["images"])
+    assert {OVERLAP.words} == set(kept["points"])
 
 
 def test_a_deviation_needs_a_group_of_two_and_leaves_out_what_is_infinite() -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -88,6 +89,16 @@ def test_welch_is_scipys():
     assert student == pytest.approx([stats.ttest_1samp(above, 0.5, alternative=a).pvalue for a in ("greater", "less")])
     assert s.welch_tails([1.0, -math.inf], below) is None
     assert s.welch_tails([1.0, 1.0], [2.0, 2.0]) is None
+
+
+def test_a_group_that_does_not_vary_is_compared_without_a_warning():
+    varying = [0.6, 0.7, 0.65]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        greater, less = s.welch_tails([1.0] * 10, varying)(0.1)
+    # The spread and the freedom are those of the other group alone.
+    one_group = stats.ttest_1samp(varying, 0.9, alternative="less").pvalue
+    assert (greater, less) == pytest.approx((one_group, 1 - one_group))
 
 
 # Shifts and intervals

@@ -49,7 +49,11 @@ def test_a_suite_is_planned_trained_found_again_and_shown_in_mlflow(called: Call
         "the source's own recipe",
         "conditional GAN, linear layers",
     }
+    assert (parent.info.run_name, {arm.info.run_name for arm in arms}) == ("loss_curves", {"report", "conditional"})
     trained = client.search_runs([experiment], "tags.run_key != ''")
+    assert {run.info.run_name for run in trained} == {
+        f"{arm}, seed {seed}" for arm in ("report", "conditional") for seed in (0, 1)
+    }
     assert len(trained) == 4
     assert {run.data.tags["question.loss_curves"] for run in trained} == {arm.data.tags["arm"] for arm in arms}
     for arm in arms:

@@ -154,7 +154,7 @@ def _deciding(answers: Answers, question: Question) -> Mapping[str, Outcome]:
     titles = {}
     for outcome in outcomes:
         if not set(outcome.figures) <= shown:
-            measured = f" ({unit(outcome).strip()})" if unit(outcome) else scales.get(kind(outcome), "")
+            measured = f" ({unit(outcome)})" if unit(outcome) else scales.get(kind(outcome), "")
             titles[f"{compared(outcome)}{measured}"] = outcome
     return titles
 
