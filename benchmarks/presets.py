@@ -135,7 +135,7 @@ MNIST = Preset(
             "mnist",
             "default",
             {"epochs": 20, "epoch_updates": 117, **_NARROW_LINEAR},
-            1,
+            2,
             2500,
         )
     },

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from benchmarks import Run, configure, load_run, train
+from benchmarks.config import DatasetConfig
 from benchmarks.journal import run_folders
 from benchmarks.randomness import stream
-from benchmarks.training import Diverged, Watcher
+from benchmarks.training import Diverged, Watcher, loaded
 from variants import Refused
 
 QUICK = {"epochs": 3, "epoch_updates": 4, "samples": 200, "thorough": False}
@@ -176,6 +177,13 @@ def test_reference_values_are_measured_once_for_all_runs_of_a_protocol(
         trained(tmp_path, epochs=1, seed=2)
 
 
+def test_seeds_share_the_real_side_where_their_data_is_the_same() -> None:
+    digits, ring = DatasetConfig("digits"), DatasetConfig("ring8")
+    assert loaded(digits, None, 3) is loaded(digits, None, 4)
+    assert loaded(digits, None, 3) is not loaded(DatasetConfig("digits", examples=300), None, 3)
+    assert loaded(ring, None, 3).checksum != loaded(ring, None, 4).checksum
+
+
 def test_a_finished_run_is_found_not_trained_again(whole: Run) -> None:
     before = result(whole)
     found = trained(whole.path.parent)
@@ -267,7 +275,6 @@ def test_streams_differ_by_seed_name_and_epoch() -> None:
 
 def test_shuffled_conditions_are_those_of_others_and_packs_stay_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     from benchmarks import training
-    from benchmarks.config import DatasetConfig
     from benchmarks.datasets import load
     from benchmarks.steps import players
     from variants import load_variant
