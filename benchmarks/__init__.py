@@ -31,7 +31,7 @@ evaluation.py   a trained generator -> every metric that applies
 questions/      the theory questions, data only: claims, arms, what decides
 presets.py      which data, budgets and seeds the questions get
 plan.py         questions, preset and tuned settings -> every config and decision, and their hash
-symptoms.py   collapse, divergence, a discriminator that has won, read off the journal
+symptoms.py     collapse, divergence, a discriminator that has won, read off the journal
 outcomes.py     how a journal becomes the one number by which a run is compared
 executors/      where runs are trained: here, in worker processes, on a Ray cluster
 live.py         many runs at once, watched
@@ -43,7 +43,7 @@ runs.py         a run as a person uses it: found by name, new samples from its g
 prompts.py      from a sentence to the captions that it allows
 plugins.py      what a file or an installed package adds to variants, losses, datasets and the rest
 tracking.py     the run folder -> MLflow
-pictures.py     sample grids, GIF, loss curves, network graphs
+pictures/       sample grids, GIF, loss curves, network graphs
 timing/         what benchmarks.speed measures, and how
 commands.py     what the command lines share
 terminal.py     what is shown while a run trains

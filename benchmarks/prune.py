@@ -38,7 +38,7 @@ def parser() -> Parser:
     parser = Parser("benchmarks.prune", description=__doc__.partition(": ")[2].partition("\n")[0])
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="of the run folders (runs)")
     parser.add_argument(
-        "--keep-milestones", action="store_true", help="keep the sample pictures of epoch 1 and every tenth, too"
+        "--keep-milestones", action="store_true", help="keep the sample pictures of epochs 0, 1 and every tenth, too"
     )
     parser.add_argument("--yes", action="store_true", help="remove without asking")
     return parser

@@ -355,6 +355,8 @@ class Training:
         self.folder.set_status("RUNNING", epoch=self.state.epoch, **self.watch.mark)
         self.watcher.start(self.config, self.updates, self.state.epoch)
         if self.state.epoch == 0:
+            if 0 in self.pictured:
+                self.picture(0)
             self.write({"epoch": 0, "curves": {}})
 
     def complete(self, epoch: int, measured: dict[str, dict[str, float]]) -> None:
@@ -536,12 +538,15 @@ def scatter_picture(points: Tensor, modes: Centres, caption: str) -> Image:
 
 
 def pictured_epochs(choice: str, epochs: int) -> frozenset[int]:
-    """The epochs after which samples are drawn; the milestones are those of the source: 1, every tenth, the last."""
+    """The epochs after which samples are drawn; the milestones are those of the source: 1, every tenth, the last.
+
+    Wherever there are pictures there is one of the untrained generator, epoch 0, with which MLflow's slider begins.
+    """
     if choice not in PICTURES:
         raise unknown("choice of pictures", choice, PICTURES, see="one of " + ", ".join(PICTURES))
     if choice == "none":
         return frozenset()
-    return frozenset(e for e in range(1, epochs + 1) if choice == "all" or e in (1, epochs) or e % 10 == 0)
+    return frozenset(e for e in range(epochs + 1) if choice == "all" or e in (1, epochs) or e % 10 == 0)
 
 
 def facts(dataset: Dataset, players: Players, updates: int) -> dict:

@@ -157,7 +157,7 @@ def test_worker_processes_give_the_same_bits_as_this_process_and_each_result_is_
     said: list[str] = []
 
     try:
-        ended_here = results("inline", here, *jobs)
+        ended_here = results("inline", here, *jobs, say=said.append)
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(1)
@@ -179,7 +179,9 @@ def test_worker_processes_give_the_same_bits_as_this_process_and_each_result_is_
     assert sorted(run.tags["folder"] for run in tracked) == sorted(config.name for config in configs)
     states = {run.tags["folder"]: run.status for run in tracked}
     assert [states[config.name] for config in configs] == ["FINISHED"] * 3 + ["FAILED", "FINISHED"]
-    assert said == []
+    # So short a training shows symptoms, and whoever trains it says the same.
+    assert said == 2 * said[: len(said) // 2]
+    assert all("the run is marked" in sentence for sentence in said)
 
 
 def test_a_killed_worker_costs_only_its_own_run_which_can_go_on(held: Path) -> None:

@@ -1,4 +1,6 @@
-"""Markdown of what benchmarks.speed measured, and pages whose tables are made from its JSON files.
+"""Markdown of what benchmarks.speed measures, and pages whose tables are made from its JSON files.
+
+Those of reports.precision are among them.
 
 A page has a place for a table where two comments stand:
 
@@ -167,22 +169,48 @@ def growth(measured: Mapping[str, Any]) -> str:
     )
 
 
+def precision(measured: Mapping[str, Any]) -> str:
+    """A row for each variant and outcome of reports.precision."""
+    return table(
+        "variant, outcome, bfloat16 less float32 (95 %), margin, seeds, failed, corrected p, verdict",
+        [
+            (
+                f"`{row['variant']}`",
+                f"ln {row['outcome']}" if row["outcome"] == "FID" else row["outcome"],
+                f"{sign * row['shift']:+.3f} [{low:+.3f}; {high:+.3f}]",
+                f"{row['margin']:.3f}",
+                " and ".join(map(str, row["seeds"])),
+                " and ".join(map(str, row["failed"])),
+                f"{row['adjusted']:.2g}",
+                f"**{row['verdict']}**",
+            )
+            for row in measured["rows"]
+            # Numbers are oriented so that more is better, and of an FID less is.
+            for sign in (-1 if row["outcome"] == "FID" else 1,)
+            for low, high in (sorted(sign * end for end in row["interval"]),)
+        ],
+    )
+
+
 _KINDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "training": training,
     "evaluation": evaluation,
     "start": start,
     "growth": growth,
+    "precision": precision,
 }
 
 
 def told(measured: Mapping[str, Any]) -> str:
     """Where it was measured, how often, and what has to be known."""
     machine = measured["machine"]
-    lines = [
-        f"{machine['processor']}, {machine['cores']} cores, {machine['threads']} threads, torch {machine['torch']}, "
-        f"{machine['device']}; median of {measured['rounds']} rounds (least–most)."
-    ]
-    return "\n".join([*lines, *(f"- {note}" for note in measured["notes"])])
+    cores = f"{machine['cores']} cores, {machine['threads']} threads"
+    where = f"{machine['processor']}, {cores}, torch {machine['torch']}, {machine['device']}"
+    if measured["kind"] == "precision":
+        how = f"{measured['dataset']}, {measured['epochs']} epochs, {measured['samples']:,} samples."
+    else:
+        how = f"median of {measured['rounds']} rounds (least–most)."
+    return "\n".join([f"{where}; {how}", *(f"- {note}" for note in measured.get("notes", ()))])
 
 
 def table(heads: str, rows: Sequence[Sequence[str]]) -> str:

@@ -41,6 +41,12 @@ def drawing() -> Iterator[None]:
 
 
 def svg(figure: "Figure") -> bytes:
+    # The solver of the layout meets its constraints in another order in each process, so that places differ in their
+    # last digits, and with them the names of clip paths, which are hashes of places.
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for ax in figure.axes:
+        ax.set_position([round(place, 5) for place in ax.get_position().bounds])
     out = io.BytesIO()
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     # A tenth of a point cannot be seen; the digits beyond it are half of the file.

@@ -1,0 +1,159 @@
+"""python -m reports.precision: whether training in bfloat16 changes what comes out, decided like every other claim.
+
+    python -m reports.precision --variant cgan_mlp --dataset mnist --json docs/speed/precision.json
+
+trains the same seeds in both precisions and compares their FID and accuracy by the method of docs/method.md. What is
+trained already is found. The margins are those of the questions for the FID, and two hundredths of the accuracy; they
+were chosen before the runs.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.commands import Parser, main
+from benchmarks.config import PRECISIONS
+from benchmarks.questions.base import FID_MARGIN, LN_FID, Outcome
+from reports.verdicts import FEWEST_SEEDS, Comparison, DecidingTest, Numbers, Verdict, decide
+from variants import VARIANTS
+from variants.recipe import Refused, unknown
+
+ACCURACY = Outcome(
+    "share of samples that the classifier takes for what was asked, over the last quarter of training",
+    ("metrics/accuracy",),
+    "more",
+    noun="accuracy",
+)
+MARGINS: dict[str, tuple[Outcome, float]] = {"FID": (LN_FID, FID_MARGIN), "accuracy": (ACCURACY, 0.02)}
+
+
+def parser() -> Parser:
+    parser = Parser("reports.precision", description=__doc__.partition(": ")[2].partition("\n")[0])
+    parser.add_argument("--variant", nargs="+", default=["cgan_mlp"], metavar="NAME", help="(cgan_mlp)")
+    parser.add_argument("--dataset", default="auto", metavar="NAME", help="(auto: MNIST, else digits)")
+    parser.add_argument("--seeds", type=int, default=10, metavar="N", help="of each precision (10)")
+    parser.add_argument("--epochs", type=int, default=10, metavar="N", help="to train (10)")
+    parser.add_argument(
+        "--epoch-updates", type=int, default=0, metavar="N", help="generator updates in an epoch (the whole data)"
+    )
+    parser.add_argument("--samples", type=int, default=2500, metavar="N", help="fakes in an evaluation (2500)")
+    parser.add_argument("--workers", type=int, default=0, metavar="N", help="runs at once (as many as cores)")
+    parser.add_argument("--device", default="cpu", metavar="auto|cpu|cuda", help="where to train (cpu)")
+    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="(runs)")
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="datasets ($GANBENCH_DATA, else data)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where all figures are written")
+    return parser
+
+
+def command() -> None:
+    asked = parser().parse_args()
+    for name in asked.variant:
+        if name not in VARIANTS:
+            raise unknown("variant", name, VARIANTS)
+    if asked.seeds < FEWEST_SEEDS:
+        raise Refused(f"--seeds is at least {FEWEST_SEEDS}, not {asked.seeds}: fewer decide nothing")
+
+    from benchmarks.environment import fingerprint
+    from benchmarks.executors import Job, Settings
+    from benchmarks.live import Live, run_jobs
+    from benchmarks.resolve import configure
+    from benchmarks.timing.machine import machine, software
+    from benchmarks.timing.tables import markdown
+
+    jobs = [
+        Job(
+            tuple(
+                configure(
+                    variant,
+                    asked.dataset,
+                    seed=seed,
+                    data_dir=asked.data_dir,
+                    samples=asked.samples,
+                    thorough=False,
+                    precision=precision,
+                    probes=(),
+                    epochs=asked.epochs,
+                    epoch_updates=asked.epoch_updates,
+                )
+                for seed in range(asked.seeds)
+            )
+        )
+        for variant in asked.variant
+        for precision in PRECISIONS
+    ]
+    settings = Settings(asked.runs_dir, asked.data_dir, device=asked.device, pictures="none", track=False)
+    with Live("precision", sum(len(job.configs) for job in jobs)) as live:
+        run_jobs(jobs, "processes", settings, live, workers=asked.workers)
+    folders = [[settings.runs_dir / config.name for config in job.configs] for job in jobs]
+    pairs = zip(asked.variant, folders[::2], folders[1::2], strict=True)
+    verdicts = compared({variant: (full, reduced) for variant, full, reduced in pairs})
+    measured = {
+        "kind": "precision",
+        "machine": machine() | software(asked.device) | {"threads": settings.threads},
+        "code": fingerprint(),
+        "dataset": jobs[0].configs[0].dataset.name,
+        "epochs": asked.epochs,
+        "samples": asked.samples,
+        "rows": [row(verdict) for verdict in verdicts],
+    }
+    if asked.json:
+        try:
+            asked.json.parent.mkdir(parents=True, exist_ok=True)
+            asked.json.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise Refused(f"cannot write {asked.json}: {error.strerror}") from None
+    print(markdown(measured))
+
+
+def compared(runs: Mapping[str, tuple[Sequence[Path], Sequence[Path]]]) -> tuple[Verdict, ...]:
+    """Verdicts on bfloat16 against float32, one a variant and outcome; an unconditional one has no accuracy.
+
+    runs: by variant, the run folders of float32 and those of bfloat16.
+    """
+    tests = []
+    for variant, groups in runs.items():
+        for what, (outcome, margin) in MARGINS.items():
+            full, reduced = (tuple(numbers(group, outcome)) for group in groups)
+            if full and reduced:
+                comparison = Comparison(what, outcome.words, PRECISIONS[1], PRECISIONS[0], -margin, margin, "different")
+                tests.append(DecidingTest(f"{variant}, {what}", variant, ((comparison, Numbers(reduced, full)),)))
+    return decide(tests)
+
+
+def numbers(folders: Sequence[Path], outcome: Outcome) -> list[float]:
+    """One number a run, larger being better, −∞ of one that failed; none where nothing has such a figure."""
+    from benchmarks.journal import RunFolder
+    from benchmarks.outcomes import failure, number
+
+    values = []
+    for path in folders:
+        folder = RunFolder(path)
+        lines = folder.lines()
+        failed = failure(folder.status()["state"], lines)
+        values.append(-float("inf") if failed else number(outcome, lines, updates=1))
+    return [value for value in values if value == value]
+
+
+def row(verdict: Verdict) -> dict[str, Any]:
+    """A verdict as JSON values."""
+    (effect,) = verdict.effects
+
+    return {
+        "variant": verdict.claim,
+        "outcome": effect.comparison.name,
+        "metric": effect.comparison.metric,
+        "margin": effect.comparison.high,
+        "shift": effect.shift,
+        "interval": list(effect.interval),
+        "seeds": list(effect.seeds),
+        "failed": list(effect.failed),
+        "p": verdict.p,
+        "adjusted": verdict.adjusted,
+        "verdict": f"{verdict.better} is better" if verdict.better else verdict.outcome,
+        "fragile_by": [list(each) for each in verdict.fragile_by],
+    }
+
+
+if __name__ == "__main__":
+    main(command)
