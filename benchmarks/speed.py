@@ -3,8 +3,9 @@
     python -m benchmarks.speed --variant cgan_mlp dcgan --dataset mnist --json speed.json
 
 times each variant's loop, the stock loop (`benchmarks/timing/stock.py`), the matrix products of a step alone and the
-machine's best product, in turn, and prints medians with their ranges. With --evaluation, --start or --growth it
-measures something else instead: judging, start-up, or how cost grows. docs/speed.md says what the figures mean.
+machine's best product, in turn, and prints medians with their ranges. With --evaluation, --start, --growth or --suite
+it measures something else instead: judging, start-up, how cost grows, or what the runs of a preset cost. docs/speed.md
+says what the figures mean.
 """
 
 import json
@@ -27,6 +28,7 @@ def parser() -> Parser:
     what.add_argument("--evaluation", action="store_true", help="time the judging of samples, metric by metric")
     what.add_argument("--start", action="store_true", help="time --help, and a command until its first update")
     what.add_argument("--growth", action="store_true", help="time and memory against size, batch, seeds and workers")
+    what.add_argument("--suite", metavar="PRESET", help="what all runs of a preset cost, on 1, 8 and 64 machines")
     what.add_argument("--fill", type=Path, metavar="PAGE", help="put the tables of JSON files into a page's places")
     case = parser.add_argument_group("of what")
     case.add_argument("--variant", nargs="+", metavar="NAME", help=f"of {', '.join(VARIANTS)} (all that can)")
@@ -112,6 +114,10 @@ def measure(asked: Namespace) -> dict[str, Any]:
         from benchmarks.timing.growth import measure as growth
 
         return growth(asked.variant or ["cgan_mlp", "dcgan"], asked.threads, asked.rounds, asked.seconds, say)
+    if asked.suite:
+        from benchmarks.timing.suites import measure as suite
+
+        return suite(asked.suite, asked.rounds, asked.data_dir, say)
     from benchmarks.timing.processes import Case
     from benchmarks.timing.training import measure as training
 

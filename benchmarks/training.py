@@ -4,6 +4,7 @@
 takes (device, folders, pictures, who watches) is recorded as the run's environment.
 """
 
+import copy
 import hashlib
 import math
 import time
@@ -303,6 +304,7 @@ class Training:
         self.updates = recipe.epoch_updates or len(self.data) // recipe.batch_size
         self.pictured = pictured
         self.watch = Watch(recipe.epochs, probabilities=self.objective.adversarial.cross_entropy)
+        self.untrained: Players | None = None
         self.state = TrainState(fresh_players(variant, dataset.spec, recipe, config.seed, device, config.precision))
 
     def run(self) -> None:
@@ -350,17 +352,22 @@ class Training:
             self.watch.see(line)
 
     def start(self) -> None:
-        """What comes before the epochs that are left; epoch 0 is the untrained generator, evaluated."""
+        """What comes before the epochs that are left. Epoch 0, the untrained generator, is judged after the first."""
         self.folder.write_json("facts.json", facts(self.dataset, self.state.players, self.updates))
         self.folder.set_status("RUNNING", epoch=self.state.epoch, **self.watch.mark)
         self.watcher.start(self.config, self.updates, self.state.epoch)
         if self.state.epoch == 0:
             if 0 in self.pictured:
                 self.picture(0)
-            self.write({"epoch": 0, "curves": {}})
+            # Judging needs the real side, which takes seconds; it waits until training has been seen to run.
+            self.untrained = copy.deepcopy(self.state.players)
 
     def complete(self, epoch: int, measured: dict[str, dict[str, float]]) -> None:
         """Judges and writes down what an epoch gave. Raises Diverged where that is no longer finite."""
+        if self.untrained is not None:
+            trained, self.state.players = self.state.players, self.untrained
+            self.write({"epoch": 0, "curves": {}})
+            self.state.players, self.untrained = trained, None
         self.state.epoch = epoch
         if epoch in self.pictured:
             self.picture(epoch)

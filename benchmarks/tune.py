@@ -118,8 +118,13 @@ def deviations(
     return found
 
 
-def timed(arms: "Sequence[PlannedArm]", data_dir: Path | None) -> dict[str, float]:
-    """Seconds of one core for a generator update with its discriminator updates: in turns, alone, the median."""
+def timed(
+    arms: "Sequence[PlannedArm]", data_dir: Path | None, updates: int = TIMED_UPDATES, rounds: int = TIMED_ROUNDS
+) -> dict[str, float]:
+    """Seconds of one core for a generator update with its discriminator updates: in turns, alone, the median.
+
+    The first of the rounds warms up and does not count.
+    """
     import torch
 
     from benchmarks.randomness import initialisation
@@ -129,7 +134,7 @@ def timed(arms: "Sequence[PlannedArm]", data_dir: Path | None) -> dict[str, floa
 
     torch.set_num_threads(1)
     measured: dict[str, list[float]] = {arm.name: [] for arm in arms}
-    for round_ in range(TIMED_ROUNDS):
+    for round_ in range(rounds):
         for arm in arms:
             config = arm.config(0, data_dir)
             data = loaded(config.dataset, data_dir, 0)
@@ -138,15 +143,14 @@ def timed(arms: "Sequence[PlannedArm]", data_dir: Path | None) -> dict[str, floa
                 networks = variant.build(data.spec, config.recipe)
             networks = (network.to(memory_format=torch.channels_last) for network in networks)
             both = players(*networks, config.recipe)
-            steps = train_updates(both, objective(config.recipe), config.recipe, data.train, 0, 1, 10 + TIMED_UPDATES)
+            steps = train_updates(both, objective(config.recipe), config.recipe, data.train, 0, 1, 10 + updates)
             for _ in range(10):
                 next(steps)
             began = time.process_time()
-            for _ in range(TIMED_UPDATES):
+            for _ in range(updates):
                 next(steps)
-            # The first round warms caches up.
             if round_:
-                measured[arm.name].append((time.process_time() - began) / TIMED_UPDATES)
+                measured[arm.name].append((time.process_time() - began) / updates)
     return {name: round(statistics.median(values), 7) for name, values in measured.items()}
 
 

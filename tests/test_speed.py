@@ -15,16 +15,19 @@ from torch import nn
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import load
 from benchmarks.pictures import growth_curves
+from benchmarks.plan import make_plan
+from benchmarks.presets import PRESETS
 from benchmarks.randomness import initialisation, stream
 from benchmarks.speed import command
 from benchmarks.steps import discriminator_update, generator_update
-from benchmarks.timing import evaluation, growth, start, stock
+from benchmarks.timing import evaluation, growth, start, stock, suites
 from benchmarks.timing.contestants import Ours
 from benchmarks.timing.processes import Case
 from benchmarks.timing.products import operations
 from benchmarks.timing.rounds import Spread, in_turn, ratios
 from benchmarks.timing.tables import fill, markdown, number, spread
 from benchmarks.training import fresh_players
+from benchmarks.tune import timed
 from tests.conftest import ROOT, Done
 from variants import Refused, load_variant
 from variants.blocks import BatchNorm, draw_from
@@ -375,3 +378,35 @@ def test_curves_of_growth_are_drawn(tmp_path: Path) -> None:
     assert (one.exponent, one.memory_exponent) == (pytest.approx(2), pytest.approx(1))
     growth_curves([vars(one), vars(two)], tmp_path / "growth.png")
     assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
+
+
+# ---- what a suite costs
+
+
+def test_a_suite_takes_its_share_of_the_cores_and_never_less_than_its_longest_run() -> None:
+    assert suites.hours(7200.0, 600.0, 2) == 1.0
+    assert suites.hours(7200.0, 1800.0, 1000) == 0.5
+
+
+def test_the_cost_of_a_preset_is_that_of_its_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suites, "timed", lambda arms, *_: {arm.name: 0.5 for arm in arms})
+    monkeypatch.setattr(suites, "judging", lambda arm, final, _: 2.0)
+    measured = suites.measure("smoke", 1, None, lambda sentence: None)
+    arms = make_plan(PRESETS["smoke"]).arms
+    assert measured["runs"] == sum(len(arm.seeds) for arm in arms)
+    digits = measured["arms"]["conditional"]
+    # Four epochs of three updates, and an evaluation before, after each, and at the end.
+    assert (digits["training_seconds"], digits["evaluation_seconds"]) == (4 * 3 * 0.5, 5 * 2.0)
+    spent = measured["core_seconds"]
+    assert spent["tuning"] == 0
+    assert spent["training"] == sum(len(arm.seeds) * measured["arms"][arm.name]["training_seconds"] for arm in arms)
+    one, eight, many = measured["hours"].values()
+    assert one == pytest.approx(8 * eight) == pytest.approx(sum(spent.values()) / measured["machine"]["cores"] / 3600)
+    assert many >= measured["longest_run"]["seconds"] / 3600
+    assert f"| `smoke` | {measured['runs']} |" in markdown(measured)
+
+
+def test_updates_and_evaluations_of_an_arm_are_timed() -> None:
+    arm = make_plan(PRESETS["smoke"], ["noise_distribution"]).arms[0]
+    assert timed([arm], None, 2, 2)[arm.name] > 0
+    assert suites.judging(arm, False, None) > 0

@@ -11,5 +11,6 @@ training.py     the measurement of training: a row for each variant and dataset
 evaluation.py   how long judging takes, metric by metric
 start.py        how long a command takes until it does something
 growth.py       time and memory against image size, batch, seeds and workers, with fitted exponents
+suites.py       what all runs of a preset cost, on paper, on some numbers of machines
 tables.py       Markdown of what was measured, and pages whose tables come from files
 """

@@ -169,6 +169,44 @@ def growth(measured: Mapping[str, Any]) -> str:
     )
 
 
+def suite(measured: Mapping[str, Any]) -> str:
+    """What all runs of a preset cost, on some numbers of machines, and the dearest arms."""
+    spent, longest = measured["core_seconds"], measured["longest_run"]
+    arms = sorted(
+        measured["arms"].items(),
+        key=lambda entry: -entry[1]["runs"] * (entry[1]["training_seconds"] + entry[1]["evaluation_seconds"]),
+    )
+    return "\n\n".join(
+        [
+            table(
+                "preset, runs, core-hours: training, evaluation, tuning, the longest run: hours, "
+                + ", ".join(f"hours on {count} machine{'s' * (count != '1')}" for count in measured["hours"]),
+                [
+                    (
+                        f"`{measured['preset']}`",
+                        str(measured["runs"]),
+                        *(number(spent[part] / 3600) for part in ("training", "evaluation", "tuning")),
+                        f"{number(longest['seconds'] / 3600)} ({longest['arm']})",
+                        *map(number, measured["hours"].values()),
+                    )
+                ],
+            ),
+            table(
+                "arm, variant, runs, ms an update, training: seconds a run, judging: seconds a run",
+                [
+                    (
+                        name,
+                        f"`{arm['variant']}`",
+                        str(arm["runs"]),
+                        *(number(arm[part]) for part in ("ms_per_update", "training_seconds", "evaluation_seconds")),
+                    )
+                    for name, arm in arms
+                ],
+            ),
+        ]
+    )
+
+
 def precision(measured: Mapping[str, Any]) -> str:
     """A row for each variant and outcome of reports.precision."""
     return table(
@@ -197,6 +235,7 @@ _KINDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "evaluation": evaluation,
     "start": start,
     "growth": growth,
+    "suite": suite,
     "precision": precision,
 }
 
