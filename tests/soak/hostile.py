@@ -8,7 +8,23 @@ from typing import Any
 
 # What readers trip over: ends of ranges, half a surrogate pair, names that lead elsewhere, numbers of other kinds.
 NUMBERS = (0, -1, 1, 2, 255, 2**31, 2**63, 10**30, 10**400, -0.0, 1e308, 0.5, float("inf"), float("-inf"), float("nan"))
-WORDS = ("", "..", "../x", "/etc/passwd", "a/b", "a\0b", "\ud800", "NaN", "null", "auto", "mnist", "\u202e", "x" * 5000)
+WORDS = (
+    "",
+    "..",
+    "../x",
+    "/etc/passwd",
+    "a/b",
+    "a\0b",
+    "\ud800",
+    "NaN",
+    "null",
+    "auto",
+    "mnist",
+    "\u202e",
+    "x" * 5000,
+    "<script>alert(1)</script>",
+    "a | b\n# c `d` [e](javascript:f)",
+)
 BYTES = (b"\0", b"\xff", b"\n", b"{", b"}", b"[", b"]", b'"', b",", b":", b"\\u", b"1e999", b"NaN", b"[[[[[[[[", b"..")
 
 
