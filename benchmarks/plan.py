@@ -227,7 +227,7 @@ def decisions_of(preset: Preset, questions: Iterable[Question]) -> tuple[list[tu
     taken: dict[str, tuple[Decision, str]] = {}
     not_taken: dict[str, NotTaken] = {}
     for question in questions:
-        for decision in question.decisions:
+        for decision in preset.decisions(question):
             if why := preset.why_not(decision):
                 not_taken.setdefault(decision.name, NotTaken(decision, question.name, why))
             elif taken.setdefault(decision.name, (decision, question.name))[0] != decision:
@@ -240,7 +240,7 @@ def arms_of(preset: Preset, questions: Iterable[Question]) -> list[tuple[Arm, tu
     served: dict[str, list[str]] = {}
     wanted: list[Arm] = []
     for question in questions:
-        here = [arm for decision in question.decisions if not preset.why_not(decision) for arm in decision.arms]
+        here = [arm for decision in preset.decisions(question) if not preset.why_not(decision) for arm in decision.arms]
         # What is only shown is shown beside something that decides.
         here += [arm for arm in question.more if here and preset.trains(arm)]
         for arm in unique(here):

@@ -234,7 +234,20 @@ def test_what_a_preset_does_not_take_is_told_with_the_reason() -> None:
     assert "convolutions" in why["C-convolutions"]
     assert "points" in why["B1a-packing-points"]
     assert why["A2-truncated"] == "too costly for this preset"
+    assert "control-dropped-labels takes its place" in why["control-dropped"]
     assert not make_plan(FULL, tuned=TUNED).not_taken
+
+
+def test_a_decision_of_some_presets_is_no_part_of_the_plan_of_others() -> None:
+    def named(preset: Any) -> set[str]:
+        plan = make_plan(preset, ["control"], tuned=TUNED)
+        return {each.decision.name for each in (*plan.decisions, *plan.not_taken)}
+
+    assert "control-dropped-labels" in named(MNIST) & named(FULL)
+    assert "control-dropped-labels" not in named(QUICK) | named(SMOKE)
+
+
+def test_what_a_preset_has_no_data_for_trains_nothing() -> None:
     assert make_plan(SMOKE, ["upsampling"]).arms == ()
 
 

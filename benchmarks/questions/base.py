@@ -116,7 +116,7 @@ class Decision:
 
     name: unique over all questions. claim: its id in docs/claims.md. says: what is claimed, in plain words. why: of the
     margin. contradicted_by: what would contradict it. equal: what is held equal. expected: of a control, the verdicts
-    with which it passes. full_only: too costly for a small preset.
+    with which it passes. full_only: too costly for a small preset. only: the presets that have it; () for all.
     """
 
     name: str
@@ -128,6 +128,7 @@ class Decision:
     equal: str = "generator updates, batch, generator, evaluation, tuning budget"
     expected: tuple[str, ...] = ()
     full_only: bool = False
+    only: tuple[str, ...] = ()
 
     @property
     def arms(self) -> tuple[Arm, ...]:

@@ -21,6 +21,13 @@ TOO_FAST = CONDITIONAL.but(
 DROPPED = PLAIN.but(
     "dropped-classes", "three of ten classes never shown", options={"dropped_classes": 3}, like="plain", probes=()
 )
+DROPPED_LABELS = CONDITIONAL.but(
+    "dropped-classes-conditional",
+    "three of ten labels asked for, and never shown",
+    options={"dropped_classes": 3},
+    like="conditional",
+    probes=(),
+)
 SCALE = "as in the questions"
 
 
@@ -62,6 +69,16 @@ QUESTION = Question(
             SCALE,
             "worse samples, as they must be",
             expected=("contradicted",),
+        ),
+        Decision(
+            "control-dropped-labels",
+            "control",
+            "Planted harm: three of the ten labels that are asked for, never shown in training, make better samples.",
+            (better(DROPPED_LABELS, CONDITIONAL, LN_FID, FID_MARGIN),),
+            SCALE,
+            "worse samples, as they must be",
+            expected=("contradicted",),
+            only=("mnist", "full"),
         ),
         PACKING_HELPS,
     ),
