@@ -2,6 +2,7 @@
 # make ui      look at the runs in MLflow
 # make report  compare them:          make report ARGS="--runs-dir runs"
 # make test    run the tests:         make test ARGS="-k noise"
+# make test-all  the long ones too, which take as much time again
 # make check   lint, import contracts, shapes
 # make soak    the long checks, which take hours and go on where they were:  make soak ARGS="kills fuzzing"
 #
@@ -18,7 +19,7 @@ TEST_WORKERS = 2
 # The last act of setting up, so that an interrupted one leaves none and is done again from nothing.
 installed = .venv/installed
 
-.PHONY: help run ui report test check soak
+.PHONY: help run ui report test test-all check soak
 
 help:
 	@sed -n 's/^# \(make\)/\1/p' Makefile
@@ -37,6 +38,9 @@ report: $(installed)
 	@.venv/bin/python -m reports.build $(ARGS)
 
 test: $(installed)
+	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n $(TEST_WORKERS) -m "not long" $(ARGS)
+
+test-all: $(installed)
 	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n $(TEST_WORKERS) $(ARGS)
 
 soak: $(installed)

@@ -27,6 +27,7 @@ def started(folder: Path, *words: str) -> subprocess.Popen:
     )
 
 
+@pytest.mark.long
 def test_of_two_at_once_one_trains_and_the_other_says_so(tmp_path: Path) -> None:
     """The first one is held in its folder until the second one has spoken."""
     config = configure(

@@ -54,6 +54,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         cluster.shutdown()
 
 
+@pytest.mark.long
 def test_what_a_lost_machine_had_in_training_is_trained_elsewhere_with_the_same_bits(
     cluster: Any,
     held: Path,  # noqa: F811
@@ -138,6 +139,7 @@ print(json.dumps([
 """
 
 
+@pytest.mark.long
 def test_a_cluster_started_here_listens_to_this_machine_only_and_each_end_of_a_run_is_told(
     held: Path,  # noqa: F811
     tracking_uri: str,

@@ -60,6 +60,7 @@ def test_failed_runs_count_as_worse_than_any_and_a_gan_without_labels_has_no_acc
     assert verdict.effects[0].failed == (9, 0)
 
 
+@pytest.mark.long
 def test_the_command_trains_both_precisions_and_writes_what_it_found(
     called: Callable[..., Done], tmp_path: Path
 ) -> None:

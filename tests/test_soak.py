@@ -58,6 +58,7 @@ def test_every_file_that_is_mutated_is_there_with_its_tests() -> None:
     assert metrics - set(mutants.TESTS) == {"metrics/__init__.py", "metrics/record.py"}
 
 
+@pytest.mark.long
 def test_a_mutant_is_killed_by_a_test_that_notices_it_and_survives_one_that_does_not(tmp_path: Path) -> None:
     (tmp_path / "metrics").mkdir()
     (tmp_path / "tests").mkdir()

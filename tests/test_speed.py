@@ -82,6 +82,7 @@ def test_a_unit_of_the_loop_is_one_update_and_epochs_follow_each_other(ring: Our
     assert ring.count_in("loop", 0.0) == 1
 
 
+@pytest.mark.long
 def test_a_real_run_is_taken_apart(ring: Ours) -> None:
     run = ring.run(seconds=0.6, per_update=0.1)
     assert (run["epochs"], run["updates"]) == (2, 6)
@@ -284,6 +285,7 @@ def test_what_cannot_be_measured_is_refused_with_one_sentence(called: Called, wo
     assert sentence.partition("; did you mean --seeds")[0] in done.err
 
 
+@pytest.mark.long
 def test_training_is_measured_beside_stock(called: Called, tmp_path: Path) -> None:
     quick = "--rounds 2 --seconds 0.02 --run-seconds 0 --threads 1".split()
     done = called(command, "--variant", "vanilla_gan", "--dataset", "ring8", *quick, "--json", "all.json")
@@ -330,6 +332,7 @@ def test_judging_is_measured_metric_by_metric(monkeypatch: pytest.MonkeyPatch) -
     assert "**all**, 300 samples of digits" in markdown(measured)
 
 
+@pytest.mark.long
 def test_the_start_is_measured() -> None:
     measured = start.measure("vanilla_gan", "ring8", 1, None, lambda sentence: None)
     seconds = {name: each["median"] for name, each in measured["seconds"].items()}
@@ -342,6 +345,7 @@ def test_the_start_is_measured() -> None:
     assert "| the first update of vanilla_gan on ring8 |" in markdown(measured)
 
 
+@pytest.mark.long
 def test_a_start_that_fails_is_told() -> None:
     with pytest.raises(Refused, match="the command that was timed failed: unknown dataset 'ring9'"):
         start.measure("vanilla_gan", "ring9", 1, None, lambda sentence: None)
@@ -356,6 +360,7 @@ def test_exponents_are_those_of_power_laws() -> None:
     assert math.isnan(growth.exponent([1], [1]))
 
 
+@pytest.mark.long
 def test_growth_is_measured_fitted_and_drawn(tmp_path: Path) -> None:
     tiny = {"sides": (8, 12), "batches": (8,), "seeds": (1,), "workers": (1,), "updates": 2}
     measured = growth.measure(["dcgan"], 1, 1, 0.01, lambda sentence: None, **tiny)

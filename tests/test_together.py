@@ -121,6 +121,7 @@ def apart(variant: str, dataset: str, changes: dict, dtype: torch.dtype, updates
 IDS = [f"{variant}-{dataset}-{'-'.join(map(str, changes.values()))}" for variant, dataset, changes in RECIPES]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dtype", [torch.float64], indirect=True, ids=str)
 @pytest.mark.parametrize(("variant", "dataset", "changes"), RECIPES, ids=IDS)
 def test_seeds_trained_as_one_agree_with_each_alone_in_float64(

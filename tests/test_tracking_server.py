@@ -27,6 +27,7 @@ def server(tmp_path: Path) -> Iterator[str]:
             server.end()
 
 
+@pytest.mark.long
 def test_a_suite_goes_to_a_server_on_postgresql_and_comes_back(called: Callable[..., Done], server: str) -> None:
     words = ("--preset", "smoke", "--questions", "loss_curves", "--executor", "inline", "--tracking-uri", server)
     done = called(suite, *words)
