@@ -118,7 +118,7 @@ def measure(asked: Namespace) -> dict[str, Any]:
         from benchmarks.timing.suites import measure as suite
 
         return suite(asked.suite, asked.rounds, asked.data_dir, say)
-    from benchmarks.timing.processes import Case
+    from benchmarks.timing.cases import Case
     from benchmarks.timing.training import measure as training
 
     cases = [

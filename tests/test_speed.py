@@ -21,8 +21,8 @@ from benchmarks.randomness import initialisation, stream
 from benchmarks.speed import command
 from benchmarks.steps import discriminator_update, generator_update
 from benchmarks.timing import evaluation, growth, start, stock, suites
+from benchmarks.timing.cases import Case
 from benchmarks.timing.contestants import Ours
-from benchmarks.timing.processes import Case
 from benchmarks.timing.products import operations
 from benchmarks.timing.rounds import Spread, in_turn, ratios
 from benchmarks.timing.tables import fill, markdown, number, spread

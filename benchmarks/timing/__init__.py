@@ -1,5 +1,6 @@
 """How fast training is, beside the machine and beside a tutorial's loop: what the command benchmarks.speed measures.
 
+cases.py        what is trained while it is timed
 stock.py        the loop as tutorials write it: the same networks and recipe
 contestants.py  what is timed: this project's loop, its two networks alone, the matrix products of a step alone, the
                 machine's peak, the stock loop

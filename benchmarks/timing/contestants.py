@@ -24,8 +24,8 @@ from benchmarks.randomness import initialisation, stream
 from benchmarks.resolve import EVALUATIONS, configure, find_recipe
 from benchmarks.steps import discriminator_update, generator_update
 from benchmarks.timing import stock
+from benchmarks.timing.cases import Case
 from benchmarks.timing.machine import software
-from benchmarks.timing.processes import Case
 from benchmarks.timing.products import operations, peak_product, recorded
 from benchmarks.training import fresh_players, loaded, train, train_updates
 from variants import Recipe, load_variant

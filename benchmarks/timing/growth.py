@@ -13,8 +13,9 @@ from pathlib import Path
 from statistics import linear_regression, median
 from typing import Any
 
+from benchmarks.timing.cases import Case
 from benchmarks.timing.machine import busy, machine
-from benchmarks.timing.processes import Case, Process
+from benchmarks.timing.processes import Process
 from benchmarks.timing.rounds import in_turn
 
 SIDES = (8, 16, 32, 64)

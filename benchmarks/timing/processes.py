@@ -7,45 +7,17 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from importlib import import_module
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
+from benchmarks.timing.cases import Case
 from variants.recipe import Refused
 
 # Seconds that a process has to end; chosen, not tuned.
 END_SECONDS = 10.0
-
-
-@dataclass(frozen=True)
-class Case:
-    """What is trained while it is timed.
-
-    recipe: as --recipe, "" for the variant's own. changes: fields of it. options: of the dataset. threads: of torch, 0
-    for its own choice. loader_workers: processes in which the stock loop loads its data. side: of random images that
-    take the places of the dataset's; 0 leaves those.
-    """
-
-    variant: str
-    dataset: str
-    recipe: str = ""
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    options: Mapping[str, Any] = field(default_factory=dict)
-    precision: str = "float32"
-    device: str = "cpu"
-    threads: int = 0
-    loader_workers: int = 0
-    side: int = 0
-    data_dir: Path | None = None
-
-    @property
-    def name(self) -> str:
-        return f"{self.variant} on {self.dataset}"
 
 
 class Process:

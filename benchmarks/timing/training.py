@@ -5,8 +5,9 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any
 
+from benchmarks.timing.cases import Case
 from benchmarks.timing.machine import busy, machine
-from benchmarks.timing.processes import Case, Process
+from benchmarks.timing.processes import Process
 from benchmarks.timing.rounds import Spread, in_turn, ratios
 from variants.recipe import Refused
 
