@@ -1,5 +1,7 @@
 """python -m benchmarks.suite: trains all runs that the chosen questions need, as many at once as the machine can."""
 
+import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -15,9 +17,6 @@ if TYPE_CHECKING:
     from benchmarks.executors import Job, Result
     from benchmarks.live import Live
     from benchmarks.plan import Plan, PlannedArm
-
-PREPARATION = 5.0
-"""Seconds that a worker needs before its first run; measured on two cores."""
 
 
 def parser() -> Parser:
@@ -100,6 +99,7 @@ def suite() -> int:
             live.say(
                 f"this plan is not the first one for the runs in {asked.runs_dir}; a report will tell what is different"
             )
+        began = time.time()
         results = run_jobs(
             [job for _, job in jobs],
             asked.executor,
@@ -111,6 +111,9 @@ def suite() -> int:
         )
         failed = [result for result in results if result.state != "FINISHED"]
         live.say(f"{len(results) - len(failed)} runs finished, {len(failed)} failed")
+        trained = [asked.runs_dir / result.name for result in results if not result.found]
+        if trained:
+            live.say(shared_out(trained, began, live.workers * (time.time() - began)))
         live.say(f"the report: python -m reports.build --preset {chosen.name} --runs-dir {asked.runs_dir}")
     return 1 if any(result.machine for result in failed) else 0
 
@@ -138,6 +141,18 @@ def prepared(plan: "Plan", data_dir: Path | None) -> "tuple[list[tuple[PlannedAr
         else:
             jobs.append((arm, Job(tuple(arm.config(seed, data_dir) for seed in arm.seeds))))
     return jobs, missing
+
+
+def shared_out(folders: Sequence[Path], began: float, available: float) -> str:
+    """What the workers' time since then went into, as their journals tell; available: seconds of all workers."""
+    from benchmarks.journal import RunFolder
+
+    timings = [line.get("timing", {}) for path in folders for line in RunFolder(path).lines()]
+    timings = [timing for timing in timings if timing.get("time", 0.0) >= began]
+    parts = {"training": "seconds", "judging": "evaluation_seconds", "probes": "probe_seconds"}
+    shares = {part: sum(timing.get(name, 0.0) for timing in timings) / available for part, name in parts.items()}
+    shares["all else"] = 1 - sum(shares.values())
+    return "of the workers' time: " + ", ".join(f"{part} {share:.0%}" for part, share in shares.items())
 
 
 def counted(jobs: "list[tuple[PlannedArm, Job]]", runs_dir: Path, retrain: bool) -> tuple[int, int]:

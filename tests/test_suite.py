@@ -1,5 +1,6 @@
 """The suite: what is trained is what the questions need, once, whatever happens in between; and what MLflow shows."""
 
+import json
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -12,7 +13,7 @@ from benchmarks.live import Live, duration, run_jobs
 from benchmarks.plan import make_plan
 from benchmarks.presets import SMOKE
 from benchmarks.question_runs import mean_and_interval
-from benchmarks.suite import prepared, suite
+from benchmarks.suite import prepared, shared_out, suite
 from tests.conftest import Done
 
 Called = Callable[..., Done]
@@ -29,12 +30,14 @@ def test_a_suite_is_planned_trained_found_again_and_shown_in_mlflow(called: Call
     assert done.code == 0, done.err
     assert "all runs of loss_curves are done" in done.out
     assert "4 runs finished, 0 failed" in done.out
+    assert "of the workers' time: training " in done.out
     folders = run_folders("runs")
     assert [folder.status()["state"] for folder in folders] == ["FINISHED"] * 4
 
     before = {folder.name: folder.read_bytes("metrics.jsonl") for folder in folders}
     again = called(suite, *TINY, "--tracking-uri", tracking_uri)
     assert "4 runs (4 already done)" in again.out
+    assert "of the workers' time" not in again.out
     assert {folder.name: folder.read_bytes("metrics.jsonl") for folder in folders} == before
 
     from mlflow import MlflowClient
@@ -178,3 +181,15 @@ def test_durations_are_told_as_people_say_them() -> None:
 def test_a_folder_of_plans_is_no_run(tmp_path: Path) -> None:
     RunFolder(tmp_path / "plans").make()
     assert run_folders(tmp_path) == []
+
+
+def test_what_the_workers_did_is_told_and_what_was_done_before_is_no_part_of_it(tmp_path: Path) -> None:
+    timings = [
+        {"time": 90.0, "seconds": 50.0},
+        {"time": 101.0, "seconds": 5.0, "evaluation_seconds": 2.0, "probe_seconds": 1.0},
+        {"time": 105.0, "seconds": 1.0},
+    ]
+    lines = [{"epoch": epoch, "curves": {}, "timing": timing} for epoch, timing in enumerate(timings)]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    told = shared_out([tmp_path, tmp_path / "never begun"], 100.0, 10.0)
+    assert told == "of the workers' time: training 60%, judging 20%, probes 10%, all else 10%"
