@@ -144,8 +144,9 @@ def descend(loss: Tensor, optimizer: Optimizer) -> Tensor:
     """One step of the optimiser along the gradient of its own parameters alone; returns the norm of that gradient."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     optimizer.zero_grad()
-    # Of several seeds, each weight is of one seed, and of no other one's loss.
-    loss.backward(torch.ones_like(loss), inputs=parameters)
+    # Of several seeds, each weight is of one seed, and of no other one's loss. A sum, because a gradient that is handed
+    # to `backward` makes torch import sympy, which takes two seconds.
+    loss.sum().backward(inputs=parameters)
     norm = total_norm([parameter.grad for parameter in parameters if parameter.grad is not None], loss.shape)
     optimizer.step()
     return norm

@@ -97,7 +97,9 @@ recipe = variant.recipe("points")
 both = fresh_players(variant, data.spec, recipe, 0, torch.device("cpu"))
 assert len(list(train_updates(both, objective(recipe), recipe, data.train, 0, 1, 2))) == 2
 print(sorted({name.partition(".")[2].partition(".")[0] for name in sys.modules if name.startswith("torch.")}))
+print("sympy", "sympy" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "'optim'" in done.stdout
     assert "'_dynamo'" not in done.stdout
+    assert "sympy False" in done.stdout
