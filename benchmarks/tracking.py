@@ -3,13 +3,13 @@
 What a run looks like in MLflow:
 
     name        that of the run folder: variant, dataset, seed and the first digits of the key
-    params      the whole recipe by the names of its fields, the dataset, the seed, the budget of evaluation; the values
-                on real data as reference.…, columns that one can tick in the run table beside the metrics themselves:
-                as metrics they would be charts of one point each, before those of the samples
+    params      the whole recipe by the names of its fields, the dataset, the seed, the budget of evaluation
     tags        variant, dataset, seed, recipe, device, extractor, code; state, epoch and cause; note, where something
                 was not as asked; not_finite, where MLflow cannot hold a value as it is; symptoms, such as a collapse,
                 and the epochs that they were seen in; superseded, once the same config was trained anew; run_key and
-                folder_id, by which a folder finds its run again
+                folder_id, by which a folder finds its run again; and the values on real data as reference.…, columns
+                that one can tick in the run table: as metrics they would be charts of one point each, and params are
+                listed above every picture
     metrics     with the epoch as their step and the journal's own time: those of an evaluation under their own names,
                 curves as training/…, and timing/…
     inputs      the dataset, its digest being the checksum of its tensors
@@ -370,7 +370,6 @@ def _params(folder: RunFolder) -> dict[str, str]:
         **{f"dataset.{name}": value for name, value in dataset.items()},
         **recipe,
         **{f"parameters.{name}": n for name, n in (parameters if isinstance(parameters, dict) else {}).items()},
-        **{f"reference.{name}": f"{value:.6g}" for name, value in folder.reference().items()},
     }
     return {safe_name(name): str(value)[:6000] for name, value in flat.items()}
 
@@ -395,6 +394,7 @@ def _tags(folder: RunFolder, lines: list[dict[str, Any]], status: Mapping[str, A
         "folder": folder.name,
         **{name: value for name, value in status.items() if name in ("state", "epoch", "cause")},
         "mlflow.loggedImages": "True" if folder.pictures() else "",
+        **{safe_name(f"reference.{name}"): f"{value:.6g}" for name, value in folder.reference().items()},
     }
     return {name: str(value)[:5000] for name, value in tags.items() if value not in (None, "")}
 

@@ -104,7 +104,7 @@ def test_the_main_job_is_whole_in_mlflow(main_job: Trained) -> None:
         told = [(line["epoch"], line[section][name]) for line in lines if name in line.get(section, {})]
         assert len(told) >= 3
         assert sorted(history) == told
-    assert run.data.params["reference.fid"] == f"{ours.folder.reference()['fid']:.6g}"
+    assert run.data.tags["reference.fid"] == f"{ours.folder.reference()['fid']:.6g}"
 
     def artifacts(path: str = "") -> set[str]:
         return {file.path for file in client.list_artifacts(run.info.run_id, path)}

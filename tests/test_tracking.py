@@ -130,7 +130,7 @@ def test_a_run_arrives_whole(folder: RunFolder, tracking_uri: str):
     points = stored(tracking_uri, run_id)
     assert points["fid"] == [(epoch, 64.0 / (epoch + 1), times[epoch]) for epoch in range(5)]
     assert points["training/generator_loss"] == [(epoch, 2.0 - epoch / 8, times[epoch]) for epoch in range(5)]
-    assert run.data.params["reference.fid"] == "0.25"
+    assert run.data.tags["reference.fid"] == "0.25"
     assert "timing/time" not in points
 
     names = {file.path for file in client.list_artifacts(run_id)}
