@@ -142,6 +142,7 @@ def test_a_job_has_configs_that_differ_in_their_seed_only() -> None:
         Job((one, one))
 
 
+@pytest.mark.long
 def test_worker_processes_give_the_same_bits_as_this_process_and_each_result_is_its_own(
     own_plugins: None, tmp_path: Path, tracking_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +185,7 @@ def test_worker_processes_give_the_same_bits_as_this_process_and_each_result_is_
     assert all("the run is marked" in sentence for sentence in said)
 
 
+@pytest.mark.long
 def test_a_killed_worker_costs_only_its_own_run_which_can_go_on(held: Path) -> None:
     job, settings, said = tiny(seeds=3, noise="held"), quick(held / "runs", track=False), []
     names = [config.name for config in job.configs]

@@ -16,10 +16,8 @@ from benchmarks.training import Watcher
 from tests.conftest import Done
 from tests.servers import NO_POSTGRES, BadLine, MlflowServer, postgresql
 
-STORES = (
-    "sqlite",
-    pytest.param("postgresql", marks=[pytest.mark.long, pytest.mark.skipif(bool(NO_POSTGRES), reason=NO_POSTGRES)]),
-)
+pytestmark = pytest.mark.long
+STORES = ("sqlite", pytest.param("postgresql", marks=pytest.mark.skipif(bool(NO_POSTGRES), reason=NO_POSTGRES)))
 EPOCHS = 8
 MODES = ("error", "lost", "slow")
 
@@ -93,7 +91,6 @@ def check_each_value_once(address: str, run) -> int:
     return len(found)
 
 
-@pytest.mark.long
 def test_a_server_that_is_killed_and_started_again_gets_each_value_once(
     server: MlflowServer, called: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,7 +104,7 @@ def test_a_server_that_is_killed_and_started_again_gets_each_value_once(
     assert check_each_value_once(server.address, run) > EPOCHS * 5
 
 
-@pytest.mark.parametrize("mode", ["error", *(pytest.param(mode, marks=pytest.mark.long) for mode in MODES[1:])])
+@pytest.mark.parametrize("mode", MODES)
 def test_a_server_that_fails_in_the_middle_gets_each_value_once(
     server: MlflowServer, mode: str, called: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,7 +121,6 @@ def test_a_server_that_fails_in_the_middle_gets_each_value_once(
     check_each_value_once(server.address, run)
 
 
-@pytest.mark.long
 def test_a_server_that_is_down_all_the_time_is_sent_everything_by_hand(
     server: MlflowServer, called: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
 ) -> None:
