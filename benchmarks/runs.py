@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from benchmarks import plugins
 from benchmarks.config import RunConfig
@@ -156,10 +157,20 @@ def spec_of(kept: Any) -> DataSpec | None:
     return DataSpec(tuple(shape), bounded, classes, tuple(words)) if right else None
 
 
+class Undrawn(TorchFunctionMode):
+    """Within it, weights stay as they are made: on no device, a normal draw makes torch import its compiler (4 s)."""
+
+    def __torch_function__(self, function, types, arguments=(), options=None):
+        options = options or {}
+        if getattr(function, "__module__", "") == nn.init.__name__:
+            return options["tensor"] if "tensor" in options else arguments[0]
+        return function(*arguments, **options)
+
+
 def refuse_giants(variant: Variant, spec: DataSpec, recipe: Recipe) -> None:
     """Raises Refused for networks that would fill the memory before anything else is noticed."""
     # On no device: nothing is allocated, nothing drawn.
-    with torch.device("meta"):
+    with torch.device("meta"), Undrawn():
         networks = variant.build(spec, recipe)
     count = sum(parameter.numel() for network in networks for parameter in network.parameters())
     if count > MOST_PARAMETERS:

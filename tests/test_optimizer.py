@@ -89,9 +89,12 @@ def test_training_does_not_import_the_compiler() -> None:
 import sys, torch
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import load
+from benchmarks.runs import refuse_giants
 from benchmarks.training import fresh_players, train_updates
 from variants import load_variant
 from variants.objective import objective
+conditional, digits = load_variant("cgan_mlp"), load(DatasetConfig("digits"))
+refuse_giants(conditional, digits.spec, conditional.recipe("default"))
 variant, data = load_variant("vanilla_gan"), load(DatasetConfig("ring8"))
 recipe = variant.recipe("points")
 both = fresh_players(variant, data.spec, recipe, 0, torch.device("cpu"))
