@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from benchmarks.config import RunConfig
 from variants.recipe import Refused, unknown
@@ -66,6 +66,12 @@ class Settings:
         object.__setattr__(self, "runs_dir", Path(self.runs_dir).absolute())
         if self.data_dir is not None:
             object.__setattr__(self, "data_dir", Path(self.data_dir).absolute())
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """What `training.train` and `together.train_together` are told; `track` is for the executor to say."""
+        names = ("runs_dir", "data_dir", "device", "pictures", "tracking_uri", "retrain")
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True)
@@ -152,13 +158,8 @@ def train_here(
     try:
         run = train(
             config,
-            runs_dir=settings.runs_dir,
-            data_dir=settings.data_dir,
-            device=settings.device,
-            pictures=settings.pictures,
-            tracking_uri=settings.tracking_uri,
+            **settings.training,
             track=track,
-            retrain=settings.retrain,
             notes=notes,
             watcher=watcher,
         )
@@ -183,13 +184,8 @@ def train_together_here(
         ended = train_together(
             job.configs,
             [forwarding(partial(say, name)) for name in names],
-            runs_dir=settings.runs_dir,
-            data_dir=settings.data_dir,
-            device=settings.device,
-            pictures=settings.pictures,
-            tracking_uri=settings.tracking_uri,
+            **settings.training,
             track=track,
-            retrain=settings.retrain,
             notes=job.notes,
         )
     except (Exception, SystemExit) as error:

@@ -44,6 +44,19 @@ def nothing(name: str, arm: Arm, outcome: Outcome, margin: float) -> Decision:
     )
 
 
+def harm(name: str, planted: str, arm: Arm, control: Arm, only: tuple[str, ...] = ()) -> Decision:
+    return Decision(
+        name,
+        "control",
+        f"Planted harm: {planted} better samples.",
+        (better(arm, control, LN_FID, FID_MARGIN),),
+        SCALE,
+        "worse samples, as they must be",
+        expected=("contradicted",),
+        only=only,
+    )
+
+
 QUESTION = Question(
     name="control",
     title="Controls",
@@ -52,32 +65,13 @@ QUESTION = Question(
     decisions=(
         nothing("control-nothing-images", PLAIN, LN_FID, FID_MARGIN),
         nothing("control-nothing-points", RING, OVERLAP, OVERLAP_MARGIN),
-        Decision(
-            "control-rate",
-            "control",
-            "Planted harm: ten times the tuned learning rate makes better samples.",
-            (better(TOO_FAST, CONDITIONAL, LN_FID, FID_MARGIN),),
-            SCALE,
-            "worse samples, as they must be",
-            expected=("contradicted",),
-        ),
-        Decision(
-            "control-dropped",
-            "control",
-            "Planted harm: three of the ten classes, never shown in training, make better samples.",
-            (better(DROPPED, PLAIN, LN_FID, FID_MARGIN),),
-            SCALE,
-            "worse samples, as they must be",
-            expected=("contradicted",),
-        ),
-        Decision(
+        harm("control-rate", "ten times the tuned learning rate makes", TOO_FAST, CONDITIONAL),
+        harm("control-dropped", "three of the ten classes, never shown in training, make", DROPPED, PLAIN),
+        harm(
             "control-dropped-labels",
-            "control",
-            "Planted harm: three of the ten labels that are asked for, never shown in training, make better samples.",
-            (better(DROPPED_LABELS, CONDITIONAL, LN_FID, FID_MARGIN),),
-            SCALE,
-            "worse samples, as they must be",
-            expected=("contradicted",),
+            "three of the ten labels that are asked for, never shown in training, make",
+            DROPPED_LABELS,
+            CONDITIONAL,
             only=("mnist", "full"),
         ),
         PACKING_HELPS,

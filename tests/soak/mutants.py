@@ -227,12 +227,6 @@ def of(path: str) -> str:
 
 def check(work: Path, size: float, say: Callable[[str], None]) -> dict[str, Any]:
     """Every mutant of every file; with a smaller size the first ones of each."""
-    import hypothesis  # noqa: F401
-    import mlflow  # noqa: F401
-    import scipy.stats  # noqa: F401
-    import sklearn.metrics  # noqa: F401
-    import torch  # noqa: F401
-
     place = copied((work / "mutants").absolute())
     every: list[dict[str, Any]] = []
     for path in TESTS:
