@@ -11,6 +11,7 @@
 
     words.py           outcomes, effects and verdicts in the words of a student
     illustrations.py   which pictures a question's page has
+    records.py         the records of all runs as one archive beside a report
     figures/           curves with bands, forest plots, sample grids
     pages/             Markdown, and the same Markdown as one self-contained HTML file
 
@@ -21,6 +22,7 @@
     python -m reports.build [--runs-dir DIR | --tracking-uri URI] [--out DIR] [--html]     compares all runs
         --preset NAME                  answers the questions by the plan of this preset, a page each
         --questions NAME …             some of them only
+        --records                      with the records of the runs beside the report (from --runs-dir)
         --seeds N --dataset NAME       as the suite was told, so that the plan is the same
 
 From Python, one row a run, and the same reports:
@@ -71,18 +73,21 @@ def report(
     seeds: int = 0,
     dataset: str = "",
     html: bool = False,
+    records: bool = False,
 ) -> list[str]:
     """Writes a report into `out`, as python -m reports.build does; returns the lines that it says.
 
     preset: answers the questions by its plan; "" compares all runs. questions: some of them only. seeds, dataset: as
-    the suite was told. runs, runs_dir, tracking_uri: which runs, as in reports.runs.find. Raises Refused where there is
-    nothing to read, where the plan cannot be made, and where `out` cannot be written.
+    the suite was told. runs, runs_dir, tracking_uri: which runs, as in reports.runs.find. records: keeps the records
+    of the runs in runs_dir beside the report. Raises Refused where there is nothing to read, where the plan cannot be
+    made, and where `out` cannot be written.
     """
     from reports.build import build
     from reports.runs import find
 
+    records_of = runs_dir if records else None
     if not preset:
-        return build(find(runs, runs_dir, tracking_uri), out, html)
+        return build(find(runs, runs_dir, tracking_uri), out, html, records_of=records_of)
     from benchmarks import presets
     from benchmarks.plan import kept_tuning, make_plan, plans
 
@@ -91,4 +96,5 @@ def report(
     plan = make_plan(wanted, questions, tuned=tuned, dataset=dataset, seeds=seeds)
     kept = plans(runs_dir, preset) if runs_dir is not None else []
     found = find(runs, runs_dir, tracking_uri)
-    return build(found, out, html, plan=plan, tuned=tuned, plans=kept, partial=bool(questions))
+    partial = bool(questions)
+    return build(found, out, html, plan=plan, tuned=tuned, plans=kept, partial=partial, records_of=records_of)

@@ -6,7 +6,7 @@ it is told with its verdict, a page a question. Without, it compares all runs th
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,12 +29,17 @@ MADE_BY = "Made by `python -m reports.build"
 
 @dataclass(frozen=True)
 class Report:
-    """What is written: pages and pictures by their paths, the first page first. said: a few lines on what it is of."""
+    """What is written: pages and pictures by their paths, the first page first. said: a few lines on what it is of.
+
+    shown: the ids of the runs whose samples are among the pictures. records: an archive of all runs; empty without one.
+    """
 
     title: str
     pages: Mapping[str, str]
     pictures: Mapping[str, bytes]
     said: tuple[str, ...]
+    shown: frozenset[str]
+    records: bytes = b""
 
 
 def build(
@@ -46,14 +51,18 @@ def build(
     tuned: Mapping[str, Any] | None = None,
     plans: Sequence[Mapping[str, Any]] = (),
     partial: bool = False,
+    records_of: Path | str | None = None,
 ) -> list[str]:
     """Writes the report on these runs into `out`: index.md and its pictures; returns a few lines on what it wrote.
 
     html: index.html as well, the whole report in one file. plan: to answer its questions, with a page each, instead of
     comparing all runs. tuned: what the plan was made with. plans: those that were kept before the runs, the first one
-    first. partial: whether the plan has some of the questions only. Raises Refused where `out` cannot be written.
+    first. partial: whether the plan has some of the questions only. records_of: the folder that the runs lie in, to
+    keep their records beside the report. Raises Refused where `out` cannot be written.
     """
     report = compared(found) if plan is None else questions_answered(found, plan, tuned, plans, partial)
+    if records_of is not None:
+        report = with_records(report, found, records_of, "compared" if plan is None else plan.preset.name)
     return [*report.said, *(f"wrote {path}" for path in write(report, Path(out), html))]
 
 
@@ -66,10 +75,11 @@ def compared(found: "Found") -> Report:
 
     made, not_counted = sections(found.runs, list(METRICS), fingerprint())
     left_out = sorted((*not_counted, *found.left_out), key=lambda run: (run.name, run.id))
-    illustrated, pictures = [], {}
+    illustrated, pictures, shown = [], {}, set()
     for place, section in enumerate(made, start=1):
         drawn = list(_figures(section, f"{PICTURES}/{place}-{_slug(section.dataset)}"))
         pictures |= {figure.path: data for figure, data in drawn}
+        shown |= {run.id for figure, _ in drawn if figure.title == pages.SAMPLES for run in figure.runs}
         illustrated.append((section, [figure for figure, _ in drawn]))
     finished = sum(run.finished for run in found.runs)
     said = (
@@ -77,7 +87,8 @@ def compared(found: "Found") -> Report:
         f"{'group' if len(made) == 1 else 'groups'}",
         *(f"left out: {run.name}: {run.why}" for run in left_out),
     )
-    return Report("GAN variants compared", {INDEX: pages.index(illustrated, left_out, METRICS)}, pictures, said)
+    index = pages.index(illustrated, left_out, METRICS)
+    return Report("GAN variants compared", {INDEX: index}, pictures, said, frozenset(shown))
 
 
 def questions_answered(
@@ -97,11 +108,13 @@ def questions_answered(
     answers = answered(evidence, tuned, plans, partial)
     made = {INDEX: pages.overview(answers, standings(evidence), found.left_out, len(found.runs))}
     pictures: dict[str, bytes] = {}
+    shown = set()
     for question in plan.questions:
         drawn = list(illustrations.pictures(answers, question))
         sampled = list(illustrations.samples(answers, question))
         pictures |= {picture.path: data for picture, data in drawn}
         pictures |= {sample.path: data for sample, data in sampled}
+        shown |= {sample.run.id for sample, _ in sampled}
         made[pages.page_of(question.name)] = pages.question_page(
             answers, question, [picture for picture, _ in drawn], [sample for sample, _ in sampled]
         )
@@ -116,16 +129,31 @@ def questions_answered(
         f"plan {plan.hash[:12]}",
         *(f"left out: {run.name}: {run.why}" for run in found.left_out),
     ]
-    return Report("The theory questions, answered by experiment", made, pictures, tuple(said))
+    return Report("The theory questions, answered by experiment", made, pictures, tuple(said), frozenset(shown))
+
+
+def with_records(report: Report, found: "Found", runs_dir: Path | str, name: str) -> Report:
+    """The same report with an archive of its runs, which unpacks to a folder called after `name`."""
+    from reports.records import RECORDS, packed
+
+    top = f"{name}-runs"
+    kept = (
+        f"The records of all its runs, without weights, are in [{RECORDS}]({RECORDS}). After `tar xf {RECORDS}`, "
+        f"`--runs-dir {top}` builds this report from them, and `python -m benchmarks.sync --runs-dir {top}` shows them "
+        "in MLflow."
+    )
+    pages = {**report.pages, INDEX: f"{report.pages[INDEX]}\n{kept}\n"}
+    return replace(report, pages=pages, records=packed(runs_dir, found.runs, report.shown, top))
 
 
 def write(report: Report, out: Path, html: bool = False) -> list[Path]:
     """Writes a report, and as one HTML file too if asked; the paths of what was written, pictures apart.
 
-    Pictures of an earlier report in the same place go, so that none is there that no page shows.
+    Pictures and records of an earlier report in the same place go, so that none is there that no page tells of.
     Raises Refused where `out` cannot be written.
     """
     from reports import pages
+    from reports.records import RECORDS
 
     texts = {out / name: page for name, page in report.pages.items()}
     if html:
@@ -138,18 +166,23 @@ def write(report: Report, out: Path, html: bool = False) -> list[Path]:
             (out / path).write_bytes(data)
         for path, text in texts.items():
             path.write_text(text, encoding="utf-8", newline="\n")
+        if report.records:
+            (out / RECORDS).write_bytes(report.records)
     except OSError as error:
         raise Refused(f"cannot write the report to {out}: {error.strerror or error}") from error
     return list(texts)
 
 
 def _stale(report: Report, out: Path) -> list[Path]:
-    """Pictures of an earlier report in the same place that this one does not have; of a folder of ours only."""
+    """Files of an earlier report in the same place that this one does not have; of a folder of ours only."""
     index = out / INDEX
     if not (index.is_file() and MADE_BY in index.read_text(encoding="utf-8", errors="replace")):
         return []
+    from reports.records import RECORDS
+
     pictures = (path for kind in ("svg", "png") for path in (out / PICTURES).glob(f"*.{kind}"))
-    return [path for path in pictures if path.relative_to(out).as_posix() not in report.pictures]
+    old = [path for path in pictures if path.relative_to(out).as_posix() not in report.pictures]
+    return old if report.records else old + list(out.glob(RECORDS))
 
 
 def _figures(section: "Section", stem: str) -> "Iterator[tuple[Illustration, bytes]]":
@@ -185,6 +218,9 @@ def command() -> None:
         "--out", type=Path, default=Path("reports/out"), metavar="DIR", help="where to write (reports/out)"
     )
     parser.add_argument("--html", action="store_true", help="write one self-contained HTML file as well")
+    parser.add_argument(
+        "--records", action="store_true", help="keep the records of the runs beside the report; needs --runs-dir"
+    )
     asked = parser.add_argument_group("to answer the questions")
     asked.add_argument("--preset", metavar="NAME", help="smoke, quick, mnist or full: whose plan (all runs, compared)")
     asked.add_argument("--questions", nargs="+", default=[], metavar="NAME", help="only these (all)")
@@ -193,6 +229,8 @@ def command() -> None:
     options = parser.parse_args()
     if not options.preset and (options.questions or options.seeds or options.dataset):
         raise Refused("--questions, --seeds and --dataset belong to a plan; name it by --preset")
+    if options.records and options.runs_dir is None:
+        raise Refused("--records needs --runs-dir: the records are those of run folders")
 
     from reports import report
 
@@ -206,6 +244,7 @@ def command() -> None:
         seeds=options.seeds,
         dataset=options.dataset,
         html=options.html,
+        records=options.records,
     )
     for line in said:
         print(line)

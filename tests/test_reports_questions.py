@@ -5,6 +5,7 @@ import math
 import random
 import re
 import shutil
+import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -23,8 +24,10 @@ from reports import pages, standings, words
 from reports.answers import Answers, answered
 from reports.build import Report, build, command, questions_answered, write
 from reports.evidence import gathered, number
+from reports.records import RECORDS, packed
 from reports.runs import Found, RunRecord, read
 from reports.verdicts import CONTRADICTED, IN_BETWEEN, NO_DIFFERENCE, NO_VERDICT, SUPPORTED, UNDETERMINED
+from variants import Refused
 
 EXTRACTOR = "e" * 64
 ENVIRONMENT = {"device": "cpu", "threads": 1, "recipe": "small", "code": "c0de" * 16, "notes": []}
@@ -692,8 +695,44 @@ def test_the_command_answers_the_questions_from_run_folders(tmp_path: Path, call
     assert read(RunFolder(tmp_path / "elsewhere" / runs[0].name)).updates == UPDATES
 
 
+def test_the_records_beside_a_report_make_the_same_report(tmp_path: Path, called):
+    plan = smoke("loss_curves", seeds=5)
+    for run in made(plan):
+        on_disk(tmp_path / "runs", run)
+        RunFolder(tmp_path / "runs" / run.name).save_tensors("generator.safetensors", {}, {})
+    record_plan(plan, tmp_path / "runs", "2026-11-25 10:00")
+    asked = "--preset smoke --questions loss_curves --seeds 5 --records".split()
+    assert called(command, *asked, "--runs-dir", "runs", "--out", "first").code == 0
+    with tarfile.open(tmp_path / "first" / RECORDS) as archive:
+        names = archive.getnames()
+        archive.extractall(tmp_path, filter="data")
+    assert {name.partition("/")[0] for name in names} == {"smoke-runs"}
+    assert not [name for name in names if name.endswith("safetensors")]
+    # A picture of each arm's first seed, which a page shows, and of no other.
+    pictured = [name for name in names if name.endswith("png")]
+    assert len(pictured) == len(plan.arms)
+    assert called(command, *asked, "--runs-dir", "smoke-runs", "--out", "second").code == 0
+    first, second = (
+        {path.relative_to(out): path.read_bytes() for path in out.rglob("*.*")}
+        for out in (tmp_path / "first", tmp_path / "second")
+    )
+    assert first == second
+    # Those of another report would be taken for those of this one.
+    asked.remove("--records")
+    assert called(command, *asked, "--runs-dir", "runs", "--out", "first").code == 0
+    assert not (tmp_path / "first" / RECORDS).exists()
+
+
+def test_records_are_those_of_run_folders(tmp_path: Path, called):
+    assert "--records needs --runs-dir" in called(command, "--records").err
+    run = made(smoke("loss_curves", seeds=1))[0]
+    with pytest.raises(Refused, match="so its records cannot be kept"):
+        packed(tmp_path, [run], (), "runs")
+
+
 def test_pictures_of_an_earlier_report_go_and_those_of_others_stay(tmp_path: Path):
-    report = Report("t", {"index.md": "Made by `python -m reports.build`."}, {"pictures/a.svg": b"a"}, ())
+    index = {"index.md": "Made by `python -m reports.build`."}
+    report = Report("t", index, {"pictures/a.svg": b"a"}, (), frozenset())
     write(report, tmp_path / "out")
     write(replace(report, pictures={"pictures/b.svg": b"b"}), tmp_path / "out")
     assert [path.name for path in (tmp_path / "out" / "pictures").iterdir()] == ["b.svg"]

@@ -1,0 +1,50 @@
+"""The records of a report's runs as one archive, so that a published report carries its evidence.
+
+Unpacked, it is a folder of runs: `reports.build` makes the same report from it, `benchmarks.sync` sends it to MLflow to
+be looked at there, and `benchmarks.suite` counts its runs as done. Weights, checkpoints and the pictures that no page
+shows are left out, which are nearly all of a run's size.
+"""
+
+import io
+import lzma
+import tarfile
+from collections.abc import Container, Iterable, Iterator
+from pathlib import Path
+
+from benchmarks.journal import CONFIG, ENVIRONMENT, FACTS, JOURNAL, REFERENCE, STATUS, RunFolder
+from benchmarks.plan import PLANS
+from reports.runs import RunRecord
+from variants.recipe import Refused
+
+RECORDS = "runs.tar.xz"
+_KEPT = (CONFIG, STATUS, ENVIRONMENT, REFERENCE, FACTS, JOURNAL)
+
+
+def packed(runs_dir: Path | str, runs: Iterable[RunRecord], shown: Container[str], top: str) -> bytes:
+    """The archive, the same bytes for the same records.
+
+    runs: they lie in runs_dir. shown: the names of runs whose last picture is kept. top: the folder that all is
+    in. Raises Refused where one does not, and where a record cannot be read.
+    """
+    kept = io.BytesIO()
+    # What is not asked for here depends on the machine: owners, dates and rights are the same for every file.
+    with tarfile.open(fileobj=kept, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, data in _files(Path(runs_dir), runs, shown):
+            entry = tarfile.TarInfo(f"{top}/{name}")
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return lzma.compress(kept.getvalue(), preset=9)
+
+
+def _files(runs_dir: Path, runs: Iterable[RunRecord], shown: Container[str]) -> Iterator[tuple[str, bytes]]:
+    folder = RunFolder(runs_dir / PLANS)
+    for path in sorted((runs_dir / PLANS).glob("*.json")):
+        yield f"{PLANS}/{path.name}", folder.read_bytes(path.name) or b""
+    for run in sorted(runs, key=lambda run: run.id):
+        folder = RunFolder(runs_dir / run.id)
+        picture = (folder.picture_name(run.pictured),) if run.id in shown and run.pictured else ()
+        for name in (*_KEPT, *picture):
+            if (data := folder.read_bytes(name, limit=2**28)) is not None:
+                yield f"{run.id}/{name}", data
+            elif name == CONFIG:
+                raise Refused(f"{run.id} is not in {runs_dir}, so its records cannot be kept")
