@@ -127,9 +127,7 @@ def timed(
     """
     import torch
 
-    from benchmarks.randomness import initialisation
-    from benchmarks.steps import players
-    from benchmarks.training import check, loaded, train_updates
+    from benchmarks.training import check, fresh_players, loaded, train_updates
     from variants.objective import objective
 
     torch.set_num_threads(1)
@@ -139,10 +137,7 @@ def timed(
             config = arm.config(0, data_dir)
             data = loaded(config.dataset, data_dir, 0)
             variant = check(config, data)
-            with initialisation(0):
-                networks = variant.build(data.spec, config.recipe)
-            networks = (network.to(memory_format=torch.channels_last) for network in networks)
-            both = players(*networks, config.recipe)
+            both = fresh_players(variant, data.spec, config.recipe, 0, torch.device("cpu"))
             steps = train_updates(both, objective(config.recipe), config.recipe, data.train, 0, 1, 10 + updates)
             for _ in range(10):
                 next(steps)
