@@ -1,6 +1,7 @@
 """The suite: what is trained is what the questions need, once, whatever happens in between; and what MLflow shows."""
 
 import json
+import tarfile
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -14,6 +15,8 @@ from benchmarks.plan import make_plan
 from benchmarks.presets import SMOKE
 from benchmarks.question_runs import mean_and_interval
 from benchmarks.suite import prepared, shared_out, suite
+from reports import report
+from reports.records import RECORDS
 from tests.conftest import Done
 
 Called = Callable[..., Done]
@@ -90,6 +93,14 @@ def test_what_was_interrupted_goes_on(called: Called, monkeypatch: pytest.Monkey
     done = called(suite, *TINY, "--no-tracking")
     assert "4 runs (2 already done)" in done.out
     assert done.code == 0
+
+    # And from the records that a report kept, on another machine.
+    report("out", "smoke", ["loss_curves"], runs_dir="runs", records=True)
+    with tarfile.open(Path("out", RECORDS)) as archive:
+        archive.extractall(".", filter="data")
+    found = called(suite, *TINY, "--no-tracking", "--runs-dir", "smoke-runs")
+    assert "4 runs (4 already done)" in found.out
+    assert found.code == 0
 
 
 def test_mistakes_are_told_in_a_sentence(called: Called) -> None:
