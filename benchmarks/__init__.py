@@ -27,6 +27,7 @@ optimizer.py    torch's Adam without its overhead
 training.py     epochs of steps, evaluations, pictures, checkpoints
 together.py     several seeds trained as one
 probes/         measurements taken during training, on copies
+sampler.py      samples of a generator, in training or after it
 evaluation.py   a trained generator -> every metric that applies
 questions/      the theory questions, data only: claims, arms, what decides
 presets.py      which data, budgets and seeds the questions get

@@ -33,6 +33,7 @@ DECIDING = (
     "benchmarks/optimizer.py",
     "benchmarks/probes/**/*.py",
     "benchmarks/randomness.py",
+    "benchmarks/sampler.py",
     "benchmarks/steps.py",
     "benchmarks/together.py",
     "benchmarks/training.py",

@@ -9,13 +9,13 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from benchmarks import plugins
@@ -23,11 +23,9 @@ from benchmarks.config import RunConfig
 from benchmarks.journal import CONFIG, FACTS, GENERATOR, RunFolder
 from benchmarks.prompts import read_prompt
 from benchmarks.randomness import initialisation, stream
+from benchmarks.sampler import sampler
 from metrics.captions import WORDS
 from variants import DataSpec, Recipe, Refused, Variant, load_variant
-from variants.noise import NOISES
-
-Generate = Callable[[Tensor | None, int], Tensor]
 
 # Chosen, not tuned: in float32 with Adam's state a network of this size takes 6 GiB to train, far more than any here.
 MOST_PARAMETERS = 4 * 10**8
@@ -224,19 +222,3 @@ def find_run(text: str, runs_dir: Path | str = "runs", tracking_uri: str | None 
 def _nearest(text: str, names: list[str]) -> str:
     near = difflib.get_close_matches(text, names, n=1, cutoff=0.5)
     return f"; did you mean {near[0]!r}?" if near else ""
-
-
-def sampler(generator: nn.Module, recipe: Recipe, noise: Generator) -> Generate:
-    """A function (condition, count) -> samples, of a generator in evaluation mode, with noise from one stream."""
-
-    @torch.no_grad()
-    def generate(condition: Tensor | None, count: int) -> Tensor:
-        training = generator.training
-        generator.eval()
-        try:
-            condition = None if condition is None else condition.to(noise.device)
-            return generator(NOISES[recipe.noise]((count, recipe.noise_size), noise), condition)
-        finally:
-            generator.train(training)
-
-    return generate

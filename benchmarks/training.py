@@ -29,7 +29,8 @@ from benchmarks.evaluation import Evaluator, like_the_reference
 from benchmarks.journal import RunFolder
 from benchmarks.pictures import animate, loss_curves, network_graph, power_spectra, sample_grid, scatter
 from benchmarks.randomness import initialisation, stream
-from benchmarks.runs import Generate, Run, refuse_giants, sampler
+from benchmarks.runs import Run, refuse_giants
+from benchmarks.sampler import Generate, sampler
 from benchmarks.steps import Players, discriminator_update, generator_update, players, refuse_reduced
 from benchmarks.symptoms import Watch
 from benchmarks.tracking import Tracker

@@ -5,7 +5,7 @@ import math
 from torch import Generator
 
 from benchmarks.probes.base import Moment
-from benchmarks.runs import sampler
+from benchmarks.sampler import sampler
 from variants.noise import NOISES
 
 

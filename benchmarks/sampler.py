@@ -1,0 +1,28 @@
+"""Samples of a generator as it stands, in training or after it."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Generator, Tensor, nn
+
+from variants import Recipe
+from variants.noise import NOISES
+
+Generate = Callable[[Tensor | None, int], Tensor]
+"""(condition, count) -> samples."""
+
+
+def sampler(generator: nn.Module, recipe: Recipe, noise: Generator) -> Generate:
+    """A function (condition, count) -> samples, of a generator in evaluation mode, with noise from one stream."""
+
+    @torch.no_grad()
+    def generate(condition: Tensor | None, count: int) -> Tensor:
+        training = generator.training
+        generator.eval()
+        try:
+            condition = None if condition is None else condition.to(noise.device)
+            return generator(NOISES[recipe.noise]((count, recipe.noise_size), noise), condition)
+        finally:
+            generator.train(training)
+
+    return generate
