@@ -70,12 +70,13 @@ def test_a_mutant_is_killed_by_a_test_that_notices_it_and_survives_one_that_does
     (tmp_path / "tests" / "test_weak.py").write_text(
         "from metrics.twice import twice\n\n\ndef test_it():\n    assert twice(0) == 0\n"
     )
-    assert mutants.tested(tmp_path, ("test_good",), 300)[0] == "passed"
-    (tmp_path / "metrics" / "twice.py").write_text("def twice(x):\n    return x - x\n")
-    assert mutants.tested(tmp_path, ("test_good",), 300)[0] == "failed"
-    assert mutants.tested(tmp_path, ("test_weak",), 300)[0] == "passed"
-    (tmp_path / "metrics" / "twice.py").write_text("def twice(x):\n    while True:\n        pass\n")
-    assert mutants.tested(tmp_path, ("test_good",), 5.0)[0] == "hung"
+    with mutants.Tester(tmp_path) as tester:
+        assert tester.tested(["test_good"], 300)[0] == "passed"
+        (tmp_path / "metrics" / "twice.py").write_text("def twice(x):\n    return x - x\n")
+        assert tester.tested(["test_good"], 300)[0] == "failed"
+        assert tester.tested(["test_weak"], 300)[0] == "passed"
+        (tmp_path / "metrics" / "twice.py").write_text("def twice(x):\n    while True:\n        pass\n")
+        assert tester.tested(["test_good"], 5.0)[0] == "hung"
 
 
 def test_steps_are_kept_over_a_kill_and_not_over_a_change_of_code(tmp_path: Path) -> None:

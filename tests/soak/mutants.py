@@ -7,14 +7,14 @@ run against it until one fails.
 import ast
 import copy
 import hashlib
+import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -161,8 +161,12 @@ class _Replace(ast.NodeTransformer):
         return self.change(node) if node is self.target else self.generic_visit(node)
 
 
-def mutants(source: str) -> Iterator[tuple[int, str, str, str]]:
-    """Every mutant of a file: the line, the kind of change, what stood there and what does now, and the new source."""
+Mutant = tuple[int, str, str, str]
+"""Of a file: the line, the kind of change, what stood there and what does now, and the new source."""
+
+
+def mutants(source: str) -> Iterator[Mutant]:
+    """Every mutant of a file."""
     tree = ast.parse(source)
     seen = {ast.unparse(tree)}
     for index, (node, _, kind) in enumerate(changes(tree)):
@@ -195,28 +199,35 @@ def copied(place: Path) -> Path:
     return place
 
 
-def tested(place: Path, tests: tuple[str, ...], seconds: float) -> tuple[str, float]:
-    """Runs these tests in a copy: "passed", "failed" or "hung", and the seconds that it took."""
-    began = time.monotonic()
-    words = ["-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:xdist"]
-    environment = {**os.environ, "PYTHONPATH": str(place), "PYTHONDONTWRITEBYTECODE": "1"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pytest", *words, *(f"tests/{name}.py" for name in tests)],
-        cwd=place,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        status = process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        return "hung", time.monotonic() - began
-    # 0 is all passed; 1 a failure; 2, 3 and 4 that it could not even be run.
-    return "passed" if status == 0 else "failed", time.monotonic() - began
+class Tester:
+    """Runs tests in a copy of the repository. A context manager, whose process ends with it."""
+
+    def __init__(self, place: Path) -> None:
+        environment = {**os.environ, "PYTHONPATH": str(place), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
+        # -P: modules are looked for in the copy, and not beside the script.
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", str(ROOT / "tests" / "soak" / "tester.py")],
+            cwd=place,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> "Tester":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.stdin.close()
+        self.process.wait()
+
+    def tested(self, tests: Sequence[str], seconds: float) -> tuple[str, float]:
+        """Runs the tests of these modules: "passed", "failed" or "hung", and the seconds that it took."""
+        asked = {"tests": [f"tests/{name}.py" for name in tests], "seconds": seconds}
+        self.process.stdin.write(json.dumps(asked) + "\n")
+        self.process.stdin.flush()
+        told, took = json.loads(self.process.stdout.readline())
+        return told, took
 
 
 def of(path: str) -> str:
@@ -226,35 +237,51 @@ def of(path: str) -> str:
 
 
 def check(work: Path, size: float, say: Callable[[str], None]) -> dict[str, Any]:
-    """Every mutant of every file; with a smaller size the first ones of each."""
-    place = copied((work / "mutants").absolute())
+    """Every mutant of every file; with a smaller size the first ones of each. As many at once as there are cores."""
+    waiting = {path: list(mutants((ROOT / path).read_text())) for path in TESTS}
+    waiting = {path: made[: max(1, round(len(made) * size))] for path, made in waiting.items()}
     every: list[dict[str, Any]] = []
-    for path in TESTS:
-        tests = tuple(name for name in TESTS[path] if (ROOT / "tests" / f"{name}.py").exists())
-        steps = Steps(work / f"mutants-{path.replace('/', '-')}l", of(path))
-        done = {step["mutant"]: step for step in steps.done}
-        source = (ROOT / path).read_text()
-        made = list(mutants(source))
-        limit = 0.0
-        for line, kind, what, text in made[: max(1, round(len(made) * size))]:
-            name = hashlib.sha256(text.encode()).hexdigest()[:12]
-            if name in done:
-                every.append(done[name])
-                continue
+
+    def work_off(worker: int) -> None:
+        place = copied((work / f"mutants-{worker}").absolute())
+        with Tester(place) as tester:
+            while waiting:
+                # The file with the most of them first, so that no worker is alone with it at the end.
+                path = max(waiting, key=lambda path: len(waiting[path]))
+                every.extend(of_file(path, waiting.pop(path), tester, place, work, say))
+
+    workers = os.cpu_count() or 1
+    with ThreadPoolExecutor(workers) as pool:
+        for done in [pool.submit(work_off, worker) for worker in range(workers)]:
+            done.result()
+    return summary(every)
+
+
+def of_file(
+    path: str, made: Sequence[Mutant], tester: Tester, place: Path, work: Path, say: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """What became of these mutants of a file, one step each."""
+    steps = Steps(work / f"mutants-{path.replace('/', '-')}l", of(path))
+    done = {step["mutant"]: step for step in steps.done}
+    source, limit = (ROOT / path).read_text(), 0.0
+    found = []
+    for line, kind, what, text in made:
+        name = hashlib.sha256(text.encode()).hexdigest()[:12]
+        if name not in done:
             if not limit:
-                (place / path).write_text(source)
-                told, seconds = tested(place, tests, 3600.0)
+                told, seconds = tester.tested(TESTS[path], 3600.0)
                 if told != "passed":
-                    raise RuntimeError(f"the tests of {path} do not pass as it is: {', '.join(tests)}")
+                    raise RuntimeError(f"the tests of {path} do not pass as it is: {', '.join(TESTS[path])}")
                 limit = PATIENCE * seconds + GRACE
             (place / path).write_text(text)
-            told, seconds = tested(place, tests, limit)
+            told, seconds = tester.tested(TESTS[path], limit)
             step = {"mutant": name, "file": path, "line": line, "kind": kind, "what": what, "end": told}
             steps.add({**step, "seconds": round(seconds, 2)})
-            every.append(steps.done[-1])
+            done[name] = steps.done[-1]
             say(f"{path}:{line} {kind}: {what}: {'SURVIVED' if told == 'passed' else 'killed'}")
-        (place / path).write_text(source)
-    return summary(every)
+        found.append(done[name])
+    (place / path).write_text(source)
+    return found
 
 
 def summary(steps: list[dict[str, Any]]) -> dict[str, Any]:
