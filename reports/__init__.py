@@ -84,7 +84,10 @@ def report(
     """
     from reports.build import build
     from reports.runs import find
+    from variants.recipe import Refused
 
+    if records and runs_dir is None:
+        raise Refused("--records needs --runs-dir: the records are those of run folders")
     records_of = runs_dir if records else None
     if not preset:
         return build(find(runs, runs_dir, tracking_uri), out, html, records_of=records_of)

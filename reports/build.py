@@ -229,8 +229,6 @@ def command() -> None:
     options = parser.parse_args()
     if not options.preset and (options.questions or options.seeds or options.dataset):
         raise Refused("--questions, --seeds and --dataset belong to a plan; name it by --preset")
-    if options.records and options.runs_dir is None:
-        raise Refused("--records needs --runs-dir: the records are those of run folders")
 
     from reports import report
 

@@ -20,7 +20,7 @@ from benchmarks.journal import RunFolder
 from benchmarks.plan import Plan, PlannedArm, arms_of, make_plan, record_plan
 from benchmarks.presets import PRESETS
 from benchmarks.questions import QUESTIONS, load_question
-from reports import pages, standings, words
+from reports import pages, report, standings, words
 from reports.answers import Answers, answered
 from reports.build import Report, build, command, questions_answered, write
 from reports.evidence import gathered, number
@@ -725,6 +725,8 @@ def test_the_records_beside_a_report_make_the_same_report(tmp_path: Path, called
 
 def test_records_are_those_of_run_folders(tmp_path: Path, called):
     assert "--records needs --runs-dir" in called(command, "--records").err
+    with pytest.raises(Refused, match="--records needs --runs-dir"):
+        report("out", records=True)
     run = made(smoke("loss_curves", seeds=1))[0]
     with pytest.raises(Refused, match="so its records cannot be kept"):
         packed(tmp_path, [run], (), "runs")
