@@ -23,7 +23,7 @@ _KEPT = (CONFIG, STATUS, ENVIRONMENT, REFERENCE, FACTS, JOURNAL)
 def packed(runs_dir: Path | str, runs: Iterable[RunRecord], shown: Container[str], top: str) -> bytes:
     """The archive, the same bytes for the same records.
 
-    runs: they lie in runs_dir. shown: the names of runs whose last picture is kept. top: the folder that all is
+    runs: they lie in runs_dir. shown: the ids of runs whose last picture is kept. top: the folder that all is
     in. Raises Refused where one does not, and where a record cannot be read.
     """
     kept = io.BytesIO()
