@@ -219,7 +219,12 @@ def _missing(answers: Answers, left_out: Sequence[LeftOut], runs: int) -> list[s
             [code(each.decision.name), escape(each.decision.says, PROSE), escape(each.why)]
             for each in answers.plan.not_taken
         ]
-        parts += ["These decisions were not taken:", table(["decision", "what is claimed", "why not"], rows)]
+        parts += [
+            "These decisions were not taken:",
+            table(["decision", "what is claimed", "why not"], rows),
+            f"{code('python -m benchmarks.speed --suite full')} times what all of them would cost on your machine, arm "
+            f"by arm; figures of one machine stand in {code('docs/speed.md')}.",
+        ]
     if evidence.others:
         parts.append(f"{count(evidence.others, 'run')} of {runs} found belong to no arm of this plan and are left out.")
     if evidence.repeated:
