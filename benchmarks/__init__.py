@@ -23,6 +23,7 @@ datasets/       name -> Dataset in memory, with what networks need to know and i
 randomness.py   the named random streams of a run
 batches.py      what the updates of an epoch see: examples, noise, labels
 steps.py        one discriminator update, one generator update: the algorithm
+updates.py      the updates of an epoch, as they stand or as CUDA graphs
 optimizer.py    torch's Adam without its overhead
 training.py     epochs of steps, evaluations, pictures, checkpoints
 together.py     several seeds trained as one

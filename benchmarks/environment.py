@@ -37,6 +37,7 @@ DECIDING = (
     "benchmarks/steps.py",
     "benchmarks/together.py",
     "benchmarks/training.py",
+    "benchmarks/updates.py",
 )
 
 

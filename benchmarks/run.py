@@ -65,6 +65,7 @@ def parser() -> Parser:
     how.add_argument(
         "--stack", default="auto", metavar="auto|on|off", help="train several seeds as one (auto: on a GPU)"
     )
+    how.add_argument("--cuda-graphs", action="store_true", help="record updates and replay them (on a GPU)")
     how.add_argument("--retrain", action="store_true", help="train again what is already trained")
 
     where = parser.add_argument_group("where")
@@ -149,6 +150,7 @@ def run() -> int:
         "tracking_uri": asked.tracking_uri,
         "track": not asked.no_tracking,
         "retrain": asked.retrain,
+        "cuda_graphs": asked.cuda_graphs,
         "notes": data.notes,
     }
     failed = 0

@@ -46,6 +46,7 @@ def parser() -> Parser:
         "--threads", type=int, default=0, metavar="N", help="CPU threads of each loop (torch's own choice)"
     )
     how.add_argument("--device", default="cpu", metavar="auto|cpu|cuda", help="where to train (cpu)")
+    how.add_argument("--cuda-graphs", action="store_true", help="record our updates and replay them (on a GPU)")
     how.add_argument("--rounds", type=int, default=7, metavar="N", help="how often each is timed (7)")
     how.add_argument("--seconds", type=float, default=2.0, metavar="S", help="of each in a round, about (2)")
     how.add_argument(
@@ -128,6 +129,7 @@ def measure(asked: Namespace) -> dict[str, Any]:
             recipe=asked.recipe,
             precision=asked.precision,
             device=asked.device,
+            cuda_graphs=asked.cuda_graphs,
             threads=asked.threads,
             loader_workers=asked.loader_workers,
             data_dir=asked.data_dir,

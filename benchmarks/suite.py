@@ -38,6 +38,7 @@ def parser() -> Parser:
         "--stack", default="auto", metavar="auto|on|off", help="train seeds of an arm as one (auto: on a GPU)"
     )
     how.add_argument("--pictures", default="milestones", metavar="all|milestones|none", help="(milestones)")
+    how.add_argument("--cuda-graphs", action="store_true", help="record updates and replay them (on a GPU)")
     how.add_argument("--retrain", action="store_true", help="train again what is already trained")
     where = parser.add_argument_group("where")
     where.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="where run folders go (runs)")
@@ -77,6 +78,7 @@ def suite() -> int:
         track=not asked.no_tracking,
         retrain=asked.retrain,
         stack=asked.stack,
+        cuda_graphs=asked.cuda_graphs,
     )
     with Live(chosen.name, todo + done) as live:
         live.say(

@@ -25,7 +25,8 @@ from benchmarks.journal import RunFolder
 from benchmarks.randomness import stream
 from benchmarks.runs import Run
 from benchmarks.steps import Players, players
-from benchmarks.training import Training, Watcher, loaded, opened, ready, updates_on
+from benchmarks.training import Training, Watcher, loaded, opened
+from benchmarks.updates import Recorder, ready, updates_of
 from variants import Recipe, Refused, load_variant
 from variants.objective import Objective
 from variants.remedies import Noisy
@@ -130,7 +131,8 @@ class Lockstep:
             if not self.left:
                 return
             if stack is None or len(stack.alone) > len(self.left):
-                stack = Stack([run.state.players for run in self.left.values()], first.config.recipe)
+                own = [run.state.players for run in self.left.values()]
+                stack = Stack(own, first.objective, first.config.recipe, first.recorder)
             measured = self.train_epoch(stack, epoch)
             self.each(lambda run, epoch=epoch, measured=measured: run.complete(epoch, measured[run.config.seed]))
             if epoch == first.config.recipe.epochs or time.monotonic() - saved > training.CHECKPOINT_SECONDS:
@@ -158,7 +160,7 @@ class Lockstep:
         runs = list(self.left.values())
         values: dict[str, list[Tensor]] = defaultdict(list)
         data, seeds = [run.data for run in runs], [run.config.seed for run in runs]
-        updates = stack.updates(runs[0].objective, data, seeds, epoch, runs[0].updates)
+        updates = stack.updates(data, seeds, epoch, runs[0].updates)
         for update, measurements in enumerate(updates, start=1):
             for name, value in measurements.items():
                 values[name].append(value)
@@ -180,7 +182,9 @@ class Lockstep:
 class Stack:
     """The players of several seeds as one, with one optimiser for each network. alone: each seed's own."""
 
-    def __init__(self, alone: Sequence[Players], recipe: Recipe) -> None:
+    def __init__(
+        self, alone: Sequence[Players], objective: Objective, recipe: Recipe, recorder: Recorder | None = None
+    ) -> None:
         self.alone, self.recipe = alone, recipe
         generator, discriminator = (Seeds([getattr(own, name) for own in alone]) for name in NETWORKS[:2])
         replays, averaged = [own.replay for own in alone], [own.averaged for own in alone]
@@ -195,6 +199,7 @@ class Stack:
                 states = [getattr(own, role).state.get(w, {}) for own, w in zip(alone, weights, strict=True)]
                 if states[0]:
                     state[stacked] = {name: gathered(name, [each[name] for each in states]) for name in states[0]}
+        self.steps = updates_of(self.players, objective, recipe, recorder)
 
     def weights(self, role: str) -> Iterator[tuple[nn.Parameter, ...]]:
         """The weights that an optimiser moves: those of all seeds as one, and those of each."""
@@ -202,17 +207,16 @@ class Stack:
         return zip(*(optimizer.param_groups[0]["params"] for optimizer in optimizers), strict=True)
 
     def updates(
-        self, objective: Objective, data: Sequence[Split], seeds: Sequence[int], epoch: int, updates: int
+        self, data: Sequence[Split], seeds: Sequence[int], epoch: int, count: int
     ) -> Iterator[dict[str, Tensor]]:
-        """The updates of one epoch, as `training.train_updates` has them; what they measured is (seeds,)."""
+        """The updates of one epoch, as `updates.train_updates` has them; what they measured is (seeds,)."""
         layers = tuple(stream(s, "layers", epoch, d.data.device) for s, d in zip(seeds, data, strict=True))
         for own, each in zip(self.alone, layers, strict=True):
             ready(own, each)
-        ready(self.players, layers)
         batches = side_by_side(
             [epoch_batches(self.recipe, d, s, epoch) for s, d in zip(seeds, data, strict=True)],
         )
-        return updates_on(self.players, objective, self.recipe, batches, epoch, updates)
+        return self.steps.epoch(layers, batches, epoch, count)
 
     @torch.no_grad()
     def hand_out(self) -> None:

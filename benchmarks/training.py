@@ -18,10 +18,9 @@ from pathlib import Path
 
 import torch
 from PIL.Image import Image
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from benchmarks import plugins, probes
-from benchmarks.batches import epoch_batches
 from benchmarks.config import DatasetConfig, RunConfig
 from benchmarks.datasets import Centres, Dataset, Split, load
 from benchmarks.environment import check_precision, describe, fingerprint, keep_memory, peak_memory, resolve_device
@@ -31,18 +30,16 @@ from benchmarks.pictures import animate, loss_curves, network_graph, power_spect
 from benchmarks.randomness import initialisation, stream
 from benchmarks.runs import Run, refuse_giants
 from benchmarks.sampler import Generate, sampler
-from benchmarks.steps import Players, discriminator_update, generator_update, players, refuse_reduced
+from benchmarks.steps import Players, players, refuse_reduced
 from benchmarks.symptoms import Watch
 from benchmarks.tracking import Tracker
+from benchmarks.updates import Recorder, recorder, train_updates, updates_of
 from metrics.captions import DIGITS, all_captions
 from metrics.spectrum import mean_power
 from variants import DataSpec, Recipe, Refused, Variant, load_variant
-from variants.blocks import draw_from
-from variants.exchange import Batch
 from variants.noise import NOISES
-from variants.objective import Objective, objective
+from variants.objective import objective
 from variants.recipe import unknown
-from variants.remedies import Noisy
 
 # Seconds between checkpoints; chosen, not tuned. A run that is killed loses at most this and one epoch.
 CHECKPOINT_SECONDS = 15.0
@@ -198,16 +195,17 @@ def train(
     tracking_uri: str | None = None,
     track: bool = True,
     retrain: bool = False,
+    cuda_graphs: bool = False,
     notes: Sequence[str] = (),
     watcher: Watcher | None = None,
 ) -> Run:
     """Trains one run, or finds it if it is already trained, and gives it back.
 
     pictures: all, milestones or none. tracking_uri: of MLflow, by default as everywhere; track=False does without.
-    notes: what a reader of the run has to know, such as that other data took the place of what was asked for.
-    A run that was interrupted goes on from its last checkpoint; retrain=True starts any run anew. Raises Refused where
-    the config cannot be trained, Diverged where a loss stops being finite, and KeyboardInterrupt after having
-    marked the run as killed.
+    cuda_graphs: whether updates are recorded and replayed, on a GPU. notes: what a reader of the run has to know, such
+    as that other data took the place of what was asked for. A run that was interrupted goes on from its last
+    checkpoint; retrain=True starts any run anew. Raises Refused where the config cannot be trained, Diverged where a
+    loss stops being finite, and KeyboardInterrupt after having marked the run as killed.
     """
     with opened(
         config,
@@ -218,6 +216,7 @@ def train(
         tracking_uri=tracking_uri,
         track=track,
         retrain=retrain,
+        cuda_graphs=cuda_graphs,
         notes=notes,
         watcher=watcher or Watcher(),
     ) as training:
@@ -237,6 +236,7 @@ def opened(
     tracking_uri: str | None,
     track: bool,
     retrain: bool,
+    cuda_graphs: bool,
     notes: Sequence[str],
     watcher: Watcher,
     dataset: Dataset | None = None,
@@ -255,6 +255,7 @@ def opened(
     variant = check(config, dataset)
     place, pictured = resolve_device(device), pictured_epochs(pictures, config.recipe.epochs)
     check_precision(config.precision, place)
+    recording = recorder(place, variant, config.recipe, watcher.say) if cuda_graphs else None
     folder = RunFolder.create(runs_dir, config)
     if folder.status()["state"] == "FINISHED" and not retrain:
         if track:
@@ -268,8 +269,9 @@ def opened(
         for note in (others := begun_by_other_code(folder)):
             watcher.say(note)
         notes = (*notes, *others)
-        training = Training(config, variant, dataset, folder, place, pictured, watcher)
-        folder.write_environment(describe(training.device, dataset, config, training.evaluator.extractors, notes))
+        training = Training(config, variant, dataset, folder, place, pictured, watcher, recording)
+        environment = describe(training.device, dataset, config, training.evaluator.extractors, notes)
+        folder.write_environment(environment | ({"cuda_graphs": True} if recording else {}))
         with Tracker(folder, tracking_uri, say=watcher.say) if track else nullcontext() as tracker:
             if tracker:
                 training.notify = tracker.notify
@@ -295,6 +297,7 @@ class Training:
         device: torch.device,
         pictured: frozenset[int],
         watcher: Watcher,
+        recorder: Recorder | None = None,
     ) -> None:
         recipe = config.recipe
         self.config, self.folder, self.dataset, self.device, self.watcher = config, folder, dataset, device, watcher
@@ -306,7 +309,9 @@ class Training:
         self.pictured = pictured
         self.watch = Watch(recipe.epochs, probabilities=self.objective.adversarial.cross_entropy)
         self.untrained: Players | None = None
-        self.state = TrainState(fresh_players(variant, dataset.spec, recipe, config.seed, device, config.precision))
+        both = fresh_players(variant, dataset.spec, recipe, config.seed, device, config.precision)
+        self.state, self.recorder = TrainState(both), recorder
+        self.steps = updates_of(both, self.objective, recipe, recorder)
 
     def run(self) -> None:
         """Trains to the end, or to where it was stopped, and leaves the folder telling which."""
@@ -404,12 +409,9 @@ class Training:
     def train_epoch(self, epoch: int) -> dict[str, dict[str, float]]:
         """One epoch of updates: its curves and its timing."""
         began = time.perf_counter()
-        recipe = self.config.recipe
         measured: dict[str, list[Tensor]] = defaultdict(list)
-        for update, measurements in enumerate(
-            train_updates(self.state.players, self.objective, recipe, self.data, self.config.seed, epoch, self.updates),
-            start=1,
-        ):
+        updates = train_updates(self.steps, self.data, self.config.seed, epoch, self.updates)
+        for update, measurements in enumerate(updates, start=1):
             for name, value in measurements.items():
                 measured[name].append(value)
             self.watcher.update(epoch, update)
@@ -482,43 +484,6 @@ def fresh_players(
     # Convolutions are faster where channels lie next to each other; linear layers do not notice.
     generator, discriminator = (n.to(device, memory_format=torch.channels_last) for n in networks)
     return players(generator, discriminator, recipe, precision)
-
-
-def train_updates(
-    players: Players, objective: Objective, recipe: Recipe, data: Split, seed: int, epoch: int, updates: int
-) -> Iterator[dict[str, Tensor]]:
-    """The updates of one epoch. Each generator update, after its discriminator updates, yields what they measured."""
-    ready(players, stream(seed, "layers", epoch, data.data.device))
-    yield from updates_on(players, objective, recipe, epoch_batches(recipe, data, seed, epoch), epoch, updates)
-
-
-def ready(players: Players, layers: Generator | Sequence[Generator]) -> None:
-    """Puts both networks into training mode, and lets them draw from this stream."""
-    for network in (players.generator, players.discriminator):
-        network.train()
-        draw_from(network, layers)
-
-
-def updates_on(
-    players: Players, objective: Objective, recipe: Recipe, batches: Iterator[Batch], epoch: int, updates: int
-) -> Iterator[dict[str, Tensor]]:
-    """The same on given batches, of one seed or of several."""
-    for update in range(updates):
-        anneal(players, recipe, remaining=1 - ((epoch - 1) * updates + update) / (recipe.epochs * updates))
-        for _ in range(recipe.critic_steps):
-            measured = discriminator_update(players, objective, recipe, next(batches))
-        yield measured | generator_update(players, objective, recipe, next(batches))
-
-
-def anneal(players: Players, recipe: Recipe, remaining: float) -> None:
-    """What falls to 0 over the run: learning rates and instance noise, where the recipe says so."""
-    if recipe.lr_decay == "linear":
-        players.generator_optimizer.param_groups[0]["lr"] = recipe.generator_lr * remaining
-        players.discriminator_optimizer.param_groups[0]["lr"] = recipe.discriminator_lr * remaining
-    if recipe.instance_noise:
-        for module in players.discriminator.modules():
-            if isinstance(module, Noisy):
-                module.deviation = recipe.instance_noise * remaining
 
 
 def sample_picture(generate: Generate, dataset: Dataset, recipe: Recipe, caption: str) -> Image:

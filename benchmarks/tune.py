@@ -127,7 +127,8 @@ def timed(
     """
     import torch
 
-    from benchmarks.training import check, fresh_players, loaded, train_updates
+    from benchmarks.training import check, fresh_players, loaded
+    from benchmarks.updates import Updates, train_updates
     from variants.objective import objective
 
     torch.set_num_threads(1)
@@ -138,7 +139,8 @@ def timed(
             data = loaded(config.dataset, data_dir, 0)
             variant = check(config, data)
             both = fresh_players(variant, data.spec, config.recipe, 0, torch.device("cpu"))
-            steps = train_updates(both, objective(config.recipe), config.recipe, data.train, 0, 1, 10 + updates)
+            both_updates = Updates(both, objective(config.recipe), config.recipe)
+            steps = train_updates(both_updates, data.train, 0, 1, 10 + updates)
             for _ in range(10):
                 next(steps)
             began = time.process_time()

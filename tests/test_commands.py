@@ -261,6 +261,7 @@ def nothing_was_left(folder: Path) -> bool:
         ("--samples 1", "--samples is at least 2, not 1"),
         ("--threads -1", "--threads is at least 0, not -1"),
         ("--device tpu", "this machine has no device 'tpu'; it has cpu"),
+        ("--cuda-graphs", "--cuda-graphs needs --device cuda, and this is cpu"),
         ("--pictures some", "unknown choice of pictures 'some'"),
         ("--sigma 0.1", "--sigma does not apply to the dataset digits"),
         ("--variant vanilla_gan --conditioning channel", "--conditioning does not apply to vanilla_gan"),

@@ -90,7 +90,8 @@ import sys, torch
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import load
 from benchmarks.runs import refuse_giants
-from benchmarks.training import fresh_players, train_updates
+from benchmarks.training import fresh_players
+from benchmarks.updates import Updates, train_updates
 from variants import load_variant
 from variants.objective import objective
 conditional, digits = load_variant("cgan_mlp"), load(DatasetConfig("digits"))
@@ -98,7 +99,7 @@ refuse_giants(conditional, digits.spec, conditional.recipe("default"))
 variant, data = load_variant("vanilla_gan"), load(DatasetConfig("ring8"))
 recipe = variant.recipe("points")
 both = fresh_players(variant, data.spec, recipe, 0, torch.device("cpu"))
-assert len(list(train_updates(both, objective(recipe), recipe, data.train, 0, 1, 2))) == 2
+assert len(list(train_updates(Updates(both, objective(recipe), recipe), data.train, 0, 1, 2))) == 2
 print(sorted({name.partition(".")[2].partition(".")[0] for name in sys.modules if name.startswith("torch.")}))
 print("sympy", "sympy" in sys.modules)
 """

@@ -76,7 +76,7 @@ def test_a_unit_of_the_loop_is_one_update_and_epochs_follow_each_other(ring: Our
         epochs.append(epoch)
         return stream(seed, name, epoch, device)
 
-    monkeypatch.setattr("benchmarks.training.stream", noted)
+    monkeypatch.setattr("benchmarks.updates.stream", noted)
     assert ring.seconds_for("loop", 7) > 0
     assert set(epochs) == {1, 2}
     assert ring.count_in("loop", 0.0) == 1

@@ -19,7 +19,8 @@ from benchmarks.journal import RunFolder
 from benchmarks.randomness import initialisation
 from benchmarks.steps import Players, players
 from benchmarks.together import Stack, train_together
-from benchmarks.training import Diverged, TrainState, Watcher, train_updates
+from benchmarks.training import Diverged, TrainState, Watcher
+from benchmarks.updates import Updates, train_updates
 from variants import Recipe, Refused, load_variant
 from variants.exchange import Batch
 from variants.losses import LOSSES
@@ -102,19 +103,20 @@ def apart(variant: str, dataset: str, changes: dict, dtype: torch.dtype, updates
     known = load_variant(variant)
     recipe = known.recipe("points" if dataset == "ring8" else "small").with_({**SMALL, "epochs": 2, **changes})
     own = [started(variant, recipe, dataset, seed) for seed in SEEDS]
-    together = Stack(copy.deepcopy(own), recipe)
+    aim = objective(recipe)
+    together = Stack(copy.deepcopy(own), aim, recipe)
     data = [examples(dataset, seed, dtype) for seed in SEEDS]
     worst = 0.0
     for epoch in (1, 2):
-        ours = list(together.updates(objective(recipe), data, SEEDS, epoch, updates // 2))
+        ours = list(together.updates(data, SEEDS, epoch, updates // 2))
         together.hand_out()
         for place, (each, mine, seed) in enumerate(zip(own, data, SEEDS, strict=True)):
-            theirs = list(train_updates(each, objective(recipe), recipe, mine, seed, epoch, updates // 2))
+            theirs = list(train_updates(Updates(each, aim, recipe), mine, seed, epoch, updates // 2))
             worst = max(worst, farthest(TrainState(together.alone[place]).tensors(), TrainState(each).tensors()))
             for measured, wanted in zip(ours, theirs, strict=True):
                 worst = max(worst, farthest({name: value[place] for name, value in measured.items()}, wanted))
         # The next epoch begins as a resumed run would: from what was handed out.
-        together = Stack(together.alone, recipe)
+        together = Stack(together.alone, aim, recipe)
     return worst
 
 
@@ -152,7 +154,7 @@ def configs(variant: str = "cgan_mlp", dataset: str = "digits", **changes) -> li
 
 def trained(wanted: list[RunConfig], folder: Path, watcher: Watcher | None = None) -> list[Run | BaseException]:
     watchers = [watcher or Watcher() for _ in wanted]
-    return train_together(wanted, watchers, runs_dir=folder, retrain=False, notes=(), **OPTIONS)
+    return train_together(wanted, watchers, runs_dir=folder, retrain=False, cuda_graphs=False, notes=(), **OPTIONS)
 
 
 def alone(config: RunConfig, folder: Path) -> Run:

@@ -275,7 +275,7 @@ def test_streams_differ_by_seed_name_and_epoch() -> None:
 
 
 def test_shuffled_conditions_are_those_of_others_and_packs_stay_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    from benchmarks import training
+    from benchmarks import updates
     from benchmarks.datasets import load
     from benchmarks.steps import players
     from variants import load_variant
@@ -289,12 +289,12 @@ def test_shuffled_conditions_are_those_of_others_and_packs_stay_whole(monkeypatc
         recipe = known.recipe("small").with_({"pack": 2, **changes})
         seen, labels = [], []
         with monkeypatch.context() as patched:
-            patched.setattr(training, "discriminator_update", lambda p, o, r, batch: seen.append(batch.condition) or {})
-            patched.setattr(training, "generator_update", lambda *_: {})
+            patched.setattr(updates, "discriminator_update", lambda p, o, r, batch: seen.append(batch.condition) or {})
+            patched.setattr(updates, "generator_update", lambda *_: {})
             images = type(data.train).condition
             patched.setattr(type(data.train), "condition", lambda self, i: labels.append(images(self, i)) or labels[-1])
             both = players(*known.build(data.spec, recipe), recipe)
-            list(training.train_updates(both, objective(recipe), recipe, data.train, 0, 1, 1))
+            list(updates.train_updates(updates.Updates(both, objective(recipe), recipe), data.train, 0, 1, 1))
         return seen[0], next(each for each in labels if len(each) == recipe.batch_size)
 
     own, labels = shown()

@@ -70,7 +70,8 @@ class Variant:
     conditionings: the ways in which it can take labels; "none" makes it unconditional.
     refuses: DataSpec -> "" where the variant serves such data, else why it cannot, as the end of a sentence.
     one_by_one: "" where several seeds can be trained as one (`variants.seeds`), else why not, as the end of a sentence.
-        They can where the networks treat each example alone, but for the layers that are told of seeds there.
+        They can where the networks treat each example alone, but for the layers that are told of seeds there. What
+        cannot be trained so is not recorded as a CUDA graph either.
     """
 
     name: str

@@ -44,7 +44,7 @@ class Settings:
 
     threads: of torch for each run. track: whether MLflow gets the runs. stack: whether the seeds of a job are trained
     as one: "on", "off", or "auto", which is on a GPU only: on a CPU the bits of a run would depend on which others
-    were still to be trained. The rest is as in `training.train`.
+    were still to be trained. The rest, cuda_graphs too, is as in `training.train`.
     """
 
     runs_dir: Path = Path("runs")
@@ -56,6 +56,7 @@ class Settings:
     track: bool = True
     retrain: bool = False
     stack: str = "auto"
+    cuda_graphs: bool = False
 
     def __post_init__(self) -> None:
         if self.stack not in STACK:
@@ -70,7 +71,7 @@ class Settings:
     @property
     def training(self) -> dict[str, Any]:
         """What `training.train` and `together.train_together` are told; `track` is for the executor to say."""
-        names = ("runs_dir", "data_dir", "device", "pictures", "tracking_uri", "retrain")
+        names = ("runs_dir", "data_dir", "device", "pictures", "tracking_uri", "retrain", "cuda_graphs")
         return {name: getattr(self, name) for name in names}
 
 

@@ -11,8 +11,8 @@ class Case:
     """What is trained while it is timed.
 
     recipe: as --recipe, "" for the variant's own. changes: fields of it. options: of the dataset. threads: of torch, 0
-    for its own choice. loader_workers: processes in which the stock loop loads its data. side: of random images that
-    take the places of the dataset's; 0 leaves those.
+    for its own choice. cuda_graphs: whether our loop records its updates. loader_workers: processes in which the stock
+    loop loads its data. side: of random images that take the places of the dataset's; 0 leaves those.
     """
 
     variant: str
@@ -23,6 +23,7 @@ class Case:
     precision: str = "float32"
     device: str = "cpu"
     threads: int = 0
+    cuda_graphs: bool = False
     loader_workers: int = 0
     side: int = 0
     data_dir: Path | None = None

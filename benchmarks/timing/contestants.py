@@ -27,7 +27,8 @@ from benchmarks.timing import stock
 from benchmarks.timing.cases import Case
 from benchmarks.timing.machine import software
 from benchmarks.timing.products import operations, peak_product, recorded
-from benchmarks.training import fresh_players, loaded, train, train_updates
+from benchmarks.training import fresh_players, loaded, train
+from benchmarks.updates import recorder, train_updates, updates_of
 from variants import Recipe, load_variant
 from variants.blocks import draw_from
 from variants.exchange import Batch
@@ -112,7 +113,12 @@ class Ours(Contestant):
     def __init__(self, case: Case) -> None:
         super().__init__(case)
         keep_memory()
-        self.objective = objective(self.recipe)
+        self.objective, self.notes = objective(self.recipe), list(self.dataset.notes)
+        self.recorder = None
+        if case.cuda_graphs:
+            self.recorder = recorder(self.device, self.variant, self.recipe, self.notes.append)
+        if self.recorder:
+            self.notes.append("our updates were recorded as CUDA graphs")
         self.data = self.dataset.train.to(self.device)
         self.epoch_updates = self.recipe.epoch_updates or len(self.data) // self.recipe.batch_size
         self._updates = self._epochs()
@@ -122,12 +128,10 @@ class Ours(Contestant):
         next(self._updates)
 
     def _epochs(self) -> Iterator[None]:
-        players = self._players()
+        updates = updates_of(self._players(), self.objective, self.recipe, self.recorder)
         for epoch in itertools.cycle(range(1, self.recipe.epochs + 1)):
             measured: dict[str, list[Tensor]] = defaultdict(list)
-            for measurements in train_updates(
-                players, self.objective, self.recipe, self.data, 0, epoch, self.epoch_updates
-            ):
+            for measurements in train_updates(updates, self.data, 0, epoch, self.epoch_updates):
                 for name, value in measurements.items():
                     measured[name].append(value)
                 yield
@@ -194,7 +198,7 @@ class Ours(Contestant):
             "operations": operations(self.networks),
             "dataset": self.dataset.name,
             "recipe": self.variant.nearest(self.recipe)[0],
-            "notes": list(self.dataset.notes),
+            "notes": self.notes,
             "software": software(
                 torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
             ),
@@ -220,6 +224,7 @@ class Ours(Contestant):
                 runs_dir=Path(folder) / "runs",
                 data_dir=self.case.data_dir,
                 device=self.case.device,
+                cuda_graphs=self.case.cuda_graphs,
                 tracking_uri=f"sqlite:///{folder}/mlflow.db",
             )
 

@@ -1,0 +1,229 @@
+"""The updates of an epoch, each network's in its turn: as they stand in `steps`, or recorded and replayed.
+
+On a GPU a small network waits for Python, which launches each of its kernels anew in every update. A CUDA graph is all
+kernels of an update, recorded once, and launched by one call. What is calculated is the same.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+import torch
+from torch import Generator, Tensor
+
+from benchmarks.batches import epoch_batches
+from benchmarks.datasets import Split
+from benchmarks.randomness import stream
+from benchmarks.steps import Players, discriminator_update, generator_update
+from variants import Recipe, Refused, Variant
+from variants.blocks import draw_from
+from variants.exchange import Batch
+from variants.objective import Objective
+from variants.remedies import Noisy
+
+Streams = Generator | Sequence[Generator]
+Measured = dict[str, Tensor]
+Update = Callable[[Batch], Measured]
+
+# Updates that come before a recording: they make the optimisers' moments, and have libraries choose their ways.
+# torch advises three; chosen, not tuned.
+WARM = 3
+
+
+class Updates:
+    """Both updates of two players by a recipe, of one seed or of several."""
+
+    def __init__(self, players: Players, objective: Objective, recipe: Recipe) -> None:
+        self.players, self.objective, self.recipe = players, objective, recipe
+
+    def epoch(self, layers: Streams, batches: Iterator[Batch], epoch: int, count: int) -> Iterator[Measured]:
+        """So many generator updates; each, after its discriminator updates, yields what they measured.
+
+        layers: what the networks draw from. epoch: from 1; some things fall to 0 over the run.
+        """
+        ready(self.players, layers)
+        for update in range(count):
+            anneal(self.players, self.recipe, 1 - ((epoch - 1) * count + update) / (self.recipe.epochs * count))
+            for _ in range(self.recipe.critic_steps):
+                measured = self.discriminator(next(batches))
+            yield measured | self.generator(next(batches))
+
+    def discriminator(self, batch: Batch) -> Measured:
+        return discriminator_update(self.players, self.objective, self.recipe, batch)
+
+    def generator(self, batch: Batch) -> Measured:
+        return generator_update(self.players, self.objective, self.recipe, batch)
+
+
+def train_updates(updates: Updates, data: Split, seed: int, epoch: int, count: int) -> Iterator[Measured]:
+    """The updates of one epoch of one seed."""
+    layers = stream(seed, "layers", epoch, data.data.device)
+    return updates.epoch(layers, epoch_batches(updates.recipe, data, seed, epoch), epoch, count)
+
+
+def ready(players: Players, layers: Streams) -> None:
+    """Puts both networks into training mode, and lets them draw from this stream."""
+    for network in (players.generator, players.discriminator):
+        network.train()
+        draw_from(network, layers)
+
+
+def anneal(players: Players, recipe: Recipe, remaining: float) -> None:
+    """What falls to 0 over the run: learning rates and instance noise, where the recipe says so."""
+    if recipe.lr_decay == "linear":
+        players.generator_optimizer.param_groups[0]["lr"] = recipe.generator_lr * remaining
+        players.discriminator_optimizer.param_groups[0]["lr"] = recipe.discriminator_lr * remaining
+    if recipe.instance_noise:
+        for module in players.discriminator.modules():
+            if isinstance(module, Noisy):
+                module.deviation = recipe.instance_noise * remaining
+
+
+class Recorder(Protocol):
+    """What can record work and replay it."""
+
+    def warm(self, work: Callable[[], Measured]) -> Measured:
+        """Does work that is going to be recorded."""
+        ...
+
+    def record(self, work: Callable[[], Measured], streams: Sequence[Generator]) -> tuple[Measured, Callable[[], None]]:
+        """Records work without doing it: what it measures, which a replay fills, and the replay.
+
+        streams: all that the work draws from. Raises RuntimeError for work that cannot be recorded.
+        """
+        ...
+
+
+class CudaGraphs:
+    """Records as CUDA graphs. Warms up on the stream that it records on, as torch asks."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.stream = torch.cuda.Stream(device)
+
+    def warm(self, work: Callable[[], Measured]) -> Measured:
+        current = torch.cuda.current_stream(self.stream.device)
+        self.stream.wait_stream(current)
+        with torch.cuda.stream(self.stream):
+            measured = work()
+        current.wait_stream(self.stream)
+        return measured
+
+    def record(self, work: Callable[[], Measured], streams: Sequence[Generator]) -> tuple[Measured, Callable[[], None]]:
+        graph = torch.cuda.CUDAGraph()
+        for each in streams:
+            graph.register_generator_state(each)
+        # What other threads do meanwhile, such as sending to MLflow, does not disturb it.
+        with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
+            measured = work()
+        return measured, graph.replay
+
+
+class Recorded(Updates):
+    """The same updates, recorded once and then replayed; where `unrecordable` says nothing.
+
+    A replay reads and writes the tensors that were there while it was recorded. So a batch is copied to where the
+    recording looks for it; networks draw from streams that stay, and are set to where the run's own stand; and what was
+    measured is copied out.
+    """
+
+    def __init__(self, players: Players, objective: Objective, recipe: Recipe, recorder: Recorder) -> None:
+        super().__init__(players, objective, recipe)
+        self.layers, self.within = Followers(), Followers()
+        drawn_from = (self.layers, self.within)
+        self._discriminator = Recording(super().discriminator, drawn_from, recorder)
+        self._generator = Recording(super().generator, drawn_from, recorder)
+
+    def epoch(self, layers: Streams, batches: Iterator[Batch], epoch: int, count: int) -> Iterator[Measured]:
+        return super().epoch(self.layers.of(layers), batches, epoch, count)
+
+    def discriminator(self, batch: Batch) -> Measured:
+        return self._discriminator(batch._replace(stream=self.within.of(batch.stream)))
+
+    def generator(self, batch: Batch) -> Measured:
+        return self._generator(batch._replace(stream=self.within.of(batch.stream)))
+
+
+class Followers:
+    """Streams that stay the same objects, and are set to where each epoch's fresh ones stand."""
+
+    def __init__(self) -> None:
+        self.streams: tuple[Generator, ...] = ()
+        self.followed: tuple[Generator, ...] = ()
+
+    def of(self, fresh: Streams) -> Streams:
+        """Those that follow streams from which nothing is drawn but through these."""
+        each = (fresh,) if isinstance(fresh, Generator) else tuple(fresh)
+        self.streams = self.streams or tuple(Generator(one.device) for one in each)
+        # The same ones come with every batch of an epoch, and are followed once. A Generator is equal to itself alone.
+        if each != self.followed:
+            for mine, one in zip(self.streams, each, strict=True):
+                mine.manual_seed(one.initial_seed())
+            self.followed = each
+        return self.streams[0] if isinstance(fresh, Generator) else self.streams
+
+
+class Recording:
+    """One of the updates: done as it stands for a while, then recorded, and replayed from then on."""
+
+    def __init__(self, update: Update, drawn_from: Sequence[Followers], recorder: Recorder) -> None:
+        self.update, self.drawn_from, self.recorder = update, drawn_from, recorder
+        self.done, self.batch = 0, None
+        self.measured: Measured = {}
+        self.replay: Callable[[], None] | None = None
+
+    def __call__(self, batch: Batch) -> Measured:
+        if self.batch is None:
+            self.batch = batch._replace(**{name: of.clone() for name, of in tensors(batch).items()})
+        else:
+            for name, mine in tensors(self.batch).items():
+                mine.copy_(getattr(batch, name))
+        self.done += 1
+        if self.done <= WARM:
+            return self.recorder.warm(self._work)
+        if self.replay is None:
+            try:
+                streams = [each for followers in self.drawn_from for each in followers.streams]
+                self.measured, self.replay = self.recorder.record(self._work, streams)
+            except RuntimeError as error:
+                cause = str(error).partition("\n")[0]
+                raise Refused(f"this cannot be recorded as a CUDA graph ({cause}); leave out --cuda-graphs") from None
+        self.replay()
+        return {name: value.clone() for name, value in self.measured.items()}
+
+    def _work(self) -> Measured:
+        return self.update(self.batch)
+
+
+def tensors(batch: Batch) -> dict[str, Tensor]:
+    return {name: value for name, value in batch._asdict().items() if isinstance(value, Tensor)}
+
+
+def unrecordable(variant: Variant, recipe: Recipe) -> str:
+    """Why a recording would not do what the updates of a variant do, as the end of a sentence; "" where it would."""
+    changes = {
+        "--lr-decay": recipe.lr_decay != "none",
+        "--instance-noise": bool(recipe.instance_noise),
+        "--replay": bool(recipe.replay),
+        "--unrolled-steps": bool(recipe.unrolled_steps) and recipe.optimizer == "adam",
+    }
+    named = [name for name, there in changes.items() if there]
+    return f"{named[0]} changes from update to update, and a CUDA graph does not" if named else variant.one_by_one
+
+
+def recorder(device: torch.device, variant: Variant, recipe: Recipe, say: Callable[[str], None]) -> Recorder | None:
+    """What records the updates of a variant on a device; None, and somebody is told why, where that cannot be.
+
+    Raises Refused for a device without CUDA graphs.
+    """
+    if device.type != "cuda":
+        raise Refused(f"--cuda-graphs needs --device cuda, and this is {device.type}")
+    if why := unrecordable(variant, recipe):
+        say(f"trained without CUDA graphs: {why}")
+        return None
+    return CudaGraphs(device)
+
+
+def updates_of(players: Players, objective: Objective, recipe: Recipe, recorder: Recorder | None = None) -> Updates:
+    """Both updates of two players; recorded, where there is something to record with."""
+    if recorder is None:
+        return Updates(players, objective, recipe)
+    return Recorded(players, objective, recipe, recorder)

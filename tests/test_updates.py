@@ -1,0 +1,268 @@
+"""Updates that are recorded and replayed give what they give as they stand, and nothing in them waits for the device.
+
+There is no GPU here: a rehearsal takes the place of a CUDA graph. Like one, it does nothing while it records, reads its
+batches where they were then, and writes what it measures to the same tensors again and again. One test needs a GPU.
+"""
+
+import copy
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Generator, Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from benchmarks import configure, train
+from benchmarks.config import DatasetConfig
+from benchmarks.datasets import Split
+from benchmarks.steps import Players
+from benchmarks.together import Stack
+from benchmarks.training import TrainState, Watcher, fresh_players
+from benchmarks.updates import (
+    WARM,
+    Measured,
+    Recorded,
+    Recorder,
+    Updates,
+    recorder,
+    train_updates,
+    unrecordable,
+    updates_of,
+)
+from tests.test_together import RECIPES, SEEDS, SMALL, examples, loaded, started
+from variants import Recipe, Refused, load_variant
+from variants.blocks import draw_from
+from variants.objective import objective
+from variants.remedies import Noisy
+
+CPU = torch.device("cpu")
+# More than come before a recording, in each epoch.
+COUNT = WARM + 2
+SEPARATE = ("separate_gans", "digits", {})
+
+
+class Rehearsal:
+    """What a CUDA graph does, on a CPU."""
+
+    def __init__(self) -> None:
+        self.warmed = self.recorded = self.replayed = 0
+        self.streams: list[Generator] = []
+
+    def warm(self, work: Callable[[], Measured]) -> Measured:
+        self.warmed += 1
+        return work()
+
+    def record(self, work: Callable[[], Measured], streams: Sequence[Generator]) -> tuple[Measured, Callable[[], None]]:
+        self.recorded += 1
+        self.streams += streams
+        measured: Measured = {}
+
+        def replay() -> None:
+            self.replayed += 1
+            for name, value in work().items():
+                measured[name] = measured[name].copy_(value) if name in measured else value
+
+        return measured, replay
+
+
+class WaitsForTheDevice(Exception):
+    """An operation that does."""
+
+
+class NothingWaits(TorchDispatchMode):
+    """Within it, what would make the host wait for a GPU is an error."""
+
+    WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "_unique2", "equal", "bincount")
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.overloadpacket.__name__ in self.WAITING:
+            raise WaitsForTheDevice(func)
+        return func(*args, **(kwargs or {}))
+
+
+def recipe_of(variant: str, dataset: str, changes: dict) -> Recipe:
+    small = "points" if dataset == "ring8" else "small"
+    return load_variant(variant).recipe(small).with_({**SMALL, "epochs": 2, **changes})
+
+
+def data_of(dataset: str, seed: int) -> Split:
+    return examples(dataset, seed, torch.float32)
+
+
+def recordable(recipes: list[tuple[str, str, dict]]) -> list[tuple[str, str, dict]]:
+    return [each for each in recipes if not unrecordable(load_variant(each[0]), recipe_of(*each))]
+
+
+def names(recipes: list[tuple[str, str, dict]]) -> list[str]:
+    return [f"{variant}-{dataset}-{'-'.join(map(str, changes.values()))}" for variant, dataset, changes in recipes]
+
+
+def same(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
+    assert ours.keys() == theirs.keys()
+    for name, value in theirs.items():
+        assert torch.equal(ours[name], value), name
+
+
+@pytest.mark.parametrize(("variant", "dataset", "changes"), recordable(RECIPES), ids=names(recordable(RECIPES)))
+def test_recorded_updates_give_the_same_bits(variant: str, dataset: str, changes: dict) -> None:
+    recipe, data = recipe_of(variant, dataset, changes), data_of(dataset, 0)
+    theirs = started(variant, recipe, dataset, 0)
+    ours, rehearsal, aim = copy.deepcopy(theirs), Rehearsal(), objective(recipe)
+    recorded, plain = Recorded(ours, aim, recipe, rehearsal), Updates(theirs, aim, recipe)
+    for epoch in (1, 2):
+        mine = list(train_updates(recorded, data, 0, epoch, COUNT))
+        for measured, wanted in zip(mine, train_updates(plain, data, 0, epoch, COUNT), strict=True):
+            same(measured, wanted)
+        # What happens between epochs, to the networks of a probe for instance, is not in the way.
+        draw_from(ours.discriminator, torch.Generator())
+    same(TrainState(ours).tensors(), TrainState(theirs).tensors())
+    assert rehearsal.warmed == 2 * WARM
+    assert rehearsal.recorded == 2
+    assert rehearsal.replayed == 2 * COUNT * (1 + recipe.critic_steps) - 2 * WARM
+
+
+def test_several_seeds_are_recorded_as_one() -> None:
+    recipe = recipe_of("cgan_mlp", "digits", {"dropout": 0.3, "averaging": 0.9})
+    aim, rehearsal, data = objective(recipe), Rehearsal(), [data_of("digits", seed) for seed in SEEDS]
+    own = [started("cgan_mlp", recipe, "digits", seed) for seed in SEEDS]
+    ours, theirs = Stack(copy.deepcopy(own), aim, recipe, rehearsal), Stack(own, aim, recipe)
+    for epoch in (1, 2):
+        for measured, wanted in zip(
+            list(ours.updates(data, SEEDS, epoch, COUNT)), theirs.updates(data, SEEDS, epoch, COUNT), strict=True
+        ):
+            same(measured, wanted)
+    same(TrainState(ours.players).tensors(), TrainState(theirs.players).tensors())
+    assert rehearsal.replayed == 4 * COUNT - 2 * WARM
+    # Of each seed one for the layers and one for the updates, known to either recording.
+    assert len(set(rehearsal.streams)) == 2 * len(SEEDS)
+
+
+def changing(both: Players) -> list[Any]:
+    """What an update reads that is no tensor, and so would be as it was at the recording."""
+    rates = [each.param_groups[0]["lr"] for each in (both.generator_optimizer, both.discriminator_optimizer)]
+    noise = [module.deviation for module in both.discriminator.modules() if isinstance(module, Noisy)]
+    return [*rates, *noise, both.replay and both.replay.filled]
+
+
+@pytest.mark.parametrize(("variant", "dataset", "changes"), [*RECIPES, SEPARATE], ids=names([*RECIPES, SEPARATE]))
+def test_what_waits_or_changes_besides_tensors_is_not_recorded(
+    variant: str, dataset: str, changes: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And all else is, or the list of what is not would be too long."""
+    # torch's own looks at the labels on a CPU, and not on a GPU.
+    monkeypatch.setattr("variants.conditioning.one_hot", lambda labels, n: (labels[:, None] == torch.arange(n)).long())
+    recipe, data = recipe_of(variant, dataset, changes), data_of(dataset, 0)
+    both, why = started(variant, recipe, dataset, 0), ""
+    updates, before, rehearsal = Updates(both, objective(recipe), recipe), None, Waiting()
+    updates.discriminator, updates.generator = map(rehearsal.watched, (updates.discriminator, updates.generator))
+    for _ in train_updates(updates, data, 0, 1, COUNT):
+        now = changing(both)
+        why = why or ("changes" if before not in (None, now) else "")
+        before = now
+    assert bool(unrecordable(load_variant(variant), recipe)) == bool(why or rehearsal.waited)
+
+
+class Waiting:
+    """Sees whether an update waits for the device, once there is what the first ones make."""
+
+    def __init__(self) -> None:
+        self.waited = False
+
+    def watched(self, update: Callable) -> Callable:
+        done = []
+
+        def watched(batch: Any) -> Measured:
+            done.append(batch)
+            if len(done) > 1 and not self.waited:
+                try:
+                    with NothingWaits():
+                        return update(batch)
+                except WaitsForTheDevice:
+                    self.waited = True
+            return update(batch)
+
+        return watched
+
+
+def rehearsed(monkeypatch: pytest.MonkeyPatch) -> list[Rehearsal]:
+    """Has training rehearse where it was to record."""
+    made: list[Rehearsal] = []
+
+    def instead(device: torch.device, variant: Any, recipe: Recipe, say: Callable[[str], None]) -> Recorder | None:
+        if why := unrecordable(variant, recipe):
+            say(why)
+            return None
+        made.append(Rehearsal())
+        return made[-1]
+
+    monkeypatch.setattr("benchmarks.training.recorder", instead)
+    return made
+
+
+def test_a_run_with_recorded_updates_is_the_same_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = rehearsed(monkeypatch)
+    config = configure("cgan_mlp", "digits", epochs=3, epoch_updates=4, samples=100, dropout=0.2, thorough=False)
+    options = {"device": "cpu", "pictures": "none", "track": False}
+    ours = train(config, runs_dir=tmp_path / "ours", cuda_graphs=True, **options)
+    theirs = train(config, runs_dir=tmp_path / "theirs", **options)
+    (rehearsal,) = made
+    assert rehearsal.replayed == 24 - 2 * WARM
+    same(*(run.folder.load_tensors("checkpoint.safetensors")[0] for run in (ours, theirs)))
+    assert [line["metrics"] for line in ours.folder.lines() if "metrics" in line] == [
+        line["metrics"] for line in theirs.folder.lines() if "metrics" in line
+    ]
+    assert ours.folder.environment()["cuda_graphs"] is True
+    assert "cuda_graphs" not in theirs.folder.environment()
+
+
+def test_what_is_not_recorded_is_told_and_trained_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, told = rehearsed(monkeypatch), []
+    watcher = Watcher()
+    watcher.say = told.append  # type: ignore[method-assign]
+    config = configure("cgan_mlp", "digits", epochs=1, epoch_updates=2, samples=100, lr_decay="linear", thorough=False)
+    options = {"device": "cpu", "pictures": "none", "track": False}
+    run = train(config, runs_dir=tmp_path, cuda_graphs=True, watcher=watcher, **options)
+    assert told == ["--lr-decay changes from update to update, and a CUDA graph does not"]
+    assert not made
+    assert "cuda_graphs" not in run.folder.environment()
+
+
+def test_on_a_gpu_the_person_is_told_what_is_not_recorded() -> None:
+    told: list[str] = []
+    variant = load_variant("separate_gans")
+    assert recorder(torch.device("cuda"), variant, variant.recipe("small"), told.append) is None
+    assert told == ["trained without CUDA graphs: each seed deals its batch out to the classes in other parts"]
+
+
+def test_what_cannot_be_recorded_after_all_is_refused_with_its_cause() -> None:
+    class Failing(Rehearsal):
+        def record(self, work: Callable[[], Measured], streams: Sequence[Generator]) -> Any:
+            raise RuntimeError("operation not permitted when stream is capturing\nCUDA kernel errors might be …")
+
+    recipe = recipe_of("vanilla_gan", "ring8", {})
+    both = started("vanilla_gan", recipe, "ring8", 0)
+    with pytest.raises(Refused) as refused:
+        list(train_updates(Recorded(both, objective(recipe), recipe, Failing()), data_of("ring8", 0), 0, 1, COUNT))
+    cause = "operation not permitted when stream is capturing"
+    assert str(refused.value) == f"this cannot be recorded as a CUDA graph ({cause}); leave out --cuda-graphs"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+def test_cuda_graphs_give_what_updates_give_as_they_stand() -> None:
+    device = torch.device("cuda")
+    for variant, dataset, changes in recordable(RECIPES):
+        known, recipe, data = (
+            load_variant(variant),
+            recipe_of(variant, dataset, changes),
+            data_of(dataset, 0).to(device),
+        )
+        states = []
+        for recording in (None, recorder(device, known, recipe, pytest.fail)):
+            both = fresh_players(known, loaded(DatasetConfig(dataset)).spec, recipe, 0, device)
+            updates = updates_of(both, objective(recipe), recipe, recording)
+            measured = [last for epoch in (1, 2) for last in train_updates(updates, data, 0, epoch, COUNT)]
+            states.append(TrainState(both).tensors() | measured[-1])
+        for name, value in states[0].items():
+            assert torch.allclose(states[1][name], value, rtol=1e-4, atol=1e-5), (variant, changes, name)
