@@ -23,6 +23,9 @@ from variants import Recipe, Refused, load_variant
 
 PLANS = "plans"
 
+# What is measured at the end of a run, and only where it is asked for, because it is costly: figures that may decide.
+COSTLY = frozenset({"metrics/gan_train"})
+
 
 @dataclass(frozen=True)
 class PlannedArm:
@@ -256,16 +259,19 @@ def _arms(
     tuned: Mapping[str, Any],
 ) -> tuple[PlannedArm, ...]:
     wanted = arms_of(preset, questions)
-    counts = {arm.name: preset.seeds for arm, _ in wanted}
+    counts, costly = {arm.name: preset.seeds for arm, _ in wanted}, set()
     for decision, _ in decisions:
         for contrast in decision.contrasts:
             least = _count(contrast, preset) * (1 + contrast.other_seeds)
             for arm in contrast.arms:
                 counts[arm.name] = max(counts[arm.name], least)
-    return tuple(
+                if COSTLY & set(contrast.outcome.figures):
+                    costly.add(arm.name)
+    arms = [
         planned_arm(arm, preset, tuned, seeds=preset.range_of(counts[arm.name]), questions=served)
         for arm, served in wanted
-    )
+    ]
+    return tuple(replace(arm, thorough=arm.thorough or arm.name in costly) for arm in arms)
 
 
 def planned_arm(

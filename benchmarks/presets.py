@@ -23,7 +23,8 @@ class Budget:
     """What a role stands for. options: of the dataset. recipe: of the variants, for such data.
 
     fields: of every recipe; more: of one recipe, by its name. evaluate_every: epochs. samples: in an evaluation.
-    thorough: with the costly metrics, at the end. quality: what learning rates are tuned for, a metric.
+    thorough: with the costly metrics, at the end, also where none of them decides. quality: what learning rates are
+    tuned for, a metric.
     """
 
     dataset: str

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from benchmarks.evaluation import record
 from benchmarks.outcomes import alternatives, failure, number, reaching, settled
 from benchmarks.plan import (
+    COSTLY,
     PlannedArm,
     differences,
     kept_tuning,
@@ -236,6 +238,20 @@ def test_what_a_preset_does_not_take_is_told_with_the_reason() -> None:
     assert why["A2-truncated"] == "too costly for this preset"
     assert "control-dropped-labels takes its place" in why["control-dropped"]
     assert not make_plan(FULL, tuned=TUNED).not_taken
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
+def test_what_decides_is_measured_in_every_arm_that_it_compares(preset: Any) -> None:
+    plan = make_plan(preset, tuned=TUNED)
+    arms, seen = {arm.name: arm for arm in plan.arms}, set()
+    for planned in plan.decisions:
+        for contrast in planned.decision.contrasts:
+            for section, name in (figure.split("/") for figure in contrast.outcome.figures):
+                if section == "metrics" and record(name).cost == "final":
+                    assert contrast.outcome.reading == "final"
+                    assert all(arms[arm.name].thorough for arm in contrast.arms), planned.decision.name
+                    seen.add(name)
+    assert {f"metrics/{name}" for name in seen} == COSTLY
 
 
 def test_a_decision_of_some_presets_is_no_part_of_the_plan_of_others() -> None:
