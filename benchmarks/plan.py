@@ -161,7 +161,8 @@ def _decision(planned: PlannedDecision) -> dict[str, Any]:
             {
                 "treatment": contrast.treatment.name,
                 "control": contrast.control.name if contrast.control else "",
-                "outcome": asdict(contrast.outcome),
+                # As JSON has it, so that a plan that was kept is compared with one that was not.
+                "outcome": asdict(contrast.outcome) | {"figures": list(contrast.outcome.figures)},
                 "margins": [contrast.low, contrast.high],
                 "claims": contrast.claims,
                 "constant": contrast.constant,

@@ -516,6 +516,21 @@ def test_the_mean_stands_beside_half_its_interval():
     assert math.isnan(standings.mean([1.0]).spread)
 
 
+def test_other_data_have_values_of_their_own_on_real_data():
+    plan = smoke("dropout")
+    runs = [
+        replace(run, reference={"fid_normalized": 1.25}) if run.config.dataset.examples else run for run in made(plan)
+    ]
+    answers = decided(plan, runs)
+    for markdown in (index(answers), page(answers, "dropout")):
+        whole, few = rows(markdown, "*real data")
+        assert whole.startswith("| *real data* |")
+        assert few.startswith("| *real data, examples 300* |")
+        assert ("0.5000" in whole, "1.250" in few) == (True, True)
+    # Where they are the same, they stand once.
+    assert len(rows(page(decided(plan, made(plan)), "dropout"), "*real data")) == 1
+
+
 def test_a_curve_that_is_not_flat_is_named():
     plan = make_plan(PRESETS["quick"], ["mode_collapse"], tuned=tuned("quick"))
     runs = made(plan)

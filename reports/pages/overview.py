@@ -1,6 +1,6 @@
 """The first page of a report on questions: whether its controls pass, the verdicts at one glance, and all arms."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from benchmarks.evaluation import METRICS
 from reports.answers import Answer, Answers, least_seeds, shown_p
@@ -294,9 +294,7 @@ def _standing(standing: Standing) -> list[str]:
         ]
         for row in standing.rows
     ]
-    real = [_real(standing.reference.get(name)) for name in standing.columns]
-    if any(value != "–" for value in real):
-        rows.append(["*real data*", "", "", *real, "", ""])
+    rows += [[title, "", "", *real, "", ""] for title, real in real_data(standing.reference, standing.columns)]
     parts.append(table(header, rows, right=range(1, len(header))))
     if standing.ranks:
         rows = [
@@ -338,14 +336,13 @@ def _real(value: Summary | None) -> str:
     return mean_and_spread(value) if value.spread > 1e-6 * abs(value.mean) else number(value.mean)
 
 
-def reference(arms: Sequence[ArmRuns], metrics: Sequence[str]) -> Mapping[str, str]:
-    """The metrics' values on real data, as they are shown."""
-    from reports.tables import summary
-
-    return {
-        name: _real(summary([run.reference[name] for arm in arms for run in arm.ended if name in run.reference]))
-        for name in metrics
-    }
+def real_data(
+    reference: Iterable[tuple[str, Mapping[str, Summary]]], metrics: Sequence[str]
+) -> Iterator[tuple[str, list[str]]]:
+    """Rows of a table: a title, and what the metrics give real data, as it is shown."""
+    for options, values in reference:
+        title = f"*real data, {escape(options)}*" if options else "*real data*"
+        yield title, [_real(values.get(name)) for name in metrics]
 
 
 def _failures(arms: Sequence[ArmRuns]) -> list[str]:

@@ -11,8 +11,8 @@ from reports.evidence import ArmRuns, number
 from reports.illustrations import Picture, Sample
 from reports.pages.comparison import PICTURES_ACROSS
 from reports.pages.markdown import code, count, escape, link, mean_and_spread, table
-from reports.pages.overview import OUTCOMES, PROSE, metric_title, other_code, parameters, reference, run_link
-from reports.standings import cells, mean, unsettled
+from reports.pages.overview import OUTCOMES, PROSE, metric_title, other_code, parameters, real_data, run_link
+from reports.standings import cells, mean, on_real_data, unsettled
 from reports.statistics import MOST_SEEDS, POWER, seeds_to_settle
 from reports.tables import Summary, spelled
 from reports.verdicts import FEWEST_SEEDS
@@ -118,9 +118,8 @@ def _arms(answers: Answers, question: Question, arms: Sequence[ArmRuns]) -> list
     # Data of several roles have values of their own.
     for dataset in dict.fromkeys(arm.planned.dataset.name for arm in arms):
         here = [arm for arm in arms if arm.planned.dataset.name == dataset]
-        real = reference(here, metrics)
-        if any(value != "–" for value in real.values()):
-            rows.append(["*real data*", escape(dataset), "", "", *["–" for _ in deciding], *real.values()])
+        for title, real in real_data(on_real_data(here, metrics), metrics):
+            rows.append([title, escape(dataset), "", "", *["–" for _ in deciding], *real])
     trained = [
         [
             escape(arm.words),
