@@ -20,7 +20,7 @@ from benchmarks.journal import RunFolder
 from benchmarks.plan import Plan, PlannedArm, arms_of, make_plan, record_plan
 from benchmarks.presets import PRESETS
 from benchmarks.questions import QUESTIONS, load_question
-from reports import pages, report, standings, words
+from reports import illustrations, pages, report, standings, words
 from reports.answers import Answers, answered
 from reports.build import Report, build, command, questions_answered, write
 from reports.evidence import gathered, number
@@ -745,6 +745,29 @@ def test_records_are_those_of_run_folders(tmp_path: Path, called):
     run = made(smoke("loss_curves", seeds=1))[0]
     with pytest.raises(Refused, match="so its records cannot be kept"):
         packed(tmp_path, [run], (), "runs")
+
+
+def test_nothing_of_a_figure_is_cut_off(monkeypatch: pytest.MonkeyPatch):
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    plan, labels, written = make_plan(PRESETS["mnist"], tuned=tuned("mnist")), [], Figure.savefig
+
+    def measured(figure: Figure, *words: object, **options: object) -> None:
+        # As wide as an SVG has it, whatever it was laid out with.
+        FigureCanvasSVG(figure)
+        figure.set_dpi(FigureCanvasSVG.fixed_dpi)
+        drawn, (width, height) = figure.get_tightbbox(figure._get_renderer()), figure.get_size_inches()
+        assert drawn.min.min() > -0.01
+        assert (drawn.x1 < width + 0.01, drawn.y1 < height + 0.01) == (True, True)
+        labels.extend(ax.get_ylabel() for ax in figure.axes)
+        written(figure, *words, **options)
+
+    monkeypatch.setattr(Figure, "savefig", measured)
+    answers = decided(plan, made(plan), tuned=tuned("mnist"))
+    for question in plan.questions:
+        assert all(data for _, data in illustrations.pictures(answers, question))
+    assert "share of training images\nabove test images" in labels
 
 
 def test_pictures_of_an_earlier_report_go_and_those_of_others_stay(tmp_path: Path):

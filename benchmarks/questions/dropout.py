@@ -41,11 +41,13 @@ QUESTION = Question(
         narrows("I3c-half-few", FEW_HALF, FEW, "300 training images", full_only=True),
     ),
     curve="probes/generalization_gap",
-    shown=("fid_normalized", "accuracy", "gan_train", "memorization"),
+    shown=("fid_normalized", "coverage", "accuracy", "gan_train", "memorization"),
     others=(),
     limits=(
         "The gap is ½ where training and test images are ranked alike. A difference of logits would shrink with the "
         "logits, which proves nothing.",
         "That the discriminator generalises better does not say that samples get better: FID stands beside it.",
+        "A generator that has come to repeat a few training images narrows the gap as well, because these then look "
+        "like its fakes. The samples and their coverage show where that is so.",
     ),
 )

@@ -3,6 +3,7 @@
 import io
 import math
 import re
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -41,8 +42,13 @@ def drawing() -> Iterator[None]:
 
 
 def svg(figure: "Figure") -> bytes:
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
     # The solver of the layout meets its constraints in another order in each process, so that places differ in their
     # last digits, and with them the names of clip paths, which are hashes of places.
+    # And text is as wide as an SVG has it: another renderer rounds it to pixels, and labels would be cut off.
+    FigureCanvasSVG(figure)
+    figure.set_dpi(FigureCanvasSVG.fixed_dpi)
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for ax in figure.axes:
@@ -71,6 +77,11 @@ def printable(text: str, longest: int = 48) -> str:
     shown = text if len(text) <= longest else text[: longest - 1] + "…"
     # Between dollars matplotlib would read mathematics.
     return "".join(c if c.isprintable() else "�" for c in shown).replace("$", r"\$")
+
+
+def in_lines(text: str, width: int, lines: int = 2) -> str:
+    """Such a text in lines of so many characters, and no more of them than there is room for."""
+    return "\n".join(textwrap.wrap(printable(text, lines * width), width))
 
 
 def sample_picture(data: bytes, colors: int = 0) -> bytes | None:

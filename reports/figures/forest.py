@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from reports.figures.drawing import WIDTH, drawing, printable, svg
+from reports.figures.drawing import WIDTH, drawing, in_lines, printable, svg
 from reports.verdicts import CONTRADICTED, IN_BETWEEN, NO_DIFFERENCE, SUPPORTED
 
 if TYPE_CHECKING:
@@ -91,10 +91,10 @@ def _draw(ax: "Axes", rows: Sequence[Row], axis: Axis) -> None:
                 effect.shift, place, "o", color="white", markeredgecolor=color, markersize=7, zorder=5, clip_on=False
             )
         ax.annotate(
-            outcome, (1.01, place), xycoords=("axes fraction", "data"), va="center", color="0.2", fontsize="small"
+            outcome, (1.02, place), xycoords=("axes fraction", "data"), va="center", color="0.2", fontsize="small"
         )
     ax.set(xlim=(left, right), ylim=(len(rows) - 0.5, -0.5))
-    ax.set_xlabel("\n".join(textwrap.wrap(printable(axis.label, 2 * _LABEL), _LABEL)), fontsize="small")
+    ax.set_xlabel(in_lines(axis.label, _LABEL), fontsize="small")
     labels = ["\n".join(part for line in label.split("\n") for part in _wrapped(line)) for label, _, _ in rows]
     ax.set_yticks(range(len(rows)), labels, fontsize="small")
     if axis.kind != "level":

@@ -9,13 +9,14 @@ import numpy as np
 
 from reports.evidence import ArmRuns
 from reports.figures.comparison import ARMS_IN_A_PANEL, chunks
-from reports.figures.drawing import WIDTH, drawing, mark_decades, printable, svg
+from reports.figures.drawing import WIDTH, drawing, in_lines, mark_decades, printable, svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _DASHES = ((), (5, 1.5), (1.2, 1.2), (5, 1.5, 1.2, 1.5), (8, 2), (3, 1.5, 1.2, 1.5, 1.2, 1.5))
+_ALONG = 28  # characters of a vertical label
 _LONGEST = 400  # points of a curve; more than an inch can show
 
 
@@ -78,7 +79,7 @@ def over_training(panels: Sequence[tuple[Curve, Sequence[ArmRuns]]]) -> bytes:
         for (curve, arms), ax in zip(panels, axes, strict=True):
             for place, arm in enumerate(arms):
                 _line(ax, band(arm, curve.figure), palette[place], _DASHES[place], printable(arm.words, 52), curve)
-            ax.set(xlabel="generator updates", ylabel=curve.label)
+            ax.set(xlabel="generator updates", ylabel=in_lines(curve.label, _ALONG))
             ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
             ax.xaxis.get_major_locator().set_params(nbins=5)
             if curve.logarithmic:
