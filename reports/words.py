@@ -139,16 +139,17 @@ def effect_sentence(contrast: Contrast, effect: Effect) -> str:
     """`FID is 23 % lower with packing than with the plain GAN (95 % interval: 15 to 30 % lower).`"""
     noun, than = contrast.outcome.called, contrast.outcome.than
     shift, interval = effect_amount(contrast, effect)
-    arm = contrast.treatment.words
+    arm, why = contrast.treatment.words, "because too many runs failed or never got there"
     if contrast.control is not None:
         control = "the same with other seeds" if contrast.other_seeds else f"with {contrast.control.words}"
         said = f"{noun} is " + (
             f"{shift} with {arm} than {control}" if effect.shift else f"the same with {arm} as {control}"
         )
+        unknown = f"how much lower or higher {noun} is with {arm} than {control} cannot be told, {why}"
     else:
         said = f"{noun} is {shift}" + (f" than {than}" if than else "") + f" ({arm})"
-    if not math.isfinite(effect.shift):
-        said = f"how far {noun} is shifted cannot be told: too many runs failed or never got there ({arm})"
+        unknown = f"how far {noun} is shifted cannot be told, {why} ({arm})"
+    said = said if math.isfinite(effect.shift) else unknown
     return f"{said[:1].upper()}{said[1:]}; 95 % interval: {interval}."
 
 

@@ -579,6 +579,17 @@ def test_effects_are_told_in_plain_units(better: str, scale: str, shift: float, 
     assert words.effect_amount(contrast, found) == said
 
 
+def test_an_effect_that_cannot_be_told_names_both_arms():
+    """The runs that failed may be of either."""
+    plan = smoke("discriminator_layers")
+    runs = made(plan, {"report": fid(10), "report-conv-discriminator": fid(30)})
+    arm = plan.arm("report-conv-discriminator")
+    runs = [replace(run, state="FAILED") if arm.made(run.config) and run.config.seed < 7 else run for run in runs]
+    told = page(decided(plan, runs), "discriminator_layers")
+    assert "How much lower or higher FID is with the source's own recipe than with" in told
+    assert "cannot be told, because too many runs failed or never got there; 95 % interval: lower without bound" in told
+
+
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_every_outcome_of_our_questions_has_words(name: str):
     for decision in load_question(name).decisions:
