@@ -2,7 +2,7 @@
 
 Unpacked, it is a folder of runs: `reports.build` makes the same report from it, `benchmarks.sync` sends it to MLflow to
 be looked at there, and `benchmarks.suite` counts its runs as done. Weights, checkpoints and the pictures that no page
-shows are left out, which are nearly all of a run's size.
+shows are left out, which are nearly all of a run's size; the others are kept as they are shown.
 """
 
 import io
@@ -13,6 +13,8 @@ from pathlib import Path
 
 from benchmarks.journal import CONFIG, ENVIRONMENT, FACTS, JOURNAL, REFERENCE, STATUS, RunFolder
 from benchmarks.plan import PLANS
+from reports.figures import sample_picture
+from reports.illustrations import SAMPLE_COLORS
 from reports.runs import RunRecord
 from variants.recipe import Refused
 
@@ -45,6 +47,12 @@ def _files(runs_dir: Path, runs: Iterable[RunRecord], shown: Container[str]) -> 
         picture = (folder.picture_name(run.pictured),) if run.id in shown and run.pictured else ()
         for name in (*_KEPT, *picture):
             if (data := folder.read_bytes(name, limit=2**28)) is not None:
-                yield f"{run.id}/{name}", data
+                yield f"{run.id}/{name}", as_shown(data) if name in picture else data
             elif name == CONFIG:
                 raise Refused(f"{run.id} is not in {runs_dir}, so its records cannot be kept")
+
+
+def as_shown(picture: bytes) -> bytes:
+    """A sample picture as a page shows it, which is half as large; as it is where that would not make the same page."""
+    shown = sample_picture(picture, SAMPLE_COLORS)
+    return shown if shown and sample_picture(shown, SAMPLE_COLORS) == shown else picture

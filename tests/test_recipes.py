@@ -12,7 +12,7 @@ from torch import Tensor
 from benchmarks.randomness import initialisation, stream
 from benchmarks.runs import refuse_giants
 from benchmarks.steps import Players, discriminator_update, generator_update, players
-from benchmarks.training import anneal
+from benchmarks.updates import anneal
 from variants import VARIANTS, DataSpec, Refused, load_variant
 from variants.blocks import draw_from
 from variants.exchange import Batch

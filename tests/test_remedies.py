@@ -13,7 +13,7 @@ from benchmarks.batches import Packs, real_batches
 from benchmarks.datasets import Split
 from benchmarks.randomness import stream
 from benchmarks.steps import average, clip, optimizer, players
-from benchmarks.training import anneal
+from benchmarks.updates import anneal
 from variants.base import DataSpec, Judgement
 from variants.blocks import BatchNorm, Dropout, SpectralNorm, draw_from, held, normalize_spectrally
 from variants.exchange import Batch, Exchange

@@ -12,6 +12,7 @@ from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
@@ -20,11 +21,12 @@ from benchmarks.journal import RunFolder
 from benchmarks.plan import Plan, PlannedArm, arms_of, make_plan, record_plan
 from benchmarks.presets import PRESETS
 from benchmarks.questions import QUESTIONS, load_question
-from reports import illustrations, pages, report, standings, words
+from reports import figures, illustrations, pages, report, standings, words
 from reports.answers import Answers, answered
 from reports.build import Report, build, command, questions_answered, write
 from reports.evidence import gathered, number
-from reports.records import RECORDS, packed
+from reports.illustrations import SAMPLE_COLORS
+from reports.records import RECORDS, as_shown, packed
 from reports.runs import Found, RunRecord, read
 from reports.verdicts import CONTRADICTED, IN_BETWEEN, NO_DIFFERENCE, NO_VERDICT, SUPPORTED, UNDETERMINED
 from variants import Refused
@@ -719,6 +721,20 @@ def test_the_command_answers_the_questions_from_run_folders(tmp_path: Path, call
     called(command, *[word.replace("runs", "elsewhere") if word == "runs" else word for word in asked])
     assert first == {path: path.read_bytes() for path in (tmp_path / "out").rglob("*.*")}
     assert read(RunFolder(tmp_path / "elsewhere" / runs[0].name)).updates == UPDATES
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_kept_picture_is_the_one_that_is_shown(mode: str):
+    noise = np.random.default_rng(0).integers(0, 256, (60, 60, len(mode)), dtype=np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(noise.squeeze()).save(out, "png")
+    kept = as_shown(out.getvalue())
+    shown = [figures.sample_picture(data, SAMPLE_COLORS) for data in (out.getvalue(), kept)]
+    assert shown[0] == shown[1]
+    if mode == "L":
+        assert kept == shown[0]
+        assert len(kept) < len(out.getvalue()) / 1.5
+    assert as_shown(b"no picture") == b"no picture"
 
 
 def test_the_records_beside_a_report_make_the_same_report(tmp_path: Path, called):

@@ -95,7 +95,7 @@ def sample_picture(data: bytes, colors: int = 0) -> bytes | None:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             if max(image.size) > 4096:
                 return None
-            pixels = image.convert("L" if image.mode in ("1", "L", "I;16") else "RGB")
+            pixels = image.convert("L" if _is_grey(image) else "RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
     if colors:
@@ -103,6 +103,14 @@ def sample_picture(data: bytes, colors: int = 0) -> bytes | None:
     out = io.BytesIO()
     pixels.save(out, "PNG", optimize=True)
     return out.getvalue()
+
+
+def _is_grey(image: "Image") -> bool:
+    """Also one that was reduced before, so that it is the same when it is reduced again."""
+    if image.mode != "P":
+        return image.mode in ("1", "L", "I;16")
+    palette = image.getpalette("RGB")
+    return palette[::3] == palette[1::3] == palette[2::3]
 
 
 def _reduced(pixels: "Image", colors: int) -> "Image":
