@@ -209,13 +209,18 @@ def unrecordable(variant: Variant, recipe: Recipe) -> str:
     return f"{named[0]} changes from update to update, and a CUDA graph does not" if named else variant.one_by_one
 
 
+def refuse_without_graphs(device: torch.device) -> None:
+    """Raises Refused for a device that has no CUDA graphs."""
+    if device.type != "cuda":
+        raise Refused(f"--cuda-graphs needs --device cuda, and this is {device.type}")
+
+
 def recorder(device: torch.device, variant: Variant, recipe: Recipe, say: Callable[[str], None]) -> Recorder | None:
     """What records the updates of a variant on a device; None, and somebody is told why, where that cannot be.
 
     Raises Refused for a device without CUDA graphs.
     """
-    if device.type != "cuda":
-        raise Refused(f"--cuda-graphs needs --device cuda, and this is {device.type}")
+    refuse_without_graphs(device)
     if why := unrecordable(variant, recipe):
         say(f"trained without CUDA graphs: {why}")
         return None

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -409,6 +410,17 @@ def test_the_cost_of_a_preset_is_that_of_its_runs(monkeypatch: pytest.MonkeyPatc
     assert one == pytest.approx(8 * eight) == pytest.approx(sum(spent.values()) / measured["machine"]["cores"] / 3600)
     assert many >= measured["longest_run"]["seconds"] / 3600
     assert f"| `smoke` | {measured['runs']} |" in markdown(measured)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_has_a_cost_also_one_that_was_never_tuned(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suites, "timed", lambda arms, *_: {arm.name: 0.5 for arm in arms})
+    monkeypatch.setattr(suites, "judging", lambda arm, final, _: 2.0)
+    monkeypatch.setattr(suites, "loaded", lambda *_: SimpleNamespace(train=range(60_000)))
+    measured = suites.measure(name, 1, None, lambda sentence: None)
+    assert (measured["core_seconds"]["tuning"] > 0) == PRESETS[name].tuned
+    # Also what is compared at equal seconds, which only a preset with timings can do.
+    assert ("unrolled-points" in measured["arms"]) == PRESETS[name].full
 
 
 def test_updates_and_evaluations_of_an_arm_are_timed() -> None:

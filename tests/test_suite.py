@@ -23,6 +23,13 @@ Called = Callable[..., Done]
 TINY = ("--preset", "smoke", "--questions", "loss_curves", "--executor", "inline", "--pictures", "none")
 
 
+def test_cuda_graphs_without_a_gpu_are_refused_once_and_nothing_is_trained(called: Callable[..., Done]) -> None:
+    done = called(suite, *TINY, "--no-tracking", "--cuda-graphs")
+    assert done.code == 2
+    assert "error: --cuda-graphs needs --device cuda, and this is cpu\n" in done.err
+    assert not list(run_folders(Path("runs")))
+
+
 def test_a_suite_is_planned_trained_found_again_and_shown_in_mlflow(called: Called, tracking_uri: str) -> None:
     planned = called(suite, *TINY, "--plan")
     assert planned.code == 0

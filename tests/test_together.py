@@ -80,6 +80,15 @@ def examples(dataset: str, seed: int, dtype: torch.dtype) -> Split:
     return replace(data, data=data.images(slice(None)).to(dtype))
 
 
+def recipe_of(variant: str, dataset: str, changes: dict) -> Recipe:
+    small = "points" if dataset == "ring8" else "small"
+    return load_variant(variant).recipe(small).with_({**SMALL, "epochs": 2, **changes})
+
+
+def names(recipes: list[tuple[str, str, dict]]) -> list[str]:
+    return [f"{variant}-{dataset}-{'-'.join(map(str, changes.values()))}" for variant, dataset, changes in recipes]
+
+
 def started(variant: str, recipe: Recipe, dataset: str, seed: int) -> Players:
     with initialisation(seed):
         networks = load_variant(variant).build(loaded(DatasetConfig(dataset)).spec, recipe)
@@ -100,8 +109,7 @@ def farthest(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> float:
 
 def apart(variant: str, dataset: str, changes: dict, dtype: torch.dtype, updates: int) -> float:
     """How far seeds trained as one are from the same seeds trained alone, after so many updates over two epochs."""
-    known = load_variant(variant)
-    recipe = known.recipe("points" if dataset == "ring8" else "small").with_({**SMALL, "epochs": 2, **changes})
+    recipe = recipe_of(variant, dataset, changes)
     own = [started(variant, recipe, dataset, seed) for seed in SEEDS]
     aim = objective(recipe)
     together = Stack(copy.deepcopy(own), aim, recipe)
@@ -120,9 +128,6 @@ def apart(variant: str, dataset: str, changes: dict, dtype: torch.dtype, updates
     return worst
 
 
-IDS = [f"{variant}-{dataset}-{'-'.join(map(str, changes.values()))}" for variant, dataset, changes in RECIPES]
-
-
 # Batch normalisation of a few units lets rounding grow the most: 9e-9 was seen in float64.
 @pytest.mark.parametrize(
     ("dtype", "updates", "bound"),
@@ -130,7 +135,7 @@ IDS = [f"{variant}-{dataset}-{'-'.join(map(str, changes.values()))}" for variant
     indirect=["dtype"],
     ids=["float64", "float32"],
 )
-@pytest.mark.parametrize(("variant", "dataset", "changes"), RECIPES, ids=IDS)
+@pytest.mark.parametrize(("variant", "dataset", "changes"), RECIPES, ids=names(RECIPES))
 def test_seeds_trained_as_one_agree_with_each_alone(
     variant: str, dataset: str, changes: dict, dtype: torch.dtype, updates: int, bound: float
 ) -> None:

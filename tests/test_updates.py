@@ -17,9 +17,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from benchmarks import configure, train
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import Split
+from benchmarks.executors.base import forwarding
 from benchmarks.steps import Players
 from benchmarks.together import Stack
-from benchmarks.training import TrainState, Watcher, fresh_players
+from benchmarks.training import TrainState, fresh_players
 from benchmarks.updates import (
     WARM,
     Measured,
@@ -31,13 +32,12 @@ from benchmarks.updates import (
     unrecordable,
     updates_of,
 )
-from tests.test_together import RECIPES, SEEDS, SMALL, examples, loaded, started
+from tests.test_together import RECIPES, SEEDS, examples, loaded, names, recipe_of, started
 from variants import Recipe, Refused, load_variant
 from variants.blocks import draw_from
 from variants.objective import objective
 from variants.remedies import Noisy
 
-CPU = torch.device("cpu")
 # More than come before a recording, in each epoch.
 COUNT = WARM + 2
 SEPARATE = ("separate_gans", "digits", {})
@@ -82,21 +82,12 @@ class NothingWaits(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def recipe_of(variant: str, dataset: str, changes: dict) -> Recipe:
-    small = "points" if dataset == "ring8" else "small"
-    return load_variant(variant).recipe(small).with_({**SMALL, "epochs": 2, **changes})
-
-
 def data_of(dataset: str, seed: int) -> Split:
     return examples(dataset, seed, torch.float32)
 
 
 def recordable(recipes: list[tuple[str, str, dict]]) -> list[tuple[str, str, dict]]:
     return [each for each in recipes if not unrecordable(load_variant(each[0]), recipe_of(*each))]
-
-
-def names(recipes: list[tuple[str, str, dict]]) -> list[str]:
-    return [f"{variant}-{dataset}-{'-'.join(map(str, changes.values()))}" for variant, dataset, changes in recipes]
 
 
 def same(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
@@ -219,11 +210,9 @@ def test_a_run_with_recorded_updates_is_the_same_run(tmp_path: Path, monkeypatch
 
 def test_what_is_not_recorded_is_told_and_trained_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made, told = rehearsed(monkeypatch), []
-    watcher = Watcher()
-    watcher.say = told.append  # type: ignore[method-assign]
     config = configure("cgan_mlp", "digits", epochs=1, epoch_updates=2, samples=100, lr_decay="linear", thorough=False)
     options = {"device": "cpu", "pictures": "none", "track": False}
-    run = train(config, runs_dir=tmp_path, cuda_graphs=True, watcher=watcher, **options)
+    run = train(config, runs_dir=tmp_path, cuda_graphs=True, watcher=forwarding(told.append), **options)
     assert told == ["--lr-decay changes from update to update, and a CUDA graph does not"]
     assert not made
     assert "cuda_graphs" not in run.folder.environment()

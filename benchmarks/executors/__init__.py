@@ -49,6 +49,12 @@ def open_executor(
         raise Refused(f"--address is of a Ray cluster, and the executor is {name}; say --executor ray, or leave it out")
     if name == "ray" and find_spec("ray") is None:
         raise Refused("--executor ray needs Ray, which is not installed; pip install 'gan-benchmark[ray]' has it")
+    if settings.cuda_graphs and name != "ray":
+        # Now, and not once for each run; the machines of a cluster have devices of their own.
+        from benchmarks.environment import resolve_device
+        from benchmarks.updates import refuse_without_graphs
+
+        refuse_without_graphs(resolve_device(settings.device))
     module, _, kind = EXECUTORS[name].partition(":")
     options = {"address": address} if name == "ray" else {}
     return getattr(import_module(module), kind)(settings, workers, say=say, **options)

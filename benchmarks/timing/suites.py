@@ -6,7 +6,6 @@ as its core-seconds shared out among all cores, but never less than its longest 
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,9 @@ import torch
 
 from benchmarks.environment import keep_memory
 from benchmarks.evaluation import Evaluator, alike
-from benchmarks.plan import PlannedArm, make_plan
-from benchmarks.presets import preset
+from benchmarks.plan import PlannedArm, arms_of, make_plan
+from benchmarks.presets import Preset, preset
+from benchmarks.questions import QUESTIONS, load_question
 from benchmarks.timing.machine import busy, machine, software
 from benchmarks.training import loaded
 from benchmarks.tune import timed, trials
@@ -38,8 +38,7 @@ def measure(name: str, rounds: int, data_dir: Path | None, say: Say) -> dict[str
         say(note)
     keep_memory()
     wanted = preset(name)
-    # Learning rates cost nothing, so a preset that was never tuned has a cost as well.
-    arms = make_plan(replace(wanted, tuned=False)).arms
+    arms = make_plan(wanted, tuned=made_up(wanted)).arms
     say(f"timing the updates of {len(arms)} arms in turn, {rounds} rounds after one that warms up")
     seconds = timed(arms, data_dir, UPDATES, rounds + 1)
     judged: dict[tuple[str, int, bool], float] = {}
@@ -89,6 +88,16 @@ def measure(name: str, rounds: int, data_dir: Path | None, say: Say) -> dict[str
             }
             for arm in arms
         },
+    }
+
+
+def made_up(preset: Preset) -> dict[str, Any]:
+    """Tuned settings for a preset that was never tuned, so that its plan can be made: what they are costs nothing."""
+    if not preset.tuned:
+        return {}
+    return {
+        "arms": {trial.name: {"winner": trial.rate, "quality": 1.0} for trial in trials(preset)},
+        "seconds_per_update": {arm.name: 1.0 for arm, _ in arms_of(preset, map(load_question, QUESTIONS))},
     }
 
 
