@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
 # How often Ray trains a run again whose worker or machine was lost; chosen, not tuned.
 RETRIES = 2
-# Seconds that runs have to stop, that a cluster has to answer, and between two looks at it; chosen, not tuned.
+# Seconds that a run has to stop beside what MLflow may take, that a cluster has to answer, and between two looks at it;
+# chosen, not tuned.
 STOP_SECONDS, REACH_SECONDS, LOOK_SECONDS = 10.0, 10.0, 0.2
 # Bytes of shared memory of a cluster started here: the least that Ray takes, since results are small.
 _SHARED_MEMORY = 80 * 2**20
@@ -213,10 +214,13 @@ class OnRay(Executor):
         """Stops what is in training: first as Ctrl-C would, so that it is marked as killed, and then for good."""
         import ray
 
-        for force in (False, True):
+        from benchmarks.tracking import CLOSE_SECONDS
+
+        # What MLflow does not get of a run before its worker ends is lost.
+        for force, seconds in ((False, STOP_SECONDS + CLOSE_SECONDS), (True, STOP_SECONDS)):
             for reference in self._training:
                 ray.cancel(reference, force=force)
-            give_up = time.monotonic() + STOP_SECONDS
+            give_up = time.monotonic() + seconds
             while self._training and time.monotonic() < give_up:
                 self._collect(LOOK_SECONDS)
         with self._change:
