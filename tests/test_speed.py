@@ -250,12 +250,34 @@ def test_a_page_is_filled_from_the_files_that_it_names(tmp_path: Path) -> None:
         fill(page)
 
 
-def test_the_tables_of_the_documentation_are_those_of_its_files(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["README.md", "docs/speed.md"])
+def test_the_tables_of_the_documentation_are_those_of_its_files(name: str, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "docs", tmp_path / "docs")
-    page = tmp_path / "docs" / "speed.md"
-    before = page.read_text(encoding="utf-8")
-    fill(page)
+    page = tmp_path / name
+    before = (ROOT / name).read_text(encoding="utf-8")
+    page.write_text(before, encoding="utf-8")
+    assert "not there" not in fill(page)
     assert page.read_text(encoding="utf-8") == before
+
+
+def test_a_brief_table_has_the_medians_of_several_files(tmp_path: Path) -> None:
+    def row(variant: str) -> dict[str, Any]:
+        spreads = {"median": 2.0, "least": 1.0, "most": 4.0}
+        ours = {"ms_per_update": spreads, "images_per_second": spreads}
+        named = {"variant": variant, "dataset": "digits", "precision": "float32"}
+        return {**named, "ours": ours, "faster_than_stock": spreads, "share_of_peak": {"median": 0.5}}
+
+    for file, variant in (("a.json", "one"), ("b.json", "two")):
+        (tmp_path / file).write_text(json.dumps(start_figures(kind="training", rows=[row(variant)])))
+    page = tmp_path / "page.md"
+    page.write_text("<!-- brief: a.json b.json missing.json -->\n<!-- end -->\n")
+    assert fill(page).splitlines()[2].startswith("missing.json: not there")
+    lines = page.read_text().splitlines()
+    assert [line for line in lines if line.startswith("| `")] == [
+        "| `one` | digits | float32 | 2 | 2 | 2× | 50% |",
+        "| `two` | digits | float32 | 2 | 2 | 2× | 50% |",
+    ]
+    assert lines.count("P, 2 cores, 2 threads, torch 2, cpu") == 1
 
 
 # ---- the command

@@ -7,7 +7,8 @@ A page has a place for a table where two comments stand:
     <!-- table: speed/linear.json -->
     <!-- end -->
 
-The file is looked for beside the page; what stands between the comments is written anew from it. Needs no torch.
+The file is looked for beside the page; what stands between the comments is written anew from it. Where the first comment
+says `brief:` instead, and names one file or several, it is one table of the medians of trainings. Needs no torch.
 """
 
 import json
@@ -18,7 +19,10 @@ from typing import Any
 
 from variants.recipe import Refused
 
-PLACE = re.compile(r"(<!-- table: (?P<file>[\w./-]+\.json) -->\n).*?(<!-- end -->)", re.DOTALL)
+PLACE = re.compile(
+    r"(?P<head><!-- (?P<form>table|brief): (?P<files>[\w./-]+\.json(?: [\w./-]+\.json)*) -->\n).*?(?P<tail><!-- end -->)",
+    re.DOTALL,
+)
 MISSING = "*Not measured yet.*\n"
 
 
@@ -38,20 +42,19 @@ def fill(page: Path) -> str:
         raise Refused(f"cannot read {page}: {error.strerror}") from None
     done: list[str] = []
 
-    def table(place: re.Match[str]) -> str:
-        file = page.parent / place["file"]
-        if not file.is_file():
-            done.append(f"{place['file']}: not there, so its place says that it was not measured")
-            return place[1] + MISSING + place[3]
+    def written(place: re.Match[str]) -> str:
+        files = {name: page.parent / name for name in place["files"].split()}
+        there = [name for name, file in files.items() if file.is_file()]
         try:
-            measured = json.loads(file.read_text(encoding="utf-8"))
-            written = markdown(measured)
+            measured = [json.loads(files[name].read_text(encoding="utf-8")) for name in there]
+            text = "\n".join([brief(measured)] if place["form"] == "brief" else map(markdown, measured))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise Refused(f"{file} does not hold figures of benchmarks.speed ({error})") from None
-        done.append(f"{place['file']}: written")
-        return place[1] + written + place[3]
+            raise Refused(f"{' or '.join(there)} does not hold figures of benchmarks.speed ({error})") from None
+        missing = "not there, so its place says that it was not measured"
+        done.extend(f"{name}: {'written' if name in there else missing}" for name in files)
+        return place["head"] + (text if there else MISSING) + place["tail"]
 
-    filled = PLACE.sub(table, text)
+    filled = PLACE.sub(written, text)
     if not done:
         raise Refused(f"{page} has no place for a table")
     if filled != text:
@@ -105,6 +108,25 @@ def training(measured: Mapping[str, Any]) -> str:
             )
         )
     return "\n\n".join(parts)
+
+
+def brief(all_measured: Sequence[Mapping[str, Any]]) -> str:
+    """One table of the medians of trainings, for a page that has room for no more."""
+    rows = [row for measured in all_measured for row in measured["rows"]]
+    middle = [
+        (
+            f"`{row['variant']}`",
+            row["dataset"],
+            row["precision"],
+            number(row["ours"]["ms_per_update"]["median"]),
+            number(row["ours"]["images_per_second"]["median"]),
+            number(row["faster_than_stock"]["median"]) + "×" if "stock" in row else "–",
+            f"{row['share_of_peak']['median']:.0%}",
+        )
+        for row in rows
+    ]
+    heads = "variant, data, precision, ms an update, images/s, faster than stock, of the peak"
+    return "\n\n".join([table(heads, middle), *dict.fromkeys(map(where, all_measured))]) + "\n"
 
 
 def evaluation(measured: Mapping[str, Any]) -> str:
@@ -242,14 +264,18 @@ _KINDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
 
 def told(measured: Mapping[str, Any]) -> str:
     """Where it was measured, how often, and what has to be known."""
-    machine = measured["machine"]
-    cores = f"{machine['cores']} cores, {machine['threads']} threads"
-    where = f"{machine['processor']}, {cores}, torch {machine['torch']}, {machine['device']}"
     if measured["kind"] == "precision":
         how = f"{measured['dataset']}, {measured['epochs']} epochs, {measured['samples']:,} samples."
     else:
         how = f"median of {measured['rounds']} rounds (least–most)."
-    return "\n".join([f"{where}; {how}", *(f"- {note}" for note in measured.get("notes", ()))])
+    return "\n".join([f"{where(measured)}; {how}", *(f"- {note}" for note in measured.get("notes", ()))])
+
+
+def where(measured: Mapping[str, Any]) -> str:
+    """The machine, in words."""
+    machine = measured["machine"]
+    threads = f"{machine['threads']} thread{'s' * (machine['threads'] != 1)}"
+    return f"{machine['processor']}, {machine['cores']} cores, {threads}, torch {machine['torch']}, {machine['device']}"
 
 
 def table(heads: str, rows: Sequence[Sequence[str]]) -> str:
