@@ -34,7 +34,6 @@ from pathlib import Path
 from typing import Any, get_origin
 
 import filelock
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
@@ -42,6 +41,8 @@ from torch import Tensor
 
 from benchmarks.config import RunConfig
 from variants.recipe import Refused, shown
+
+Bytes = bytes | memoryview
 
 STATES = ("NONE", "RUNNING", "FINISHED", "FAILED", "KILLED")
 CONFIG, JOURNAL, STATUS, ENVIRONMENT = "config.json", "metrics.jsonl", "status.json", "environment.json"
@@ -209,7 +210,7 @@ class RunFolder:
 
     def save_tensors(self, name: str, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Writes tensors and a JSON state as one safetensors file with a checksum over both."""
-        self.write_bytes(name, _pack(tensors, state))
+        self.write_bytes(name, *_pack(tensors, state))
 
     def load_tensors(self, name: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """The tensors, on the CPU, and the state; None where there is no such file. Raises Refused for damage."""
@@ -220,7 +221,7 @@ class RunFolder:
         """Writes the state of training after an epoch. The checkpoint before it is kept."""
         packed = _pack(tensors, {**state, "epoch": epoch})
         with self._writing(CHECKPOINT):
-            beside = self._write_beside(CHECKPOINT, packed)
+            beside = self._write_beside(CHECKPOINT, *packed)
             if self.file(CHECKPOINT).exists():
                 os.replace(self.file(CHECKPOINT), self.file(PREVIOUS))
             os.replace(beside, self.file(CHECKPOINT))
@@ -351,20 +352,20 @@ class RunFolder:
         """A file's content, or None where there is no such file. Raises Refused above the limit, in bytes."""
         return self._read(name, limit)
 
-    def write_bytes(self, name: str, data: bytes) -> None:
+    def write_bytes(self, name: str, *parts: Bytes) -> None:
         """Writes a file so that it is either whole or as it was before. Raises Refused where it cannot be written."""
         with self._writing(name):
-            os.replace(self._write_beside(name, data), self.file(name))
+            os.replace(self._write_beside(name, *parts), self.file(name))
             _flush_folder(self.file(name).parent)
 
-    def _write_beside(self, name: str, data: bytes) -> Path:
+    def _write_beside(self, name: str, *parts: Bytes) -> Path:
         path = self.file(name)
         # Never the run folder itself: if that was deleted, nothing may begin anew in its place.
         if path.parent != self.path.resolve():
             path.parent.mkdir(exist_ok=True)
         beside = self.file(f"{name}.part")
         with open(beside, "wb") as file:
-            file.write(data)
+            file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
         return beside
@@ -480,19 +481,30 @@ def _figures(values: Any, damaged: Callable[[str], Exception]) -> dict[str, floa
     return figures
 
 
-def _pack(tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> bytes:
-    """A safetensors file whose metadata holds the state and a SHA-256 over everything else in the file."""
-    copies = {
-        # Copied, because safetensors refuses tensors that share memory, as the stacked seeds of a job do.
-        name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
-        for name, tensor in tensors.items()
-    }
-    data = save_safetensors(copies, metadata={"state": json.dumps(dict(state))})
+def _pack(tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> tuple[Bytes, ...]:
+    """A safetensors file whose metadata holds the state and a SHA-256 over everything else in the file.
+
+    In parts: joined, a checkpoint of ten GANs would be in memory once more.
+    """
+    data = save_safetensors(_apart(tensors), metadata={"state": json.dumps(dict(state))})
     header, body = _split(data)
     header["__metadata__"]["sha256"] = _checksum(header, body)
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text + bytes(body)
+    return len(text).to_bytes(8, "little"), text, body
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors on the CPU and contiguous; copied where they share memory, as those of stacked seeds do."""
+    apart, seen = {}, set()
+    for name, tensor in tensors.items():
+        own = tensor.detach().cpu().contiguous()
+        storage = own.untyped_storage()
+        if storage.nbytes() != own.nbytes or storage.data_ptr() in seen:
+            own = own.clone()
+        seen.add(storage.data_ptr())
+        apart[name] = own
+    return apart
 
 
 def _unpack(data: bytes, damaged: Callable[[str], Exception]) -> tuple[dict[str, Tensor], dict[str, Any]]:

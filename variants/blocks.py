@@ -1,7 +1,10 @@
-"""Layers that know two things which torch's own do not: how to be held still, and from which stream to draw.
+"""Layers that know what torch's own do not: how to be held still, from which stream to draw, and what is fast.
 
 A training step of one network runs the other in training mode, but must leave it as it was, statistics included; and
 dropout must not draw from the global random state, or a run could not be repeated beside others.
+
+Feature maps are channels_last throughout, in both directions: where an operation meets two layouts, or few channels,
+torch takes a path on a CPU that is up to twenty times slower.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,7 +12,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.nn.functional import batch_norm, normalize
+from torch.nn.functional import batch_norm, conv2d, conv_transpose2d, normalize, pad, pixel_shuffle, pixel_unshuffle
 from torch.nn.utils.parametrize import register_parametrization
 
 
@@ -95,6 +98,66 @@ class SpectralNorm(nn.Module):
             if self.training and not self.held:
                 self.left.copy_(left)
         return weight / torch.dot(left, matrix @ right)
+
+
+class FromImage(nn.Conv2d):
+    """A strided convolution of an image, which has few channels: (batch, channels, 2h, 2w) -> (batch, after, h, w).
+
+    With the stride of 2 in the pixels it is one of stride 1 on blocks of 2×2 of them: the same sums, and on a CPU, the
+    gradient of the image in a third of the time.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type != "cpu":
+            return super().forward(x)
+        (margin, _), blocks = self.padding, pixel_unshuffle(self.weight, 2)
+        return conv2d(pixel_unshuffle(pad(x, (margin,) * 4), 2), blocks, self.bias)
+
+
+class ToImage(nn.ConvTranspose2d):
+    """The transposed convolution that makes an image: (batch, before, h, w) -> (batch, channels, 2h, 2w).
+
+    As in FromImage, made in blocks of 2×2 pixels. An odd kernel is one with a last row and column of zeros.
+    """
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        if x.device.type != "cpu":
+            return super().forward(x, output_size)
+        (kernel, _), (left, _), (height, width) = self.kernel_size, self.padding, x.shape[2:]
+        weight = pad(self.weight, (0, kernel % 2) * 2) if kernel % 2 else self.weight
+        bias = None if self.bias is None else self.bias.repeat_interleave(4)
+        whole = pixel_shuffle(conv_transpose2d(x, pixel_unshuffle(weight, 2), bias), 2)
+        return whole[:, :, left : left + 2 * height, left : left + 2 * width]
+
+
+class Map(nn.Module):
+    """(batch, channels · height · width) -> (batch, channels, height, width), channels_last in memory."""
+
+    def __init__(self, shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.unflatten(1, self.shape).contiguous(memory_format=torch.channels_last)
+
+    def extra_repr(self) -> str:
+        return str(self.shape)
+
+
+def flat(x: Tensor) -> Tensor:
+    """The inverse of Map: (batch, channels, height, width) -> (batch, channels · height · width)."""
+    return in_its_layout(x).flatten(1)
+
+
+def in_its_layout(x: Tensor) -> Tensor:
+    """A feature map, as it is, to which the gradient comes back channels_last, whatever is done with it next."""
+    if x.requires_grad and x.is_contiguous(memory_format=torch.channels_last):
+        x.register_hook(_channels_last)
+    return x
+
+
+def _channels_last(gradient: Tensor) -> Tensor:
+    return gradient.contiguous(memory_format=torch.channels_last)
 
 
 def normalize_spectrally(network: nn.Module) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from variants.base import DataSpec, Judgement
+from variants.blocks import in_its_layout
 from variants.recipe import Recipe, Refused
 from variants.remedies import MinibatchDiscrimination
 
@@ -65,6 +66,9 @@ def join(x: Tensor, label: Tensor) -> Tensor:
         return torch.cat((x, label.flatten(1)), dim=1)
     if label.ndim == 2:
         label = label[:, :, None, None].expand(-1, -1, *x.shape[2:])
+    if x.is_contiguous(memory_format=torch.channels_last):
+        # Or all that follows would be in another layout.
+        x, label = in_its_layout(x), label.contiguous(memory_format=torch.channels_last)
     return torch.cat((x, label), dim=1)
 
 

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from variants.base import DataSpec, Judgement
-from variants.blocks import BatchNorm, Dropout, normalize_spectrally
+from variants.blocks import BatchNorm, Dropout, FromImage, Map, ToImage, flat, normalize_spectrally
 from variants.conditioning import Head, embedding, generator_label, join, label_channel
 from variants.recipe import NEUTRAL, Recipe, Refused
 from variants.remedies import Noisy, Packed
@@ -26,6 +26,9 @@ READS = frozenset(
 )
 CONDITIONAL = READS | {"conditioning", "embedding_size"}
 LABELLED = ("none", "embedding", "channel", "projection", "auxiliary", "generator")
+
+# An image's own channels, and that of a label.
+IMAGE_CHANNELS = 4
 
 Layer = Callable[..., nn.Module]
 Noise = Float[Tensor, "batch noise"]
@@ -170,7 +173,7 @@ class ConvolutionalDiscriminator(nn.Module):
         x = self.layers(examples if self.channel is None else join(examples, self.channel(condition)))
         if self.embedding is not None:
             x = self.joined(join(x, self.embedding(condition)))
-        return self.head(x.flatten(1), condition)
+        return self.head(flat(x), condition)
 
 
 def hidden(layer: Layer, before: int, after: int, kind: str, slope: float) -> list[nn.Module]:
@@ -191,7 +194,7 @@ def output(layer: nn.Module, spec: DataSpec) -> list[nn.Module]:
 def dense(before: int, after: int, bias: bool = True, *, shape: tuple[int, int]) -> nn.Module:
     """(batch, before) -> (batch, after, height, width)."""
     height, width = shape
-    return nn.Sequential(nn.Linear(before, after * height * width, bias=bias), nn.Unflatten(1, (after, height, width)))
+    return nn.Sequential(nn.Linear(before, after * height * width, bias=bias), Map((after, height, width)))
 
 
 def transposed(before: int, after: int, bias: bool = True, *, kernel: int) -> nn.Module:
@@ -200,7 +203,8 @@ def transposed(before: int, after: int, bias: bool = True, *, kernel: int) -> nn
     Where the stride of 2 does not divide the kernel, outputs overlap unevenly (Odena et al. 2016).
     """
     padding = (kernel - 1) // 2
-    return nn.ConvTranspose2d(before, after, kernel, 2, padding, output_padding=2 - kernel + 2 * padding, bias=bias)
+    layer = ToImage if after <= IMAGE_CHANNELS else nn.ConvTranspose2d
+    return layer(before, after, kernel, 2, padding, output_padding=2 - kernel + 2 * padding, bias=bias)
 
 
 def resized(before: int, after: int, bias: bool = True, *, kernel: int) -> nn.Module:
@@ -218,7 +222,8 @@ def shuffled(before: int, after: int, bias: bool = True, *, kernel: int) -> nn.M
 
 def strided(before: int, after: int, bias: bool = True) -> nn.Module:
     """(batch, before, 2h, 2w) -> (batch, after, h, w)."""
-    return nn.Conv2d(before, after, kernel_size=4, stride=2, padding=1, bias=bias)
+    layer = FromImage if before <= IMAGE_CHANNELS else nn.Conv2d
+    return layer(before, after, kernel_size=4, stride=2, padding=1, bias=bias)
 
 
 def pooled(before: int, after: int, bias: bool = True) -> nn.Module:

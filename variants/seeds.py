@@ -20,7 +20,7 @@ from torch.nn import functional
 from torch.nn.utils.parametrize import ParametrizationList, type_before_parametrizations
 
 from variants.base import Judgement
-from variants.blocks import BatchNorm, Dropout, SpectralNorm
+from variants.blocks import BatchNorm, Dropout, FromImage, SpectralNorm, ToImage
 from variants.losses import AdversarialLoss
 from variants.recipe import Refused
 from variants.remedies import MinibatchDiscrimination, Noisy, Replay
@@ -224,6 +224,8 @@ LAYERS: dict[type[nn.Module], Callable] = {
     nn.Linear: linear,
     nn.Conv2d: convolution,
     nn.ConvTranspose2d: transposed,
+    FromImage: convolution,
+    ToImage: transposed,
     nn.Embedding: embedding,
     nn.GRU: recurrent,
     BatchNorm: normalized,

@@ -59,6 +59,7 @@ class Contestant:
             self.dataset = of_side(self.dataset, case.side)
         self.recipe: Recipe = find_recipe(self.variant, case.recipe, self.dataset.spec).with_(case.changes)
         self.variant.check(self.recipe, self.dataset.spec)
+        self.epoch_updates = self.recipe.epoch_updates or len(self.dataset.train) // self.recipe.batch_size
 
     def count_in(self, unit: str, seconds: float) -> int:
         """How many units are done in so many seconds, one at least. The first of them warm up."""
@@ -120,7 +121,6 @@ class Ours(Contestant):
         if self.recorder:
             self.notes.append("our updates were recorded as CUDA graphs")
         self.data = self.dataset.train.to(self.device)
-        self.epoch_updates = self.recipe.epoch_updates or len(self.data) // self.recipe.batch_size
         self._updates = self._epochs()
 
     def loop(self) -> None:
@@ -207,8 +207,15 @@ class Ours(Contestant):
     def peak_operations(self) -> int:
         return self._peak[1]
 
+    def _players(self) -> Any:
+        return fresh_players(self.variant, self.dataset.spec, self.recipe, 0, self.device, self.case.precision)
+
+
+class Real(Contestant):
+    """A run as `benchmarks.run` makes it, in a process that does nothing else, so that its memory is a run's."""
+
     def run(self, seconds: float, per_update: float) -> dict[str, float]:
-        """A real run, as `benchmarks.run` makes it, of about so many seconds of training, and how long its parts took.
+        """A real run of about so many seconds of training, and how long its parts took.
 
         per_update: seconds of an update. It evaluates as often as a whole run of the recipe does. What is done once for
         many runs (imports, the tables of MLflow, the real side of the metrics) is done before.
@@ -242,6 +249,3 @@ class Ours(Contestant):
             "training_seconds": sum(line.get("seconds", 0.0) for line in timing),
             "memory_mib": max(line["memory_mib"] for line in timing),
         }
-
-    def _players(self) -> Any:
-        return fresh_players(self.variant, self.dataset.spec, self.recipe, 0, self.device, self.case.precision)

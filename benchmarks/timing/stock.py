@@ -8,6 +8,7 @@ discriminator's batch-norm statistics move in the generator's step too, and drop
 
 import copy
 from collections.abc import Iterable, Iterator
+from types import MethodType
 
 import torch
 from PIL import Image
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from benchmarks.datasets import Split
-from variants.blocks import BatchNorm, Dropout
+from variants.blocks import BatchNorm, Dropout, FromImage, Map, ToImage
 from variants.recipe import FIELDS, NEUTRAL, Recipe, Refused
 
 # What of a recipe's training this loop knows; where it does not know all values, those that it knows.
@@ -89,6 +90,10 @@ def usual(network: nn.Module) -> nn.Module:
                 setattr(module, name, layer)
             elif isinstance(child, Dropout):
                 setattr(module, name, nn.Dropout(child.share))
+            elif isinstance(child, FromImage | ToImage):
+                child.forward = MethodType(type(child).__base__.forward, child)
+            elif isinstance(child, Map):
+                setattr(module, name, nn.Unflatten(1, child.shape))
     return network
 
 

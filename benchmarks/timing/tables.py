@@ -7,8 +7,9 @@ A page has a place for a table where two comments stand:
     <!-- table: speed/linear.json -->
     <!-- end -->
 
-The file is looked for beside the page; what stands between the comments is written anew from it. Where the first comment
-says `brief:` instead, and names one file or several, it is one table of the medians of trainings. Needs no torch.
+The file is looked for beside the page; what stands between the comments is written anew from it. Where the first
+comment says `brief:` instead, and names one file or several, it is one table of the medians of trainings. Needs no
+torch.
 """
 
 import json
@@ -20,7 +21,8 @@ from typing import Any
 from variants.recipe import Refused
 
 PLACE = re.compile(
-    r"(?P<head><!-- (?P<form>table|brief): (?P<files>[\w./-]+\.json(?: [\w./-]+\.json)*) -->\n).*?(?P<tail><!-- end -->)",
+    r"(?P<head><!-- (?P<form>table|brief): (?P<files>[\w./-]+\.json(?: [\w./-]+\.json)*) -->\n)"
+    r".*?(?P<tail><!-- end -->)",
     re.DOTALL,
 )
 MISSING = "*Not measured yet.*\n"

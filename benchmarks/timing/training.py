@@ -154,7 +154,11 @@ class Contest:
 
     def run(self, seconds: float, per_update: float) -> dict[str, float]:
         """A real run: how its time is shared out. The networks' part is what they take alone, times the updates."""
-        run = self.ours.ask("run", seconds, per_update)
+        process = Process("Real", self.case)
+        try:
+            run = process.ask("run", seconds, per_update)
+        finally:
+            process.end()
         alone = self.ours.ask("seconds_for", "networks", self.counts["networks"]) / self.counts["networks"]
         whole = run["seconds"]
         judging = run["evaluation_seconds"] + run["probe_seconds"]

@@ -266,8 +266,8 @@ def tensor_readers() -> list[Reader]:
     def checked(key: str) -> Callable[[bytes, random.Random], bytes]:
         return either(damaged, lambda data, rng: forged_tensors(data, rng, key))
 
-    checkpoint = _pack(trained.tensors(), {"epoch": 3})
-    generator = _pack(trained.players.generator.state_dict(), {})
+    checkpoint = b"".join(_pack(trained.tensors(), {"epoch": 3}))
+    generator = b"".join(_pack(trained.players.generator.state_dict(), {}))
     judge = pinned_path("digits").read_bytes()
     return [
         Reader("checkpoint", "checkpoint.safetensors", checkpoint, checked("state"), goes_on),

@@ -44,13 +44,14 @@ def half_a_file(suits: Callable[[str], bool], n: int, rng: random.Random) -> Non
 
     whole, left = RunFolder._write_beside, [n]
 
-    def torn(folder: RunFolder, name: str, data: bytes) -> Path:
+    def torn(folder: RunFolder, name: str, *parts: bytes | memoryview) -> Path:
         if suits(name):
             left[0] -= 1
             if left[0] < 0:
+                data = b"".join(parts)
                 whole(folder, name, data[: rng.randrange(len(data))])
                 die()
-        return whole(folder, name, data)
+        return whole(folder, name, *parts)
 
     RunFolder._write_beside = torn
 
