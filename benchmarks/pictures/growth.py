@@ -16,6 +16,7 @@ MARKERS = "os^D"
 def growth_curves(series: Sequence[Mapping[str, Any]], out: Path | str) -> None:
     """Draws a column for each thing that grows: seconds above, and memory below where it was measured."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
     columns: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for each in series:
@@ -37,11 +38,16 @@ def growth_curves(series: Sequence[Mapping[str, Any]], out: Path | str) -> None:
                 axis.plot(x, [middle_y * (v / middle_x) ** each[power] for v in x], color=colour, linewidth=1.2)
             axis.set(xscale="log", yscale="log", xlabel=against, ylabel=label)
             axis.set_xticks(members[0]["x"], [f"{v:g}" for v in members[0]["x"]])
+            least, most = axis.get_ylim()
+            # Within a decade, a logarithmic axis would be given one number or none.
+            axis.yaxis.set_major_locator(MaxNLocator(5) if most < 8 * least else LogLocator(subs=(1, 2, 5)))
+            axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axis.minorticks_off()
             axis.grid(alpha=0.25, linewidth=0.7)
             axis.spines[["top", "right"]].set_visible(False)
             if drawn:
-                axis.legend(frameon=False, fontsize="small", title="exponent", title_fontsize="small")
+                above_it = {"loc": "lower left", "bbox_to_anchor": (0, 1)}
+                axis.legend(frameon=False, fontsize="small", title="exponent", title_fontsize="small", **above_it)
     data = BytesIO()
     figure.savefig(data, format="png", metadata={"Software": None})
     write_whole(out, data.getvalue())
