@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -115,3 +116,17 @@ def test_a_part_that_is_not_there_is_refused(called: Callable[..., Done]) -> Non
     assert done.err.startswith("error: unknown part 'kill'; did you mean 'kills'?")
     assert called(soak, "--size", "0").code == 2
     assert set(PARTS) == {"kills", "fuzzing", "metrics", "mutants", "endurance", "repetitions", "coverage"}
+
+
+def test_a_part_works_where_it_was_told_to_whatever_folder_it_goes_into(
+    called: Callable[..., Done], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def elsewhere(work: Path, *_: object) -> dict[str, Any]:
+        (tmp_path / "other").mkdir()
+        monkeypatch.chdir(tmp_path / "other")
+        work.mkdir()
+        return {}
+
+    monkeypatch.setitem(PARTS, "kills", elsewhere)
+    assert called(soak, "kills", "--size", "0.5").code == 0
+    assert (tmp_path / ".soak").is_dir()

@@ -36,9 +36,11 @@ def soak() -> int:
             raise unknown("part", name, PARTS, see="one of " + ", ".join(PARTS))
     if asked.size <= 0:
         raise Refused(f"--size is above 0, not {asked.size}")
+    # Parts change folders.
+    work = asked.work.absolute()
     for name in asked.part or PARTS:
         began = time.monotonic()
-        found = PARTS[name](asked.work, asked.size, lambda text, name=name: print(f"{name}: {text}", flush=True))
+        found = PARTS[name](work, asked.size, lambda text, name=name: print(f"{name}: {text}", flush=True))
         found |= {"code": figures.code(), "date": datetime.now(UTC).date().isoformat()}
         print(f"{name}, {time.monotonic() - began:.0f} s: {found}", flush=True)
         if asked.size >= 1:
