@@ -53,9 +53,11 @@ def test_a_transposed_convolution_to_an_image_is_torchs(channels: int, kernel: i
         torch.testing.assert_close(got, expected, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("layer", [FromImage(1, 8, 4, 2, 1), ToImage(8, 1, 4, 2, 1)], ids=lambda each: str(type(each)))
-def test_elsewhere_than_on_a_cpu_they_are_torchs_own(layer: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
-    usual = type(layer).__base__
+@pytest.mark.parametrize(("kind", "usual"), [(FromImage, nn.Conv2d), (ToImage, nn.ConvTranspose2d)])
+def test_elsewhere_than_on_a_cpu_they_are_torchs_own(
+    kind: type[nn.Module], usual: type[nn.Module], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer = kind(1, 1, 4, 2, 1)
     called: list[nn.Module] = []
     forward = usual.forward
     monkeypatch.setattr(usual, "forward", lambda self, x, *rest: called.append(self) or forward(self, x, *rest))
@@ -63,6 +65,27 @@ def test_elsewhere_than_on_a_cpu_they_are_torchs_own(layer: nn.Module, monkeypat
     here, there = layer(x), layer.to("meta")(x.to("meta"))
     assert called == [layer]
     assert here.shape == there.shape
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (FromImage, {"stride": 1}),
+        (FromImage, {"padding": 2}),
+        (FromImage, {"kernel_size": 5, "padding": 2}),
+        (FromImage, {"dilation": 2}),
+        (ToImage, {"stride": (2, 1)}),
+        (ToImage, {"output_padding": 1}),
+        (ToImage, {"kernel_size": 5, "padding": 2}),
+        (ToImage, {"groups": 2, "in_channels": 2, "out_channels": 2}),
+    ],
+    ids=str,
+)
+def test_what_does_not_go_by_blocks_is_refused(kind: type[nn.Module], options: dict) -> None:
+    usual = {"in_channels": 1, "out_channels": 1, "kernel_size": 4, "stride": 2, "padding": 1}
+    kind(**usual)
+    with pytest.raises(ValueError, match="does not go by blocks of 2×2 pixels"):
+        kind(**usual | options)
 
 
 def test_a_map_is_flattened_back_with_its_gradient_in_its_own_layout() -> None:

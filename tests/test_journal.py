@@ -306,6 +306,9 @@ def test_a_checkpoint_comes_back_bit_by_bit(folder: RunFolder):
     tensors = {
         "first": stacked[0],
         "second": stacked[1],
+        "both": stacked,
+        "again": stacked,
+        "turned": stacked.T,
         "step": torch.tensor(7),
         "half": torch.tensor([1.5, math.nan], dtype=torch.bfloat16),
         "image": torch.arange(24.0).reshape(1, 2, 3, 4).to(memory_format=torch.channels_last),

@@ -196,6 +196,26 @@ def test_the_usual_layers_have_the_same_weights() -> None:
     assert [type(module) for module in usual[1].modules()].count(nn.Dropout) == 3
 
 
+@pytest.mark.parametrize("normalization", ["none", "batch", "spectral"])
+def test_the_usual_convolutions_are_torchs_own(normalization: str) -> None:
+    """None of them by blocks of pixels, whatever stands around them; on the same weights they give the same."""
+    variant, data = load_variant("dcgan"), load(DatasetConfig("digits"))
+    recipe = variant.recipe("small").with_({"discriminator_normalization": normalization})
+    made: dict[bool, list[torch.Tensor]] = {}
+    noise = torch.randn(6, recipe.noise_size, generator=stream(0, "noise"))
+    for usual in (False, True):
+        with initialisation(0):
+            generator, discriminator = variant.build(data.spec, recipe)
+        if usual:
+            generator, discriminator = stock.usual(generator), stock.usual(discriminator)
+        with torch.profiler.profile() as profiled:
+            images = generator(noise)
+            made[usual] = [images, discriminator(images).logits]
+        by_blocks = {event.key for event in profiled.key_averages()} & {"aten::pixel_shuffle", "aten::pixel_unshuffle"}
+        assert bool(by_blocks) is not usual
+    torch.testing.assert_close(made[True], made[False], rtol=1e-4, atol=1e-5)
+
+
 # ---- rounds and tables
 
 

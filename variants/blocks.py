@@ -107,6 +107,10 @@ class FromImage(nn.Conv2d):
     gradient of the image in a third of the time.
     """
 
+    def __init__(self, *args, **options) -> None:
+        super().__init__(*args, **options)
+        refuse_other_strides(self)
+
     def forward(self, x: Tensor) -> Tensor:
         if x.device.type != "cpu":
             return super().forward(x)
@@ -120,14 +124,28 @@ class ToImage(nn.ConvTranspose2d):
     As in FromImage, made in blocks of 2×2 pixels. An odd kernel is one with a last row and column of zeros.
     """
 
-    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+    def __init__(self, *args, **options) -> None:
+        super().__init__(*args, **options)
+        refuse_other_strides(self)
+
+    def forward(self, x: Tensor) -> Tensor:
         if x.device.type != "cpu":
-            return super().forward(x, output_size)
+            return super().forward(x)
         (kernel, _), (left, _), (height, width) = self.kernel_size, self.padding, x.shape[2:]
         weight = pad(self.weight, (0, kernel % 2) * 2) if kernel % 2 else self.weight
         bias = None if self.bias is None else self.bias.repeat_interleave(4)
         whole = pixel_shuffle(conv_transpose2d(x, pixel_unshuffle(weight, 2), bias), 2)
         return whole[:, :, left : left + 2 * height, left : left + 2 * width]
+
+
+def refuse_other_strides(layer: nn.Conv2d | nn.ConvTranspose2d) -> None:
+    """Raises ValueError for a layer that does not halve, or double, height and width by a stride of 2."""
+    kernel, margin = layer.kernel_size[0], (layer.kernel_size[0] - 1) // 2
+    more = 2 - kernel + 2 * margin if layer.transposed else 0
+    wanted = {"kernel_size": kernel, "stride": 2, "padding": margin, "output_padding": more, "dilation": 1}
+    right = all(getattr(layer, name) == (value, value) for name, value in wanted.items()) and layer.groups == 1
+    if not right or (kernel % 2 and not layer.transposed):
+        raise ValueError(f"{layer} does not go by blocks of 2×2 pixels")
 
 
 class Map(nn.Module):
@@ -138,7 +156,7 @@ class Map(nn.Module):
         self.shape = shape
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.unflatten(1, self.shape).contiguous(memory_format=torch.channels_last)
+        return channels_last(x.unflatten(1, self.shape))
 
     def extra_repr(self) -> str:
         return str(self.shape)
@@ -152,12 +170,13 @@ def flat(x: Tensor) -> Tensor:
 def in_its_layout(x: Tensor) -> Tensor:
     """A feature map, as it is, to which the gradient comes back channels_last, whatever is done with it next."""
     if x.requires_grad and x.is_contiguous(memory_format=torch.channels_last):
-        x.register_hook(_channels_last)
+        x.register_hook(channels_last)
     return x
 
 
-def _channels_last(gradient: Tensor) -> Tensor:
-    return gradient.contiguous(memory_format=torch.channels_last)
+def channels_last(x: Tensor) -> Tensor:
+    """The same values in that order in memory, copied where they are not."""
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 def normalize_spectrally(network: nn.Module) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from variants.base import DataSpec, Judgement
-from variants.blocks import in_its_layout
+from variants.blocks import channels_last, in_its_layout
 from variants.recipe import Recipe, Refused
 from variants.remedies import MinibatchDiscrimination
 
@@ -68,7 +68,7 @@ def join(x: Tensor, label: Tensor) -> Tensor:
         label = label[:, :, None, None].expand(-1, -1, *x.shape[2:])
     if x.is_contiguous(memory_format=torch.channels_last):
         # Or all that follows would be in another layout.
-        x, label = in_its_layout(x), label.contiguous(memory_format=torch.channels_last)
+        x, label = in_its_layout(x), channels_last(label)
     return torch.cat((x, label), dim=1)
 
 

@@ -212,7 +212,7 @@ class Ours(Contestant):
 
 
 class Real(Contestant):
-    """A run as `benchmarks.run` makes it, in a process that does nothing else, so that its memory is a run's."""
+    """A run as `benchmarks.run` makes it, in a process that times nothing else, so that its memory is its own."""
 
     def run(self, seconds: float, per_update: float) -> dict[str, float]:
         """A real run of about so many seconds of training, and how long its parts took.

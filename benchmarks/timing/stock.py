@@ -91,7 +91,8 @@ def usual(network: nn.Module) -> nn.Module:
             elif isinstance(child, Dropout):
                 setattr(module, name, nn.Dropout(child.share))
             elif isinstance(child, FromImage | ToImage):
-                child.forward = MethodType(type(child).__base__.forward, child)
+                kind = nn.Conv2d if isinstance(child, FromImage) else nn.ConvTranspose2d
+                child.forward = MethodType(kind.forward, child)
             elif isinstance(child, Map):
                 setattr(module, name, nn.Unflatten(1, child.shape))
     return network
