@@ -11,7 +11,7 @@ from benchmarks.randomness import stream
 from benchmarks.steps import discriminator_update, generator_update
 from benchmarks.training import fresh_players
 from variants import DataSpec, load_variant
-from variants.blocks import FromImage, Map, ToImage, draw_from, flat
+from variants.blocks import FromImage, ToImage, Unflatten, draw_from, flat
 from variants.exchange import Batch
 from variants.objective import objective
 
@@ -88,9 +88,9 @@ def test_what_does_not_go_by_blocks_is_refused(kind: type[nn.Module], options: d
         kind(**usual | options)
 
 
-def test_a_map_is_flattened_back_with_its_gradient_in_its_own_layout() -> None:
+def test_features_are_flattened_back_with_its_gradient_in_its_own_layout() -> None:
     features = torch.randn(4, 3 * 7 * 5).requires_grad_()
-    x = Map((3, 7, 5))(features)
+    x = Unflatten(1, (3, 7, 5))(features)
     assert x.is_contiguous(memory_format=torch.channels_last)
     assert flat(x).equal(features)
     assert x.equal(features.unflatten(1, (3, 7, 5)))

@@ -284,4 +284,4 @@ def test_the_conditional_label_channel_is_one_more_image_channel() -> None:
     expected = (label.dense.weight[:, 4] + label.dense.bias).reshape(32, 32)
     torch.testing.assert_close(channel[0, 0], expected)
     # In the generator it joins the small feature map, so one more channel goes into the first transposed convolution.
-    assert players.generator.layers[0].in_channels == players.generator.dense[0][1].shape[0] + 1
+    assert players.generator.layers[0].in_channels == players.generator.dense[0][1].unflattened_size[0] + 1

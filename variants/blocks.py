@@ -148,22 +148,15 @@ def refuse_other_strides(layer: nn.Conv2d | nn.ConvTranspose2d) -> None:
         raise ValueError(f"{layer} does not go by blocks of 2×2 pixels")
 
 
-class Map(nn.Module):
+class Unflatten(nn.Unflatten):
     """(batch, channels · height · width) -> (batch, channels, height, width), channels_last in memory."""
 
-    def __init__(self, shape: tuple[int, int, int]) -> None:
-        super().__init__()
-        self.shape = shape
-
     def forward(self, x: Tensor) -> Tensor:
-        return channels_last(x.unflatten(1, self.shape))
-
-    def extra_repr(self) -> str:
-        return str(self.shape)
+        return channels_last(super().forward(x))
 
 
 def flat(x: Tensor) -> Tensor:
-    """The inverse of Map: (batch, channels, height, width) -> (batch, channels · height · width)."""
+    """The inverse of Unflatten: (batch, channels, height, width) -> (batch, channels · height · width)."""
     return in_its_layout(x).flatten(1)
 
 

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from variants.base import DataSpec, Judgement
-from variants.blocks import BatchNorm, Dropout, FromImage, Map, ToImage, flat, normalize_spectrally
+from variants.blocks import BatchNorm, Dropout, FromImage, ToImage, Unflatten, flat, normalize_spectrally
 from variants.conditioning import Head, embedding, generator_label, join, label_channel
 from variants.recipe import NEUTRAL, Recipe, Refused
 from variants.remedies import Noisy, Packed
@@ -194,7 +194,7 @@ def output(layer: nn.Module, spec: DataSpec) -> list[nn.Module]:
 def dense(before: int, after: int, bias: bool = True, *, shape: tuple[int, int]) -> nn.Module:
     """(batch, before) -> (batch, after, height, width)."""
     height, width = shape
-    return nn.Sequential(nn.Linear(before, after * height * width, bias=bias), Map((after, height, width)))
+    return nn.Sequential(nn.Linear(before, after * height * width, bias=bias), Unflatten(1, (after, height, width)))
 
 
 def transposed(before: int, after: int, bias: bool = True, *, kernel: int) -> nn.Module:

@@ -16,8 +16,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from benchmarks.datasets import Split
-from variants.blocks import BatchNorm, Dropout, FromImage, Map, ToImage
+from variants.blocks import BatchNorm, Dropout, FromImage, ToImage, Unflatten
 from variants.recipe import FIELDS, NEUTRAL, Recipe, Refused
+
+# Layers that differ from torch's own in their forward pass alone.
+PLAIN = {FromImage: nn.Conv2d, ToImage: nn.ConvTranspose2d, Unflatten: nn.Unflatten}
 
 # What of a recipe's training this loop knows; where it does not know all values, those that it knows.
 KNOWS: dict[str, tuple[str, ...]] = {
@@ -90,11 +93,9 @@ def usual(network: nn.Module) -> nn.Module:
                 setattr(module, name, layer)
             elif isinstance(child, Dropout):
                 setattr(module, name, nn.Dropout(child.share))
-            elif isinstance(child, FromImage | ToImage):
-                kind = nn.Conv2d if isinstance(child, FromImage) else nn.ConvTranspose2d
-                child.forward = MethodType(kind.forward, child)
-            elif isinstance(child, Map):
-                setattr(module, name, nn.Unflatten(1, child.shape))
+            for ours, torchs in PLAIN.items():
+                if isinstance(child, ours):
+                    child.forward = MethodType(torchs.forward, child)
     return network
 
 
