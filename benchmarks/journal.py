@@ -51,6 +51,8 @@ CHECKPOINT, PREVIOUS, DAMAGED = (f"checkpoint{end}.safetensors" for end in ("", 
 GENERATOR = "generator.safetensors"
 SAMPLES, PROBES = "samples", "probes"
 LOCK = ".lock"
+# The cause of a run that had no chance to tell one.
+WITHOUT_A_WORD = "the process ended without a word"
 
 # Chosen, not tuned: far above what any run writes, far below what would fill a memory.
 _JSON_LIMIT = 16 * 2**20
@@ -75,8 +77,11 @@ class RunFolder:
         return self.path.resolve().name
 
     @staticmethod
-    def create(runs_dir: Path | str, config: RunConfig) -> "RunFolder":
-        """The folder of this config, made where there is none. Raises Refused where another run has its name."""
+    def create(runs_dir: Path | str, config: RunConfig, prefix: str = "") -> "RunFolder":
+        """The folder of this config, made where there is none. Raises Refused where another run has its name.
+
+        prefix: hexadecimal digits that the id of a new folder begins with, by which others know it.
+        """
         if Path(config.name).name != config.name:
             raise Refused(f"{config.name!r} cannot be the name of a run folder")
         folder = RunFolder(Path(runs_dir) / config.name)
@@ -85,7 +90,7 @@ class RunFolder:
             # The same command may have been given twice at once: one of them gives the folder its id.
             with folder.alone(f".config{LOCK}"):
                 if folder.read_json(CONFIG) is None:
-                    folder._write_config(config)
+                    folder._write_config(config, prefix)
         if folder.config().key != config.key:
             raise Refused(f"{folder.path} already holds another run; move it away, or choose another --runs-dir")
         return folder
@@ -95,8 +100,9 @@ class RunFolder:
         with self._writing(""):
             self.path.mkdir(parents=True, exist_ok=True)
 
-    def _write_config(self, config: RunConfig) -> None:
-        self.write_json(CONFIG, {"config": config.as_dict(), "key": config.key, "id": secrets.token_hex(8)})
+    def _write_config(self, config: RunConfig, prefix: str = "") -> None:
+        id_ = prefix + secrets.token_hex(8)[len(prefix) :]
+        self.write_json(CONFIG, {"config": config.as_dict(), "key": config.key, "id": id_})
 
     # -- what the run is
 
@@ -162,7 +168,7 @@ class RunFolder:
         if status.get("state") not in STATES:
             raise self._damaged(STATUS, f"its state is {shown(status.get('state'))}")
         if status["state"] == "RUNNING" and not self.in_use():
-            return {"cause": "the process ended without a word", **status, "state": "KILLED"}
+            return {"cause": WITHOUT_A_WORD, **status, "state": "KILLED"}
         return status
 
     def set_status(self, state: str, **detail: Any) -> None:

@@ -42,7 +42,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import filelock
 from PIL import Image
 
-from benchmarks.journal import CHECKPOINT, CONFIG, PROBES, SAMPLES, STATUS, RunFolder
+from benchmarks.journal import CHECKPOINT, CONFIG, PROBES, SAMPLES, STATUS, WITHOUT_A_WORD, RunFolder
 from benchmarks.symptoms import marked
 from variants.recipe import Refused
 
@@ -495,6 +495,21 @@ def _set_state(client: "MlflowClient", run: "Run", state: str, end: int | None) 
         client.update_run(run.info.run_id, status=state)
     else:
         client.set_terminated(run.info.run_id, state, end)
+
+
+def mark_lost(key: str, prefix: str, tracking_uri: str | None = None, experiment: str = EXPERIMENT) -> None:
+    """Marks as killed what MLflow believes to be in training, while its process or machine is known to be gone.
+
+    key: of the config. prefix: what the ids of the folders begin with. Raises Refused where MLflow cannot be used.
+    """
+    uri = resolved(tracking_uri)
+    with asking(uri):
+        client, experiment_id = connected(uri, experiment)
+        wanted = f"tags.run_key = '{key}' and tags.folder_id LIKE '{prefix}%' and attributes.status = 'RUNNING'"
+        for run in client.search_runs([experiment_id], wanted):
+            for name, value in {"state": "KILLED", "cause": WITHOUT_A_WORD}.items():
+                client.set_tag(run.info.run_id, name, value)
+            _set_state(client, run, _STATES["KILLED"], None)
 
 
 class Tracker:

@@ -15,10 +15,10 @@ import pytest
 from benchmarks.executors import Settings, open_executor
 from benchmarks.executors.base import STOPPED
 from benchmarks.executors.ray import OnRay, bring_home, check_cluster, is_own, only_here
-from benchmarks.journal import RunFolder
+from benchmarks.journal import WITHOUT_A_WORD, RunFolder
 from benchmarks.tracking import runs
 from tests.conftest import ROOT
-from tests.test_executors import PATIENCE, bits, held, own_plugins, quick, results, tiny, until  # noqa: F401
+from tests.test_executors import PATIENCE, bits, held, is_alive, own_plugins, quick, results, tiny, until  # noqa: F401
 from variants import Refused
 
 pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: pip install 'gan-benchmark[ray]'")
@@ -68,7 +68,10 @@ def test_what_a_lost_machine_had_in_training_is_trained_elsewhere_with_the_same_
         until(lambda: len(list(held.glob("held-*"))) == 2)
         until(lambda: len(runs(tracking_uri)) == 2)
         assert [run.status for run in runs(tracking_uri)] == ["RUNNING"] * 2
+        workers = [int(path.name.removeprefix("held-")) for path in held.glob("held-*")]
         cluster.remove_node(cluster.second, allow_graceful=False)
+        # Its worker lives on for an instant, in which it could end its run and say so.
+        until(lambda: not all(map(is_alive, workers)))
         (held / "go").touch()
         ended = [future.result(timeout=PATIENCE) for future in futures]
     assert [(result.name, result.state, result.cause) for result in ended] == [
@@ -82,6 +85,7 @@ def test_what_a_lost_machine_had_in_training_is_trained_elsewhere_with_the_same_
     assert len(lost) == 1
     assert len(tracked) == 5
     assert kept == {config.name: "FINISHED" for config in job.configs}
+    assert [(run.status, run.tags["cause"]) for run in lost] == [("KILLED", WITHOUT_A_WORD)]
     results("inline", quick(held / "here", track=False), job)
     for config in job.configs:
         assert bits(settings.runs_dir, config) == bits(held / "here", config)
@@ -96,9 +100,11 @@ from pathlib import Path
 import benchmarks.executors.ray
 from benchmarks import configure, load_plugins
 from benchmarks.executors import Job, Settings, open_executor
+from benchmarks.tracking import runs
 
 def wait_for_worker():
-    while not list(Path().glob("held-*")):
+    # MLflow has to know it too.
+    while not list(Path().glob("held-*")) or not any(run.status == "RUNNING" for run in runs(sys.argv[1])):
         time.sleep(0.02)
     found = next(Path().glob("held-*"))
     found.unlink()
@@ -171,8 +177,10 @@ def test_a_cluster_started_here_listens_to_this_machine_only_and_each_end_of_a_r
     # A failed run comes back as well, with its curves.
     states = [json.loads(path.read_text())["state"] for path in sorted((held / "runs").glob("*/status.json"))]
     assert states == ["FAILED", "FINISHED"]
-    # One that was stopped has said so; a worker that was killed may have said that it trains, or nothing at all.
-    assert sorted({run.status for run in runs(tracking_uri)} - {"RUNNING"}) == ["FAILED", "FINISHED", "KILLED"]
+    # One that was stopped says so itself; of the one whose worker was killed its cluster has to say it.
+    tracked = runs(tracking_uri)
+    assert sorted(run.status for run in tracked) == ["FAILED", "FINISHED", "KILLED", "KILLED"]
+    assert [run.tags["state"] for run in tracked] == [run.status for run in tracked]
 
 
 def test_a_fetched_run_takes_the_place_of_what_was_there_unless_that_is_in_training(

@@ -47,6 +47,9 @@ def test_a_config_comes_back_as_it_was_and_the_folder_is_found_again(folder: Run
     assert folder.path == tmp_path / "runs" / CONFIG.name
     again = RunFolder.create(tmp_path / "runs", CONFIG)
     assert (again.path, again.id) == (folder.path, folder.id)
+    begins = [RunFolder.create(tmp_path / name, CONFIG, prefix="0123abcd").id for name in ("other", "third")]
+    assert {id_[:8] for id_ in begins} == {"0123abcd"}
+    assert len({*begins, folder.id}) == 3
     assert [f.path for f in run_folders(tmp_path / "runs")] == [folder.path]
 
 

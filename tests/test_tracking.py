@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,7 +18,18 @@ from PIL import Image
 from benchmarks import tracking
 from benchmarks.config import DatasetConfig, RunConfig
 from benchmarks.journal import RunFolder
-from benchmarks.tracking import EXPERIMENT, Tracker, fetch, prepare, redacted, resolved, runs, sync, where_to_look
+from benchmarks.tracking import (
+    EXPERIMENT,
+    Tracker,
+    fetch,
+    mark_lost,
+    prepare,
+    redacted,
+    resolved,
+    runs,
+    sync,
+    where_to_look,
+)
 from variants.recipe import Recipe, Refused
 
 CONFIG = RunConfig(
@@ -284,6 +296,29 @@ def test_a_run_that_is_done_again_is_another_one_and_the_old_one_is_marked(folde
     assert tags[old]["superseded"] == new
     assert "superseded" not in tags[new]
     assert len(stored(tracking_uri, old)["fid"]) == 2
+
+
+def test_whose_process_is_known_to_be_gone_is_marked_as_killed_and_nothing_else_is(tmp_path: Path, tracking_uri: str):
+    folders = [
+        RunFolder.create(tmp_path / name, replace(CONFIG, seed=seed), prefix)
+        for name, seed, prefix in (("gone", 3, "0123abcd"), ("others", 3, "0123abce"), ("seed", 4, "0123abcd"))
+    ]
+    ids = {}
+    for folder in folders:
+        with folder.lock():
+            folder.set_status("RUNNING", epoch=0)
+            ids[folder.path.parent.name] = sync(folder, tracking_uri)
+    mark_lost(CONFIG.key, "0123abcd", tracking_uri)
+    found = {run.run_id: (run.status, run.tags["state"], run.tags.get("cause")) for run in runs(tracking_uri)}
+    assert found == {
+        ids["gone"]: ("KILLED", "KILLED", "the process ended without a word"),
+        ids["others"]: ("RUNNING", "RUNNING", None),
+        ids["seed"]: ("RUNNING", "RUNNING", None),
+    }
+    finish(folders[0])
+    sync(folders[0], tracking_uri)
+    mark_lost(CONFIG.key, "0123abcd", tracking_uri)
+    assert [run.status for run in runs(tracking_uri) if run.run_id == ids["gone"]] == ["FINISHED"]
 
 
 def test_a_run_that_was_deleted_in_mlflow_is_made_again(folder: RunFolder, tracking_uri: str):

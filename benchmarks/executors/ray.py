@@ -3,15 +3,16 @@
 Every machine has this project installed, in the same version (`pip install 'gan-benchmark[ray]'`); one with other code
 refuses its runs. Plugins given as files go along as source; installed ones are installed there too. A run is trained
 into a temporary folder of its machine, which sends it to MLflow; this process then fetches the run folder from there,
-without checkpoints. So a run whose machine is lost, or that is stopped, begins anew; MLflow marks what it has of the
-first try as superseded. Names and passwords for a tracking server, as MLflow's own variables, are to be set on every
-machine.
+without checkpoints. So a run whose machine is lost, or that is stopped, begins anew; what MLflow has of the first try
+is marked as killed, by this process where the worker could not, and as superseded. Names and passwords for a tracking
+server, as MLflow's own variables, are to be set on every machine.
 
 A run reserves as many CPU cores as it has threads, and a GPU where the device is cuda, or auto in a cluster with GPUs.
 """
 
 import ipaddress
 import os
+import secrets
 import shutil
 import socket
 import tempfile
@@ -46,10 +47,11 @@ _SHARED_MEMORY = 80 * 2**20
 
 @dataclass(frozen=True)
 class Task:
-    """One run that is to be trained."""
+    """One run that is to be trained. prefix: what the ids of its folders begin with, one for each try."""
 
     config: RunConfig
     notes: tuple[str, ...]
+    prefix: str = field(default_factory=lambda: secrets.token_hex(4))
     future: Future[Result] = field(default_factory=Future)
 
 
@@ -174,7 +176,7 @@ class OnRay(Executor):
             for task in left:
                 if task.future.running() or task.future.set_running_or_notify_cancel():
                     lost = failure(task.config.name, error, 0.0, self._settings)
-                    task.future.set_result(replace(lost, machine=True))
+                    self._fetching.submit(self._ended, task, replace(lost, machine=True))
 
     def _hand_out(self) -> bool:
         """Starts what there is room for. Waits where there is nothing to do; False once that is for good."""
@@ -189,7 +191,8 @@ class OnRay(Executor):
                 if self._is_found(task.config):
                     self._fetching.submit(self._found, task)
                     continue
-                self._training[self._train.remote(self._shared, task.config.as_dict(), task.notes)] = task
+                values = task.config.as_dict()
+                self._training[self._train.remote(self._shared, values, task.notes, task.prefix)] = task
                 room -= 1
             return bool(self._waiting or self._training or not self._closed)
 
@@ -205,8 +208,7 @@ class OnRay(Executor):
             try:
                 payload = ray.get(reference)
             except Exception as error:
-                result = self._lost(task, error)
-                task.future.set_result(result)
+                self._fetching.submit(self._ended, task, self._lost(task, error))
             else:
                 self._fetching.submit(self._fetched, task, payload)
 
@@ -227,7 +229,7 @@ class OnRay(Executor):
             left = list(self._training.values())
             self._training.clear()
         for task in left:
-            task.future.set_result(Result(task.config.name, "FAILED", STOPPED, machine=True))
+            self._fetching.submit(self._ended, task, Result(task.config.name, "FAILED", STOPPED, machine=True))
 
     def _lost(self, task: Task, error: Exception) -> Result:
         """What Ray raised in place of a result."""
@@ -277,6 +279,17 @@ class OnRay(Executor):
             problem = failure(result.name, error, result.seconds, self._settings)
             cause = f"it was trained, and its folder could not be fetched from MLflow: {problem.cause}"
             result = replace(problem, cause=cause, machine=True)
+        self._ended(task, result)
+
+    def _ended(self, task: Task, result: Result) -> None:
+        """Has MLflow know of tries whose worker or machine was lost, and then gives the Result."""
+        from benchmarks.tracking import mark_lost
+
+        try:
+            mark_lost(task.config.key, task.prefix, self._settings.tracking_uri)
+        except Exception as error:
+            with suppress(Exception):
+                self._say(f"{result.name}: {error}; it may be shown there as if it were still in training")
         task.future.set_result(result)
 
 
@@ -393,11 +406,15 @@ _MEASURED: dict[str, bytes] = {}
 
 
 def train_there(
-    shared: tuple[Settings, tuple[plugins.PluginFile, ...], str], values: Mapping[str, Any], notes: Sequence[str]
+    shared: tuple[Settings, tuple[plugins.PluginFile, ...], str],
+    values: Mapping[str, Any],
+    notes: Sequence[str],
+    prefix: str,
 ) -> dict[str, Any]:
     """A Ray task: trains one run, sends it to MLflow, and gives {"result": …, "run_id": …, "said": …}.
 
-    shared: the settings, the plugins and the fingerprint of the code of who asks. values: of the config.
+    shared: the settings, the plugins and the fingerprint of the code of who asks. values: of the config. prefix: of
+    the id of its folder.
     """
     settings, files, code = shared
     config = RunConfig.from_dict(values)
@@ -408,9 +425,10 @@ def train_there(
         kept.mkdir()
         for name, measured in _MEASURED.items():
             (kept / name).write_bytes(measured)
-        settings = replace(settings, runs_dir=Path(place), data_dir=_here(settings))
+        # There is nothing in this folder that retraining would clear.
+        settings = replace(settings, runs_dir=Path(place), data_dir=_here(settings), retrain=False)
         try:
-            run_id, result = _trained(config, settings, files, code, notes, said)
+            run_id, result = _trained(config, settings, files, code, notes, prefix, said)
         except Exception as error:
             run_id, result = "", failure(config.name, error, time.perf_counter() - began, settings)
         _MEASURED.update({path.name: path.read_bytes() for path in kept.glob("*.json")})
@@ -423,21 +441,23 @@ def _trained(
     files: Sequence[plugins.PluginFile],
     code: str,
     notes: Sequence[str],
+    prefix: str,
     said: list[str],
 ) -> tuple[str, Result]:
     import torch
 
     from benchmarks.environment import fingerprint
-    from benchmarks.journal import CONFIG, RunFolder
+    from benchmarks.journal import RunFolder
     from benchmarks.tracking import sync
 
     if fingerprint() != code:
         raise Refused("a machine of the cluster has another version of this project; install the same one everywhere")
     torch.set_num_threads(settings.threads)
     plugins.adopt(files)
+    folder = RunFolder.create(settings.runs_dir, config, prefix)
     result = train_here(config, settings, notes=notes, track=True, watcher=forwarding(said.append))
-    folder = RunFolder(settings.runs_dir / config.name)
-    if not (folder.path / CONFIG).is_file():
+    if not folder.environment():
+        # Refused before its training began.
         return "", result
     # The tracker has sent it already, unless the server was down; this tells which run it is there.
     try:
