@@ -11,12 +11,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.config import DatasetConfig, RunConfig
-from benchmarks.journal import CHECKPOINT, DAMAGED, JOURNAL, PREVIOUS, STATUS, RunFolder, run_folders
+from benchmarks.journal import CHECKPOINT, DAMAGED, JOURNAL, PREVIOUS, STATUS, RunFolder, _pack, _split, run_folders
 from variants.recipe import Recipe, Refused
 
 CONFIG = RunConfig(
@@ -327,6 +328,24 @@ def test_a_checkpoint_comes_back_bit_by_bit(folder: RunFolder):
         assert loaded[name].shape == tensor.shape
         assert torch.equal(loaded[name].nan_to_num(9), tensor.nan_to_num(9)) if tensor.is_floating_point() else True
     assert loaded["step"] == 7
+
+
+def test_a_checkpoint_is_the_file_that_the_library_would_write_but_for_its_checksum(folder: RunFolder):
+    kinds = (*(torch.float64, torch.float32, torch.float16, torch.bfloat16), *(torch.int64, torch.int32, torch.int16))
+    kinds += (torch.int8, torch.uint8, torch.bool)
+    tensors = {f"{len(kinds) - place} {kind}": torch.arange(3).to(kind) for place, kind in enumerate(kinds)}
+    folder.save_tensors("generator.safetensors", tensors, {"x": 1})
+    header, body = _split((folder.path / "generator.safetensors").read_bytes())
+    theirs, their_body = _split(safetensors.torch.save(tensors, {"state": '{"x": 1}'}))
+    del header["__metadata__"]["sha256"]
+    assert (header, bytes(body)) == (theirs, bytes(their_body))
+
+
+def test_the_tensors_of_a_checkpoint_are_written_from_where_they_lie() -> None:
+    tensor = torch.zeros(1000)
+    *_, body = _pack({"w": tensor}, {})
+    tensor += 1
+    assert torch.equal(torch.frombuffer(bytearray(body), dtype=torch.float32), torch.ones(1000))
 
 
 def test_every_damaged_byte_of_a_checkpoint_is_noticed(folder: RunFolder):
