@@ -122,8 +122,10 @@ class Real:
     def features_of(self, split: Split) -> Tensor:
         """Standardised features of a whole split, read in parts so that its images are never all in memory."""
         place = self.reference.data.device
-        parts = torch.arange(len(split)).split(BATCH)
-        return torch.cat([self.standardized(self.read(split.images(part).to(place))[0]) for part in parts])
+        features = self.features[0].new_empty(len(split), self.features[0].shape[1])
+        for part in torch.arange(len(split)).split(BATCH):
+            features[part] = self.standardized(self.read(split.images(part).to(place))[0])
+        return features
 
     @cached_property
     def known_features(self) -> Tensor:
@@ -547,14 +549,13 @@ class Evaluator:
         return "real training examples against the reference"
 
     def _generated(self, generate: Generate) -> Tensor:
-        parts = []
-        for chosen in self.chosen.split(BATCH):
+        samples = torch.empty(self.samples, *self.dataset.spec.shape, device=self._place)
+        for chosen, part in zip(self.chosen.split(BATCH), samples.split(BATCH), strict=True):
             condition = self.dataset.reference.condition(chosen)
-            parts.append(generate(None if condition is None else condition.to(self.device), len(chosen)))
-        samples = torch.cat([part.detach().to(self._place, torch.float32) for part in parts])
-        if samples.shape != (self.samples, *self.dataset.spec.shape):
-            wanted = (self.samples, *self.dataset.spec.shape)
-            raise ValueError(f"the generator made samples of shape {tuple(samples.shape)}, not {wanted}")
+            made = generate(None if condition is None else condition.to(self.device), len(chosen))
+            if made.shape != part.shape:
+                raise ValueError(f"the generator made samples of shape {tuple(made.shape)}, not {tuple(part.shape)}")
+            part.copy_(made.detach())
         return samples
 
     @cached_property

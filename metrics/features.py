@@ -108,13 +108,12 @@ class Extractor:
         """Features and class logits, float32, of images in [-1, 1]; taken in chunks, so memory stays small."""
         if images.shape[1:] != self.shape:
             raise ValueError(f"the extractor {self.name} takes images of {self.shape}, not {tuple(images.shape[1:])}")
-        parts = [
-            self.classifier(chunk.float().contiguous(memory_format=torch.channels_last))
-            for chunk in (images.split(_CHUNK) if len(images) else ())
-        ]
-        if not parts:
-            return images.new_zeros(0, FEATURES), images.new_zeros(0, self.classes)
-        return torch.cat([f for f, _ in parts]), torch.cat([c for _, c in parts])
+        # There before the feature maps come: between these, what is kept of a chunk would have the heap grow.
+        features, logits = (torch.empty(len(images), width, device=images.device) for width in (FEATURES, self.classes))
+        for start in range(0, len(images), _CHUNK):
+            chunk = images[start : start + _CHUNK].float().contiguous(memory_format=torch.channels_last)
+            features[start : start + _CHUNK], logits[start : start + _CHUNK] = self.classifier(chunk)
+        return features, logits
 
     def features(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch features"]:
         """Activations of the penultimate layer."""

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-_ROWS = 4096
+_ROWS = 1024
 
 
 @dataclass(frozen=True)

@@ -68,10 +68,12 @@ def _kernel_sums(
     x: Float[Tensor, "n features"], y: Float[Tensor, "m features"]
 ) -> tuple[Float[Tensor, " n"], Float[Tensor, " m"]]:
     """Sums of the kernel over y for each x, and over x for each y; float64, the products in the features' own type."""
-    scaled = y / y.shape[1]
-    rows, columns = [], torch.zeros(len(y), dtype=torch.float64, device=y.device)
-    for part in x.split(_ROWS):
-        kernel = (part @ scaled.mT).add_(1).pow_(3)
-        rows.append(kernel.sum(1).double())
+    scaled = (y / y.shape[1]).mT
+    rows, columns = (torch.zeros(len(side), dtype=torch.float64, device=y.device) for side in (x, y))
+    # One place for all parts: what is kept of each would lie in the gap that it leaves, and the heap would grow.
+    place = x.new_empty(min(_ROWS, len(x)), len(y))
+    for part, sums in zip(x.split(_ROWS), rows.split(_ROWS), strict=True):
+        kernel = torch.mm(part, scaled, out=place[: len(part)]).add_(1).pow_(3)
+        sums += kernel.sum(1)
         columns += kernel.sum(0)
-    return torch.cat(rows), columns
+    return rows, columns

@@ -11,11 +11,10 @@ import torch
 from jaxtyping import Float, Int, Num
 from torch import Tensor
 
-from metrics.neighbours import squared_distances
+from metrics.neighbours import distances_in_parts
 from metrics.ranking import probability_above
 
 COPY_QUANTILE = 0.01
-_ROWS = 512
 
 
 class Memorization(NamedTuple):
@@ -46,8 +45,12 @@ def nearest_of_class(
         if len(known):
             # About the training mean, so that expanded squares cancel less.
             mean = known.mean(0)
-            known, ours = known - mean, points[members].float() - mean
-            nearest[members] = torch.cat([squared_distances(rows, known).amin(1) for rows in ours.split(_ROWS)])
+            known -= mean
+            ours = points[members].float() - mean
+            found = ours.new_empty(len(ours))
+            for part, distances in distances_in_parts(ours, known):
+                found[part] = distances.amin(1)
+            nearest[members] = found.clamp_min_(0)
     return nearest
 
 

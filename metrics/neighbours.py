@@ -4,6 +4,7 @@ Each needs as many fakes as real samples, and is read beside its value for two s
 Recall also rises with noise, because noisy fakes have large balls, so it never decides alone.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,6 +21,21 @@ _HALVINGS = 6
 def squared_distances(x: Float[Tensor, "n features"], y: Float[Tensor, "m features"]) -> Float[Tensor, "n m"]:
     """Squared Euclidean distances, never negative; by the expanded square, so centre data that lies far from 0."""
     return (_left(x) @ _right(y).mT).clamp_min_(0)
+
+
+def distances_in_parts(
+    x: Float[Tensor, "n features"], y: Float[Tensor, "m features"]
+) -> Iterator[tuple[slice, Float[Tensor, "part m"]]]:
+    """The same, but below 0 by rounding, of some rows of x after others: which ones, and their distances.
+
+    Those of the next rows are put in the same place. Else what is kept of each part would lie in the gap that the
+    distances leave, and the heap would grow.
+    """
+    left, right = _left(x), _right(y).mT
+    place = x.new_empty(min(_ROWS, len(x)), len(y))
+    for start in range(0, len(x), _ROWS):
+        rows = left[start : start + _ROWS]
+        yield slice(start, start + len(rows)), torch.mm(rows, right, out=place[: len(rows)])
 
 
 def _left(x: Float[Tensor, "n features"]) -> Float[Tensor, "n more"]:
@@ -53,14 +69,12 @@ def smallest(values: Float[Tensor, "n m"], k: int) -> Float[Tensor, "n k"]:
 def squared_radii(points: Float[Tensor, "n features"], ks: tuple[int, ...]) -> tuple[Float[Tensor, " n"], ...]:
     """Squared distance of each point to its k-th nearest other point, for each k; infinite where there are too few."""
     n = len(points)
-    left, right = _left(points), _right(points).mT
-    parts = [points.new_zeros(0, min(max(ks), n))]
-    for start in range(0, n, _ROWS):
-        distances = left[start : start + _ROWS] @ right
+    nearest = points.new_empty(n, min(max(ks), n))
+    for part, distances in distances_in_parts(points, points):
         own = torch.arange(len(distances), device=points.device)
-        distances[own, start + own] = torch.inf
-        parts.append(smallest(distances, min(max(ks), n)))
-    nearest = torch.cat(parts).clamp_min_(0)
+        distances[own, part.start + own] = torch.inf
+        nearest[part] = smallest(distances, min(max(ks), n))
+    nearest.clamp_min_(0)
     # Where there are no k others, the last of the n is the point itself, at the infinite distance given to it above.
     return tuple(nearest[:, min(k, n) - 1] if n else nearest.flatten() for k in ks)
 
@@ -100,11 +114,10 @@ def neighbourhood(fake: Float[Tensor, "n features"], real: Manifold) -> Neighbou
     precise, balls = 0, 0.0
     recalled = torch.zeros(len(real.points), device=fake.device)
     covered = torch.zeros_like(recalled)
-    right = _right(real.points).mT
-    for rows, reach in zip(_left(fake).split(_ROWS), fake_radii.split(_ROWS), strict=True):
-        # Flags as numbers of the distances' own type: to make and to add those takes a quarter of the time of booleans.
-        distances = rows @ right
-        flags = torch.empty_like(distances)
+    # Flags as numbers of the distances' own type: to make and to add those takes a quarter of the time of booleans.
+    every_flag = fake.new_empty(min(_ROWS, len(fake)), len(real.points))
+    for part, distances in distances_in_parts(fake, real.points):
+        flags, reach = every_flag[: len(distances)], fake_radii[part]
         precise += torch.le(distances, real.radii, out=flags).sum(1).count_nonzero()
         recalled += torch.le(distances, reach[:, None], out=flags).sum(0)
         inside = torch.le(distances, real.density_radii, out=flags).sum(0)
