@@ -116,6 +116,37 @@ def test_dead_units_are_dropped() -> None:
     assert standardized.isfinite().all()
 
 
+def test_standardized_features_of_the_training_images_have_mean_0_and_deviation_1(digits: Dataset) -> None:
+    extractor = load_extractor("digits")
+    features = extractor.standardized(extractor.features(digits.train.images(slice(None)))).double()
+    torch.testing.assert_close(features.mean(0), torch.zeros(features.shape[1]).double(), atol=1e-4, rtol=0)
+    torch.testing.assert_close(features.std(0), torch.ones(features.shape[1]).double(), atol=1e-3, rtol=0)
+
+
+def test_a_unit_is_dead_below_a_thousandth_of_the_largest_deviation() -> None:
+    extractor = load_extractor("digits")
+    deviation = torch.full((FEATURES,), 1.1e-3).double()
+    deviation[0], deviation[1] = 1.0, 0.9e-3
+    assert replace(extractor, deviation=deviation).standardized(torch.ones(2, FEATURES)).shape == (2, FEATURES - 1)
+
+
+def test_an_extractor_moves_to_a_device_as_a_copy(digits: Dataset) -> None:
+    extractor, images = load_extractor("digits"), digits.test.images(slice(0, 6))
+    moved = extractor.to("cpu")
+    assert moved.classifier is not extractor.classifier
+    torch.testing.assert_close(moved.features(images), extractor.features(images))
+    assert torch.equal(moved.mean, extractor.mean)
+    assert torch.equal(moved.deviation, extractor.deviation)
+    stack, moved_stack = Channelwise(extractor, 3), Channelwise(extractor, 3).to("cpu")
+    assert moved_stack.classes == stack.classes == 1000
+    assert torch.equal(moved_stack.read(images.view(2, 3, 8, 8))[1], stack.read(images.view(2, 3, 8, 8))[1])
+
+
+def test_the_first_seed_is_meant_where_none_is_named() -> None:
+    assert load_extractor("digits").seed == SEEDS[0] == 0
+    assert pinned_path("digits") == pinned_path("digits", 0)
+
+
 def test_a_stack_is_read_channel_by_channel(digits: Dataset) -> None:
     extractor = load_extractor("digits")
     images = digits.test.images(slice(0, 90))
@@ -181,6 +212,14 @@ DAMAGE = {
     "negative deviation": lambda data: with_tensor(data, "statistics.deviation", -torch.ones(FEATURES)),
     "a shape that no memory holds": lambda data: retold(data, shape=[3, 10**6, 10**6]),
     "another shape": lambda data: retold(data, shape=[3, 8, 8]),
+    "two sides": lambda data: retold(data, shape=[8, 8]),
+    "a side of no pixel": lambda data: retold(data, shape=[1, 0, 8]),
+    "one class": lambda data: retold(data, classes=1),
+    "more classes than there are": lambda data: retold(data, classes=10_001),
+    "one weight that is not a number": lambda data: with_tensor(data, "head.bias", torch.tensor([0, torch.nan, 0])),
+    "one negative deviation": lambda data: with_tensor(
+        data, "statistics.deviation", torch.ones(FEATURES).index_fill(0, torch.tensor([3]), -1.0)
+    ),
     "classes that are no number": lambda data: retold(data, classes="many"),
 }
 
@@ -194,6 +233,13 @@ def test_a_damaged_or_foreign_file_is_told_in_one_sentence(written: Path, damage
     assert sentence.startswith(f"{written} is not an extractor of this project, or is damaged (")
     assert sentence.endswith("train it again with python -m benchmarks.extractors")
     assert "\n" not in sentence
+
+
+@pytest.mark.parametrize("damage", ["two sides", "a side of no pixel", "one class", "more classes than there are"])
+def test_what_a_file_says_of_its_network_is_looked_at_before_one_is_made(written: Path, damage: str) -> None:
+    written.write_bytes(DAMAGE[damage](written.read_bytes()))
+    with pytest.raises(BadExtractor, match="its shape or its number of classes is out of range"):
+        read_extractor(written)
 
 
 def test_a_missing_and_a_huge_file_are_told(tmp_path: Path) -> None:

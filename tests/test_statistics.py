@@ -88,6 +88,9 @@ def test_welch_is_scipys():
     student = s.welch_tails(above, None)(0.5)
     assert student == pytest.approx([stats.ttest_1samp(above, 0.5, alternative=a).pvalue for a in ("greater", "less")])
     assert s.welch_tails([1.0, -math.inf], below) is None
+    assert s.welch_tails(above, [1.0, -math.inf]) is None
+    assert s.welch_tails([0.1, 0.2], None) is not None
+    assert s.welch_tails([0.1, 0.2], [0.3, 0.4]) is not None
     assert s.welch_tails([1.0, 1.0], [2.0, 2.0]) is None
 
 
@@ -227,6 +230,11 @@ def test_the_unit_does_not_matter(scale: float):
 # Margins, many tests, failures, seeds
 
 
+def test_a_p_of_the_three_together_is_at_most_1():
+    assert s.ThreeSided(0.7, 1.0, 0.6).p == 1.0
+    assert s.ThreeSided(0.7, 0.2, 0.6).p == pytest.approx(0.4)
+
+
 def test_three_sides_of_two_margins():
     at = {-1.0: s.Tails(0.001, 0.999), 2.0: s.Tails(0.97, 0.03)}
     p = s.three_sided(at.__getitem__, -1.0, 2.0)
@@ -267,6 +275,7 @@ def test_the_seeds_that_settle_it():
     assert seeds(-2.0, sigma=2.0) == math.ceil(4 * 15.698 * math.pi / 3 + 0.96)
     # 2 (1.96 + 1.2816)² = 21.01.
     assert seeds(0.0) == math.ceil(21.01 * math.pi / 3 + 0.96) == 23
+    assert seeds(0.0, sigma=2.0) == math.ceil(4 * 21.014 * math.pi / 3 + 0.96)
     assert seeds(0.5) == math.ceil(4 * 15.698 * math.pi / 3 + 0.96)  # the nearer margin is half as far
     # (1.96 + .8416)² = 7.849, and 1.96² / 2 = 1.92.
     assert seeds(2.0, groups=1) == math.ceil(7.849 * math.pi / 3 + 1.92) == 11
@@ -281,6 +290,9 @@ def test_the_seeds_that_settle_it():
 def test_the_fewest_seeds_are_those_whose_smallest_p_survives():
     # 2 / C(14, 7) × 40 = .023, while 2 / C(12, 6) × 40 = .087; 2 / 2^11 × 40 = .039, while 2 / 2^10 × 40 = .078.
     assert (s.fewest_seeds(2, 40), s.fewest_seeds(1, 40)) == (7, 11)
+    # 2 / C(8, 4) = .029, while 2 / C(6, 3) = .1; 2 / 2^6 = .031, while 2 / 2^5 = .0625.
+    assert (s.fewest_seeds(2), s.fewest_seeds(1)) == (4, 6)
+    assert s.fewest_seeds(1, 10**30) == s.MOST_SEEDS
     for groups, seeds in ((2, 7), (1, 11)):
         best = s.two_groups(range(50, 50 + seeds), range(seeds)) if groups == 2 else s.one_group(range(1, 1 + seeds))
         assert 40 * s.three_sided(best.tails, 0.0, 0.0).p <= 0.05

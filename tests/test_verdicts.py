@@ -185,13 +185,14 @@ def test_one_group_is_held_against_zero():
 
 def test_a_strong_verdict_is_not_fragile():
     (verdict,) = decide([deciding(0.6)])
-    assert (verdict.fragile_by, verdict.unchecked) == ((), ())
+    assert (verdict.fragile_by, verdict.unchecked, verdict.fragile) == ((), (), False)
 
 
 def test_a_verdict_that_hangs_on_the_margin_is_fragile_by_it():
     (verdict,) = decide([deciding(0.2)])
     assert verdict.outcome == SUPPORTED
     assert dict(verdict.fragile_by)[DOUBLE] == UNDETERMINED
+    assert verdict.fragile is True
     assert HALF not in dict(verdict.fragile_by)
     (nil,) = decide([deciding(0.0, spread=0.9)])
     assert nil.outcome == NO_DIFFERENCE
