@@ -294,14 +294,16 @@ def _checked(
 
 
 def _median(values: np.ndarray) -> float:
-    """The median where NaN stands for a pair of failures: half of it −∞ and half +∞. NaN where that is all."""
-    neither = np.isnan(values)
-    ends = np.full(int(neither.sum()), math.inf)
-    ordered = np.sort(np.concatenate([np.repeat(values[~neither], 2), -ends, ends]))
-    middle = ordered[len(ordered) // 2 - 1 : len(ordered) // 2 + 1]
-    return (
-        float(middle[0]) if middle[0] == middle[1] else float(middle.mean()) if np.isfinite(middle).any() else math.nan
-    )
+    """The median where NaN stands for a pair of failures, as likely −∞ as +∞, so that it moves nothing.
+
+    NaN where nothing else is there, or nothing finite lies between those that fail here and those that fail there.
+    """
+    known = np.sort(values[~np.isnan(values)])
+    middle = known[(len(known) - 1) // 2 : len(known) // 2 + 1]
+    if not len(known) or (middle[0] != middle[-1] and not np.isfinite(middle).any()):
+        return math.nan
+    # Not the mean of two infinities.
+    return float(middle[0]) if middle[0] == middle[-1] else float(middle.mean())
 
 
 def _doubled_ranks(values: np.ndarray) -> np.ndarray:

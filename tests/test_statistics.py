@@ -264,6 +264,7 @@ def test_holm_is_closed_testing_with_bonferroni(p_values: list[float]):
 def test_failure_rates_are_compared_by_fishers_test():
     # C(10, 5) tables with five failures in all; the observed one and its mirror image: 2 / 252.
     assert s.failure_p((5, 0), (5, 5)) == pytest.approx(2 / 252)
+    assert s.failure_p((6, 1), (10, 8)) == pytest.approx(stats.fisher_exact([[6, 4], [1, 7]]).pvalue)
 
 
 def test_the_seeds_that_settle_it():

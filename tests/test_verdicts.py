@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from reports.figures import forest
-from reports.statistics import ThreeSided
+from reports.statistics import ThreeSided, two_groups
 from reports.verdicts import (
     CONTRADICTED,
     DOUBLE,
@@ -216,6 +216,43 @@ def test_another_extractor_may_say_otherwise():
     (verdict,) = decide([replace(deciding(0.6), alternatives=other)])
     assert verdict.fragile_by == (("the other extractor", CONTRADICTED),)
     assert verdict.unchecked == (("the last checkpoint", "fewer than 5 seeds have it"),)
+    just_enough = {"the last checkpoint": {"overlap": numbers(-0.5, seeds=5)}}
+    (verdict,) = decide([replace(deciding(0.6), alternatives=just_enough)])
+    assert (verdict.fragile_by, verdict.unchecked) == ((("the last checkpoint", CONTRADICTED),), ())
+
+
+COVERAGE = replace(OVERLAP, name="coverage")
+
+
+def test_what_one_part_lacks_the_whole_test_lacks():
+    failing = Numbers((*numbers(0.6).treatment[:-1], -math.inf), numbers(0.6).control)
+    (verdict,) = decide([DecidingTest("t", "B1", ((OVERLAP, numbers(0.6)), (COVERAGE, failing)))])
+    assert dict(verdict.unchecked) == {WELCH: "a run failed, or nothing varies"}
+    (verdict,) = decide([DecidingTest("t", "B1", ((OVERLAP, numbers(0.115)), (COVERAGE, failing)))])
+    assert (verdict.outcome, math.isnan(verdict.seeds_to_settle)) == (UNDETERMINED, True)
+    (verdict,) = decide([DecidingTest("t", "B1", ((OVERLAP, numbers(0.6)), (COVERAGE, numbers(0.6, seeds=4))))])
+    assert verdict.outcome == NO_VERDICT
+    parts = ((OVERLAP, numbers(0.6)), (COVERAGE, numbers(0.6)))
+    few = {"the last checkpoint": {"coverage": numbers(0.6, seeds=4)}}
+    (verdict,) = decide([DecidingTest("t", "B1", parts, few)])
+    assert dict(verdict.unchecked) == {"the last checkpoint": "fewer than 5 seeds have it"}
+
+
+def test_one_margin_that_is_not_zero_is_halved_and_doubled():
+    one_sided = replace(OVERLAP, low=0.0, high=0.2)
+    assert DOUBLE in dict(decide([deciding(0.3, one_sided)])[0].fragile_by)
+    at_all = replace(COVERAGE, low=0.0, high=0.0)
+    (verdict,) = decide([DecidingTest("t", "B1", ((one_sided, numbers(0.3)), (at_all, numbers(0.3))))])
+    # From 0 to .4 there is no difference that matters.
+    assert dict(verdict.fragile_by)[DOUBLE] == NO_DIFFERENCE
+
+
+def test_the_wide_interval_has_a_share_of_the_error():
+    alone, among_20 = (decide([deciding(0.3)], planned)[0].effects[0] for planned in (1, 20))
+    assert alone.wide == alone.interval == among_20.interval
+    groups = numbers(0.3)
+    assert among_20.wide == two_groups(groups.treatment, groups.control).interval(1 - 0.05 / 20)
+    assert among_20.wide.low < among_20.interval.low < among_20.interval.high < among_20.wide.high
 
 
 def test_fragility_counts_the_correction():
