@@ -114,3 +114,7 @@ def test_the_constants_are_the_quantiles_that_they_are_said_to_be(plain: tuple[s
     shares = (words - WORDS.index("left")).bincount().double() / len(words)
     expected, tolerance = ([0.17, 0.40, 0.43], 0.005) if name == "mnist" else ([1 / 3, 1 / 3, 1 / 3], 0.08)
     assert shares.tolist() == pytest.approx(expected, abs=tolerance)
+    assert len(rule.upright) == len(DIGITS)
+    if name == "digits":
+        digits = (train.images((train.labels == digit).nonzero().flatten()) for digit in range(len(DIGITS)))
+        assert rule.upright == pytest.approx([slant(images).median().item() for images in digits], abs=0.006)

@@ -43,6 +43,16 @@ def test_a_loss_and_its_gradient_are_those_of_its_formula(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_says_of_itself_what_is_so(name: str) -> None:
+    drawn, loss = stream(0, "logits"), LOSSES[name]
+    real, fake, other = (torch.randn(64, generator=drawn, dtype=torch.float64) for _ in range(3))
+    one, moved = loss.discriminator(real, fake), loss.discriminator(real + 3, fake + 3)
+    assert torch.allclose(one, moved) == loss.shift_invariant
+    assert (not torch.equal(loss.generator(real, fake), loss.generator(other, fake))) == loss.compares
+    assert torch.allclose(one, formula("non_saturating", real, fake)[0]) == loss.cross_entropy
+
+
+@pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("size", [-50.0, 50.0, -1e4, 1e4])
 def test_a_loss_is_finite_and_of_the_right_sign_where_it_saturates(name: str, size: float) -> None:
     real = torch.full((4,), size, requires_grad=True)

@@ -77,6 +77,12 @@ def test_frechet_distance_agrees_with_torchmetrics() -> None:
     assert frechet_distance(moments(x), moments(y)) == pytest.approx(theirs.compute().item(), rel=1e-6)
 
 
+def test_two_samples_have_a_covariance_and_one_has_none() -> None:
+    assert moments(torch.tensor([[0.0], [2.0]])).covariance.item() == pytest.approx(2.0)
+    with pytest.raises(ValueError, match="at least 2 samples, not 1"):
+        moments(torch.zeros(1, 3))
+
+
 def test_frechet_distance_of_fewer_samples_than_features() -> None:
     x, y = normal(1, 5, 40), normal(2, 5, 40)
     distance = frechet_distance(moments(x), moments(y))
@@ -206,6 +212,12 @@ def test_radii_do_not_count_a_point_as_its_own_neighbour() -> None:
     first, second = squared_radii(line, (1, 2))
     assert first.tolist() == [1, 1, 4, 0, 0]
     assert second.tolist() == [9, 4, 9, 16, 16]
+
+
+def test_radii_of_points_that_lie_on_each_other_are_not_below_0() -> None:
+    points = 100 + torch.rand(50, 50, generator=torch.Generator().manual_seed(0))
+    (radii,) = squared_radii(points.repeat(6, 1), (3,))
+    assert (radii >= 0).all()
 
 
 def test_radii_of_too_few_points_are_infinite() -> None:
