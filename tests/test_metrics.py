@@ -87,6 +87,11 @@ def test_frechet_distance_of_fewer_samples_than_features() -> None:
     x, y = normal(1, 5, 40), normal(2, 5, 40)
     distance = frechet_distance(moments(x), moments(y))
     assert distance == pytest.approx(frechet_distance(moments(y), moments(x)), rel=1e-6)
+    ours, theirs = moments(x), moments(y)
+    roots = np.sqrt(np.linalg.eigvals((ours.covariance @ theirs.covariance).numpy()).real.clip(0)).sum()
+    traces = (ours.covariance.trace() + theirs.covariance.trace()).item()
+    wanted = (ours.mean - theirs.mean).square().sum().item() + traces - 2 * roots
+    assert distance == pytest.approx(wanted, rel=1e-4)
     assert 0 < distance <= (x.mean(0) - y.mean(0)).square().sum() + x.var(0).sum() + y.var(0).sum()
     assert frechet_distance(moments(x), moments(x)) == pytest.approx(0, abs=1e-5)
 
