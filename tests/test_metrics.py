@@ -77,6 +77,12 @@ def test_frechet_distance_agrees_with_torchmetrics() -> None:
     assert frechet_distance(moments(x), moments(y)) == pytest.approx(theirs.compute().item(), rel=1e-6)
 
 
+def test_two_samples_have_a_kernel_between_them_and_one_has_none() -> None:
+    assert kernel_side(torch.tensor([[1.0], [2.0]])).within.tolist() == [27.0, 27.0]
+    with pytest.raises(ValueError, match="at least 2 samples, not 1"):
+        kernel_side(torch.ones(1, 3))
+
+
 def test_two_samples_have_a_covariance_and_one_has_none() -> None:
     assert moments(torch.tensor([[0.0], [2.0]])).covariance.item() == pytest.approx(2.0)
     with pytest.raises(ValueError, match="at least 2 samples, not 1"):
@@ -290,6 +296,7 @@ def test_true_samples_of_a_ring_are_what_theory_says() -> None:
     # P(chi with two degrees of freedom < 3) = 1 - exp(-9/2)
     assert high_quality(distances, 0.01).double().mean() == pytest.approx(1 - math.exp(-4.5), abs=0.003)
     assert modes_captured(mode_counts(nearest, 8)) == 8
+    assert modes_captured(torch.tensor([0.0, 1.0, 5.0])) == 2
     assert overlap(points, RING, 0.1) == pytest.approx(1, abs=1e-6)
     assert overlap(points, RING, 0.02) == pytest.approx(1 - math.exp(-2), abs=0.01)
 
@@ -444,8 +451,9 @@ def test_the_neighbours_of_a_lattice_frequency_leave_out_the_mean_of_the_image()
         checkerboard_contrast(mean_power(noise + 100), 4), rel=1e-6
     )
     assert checkerboard_contrast(mean_power(torch.ones(3, 1, 8, 8)), 4) == pytest.approx(0, abs=1e-3)
-    with pytest.raises(ValueError, match="a stride of 5"):
-        checkerboard_contrast(mean_power(noise), 5)
+    for stride in (5, 3, 8):  # neither side, one side, the other one
+        with pytest.raises(ValueError, match=f"a stride of {stride} has no lattice frequency in images of 8 x 12"):
+            checkerboard_contrast(mean_power(noise), stride)
 
 
 # ---- pixels
@@ -532,6 +540,7 @@ def test_the_spread_of_a_mode_is_one_where_it_is_right_and_nothing_of_one_point(
     # Two points at ±1 of a centre: variance 2 along one axis, 0 along the other, against 2 σ².
     pair = torch.tensor([[-1.0, 0.0], [1.0, 0.0]])
     assert mode_spread(pair, centres, 3.0, 1.0) == pytest.approx(1.0)
+    assert mode_spread(torch.cat((pair, centres[1:])), centres, 3.0, 1.0) == pytest.approx(1.0)
     assert mode_spread(pair, centres, 3.0, 2.0) == pytest.approx(0.5)
     same = torch.tensor([[10.0, 0.0]] * 3)
     assert mode_spread(same, centres, 3.0, 1.0) == 0

@@ -22,7 +22,10 @@ from tests.soak.figures import PACKAGES, ROOT, Steps
 
 # The tests that are about a file. They run in this order, the quickest first, until one fails.
 TESTS = {
-    "benchmarks/steps.py": ("test_dirac", "test_remedies", "test_variants", "test_recipes", "test_training"),
+    "benchmarks/steps.py": (
+        *("test_steps", "test_dirac", "test_remedies", "test_variants", "test_recipes", "test_training"),
+        "test_together",
+    ),
     "variants/losses.py": ("test_losses", "test_dirac"),
     "metrics/accuracy.py": ("test_metrics", "test_metrics_independent"),
     "metrics/captions.py": ("test_captions",),
