@@ -112,6 +112,15 @@ def test_the_averaged_generator_follows_at_the_pace_of_the_recipe() -> None:
     assert network.averaged.theta.item() == pytest.approx(1.0 + 0.25 * 0.05)
 
 
+def test_the_averaged_generator_has_the_buffers_of_the_generator() -> None:
+    asked, generator = recipe(averaging=0.75), Point(1.0)
+    generator.register_buffer("seen", torch.zeros(1))
+    network = players(generator, Slope(0.5), asked)
+    generator.seen.fill_(3.0)
+    generator_update(network, objective(asked), asked, batch())
+    assert network.averaged.seen.item() == 3.0
+
+
 def test_a_recipe_chooses_its_optimiser_and_what_belongs_to_it() -> None:
     descent = optimizer(Slope(1.0), recipe(beta1=0.3), 0.2)
     assert isinstance(descent, torch.optim.SGD)
