@@ -122,7 +122,8 @@ class Real:
     def features_of(self, split: Split) -> Tensor:
         """Standardised features of a whole split, read in parts so that its images are never all in memory."""
         place = self.reference.data.device
-        features = self.features[0].new_empty(len(split), self.features[0].shape[1])
+        # As wide as those of the reference: dead units are left out.
+        features = self.standardized_features.new_empty(len(split), self.standardized_features.shape[1])
         for part in torch.arange(len(split)).split(BATCH):
             features[part] = self.standardized(self.read(split.images(part).to(place))[0])
         return features

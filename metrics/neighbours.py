@@ -26,7 +26,7 @@ def squared_distances(x: Float[Tensor, "n features"], y: Float[Tensor, "m featur
 def distances_in_parts(
     x: Float[Tensor, "n features"], y: Float[Tensor, "m features"]
 ) -> Iterator[tuple[slice, Float[Tensor, "part m"]]]:
-    """The same, but below 0 by rounding, of some rows of x after others: which ones, and their distances.
+    """The same, but perhaps below 0 by rounding, of some rows of x after others: which ones, and their distances.
 
     Those of the next rows are put in the same place. Else what is kept of each part would lie in the gap that the
     distances leave, and the heap would grow.

@@ -302,8 +302,7 @@ def _median(values: np.ndarray) -> float:
     middle = known[(len(known) - 1) // 2 : len(known) // 2 + 1]
     if not len(known) or (middle[0] != middle[-1] and not np.isfinite(middle).any()):
         return math.nan
-    # Not the mean of two infinities.
-    return float(middle[0]) if middle[0] == middle[-1] else float(middle.mean())
+    return float(middle.mean())
 
 
 def _doubled_ranks(values: np.ndarray) -> np.ndarray:

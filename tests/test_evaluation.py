@@ -14,7 +14,17 @@ from benchmarks.config import DatasetConfig
 from benchmarks.datasets import Classes, Dataset, Split, load
 from benchmarks.datasets.captions import CaptionedSplit
 from benchmarks.defects import IMAGE_DEFECTS, POINT_DEFECTS, Planting, handing_out, prepared
-from benchmarks.evaluation import METRICS, Comparison, Evaluator, alike, judge, like_the_reference, record, thinned
+from benchmarks.evaluation import (
+    METRICS,
+    Comparison,
+    Evaluator,
+    Real,
+    alike,
+    judge,
+    like_the_reference,
+    record,
+    thinned,
+)
 from benchmarks.extractors import SEEDS, judges_of
 from metrics.features import load_extractor
 from metrics.record import Metric
@@ -398,3 +408,14 @@ def test_planting_uses_images_that_nobody_else_has(images: Bench) -> None:
     assert not source & reference
     assert not source & training
     assert len(set(images.planting.places.tolist())) > 0.95 * len(images.planting.places)
+
+
+def test_features_of_a_whole_split_leave_out_dead_units() -> None:
+    digits = load(DatasetConfig("digits"))
+    extractor = load_extractor("digits")
+    deviation = extractor.deviation.clone()
+    deviation[3:5] = 0
+    real = Real(digits, digits.reference, (replace(extractor, deviation=deviation),), 100)
+    features = real.features_of(digits.test)
+    assert features.shape == (len(digits.test), len(deviation) - 2)
+    torch.testing.assert_close(features, real.standardized(real.read(digits.test.images(slice(None)))[0]))

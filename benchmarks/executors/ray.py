@@ -289,7 +289,7 @@ class OnRay(Executor):
             mark_lost(task.config.key, task.prefix, self._settings.tracking_uri)
         except Exception as error:
             with suppress(Exception):
-                self._say(f"{result.name}: {error}; it may be shown there as if it were still in training")
+                self._say(f"{result.name}: {error}; a try of it that was lost may be shown there as in training")
         task.future.set_result(result)
 
 
