@@ -17,7 +17,8 @@ class Packs:
 
     def __init__(self, data: Split, recipe: Recipe) -> None:
         self.data, self.size = data, recipe.batch_size
-        self.shared = recipe.pack if recipe.conditioning != "none" else 1
+        self.conditional = recipe.conditioning != "none"
+        self.shared = recipe.pack if self.conditional else 1
         self.leaders = self.size // self.shared
         if self.shared > 1:
             # The place of each example's condition, a label or a caption, among all that there are.
@@ -26,10 +27,14 @@ class Packs:
             counts = self.classes.bincount()
             self.starts, self.counts = counts.cumsum(0) - counts, counts
 
+    def examples(self, indices: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The examples of a batch, and their condition where the recipe has any."""
+        return self.data.images(indices), self.data.condition(indices) if self.conditional else None
+
     def condition(self, leaders: Tensor) -> Tensor | None:
         """The condition of a batch whose packs begin with these examples."""
-        condition = self.data.condition(leaders)
-        return condition if condition is None else condition.repeat_interleave(self.shared, dim=0)
+        condition = self.data.condition(leaders) if self.conditional else None
+        return condition if self.shared == 1 else condition.repeat_interleave(self.shared, dim=0)
 
     def fill(self, leaders: Tensor, order: Generator) -> Tensor:
         """The indices of a batch: each leader, and behind it others of its condition."""
@@ -52,7 +57,8 @@ def real_batches(packs: Packs, examples: int, order: Generator) -> Iterator[Tens
 def epoch_batches(recipe: Recipe, data: Split, seed: int, epoch: int) -> Iterator[Batch]:
     """Endless batches of one epoch, in turns: one for each discriminator update, then one for the generator's.
 
-    The latter has the real examples of the one before it, and labels drawn at their frequencies in training.
+    The latter has the real examples of the one before it, and labels drawn at their frequencies in training. An
+    unconditional recipe has none.
     """
     device = data.data.device
     order, labels, noise, within = (
@@ -65,13 +71,16 @@ def epoch_batches(recipe: Recipe, data: Split, seed: int, epoch: int) -> Iterato
         for step in range(recipe.critic_steps):
             if step == 0 or recipe.critic_batch == "fresh":
                 indices = next(batches)
-                examples, condition = data.images(indices), data.condition(indices)
+                examples, condition = packs.examples(indices)
                 if recipe.shuffled_conditions:
                     # The order within a batch is random, so each example's neighbour is any other; packs stay whole.
                     condition = condition.roll(packs.shared, 0)
             yield Batch(examples, condition, draw(size, noise), condition, within)
-        drawn = torch.randint(len(data), (packs.leaders,), generator=labels, device=device)
-        yield Batch(examples, condition, draw(size, noise), packs.condition(drawn), within)
+        fake_condition = None
+        if packs.conditional:
+            drawn = torch.randint(len(data), (packs.leaders,), generator=labels, device=device)
+            fake_condition = packs.condition(drawn)
+        yield Batch(examples, condition, draw(size, noise), fake_condition, within)
 
 
 def side_by_side(batches: Sequence[Iterator[Batch]]) -> Iterator[Batch]:

@@ -21,6 +21,8 @@ from benchmarks.config import PRECISIONS
 from variants import VARIANTS
 from variants.recipe import Refused, unknown
 
+LEAST = {"threads": 0, "seeds": 1, "loader_workers": 0, "rounds": 1, "run_seconds": 0}
+
 
 def parser() -> Parser:
     parser = Parser("benchmarks.speed", description=__doc__.partition(": ")[2].partition("\n")[0])
@@ -45,6 +47,7 @@ def parser() -> Parser:
     how.add_argument(
         "--threads", type=int, default=0, metavar="N", help="CPU threads of each loop (torch's own choice)"
     )
+    how.add_argument("--seeds", type=int, default=1, metavar="N", help="that ours trains as one; told of each (1)")
     how.add_argument("--device", default="cpu", metavar="auto|cpu|cuda", help="where to train (cpu)")
     how.add_argument("--cuda-graphs", action="store_true", help="record our updates and replay them (on a GPU)")
     how.add_argument("--rounds", type=int, default=7, metavar="N", help="how often each is timed (7)")
@@ -88,9 +91,11 @@ def check(asked: Namespace) -> None:
         raise unknown("loop", asked.against, ("stock", "none"), see="--against takes stock or none")
     if asked.precision not in PRECISIONS:
         raise unknown("precision", asked.precision, PRECISIONS, see="it is one of " + ", ".join(PRECISIONS))
-    for name, least in (("threads", 0), ("loader_workers", 0), ("rounds", 1), ("run_seconds", 0)):
+    for name, least in LEAST.items():
         if not getattr(asked, name) >= least:
             raise Refused(f"--{name.replace('_', '-')} is at least {least}, not {getattr(asked, name)}")
+    if asked.seeds > 1 and asked.run_seconds:
+        raise Refused("--seeds times updates alone; add --run-seconds 0")
     if not asked.seconds > 0:
         raise Refused(f"--seconds is above 0, not {asked.seconds}")
     if asked.picture and not asked.growth:
@@ -131,6 +136,7 @@ def measure(asked: Namespace) -> dict[str, Any]:
             device=asked.device,
             cuda_graphs=asked.cuda_graphs,
             threads=asked.threads,
+            seeds=asked.seeds,
             loader_workers=asked.loader_workers,
             data_dir=asked.data_dir,
         )

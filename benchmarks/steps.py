@@ -146,7 +146,7 @@ def descend(loss: Tensor, optimizer: Optimizer) -> Tensor:
     optimizer.zero_grad()
     # Of several seeds, each weight is of one seed, and of no other one's loss. A sum, because a gradient that is handed
     # to `backward` makes torch import sympy, which takes two seconds.
-    loss.sum().backward(inputs=parameters)
+    (loss.sum() if loss.ndim else loss).backward(inputs=parameters)
     norm = total_norm([parameter.grad for parameter in parameters if parameter.grad is not None], loss.shape)
     optimizer.step()
     return norm

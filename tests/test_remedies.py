@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from benchmarks.batches import Packs, real_batches
+from benchmarks.batches import Packs, epoch_batches, real_batches
 from benchmarks.datasets import Split
 from benchmarks.randomness import stream
 from benchmarks.steps import average, clip, optimizer, players
@@ -308,6 +308,23 @@ def test_the_packs_of_a_conditional_variant_share_a_label() -> None:
         assert (chosen == chosen[:, :1]).all()
     fakes = packs.condition(torch.randint(60, (packs.leaders,), generator=order)).reshape(-1, 3)
     assert (fakes == fakes[:, :1]).all()
+
+
+@pytest.mark.parametrize("conditioning", ["none", "embedding"])
+def test_the_batches_of_a_recipe_have_conditions_where_it_is_conditional(conditioning: str) -> None:
+    labels = torch.arange(60) % 3
+    data = Split(labels.to(torch.uint8)[:, None, None, None].repeat(1, 1, 8, 8), labels)
+    batches = epoch_batches(Recipe(batch_size=12, conditioning=conditioning), data, 0, 1)
+    critic, generator = next(batches), next(batches)
+    assert torch.equal(critic.examples, generator.examples)
+    told = (critic.condition, critic.fake_condition, generator.condition, generator.fake_condition)
+    if conditioning == "none":
+        assert told == (None,) * 4
+    else:
+        shown = (critic.examples[:, 0, 0, 0] * 127.5 + 127.5).round().long()
+        assert all(torch.equal(each, shown) for each in told[:3])
+        assert told[3].shape == (12,)
+        assert not torch.equal(told[3], shown)
 
 
 def test_a_pass_over_the_data_takes_no_example_twice() -> None:

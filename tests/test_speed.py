@@ -4,6 +4,7 @@ import json
 import math
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -71,6 +72,27 @@ def test_the_products_alone_are_those_of_the_update(ring: Ours) -> None:
     # 3 of the generator and 6 of the discriminator forward, 6 + 4 back; then 6 forward, and 3 + 3 + 2 back.
     assert len(ring._products) == 33
     assert operations(ring.products) == operations(ring.networks)
+
+
+def test_several_seeds_as_one_are_so_many_updates_of_their_own_batches() -> None:
+    ours = Ours(replace(RING, seeds=3))
+    assert len(ours._products) == 33
+    assert operations(ours.networks) == operations(ours.products) == 3 * operations(Ours(RING).networks)
+    players, batches = ours._prepared
+    critic, last = next(batches)
+    for batch in (*critic, last):
+        assert batch.noise.shape == (3, 32, 2)
+        assert not batch.noise[0].equal(batch.noise[1])
+    before = next(players.generator.parameters()).clone()
+    ours.loop()
+    ours.networks()
+    after = next(players.generator.parameters())
+    assert (before != after).flatten(1).any(1).all()
+
+
+def test_seeds_that_cannot_be_trained_as_one_are_not_timed_so() -> None:
+    with pytest.raises(Refused, match=r"^seeds of separate_gans are trained one by one: each seed deals"):
+        Ours(Case("separate_gans", "digits", seeds=2))
 
 
 def test_a_unit_of_the_loop_is_one_update_and_epochs_follow_each_other(ring: Ours, monkeypatch) -> None:
@@ -287,7 +309,7 @@ def test_a_brief_table_has_the_medians_of_several_files(tmp_path: Path) -> None:
     def row(variant: str) -> dict[str, Any]:
         spreads = {"median": 2.0, "least": 1.0, "most": 4.0}
         ours = {"ms_per_update": spreads, "images_per_second": spreads}
-        named = {"variant": variant, "dataset": "digits", "precision": "float32"}
+        named = {"variant": variant, "dataset": "digits", "precision": "float32", "seeds": 1}
         compared = {"stock": {}, "faster_than_stock": spreads}
         return {**named, "ours": ours, **compared, "share_of_peak": {"median": 0.5}}
 
@@ -298,8 +320,8 @@ def test_a_brief_table_has_the_medians_of_several_files(tmp_path: Path) -> None:
     assert fill(page).splitlines()[2].startswith("missing.json: not there")
     lines = page.read_text().splitlines()
     assert [line for line in lines if line.startswith("| `")] == [
-        "| `one` | digits | float32 | 2 | 2 | 2× | 50% |",
-        "| `two` | digits | float32 | 2 | 2 | 2× | 50% |",
+        "| `one` | digits | float32 | 1 | 2 | 2 | 2× | 50% |",
+        "| `two` | digits | float32 | 1 | 2 | 2 | 2× | 50% |",
     ]
     assert lines.count("P, 2 cores, 2 threads, torch 2, cpu") == 1
 
@@ -317,6 +339,8 @@ def test_a_brief_table_has_the_medians_of_several_files(tmp_path: Path) -> None:
         (["--seconds", "0"], "--seconds is above 0, not 0.0"),
         (["--seconds", "nan"], "--seconds is above 0, not nan"),
         (["--threads", "-1"], "--threads is at least 0, not -1"),
+        (["--seeds", "0"], "--seeds is at least 1, not 0"),
+        (["--seeds", "2"], "--seeds times updates alone; add --run-seconds 0"),
         (["--picture", "a.png"], "--picture draws what --growth measures"),
         (["--json", "/dev/null/a.json"], "cannot write /dev/null/a.json: "),
         (["--fill", "nowhere.md"], "cannot read nowhere.md: No such file or directory"),
@@ -333,8 +357,9 @@ def test_what_cannot_be_measured_is_refused_with_one_sentence(called: Called, wo
 
 
 @pytest.mark.long
-def test_training_is_measured_beside_stock(called: Called, tmp_path: Path) -> None:
-    quick = "--rounds 2 --seconds 0.02 --run-seconds 0 --threads 1".split()
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_training_is_measured_beside_stock(seeds: int, called: Called, tmp_path: Path) -> None:
+    quick = f"--rounds 2 --seconds 0.02 --run-seconds 0 --threads 1 --seeds {seeds}".split()
     done = called(command, "--variant", "vanilla_gan", "--dataset", "ring8", *quick, "--json", "all.json")
     assert done.code == 0, done.err
     measured = json.loads(Path("all.json").read_text())
@@ -344,6 +369,9 @@ def test_training_is_measured_beside_stock(called: Called, tmp_path: Path) -> No
     assert measured["machine"]["threads"] == 1
     [row] = measured["rows"]
     assert (row["variant"], row["dataset"], row["recipe"], row["linear"]) == ("vanilla_gan", "ring8", "points", True)
+    # Of several seeds that are trained as one, all is told of one of them.
+    assert row["seeds"] == seeds
+    assert row["parameters"] == {"generator": 17154, "discriminator": 17025}
     assert row["operations"] == by_hand(row["batch_size"], [2, 128, 128, 2], [2, 128, 128, 1])
     for figures in (row["ours"], row["stock"]):
         assert figures["memory_mib"] > 50

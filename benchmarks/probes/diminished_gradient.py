@@ -103,7 +103,7 @@ def train_on(
     points = [measured(0, players, fixed)]
     for update in range(1, updates + 1):
         indices = next(batches)
-        examples, condition = data.images(indices), data.condition(indices)
+        examples, condition = packs.examples(indices)
         discriminator_update(
             players, objective, recipe, Batch(examples, condition, draw(size, stream), condition, stream)
         )

@@ -73,7 +73,7 @@ def drawn(
     shuffled = Split(order, None if split.labels is None else split.labels[order])
     leaders = order[alike(shuffled, like, count // packs.shared)].to(stream.device)
     batches = [packs.fill(part, stream) for part in leaders.split(packs.leaders)]
-    return [(here.images(indices), here.condition(indices)) for indices in batches]
+    return [packs.examples(indices) for indices in batches]
 
 
 @torch.no_grad()

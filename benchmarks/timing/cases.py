@@ -23,6 +23,7 @@ class Case:
     precision: str = "float32"
     device: str = "cpu"
     threads: int = 0
+    seeds: int = 1
     cuda_graphs: bool = False
     loader_workers: int = 0
     side: int = 0

@@ -10,29 +10,29 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from benchmarks.batches import epoch_batches, side_by_side
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import Dataset, Split
 from benchmarks.environment import keep_memory, peak_memory, resolve_device
 from benchmarks.randomness import initialisation, stream
 from benchmarks.resolve import EVALUATIONS, configure, find_recipe
-from benchmarks.steps import discriminator_update, generator_update
+from benchmarks.steps import Players, discriminator_update, generator_update
 from benchmarks.timing import stock
 from benchmarks.timing.cases import Case
 from benchmarks.timing.machine import software
 from benchmarks.timing.products import operations, peak_product, recorded
+from benchmarks.together import Stack
 from benchmarks.training import fresh_players, loaded, train
-from benchmarks.updates import recorder, train_updates, updates_of
-from variants import Recipe, load_variant
-from variants.blocks import draw_from
+from benchmarks.updates import ready, recorder, train_updates, updates_of
+from variants import Recipe, Refused, load_variant
 from variants.exchange import Batch
-from variants.noise import NOISES
 from variants.objective import objective
 
 # Updates whose batches are kept for timing the networks alone: enough that none is learned by heart.
@@ -109,7 +109,8 @@ class Stock(Contestant):
 
 
 class Ours(Contestant):
-    """This project's loop, and beside it what a step is made of."""
+    """This project's loop, and beside it what a step is made of. Where it trains several seeds, a unit is an update of
+    each of them."""
 
     def __init__(self, case: Case) -> None:
         super().__init__(case)
@@ -120,7 +121,9 @@ class Ours(Contestant):
             self.recorder = recorder(self.device, self.variant, self.recipe, self.notes.append)
         if self.recorder:
             self.notes.append("our updates were recorded as CUDA graphs")
-        self.data = self.dataset.train.to(self.device)
+        if case.seeds > 1 and self.variant.one_by_one:
+            raise Refused(f"seeds of {case.variant} are trained one by one: {self.variant.one_by_one}")
+        self.data, self.seeds = self.dataset.train.to(self.device), range(case.seeds)
         self._updates = self._epochs()
 
     def loop(self) -> None:
@@ -128,15 +131,19 @@ class Ours(Contestant):
         next(self._updates)
 
     def _epochs(self) -> Iterator[None]:
-        updates = updates_of(self._players(), self.objective, self.recipe, self.recorder)
+        if self.case.seeds > 1:
+            updates_in = partial(self._stack().updates, [self.data] * self.case.seeds, self.seeds)
+        else:
+            alone = updates_of(self._fresh(0), self.objective, self.recipe, self.recorder)
+            updates_in = partial(train_updates, alone, self.data, 0)
         for epoch in itertools.cycle(range(1, self.recipe.epochs + 1)):
             measured: dict[str, list[Tensor]] = defaultdict(list)
-            for measurements in train_updates(updates, self.data, 0, epoch, self.epoch_updates):
+            for measurements in updates_in(epoch, self.epoch_updates):
                 for name, value in measurements.items():
                     measured[name].append(value)
                 yield
             for values in measured.values():
-                torch.stack(values).mean().item()
+                torch.stack(values).mean(0).tolist()
 
     def networks(self) -> None:
         """One update on batches and noise that are already there: the two networks, their losses and optimisers."""
@@ -147,22 +154,14 @@ class Ours(Contestant):
         generator_update(players, self.objective, self.recipe, last)
 
     @cached_property
-    def _prepared(self) -> tuple[Any, Iterator[tuple[list[Batch], Batch]]]:
-        recipe, players = self.recipe, self._players()
-        order, noise, layers, within = (
-            stream(0, name, 0, self.device) for name in ("order", "noise", "layers", "within")
-        )
-        for network in (players.generator, players.discriminator):
-            network.train()
-            draw_from(network, layers)
-
-        def batch() -> Batch:
-            indices = torch.randint(len(self.data), (recipe.batch_size,), generator=order, device=self.device)
-            condition = self.data.condition(indices)
-            drawn = NOISES[recipe.noise]((recipe.batch_size, recipe.noise_size), noise)
-            return Batch(self.data.images(indices), condition, drawn, condition, within)
-
-        kept = [([batch() for _ in range(recipe.critic_steps)], batch()) for _ in range(KEPT)]
+    def _prepared(self) -> tuple[Players, Iterator[tuple[list[Batch], Batch]]]:
+        recipe, several = self.recipe, self.case.seeds > 1
+        players = self._stack().players if several else self._fresh(0)
+        batches = [epoch_batches(recipe, self.data, seed, 0) for seed in self.seeds]
+        layers = tuple(stream(seed, "layers", 0, self.device) for seed in self.seeds)
+        ready(players, layers if several else layers[0])
+        made = side_by_side(batches) if several else batches[0]
+        kept = [([next(made) for _ in range(recipe.critic_steps)], next(made)) for _ in range(KEPT)]
         return players, itertools.cycle(kept)
 
     def products(self) -> None:
@@ -183,19 +182,20 @@ class Ours(Contestant):
         return peak_product(getattr(torch, self.case.precision), self.device)
 
     def facts(self) -> dict[str, Any]:
-        """What is known without a clock: sizes, and the operations of an update and of a peak unit."""
+        """What is known without a clock: sizes, and the operations of an update of one seed."""
         recipe, players = self.recipe, self._prepared[0]
         return {
             "batch_size": recipe.batch_size,
             "critic_steps": recipe.critic_steps,
+            "seeds": self.case.seeds,
             "linear": (recipe.generator_layers, recipe.discriminator_layers) == ("linear", "linear"),
             "epoch_updates": self.epoch_updates,
             "epochs": recipe.epochs,
             "parameters": {
-                "generator": sum(p.numel() for p in players.generator.parameters()),
-                "discriminator": sum(p.numel() for p in players.discriminator.parameters()),
+                name: sum(p.numel() for p in getattr(players, name).parameters()) // self.case.seeds
+                for name in ("generator", "discriminator")
             },
-            "operations": operations(self.networks),
+            "operations": operations(self.networks) // self.case.seeds,
             "dataset": self.dataset.name,
             "recipe": self.variant.nearest(self.recipe)[0],
             "notes": self.notes,
@@ -207,8 +207,11 @@ class Ours(Contestant):
     def peak_operations(self) -> int:
         return self._peak[1]
 
-    def _players(self) -> Any:
-        return fresh_players(self.variant, self.dataset.spec, self.recipe, 0, self.device, self.case.precision)
+    def _fresh(self, seed: int) -> Players:
+        return fresh_players(self.variant, self.dataset.spec, self.recipe, seed, self.device, self.case.precision)
+
+    def _stack(self) -> Stack:
+        return Stack([self._fresh(seed) for seed in self.seeds], self.objective, self.recipe, self.recorder)
 
 
 class Real(Contestant):

@@ -69,13 +69,14 @@ def training(measured: Mapping[str, Any]) -> str:
     rows = measured["rows"]
     parts = [
         table(
-            "variant, data, precision, ms an update, images/s, stock: ms, faster than stock, GFLOP/s, of the peak, "
-            "step ÷ its products, outside the networks, MiB, stock: MiB",
+            "variant, data, precision, seeds as one, ms an update, images/s, stock: ms, faster than stock, GFLOP/s, "
+            "of the peak, step ÷ its products, outside the networks, MiB, stock: MiB",
             [
                 (
                     f"`{row['variant']}`",
                     row["dataset"],
                     row["precision"],
+                    str(row["seeds"]),
                     spread(row["ours"]["ms_per_update"]),
                     spread(row["ours"]["images_per_second"]),
                     spread(row["stock"]["ms_per_update"]) if "stock" in row else "–",
@@ -120,6 +121,7 @@ def brief(all_measured: Sequence[Mapping[str, Any]]) -> str:
             f"`{row['variant']}`",
             row["dataset"],
             row["precision"],
+            str(row["seeds"]),
             number(row["ours"]["ms_per_update"]["median"]),
             number(row["ours"]["images_per_second"]["median"]),
             number(row["faster_than_stock"]["median"]) + "×" if "stock" in row else "–",
@@ -127,7 +129,7 @@ def brief(all_measured: Sequence[Mapping[str, Any]]) -> str:
         )
         for row in rows
     ]
-    heads = "variant, data, precision, ms an update, images/s, faster than stock, of the peak"
+    heads = "variant, data, precision, seeds as one, ms an update, images/s, faster than stock, of the peak"
     return "\n\n".join([table(heads, middle), *dict.fromkeys(map(where, all_measured))]) + "\n"
 
 

@@ -119,6 +119,9 @@ class Contest:
         """What was measured of this case, as JSON values."""
         facts = self.facts
         of = {unit: measured[f"{self.case}/{unit}"] for unit in UNITS}
+        # Where several seeds are trained as one, all is told of one of them.
+        for unit in UNITS[:-1]:
+            of[unit] = [seconds / facts["seeds"] for seconds in of[unit]]
         peak = [self.peak_operations / seconds for seconds in of["peak"]]
         achieved = [facts["operations"] / seconds for seconds in of["loop"]]
         row = {
