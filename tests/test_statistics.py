@@ -116,6 +116,9 @@ def test_the_shift_is_the_median_of_all_differences():
     assert s.two_groups([4.0, 6.0], [1.0, 2.0, 9.0]).estimate == 2.5  # of -5, -3, 2, 3, 4, 5
     above, below = draws(10)
     assert s.two_groups(above, below).estimate == pytest.approx(np.median(np.subtract.outer(above, below)), abs=1e-8)
+    # Half of the pairs are better by as much as there is.
+    assert s.two_groups([2.0], [1.0, -math.inf]).estimate == math.inf
+    assert s.two_groups([2.0, -math.inf], [1.0, -math.inf]).estimate == 1.0
 
 
 def test_at_ten_against_ten_the_interval_is_from_the_24th_to_the_77th_difference():
