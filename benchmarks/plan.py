@@ -7,6 +7,7 @@ its hash.
 import hashlib
 import json
 import math
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from importlib import resources
@@ -388,7 +389,9 @@ def _is_tuning(kept: Any) -> bool:
     """Whether this has the form of tuned settings: of each arm the winner and the grid, and what runs cost."""
 
     def number(value: Any) -> bool:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        # A whole number may be more than any float.
+        whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+        return isinstance(value, float) or whole
 
     def entry(value: Any) -> bool:
         grid = value.get("grid") if isinstance(value, dict) else None

@@ -347,7 +347,7 @@ class Training:
                     raise ValueError("its epoch is none of them")
                 self.state.restore(tensors, kept["epoch"])
             except (KeyError, ValueError, TypeError, RuntimeError) as error:
-                cause = (str(error) or type(error).__name__).partition("\n")[0]
+                cause = (str(error) or type(error).__name__).partition("\n")[0][:200]
                 raise Refused(
                     f"the checkpoint in {self.folder.path} is not of this run's networks ({cause}); --retrain "
                     "starts anew"

@@ -220,7 +220,7 @@ def read_extractor(path: Path) -> Extractor:
         classifier.load_state_dict(tensors, assign=True)
         name, seed, accuracy = str(facts["name"]), int(facts["seed"]), float(facts["accuracy"])
     except Exception as error:  # safetensors, json and torch each raise kinds of their own for damaged bytes
-        cause = (str(error) or type(error).__name__).splitlines()[0]
+        cause = (str(error) or type(error).__name__).splitlines()[0][:200]
         raise BadExtractor(
             f"{path} is not an extractor of this project, or is damaged ({cause}); "
             f"restore it, or train it again with python -m benchmarks.extractors"

@@ -198,6 +198,14 @@ def with_tensor(data: bytes, name: str, value: Tensor) -> bytes:
     return safetensors.torch.save(tensors, metadata=json.loads(data[8 : 8 + length])["__metadata__"])
 
 
+def with_type(data: bytes, name: str) -> bytes:
+    (length,) = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8 : 8 + length])
+    header["head.bias"]["dtype"] = name
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data[8 + length :]
+
+
 DAMAGE = {
     "empty": lambda data: b"",
     "half": lambda data: data[: len(data) // 2],
@@ -221,6 +229,7 @@ DAMAGE = {
         data, "statistics.deviation", torch.ones(FEATURES).index_fill(0, torch.tensor([3]), -1.0)
     ),
     "classes that are no number": lambda data: retold(data, classes="many"),
+    "a type with a long name": lambda data: with_type(data, 5000 * "x"),
 }
 
 
@@ -233,6 +242,7 @@ def test_a_damaged_or_foreign_file_is_told_in_one_sentence(written: Path, damage
     assert sentence.startswith(f"{written} is not an extractor of this project, or is damaged (")
     assert sentence.endswith("train it again with python -m benchmarks.extractors")
     assert "\n" not in sentence
+    assert len(sentence) < len(str(written)) + 400
 
 
 @pytest.mark.parametrize("damage", ["two sides", "a side of no pixel", "one class", "more classes than there are"])

@@ -22,9 +22,11 @@ from benchmarks.plan import (
     plans,
     pooled_deviation,
     record_plan,
+    tuned_rate,
 )
 from benchmarks.presets import FULL, MNIST, PRESETS, QUICK, RATES, SMOKE, preset
 from benchmarks.questions import QUESTIONS, Question, load_question
+from benchmarks.questions.arms import PLAIN
 from benchmarks.questions.base import LN_FID, OVERLAP, Arm, Outcome, unique
 from benchmarks.tune import chosen, deviations, quality, trials
 from tests.conftest import ROOT
@@ -398,6 +400,19 @@ def test_the_deviations_that_are_kept_are_those_of_outcomes_that_are() -> None:
     assert {(role, words) for role, of_role in kept.items() for words in of_role} <= deciding
     assert {LN_FID.words} <= set(kept["images"])
     assert {OVERLAP.words} == set(kept["points"])
+
+
+@pytest.mark.parametrize("winner", ["true", '"fast"', "null", "1" + 400 * "0"])
+def test_a_tuning_whose_winner_is_no_learning_rate_is_damaged(
+    winner: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.plan.tuning_file", lambda name: tmp_path / f"{name}.json")
+    entry = '{"arms": {"plain": {"grid": {}, "metric": "fid", "winner": %s}}}'
+    (tmp_path / "quick.json").write_text(entry % "0.001")
+    assert tuned_rate(kept_tuning("quick"), PLAIN) == 0.001
+    (tmp_path / "quick.json").write_text(entry % winner)
+    with pytest.raises(Refused, match=r"is damaged; python -m benchmarks\.tune --preset quick makes it anew"):
+        kept_tuning("quick")
 
 
 def test_a_deviation_needs_a_group_of_two_and_leaves_out_what_is_infinite() -> None:

@@ -261,6 +261,8 @@ def test_convolutions_refuse_odd_sides(size: int) -> None:
         ("epochs", 2.5, "--epochs is a whole number, not 2.5"),
         ("generator_lr", 0.0, "--generator-lr is above 0, not 0.0"),
         ("generator_lr", float("nan"), "--generator-lr is a number, not nan"),
+        ("generator_lr", 10**400, "--generator-lr is a number, not 1000"),
+        ("epochs", 10**400, "--epochs is a whole number, not 1000"),
         ("dropout", 1.0, "--dropout is below 1, not 1.0"),
         ("critic_batch", "old", "--critic-batch is one of fresh, same, not 'old'"),
         ("generator_widths", (64, 0), "--generator-widths is at least 1, not 0"),

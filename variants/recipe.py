@@ -8,7 +8,7 @@ because the key of a run leaves out the fields that are at their neutral default
 """
 
 import difflib
-import math
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import Field, asdict, dataclass, field, fields, replace
 from typing import Any
@@ -66,7 +66,8 @@ def _number(option: str, kind: type, limits: Mapping[str, Any], value: Any) -> i
     if (
         isinstance(value, bool)
         or not isinstance(value, (int, float))
-        or not math.isfinite(value)
+        # A whole number may be more than any float.
+        or not abs(value) <= sys.float_info.max
         or kind(value) != value
     ):
         raise Refused(f"{option} is {wanted}, not {shown(value)}")

@@ -6,14 +6,18 @@ or a refusal is a finding: another exception, a file written elsewhere, or an an
 
 import hashlib
 import json
+import os
 import random
 import time
 import traceback
 import warnings
 import zlib
 from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -364,18 +368,35 @@ def fuzz(reader: Reader, folder: Path, seed: int, seconds: float = 0.0, inputs: 
 
 
 def fuzzing(work: Path, size: float, say: Callable[[str], None], minutes: float = 10.0) -> dict[str, Any]:
-    """Ten minutes of each reader, scaled by the size."""
+    """Ten minutes of each reader, scaled by the size; as many readers at once as there are cores."""
     steps = Steps(work / "fuzzing.jsonl", code())
-    for reader in readers():
-        own = [step for step in steps.done if step["reader"] == reader.name]
-        spent, number = sum(step["seconds"] for step in own), len(own)
-        while spent < (wanted := 60 * minutes * size):
-            folder = work / "fuzzing" / f"{reader.name}-{number}" / "own"
-            folder.mkdir(parents=True, exist_ok=True)
-            steps.add(fuzz(reader, folder, number, seconds=min(STEP, wanted - spent)))
-            spent, number = spent + steps.done[-1]["seconds"], number + 1
-            say(f"{reader.name}: {spent:.0f} of {wanted:.0f} s; {steps.done[-1]}")
-    return summary(steps.done)
+    wanted, cores = 60 * minutes * size, os.cpu_count() or 1
+    spent = {name: sum(step["seconds"] for step in steps.done if step["reader"] == name) for name in NAMES}
+    with ProcessPoolExecutor(cores, get_context("spawn")) as pool:
+        going: dict[Future[dict[str, Any]], str] = {}
+        while True:
+            waiting = [name for name in NAMES if spent[name] < wanted and name not in going.values()]
+            for name in waiting[: cores - len(going)]:
+                number = sum(step["reader"] == name for step in steps.done)
+                folder = work / "fuzzing" / f"{name}-{number}" / "own"
+                going[pool.submit(step_of, name, folder, number, min(STEP, wanted - spent[name]))] = name
+            if not going:
+                return summary(steps.done)
+            for future in wait(going, return_when=FIRST_COMPLETED).done:
+                name = going.pop(future)
+                steps.add(future.result())
+                spent[name] += steps.done[-1]["seconds"]
+                say(f"{name}: {spent[name]:.0f} of {wanted:.0f} s; {steps.done[-1]}")
+
+
+def step_of(name: str, folder: Path, number: int, seconds: float) -> dict[str, Any]:
+    """One step of a reader, in a process that goes on to the next one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    reader = {reader.name: reader for reader in prepared_readers()}[name]
+    return fuzz(reader, folder, number, seconds=seconds)
+
+
+prepared_readers = cache(readers)
 
 
 def summary(steps: list[dict[str, Any]]) -> dict[str, Any]:
