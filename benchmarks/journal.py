@@ -467,7 +467,7 @@ def _whole_part(data: bytes) -> tuple[int, int]:
     end = data.rfind(b"\n") + 1
     for _ in range(2):
         start = data.rfind(b"\n", 0, max(end - 1, 0)) + 1
-        with suppress(ValueError, RecursionError, KeyError, TypeError):
+        with suppress(ValueError, RecursionError, KeyError, TypeError, OverflowError):
             return end, int(json.loads(data[start:end].decode())["epoch"])
         end = start
     return end, -1

@@ -386,7 +386,8 @@ def kept_tuning(name: str) -> dict[str, Any]:
 
 
 def _is_tuning(kept: Any) -> bool:
-    """Whether this has the form of tuned settings: of each arm the winner and the grid, and what runs cost."""
+    """Whether this has the form of tuned settings: of each arm the winner and the grid, what runs cost, and how much
+    their outcomes vary."""
 
     def number(value: Any) -> bool:
         # A whole number may be more than any float.
@@ -403,12 +404,18 @@ def _is_tuning(kept: Any) -> bool:
             and isinstance(value.get("metric"), str)
         )
 
-    costs = [kept.get(name, {}) for name in ("seconds_per_run", "seconds_per_update")] if isinstance(kept, dict) else []
+    def numbers(value: Any) -> bool:
+        return isinstance(value, dict) and all(map(number, value.values()))
+
+    if not isinstance(kept, dict):
+        return False
+    arms, deviations = kept.get("arms"), kept.get("deviations", {})
     return (
-        bool(costs)
-        and isinstance(kept.get("arms"), dict)
-        and all(map(entry, kept["arms"].values()))
-        and all(isinstance(cost, dict) and all(map(number, cost.values())) for cost in costs)
+        isinstance(arms, dict)
+        and all(map(entry, arms.values()))
+        and all(numbers(kept.get(name, {})) for name in ("seconds_per_run", "seconds_per_update"))
+        and isinstance(deviations, dict)
+        and all(map(numbers, deviations.values()))
     )
 
 

@@ -131,7 +131,15 @@ def test_a_journal_cut_at_any_byte_loses_at_most_its_last_line_and_goes_on(folde
 
 
 @pytest.mark.parametrize(
-    "torn", [b"\0" * 50, b"\0" * 50 + b"\n", b'{"epoch":3}\0\0\n', b'{"epoch":3,"cur\n', b"\xff\xfe\n"]
+    "torn",
+    [
+        b"\0" * 50,
+        b"\0" * 50 + b"\n",
+        b'{"epoch":3}\0\0\n',
+        b'{"epoch":3,"cur\n',
+        b"\xff\xfe\n",
+        b'{"epoch":Infinity}\n',
+    ],
 )
 def test_what_a_power_cut_leaves_behind_the_last_line_is_dropped(folder: RunFolder, torn: bytes):
     folder.append(line(1))

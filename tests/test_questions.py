@@ -415,6 +415,18 @@ def test_a_tuning_whose_winner_is_no_learning_rate_is_damaged(
         kept_tuning("quick")
 
 
+@pytest.mark.parametrize("deviations", ["3", '{"images": 0.1}', '{"images": {"ln FID": "small"}}', "[]"])
+def test_a_tuning_whose_deviations_are_no_numbers_is_damaged(
+    deviations: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.plan.tuning_file", lambda name: tmp_path / f"{name}.json")
+    (tmp_path / "quick.json").write_text('{"arms": {}, "deviations": {"images": {"ln FID": 0.25}}}')
+    assert kept_tuning("quick")["deviations"] == {"images": {"ln FID": 0.25}}
+    (tmp_path / "quick.json").write_text('{"arms": {}, "deviations": %s}' % deviations)
+    with pytest.raises(Refused, match="is damaged"):
+        kept_tuning("quick")
+
+
 def test_a_deviation_needs_a_group_of_two_and_leaves_out_what_is_infinite() -> None:
     assert pooled_deviation([[1.0, 3.0, -math.inf], [7.0]]) == pytest.approx(2**0.5)
     assert math.isnan(pooled_deviation([[1.0], [2.0], [math.inf, 1.0]]))

@@ -253,6 +253,10 @@ def test_convolutions_refuse_odd_sides(size: int) -> None:
         load_variant("dcgan").build(DataSpec((1, size, size)), load_variant("dcgan").recipe("default"))
 
 
+def test_a_refusal_is_one_line_whatever_it_quotes() -> None:
+    assert str(Refused("a\nb\r\x1b[31m\u202ec\u2028ä±…")) == "a b  [31m c ä±…"
+
+
 @pytest.mark.parametrize(
     ("field", "value", "sentence"),
     [

@@ -20,6 +20,10 @@ CONDITIONING = ("none", "embedding", "channel", "projection", "auxiliary", "gene
 class Refused(ValueError):
     """A choice that is not possible. Its text is one sentence for the person who made it."""
 
+    def __init__(self, sentence: str) -> None:
+        # What it quotes may be a stranger's: no other lines, and nothing that a terminal obeys.
+        super().__init__("".join(each if each.isprintable() else " " for each in sentence))
+
 
 def shown(value: Any) -> str:
     """A value as a sentence quotes it: what a file of a stranger holds may be of any length."""
