@@ -407,10 +407,10 @@ def test_a_tuning_whose_winner_is_no_learning_rate_is_damaged(
     winner: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("benchmarks.plan.tuning_file", lambda name: tmp_path / f"{name}.json")
-    entry = '{"arms": {"plain": {"grid": {}, "metric": "fid", "winner": %s}}}'
-    (tmp_path / "quick.json").write_text(entry % "0.001")
+    before, after = '{"arms": {"plain": {"grid": {}, "metric": "fid", "winner": ', "}}}"
+    (tmp_path / "quick.json").write_text(before + "0.001" + after)
     assert tuned_rate(kept_tuning("quick"), PLAIN) == 0.001
-    (tmp_path / "quick.json").write_text(entry % winner)
+    (tmp_path / "quick.json").write_text(before + winner + after)
     with pytest.raises(Refused, match=r"is damaged; python -m benchmarks\.tune --preset quick makes it anew"):
         kept_tuning("quick")
 
@@ -422,7 +422,7 @@ def test_a_tuning_whose_deviations_are_no_numbers_is_damaged(
     monkeypatch.setattr("benchmarks.plan.tuning_file", lambda name: tmp_path / f"{name}.json")
     (tmp_path / "quick.json").write_text('{"arms": {}, "deviations": {"images": {"ln FID": 0.25}}}')
     assert kept_tuning("quick")["deviations"] == {"images": {"ln FID": 0.25}}
-    (tmp_path / "quick.json").write_text('{"arms": {}, "deviations": %s}' % deviations)
+    (tmp_path / "quick.json").write_text('{"arms": {}, "deviations": ' + deviations + "}")
     with pytest.raises(Refused, match="is damaged"):
         kept_tuning("quick")
 
