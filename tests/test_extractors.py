@@ -3,6 +3,7 @@
 import hashlib
 import json
 import struct
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -182,28 +183,28 @@ def test_the_same_weights_make_the_same_bytes(written: Path) -> None:
     assert list(written.parent.iterdir()) == [written]
 
 
-def retold(data: bytes, **changes: object) -> bytes:
-    """The file with other facts in its header."""
-    length = struct.unpack("<Q", data[:8])[0]
+def with_header(data: bytes, change: Callable[[dict], None]) -> bytes:
+    """The file with another header."""
+    (length,) = struct.unpack("<Q", data[:8])
     header = json.loads(data[8 : 8 + length])
-    facts = json.loads(header["__metadata__"]["extractor"]) | changes
-    header["__metadata__"]["extractor"] = json.dumps(facts)
+    change(header)
     text = json.dumps(header).encode()
     return struct.pack("<Q", len(text)) + text + data[8 + length :]
+
+
+def retold(data: bytes, **changes: object) -> bytes:
+    """The file with other facts in its header."""
+
+    def change(header: dict) -> None:
+        header["__metadata__"]["extractor"] = json.dumps(json.loads(header["__metadata__"]["extractor"]) | changes)
+
+    return with_header(data, change)
 
 
 def with_tensor(data: bytes, name: str, value: Tensor) -> bytes:
     tensors = safetensors.torch.load(data) | {name: value}
     length = struct.unpack("<Q", data[:8])[0]
     return safetensors.torch.save(tensors, metadata=json.loads(data[8 : 8 + length])["__metadata__"])
-
-
-def with_type(data: bytes, name: str) -> bytes:
-    (length,) = struct.unpack("<Q", data[:8])
-    header = json.loads(data[8 : 8 + length])
-    header["head.bias"]["dtype"] = name
-    text = json.dumps(header).encode()
-    return struct.pack("<Q", len(text)) + text + data[8 + length :]
 
 
 DAMAGE = {
@@ -229,7 +230,9 @@ DAMAGE = {
         data, "statistics.deviation", torch.ones(FEATURES).index_fill(0, torch.tensor([3]), -1.0)
     ),
     "classes that are no number": lambda data: retold(data, classes="many"),
-    "a type with a long name": lambda data: with_type(data, 5000 * "x"),
+    "a type with a long name": lambda data: with_header(
+        data, lambda header: header["head.bias"].update(dtype=5000 * "x")
+    ),
 }
 
 
