@@ -1,11 +1,14 @@
 """Every metric against an independent implementation, on the same tensors in float64.
 
-Where a library has the definition, it is that of scikit-learn, scipy or torchmetrics; else it is written out here, by
-loops over pairs. What no other implementation has, or has by another definition, is named in DIFFERENT.
+Where a library has the definition, it is that of scikit-learn, scipy, torchmetrics, torch-fidelity or prdc; else it is
+written out here, by loops over pairs. What no other implementation has, or has by another definition, is named in
+DIFFERENT.
 """
 
 import math
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +18,11 @@ from torch import Tensor, nn
 
 LARGEST = 1e-6
 DIFFERENT = {
-    "kid of torchmetrics": "takes means over random subsets of the samples; ours takes every pair once",
-    "coverage and density of prdc": "not installed; written out here from the paper",
-    "fid of torch-fidelity": "not installed, and of Inception features; the distance itself is that of scipy",
+    "kid of torchmetrics and torch-fidelity": "a mean over random subsets of the samples, ours takes every pair once; "
+    "held against one subset of all of them",
+    "fid, kid, precision, recall of torch-fidelity": "of Inception features; held against what it makes of given ones",
+    "precision, recall, density, coverage of prdc": "one number of neighbours for all four, ours is that of each paper, "
+    "3 and 5; what lies on the edge of a ball is outside there",
     "nearest training example": "ours is in float32, class by class; held against float64 to 1e-5",
     "fid_pixels": "its principal components are float32; held against those of scikit-learn to 1e-4",
     "gan_train": "an accuracy of networks trained here: its network, updates and seeds are this project's own choice",
@@ -65,6 +70,15 @@ def frechet_by_torchmetrics() -> tuple[float, float]:
     return frechet_distance(moments(X), moments(Y)), theirs.compute().item()
 
 
+def frechet_by_torch_fidelity() -> tuple[float, float]:
+    from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
+
+    from metrics.frechet import frechet_distance, moments
+
+    theirs = fid_statistics_to_metric(*map(fid_features_to_statistics, (X, Y)), verbose=False)
+    return frechet_distance(moments(X), moments(Y)), theirs[KEY_METRIC_FID]
+
+
 def mean_of_logarithms() -> tuple[float, float]:
     from scipy.stats import gmean
 
@@ -100,6 +114,16 @@ def kid_error() -> tuple[float, float]:
     return squared_mmd(kernel_side(X), kernel_side(Y)).error, math.sqrt(4 * u.var(ddof=1) / n + 4 * v.var(ddof=1) / m)
 
 
+def kid_by_torch_fidelity() -> tuple[float, float]:
+    from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
+
+    from metrics.kernel import kernel_side, squared_mmd
+
+    fake = X[: len(Y)]
+    theirs = kid_features_to_metric(fake, Y, kid_subsets=1, kid_subset_size=len(Y), verbose=False)
+    return squared_mmd(kernel_side(fake), kernel_side(Y)).value, theirs[KEY_METRIC_KID_MEAN]
+
+
 def balls(points: Tensor, k: int) -> np.ndarray:
     """The distance of each point to its k-th nearest other one."""
     from sklearn.neighbors import NearestNeighbors
@@ -113,7 +137,7 @@ def of_neighbours(name: str) -> Callable[[], tuple[float, float]]:
 
         from metrics.neighbours import manifold, neighbourhood
 
-        fake, real = X[:250], Y
+        fake, real = X[: len(Y)], Y
         distances = cdist(fake.numpy(), real.numpy())
         fake_balls, real_balls, large = balls(fake, 3), balls(real, 3), balls(real, 5)
         theirs = {
@@ -123,6 +147,33 @@ def of_neighbours(name: str) -> Callable[[], tuple[float, float]]:
             "coverage": (distances <= large).any(0).mean(),
         }
         return getattr(neighbourhood(fake, manifold(real)), name), float(theirs[name])
+
+    return compared
+
+
+def neighbours_by_prdc(name: str, k: int) -> Callable[[], tuple[float, float]]:
+    def compared() -> tuple[float, float]:
+        from prdc import compute_prdc
+
+        from metrics.neighbours import manifold, neighbourhood
+
+        fake = X[: len(Y)]
+        with redirect_stdout(StringIO()):
+            theirs = compute_prdc(Y.numpy(), fake.numpy(), nearest_k=k)
+        return getattr(neighbourhood(fake, manifold(Y)), name), float(theirs[name])
+
+    return compared
+
+
+def neighbours_by_torch_fidelity(name: str) -> Callable[[], tuple[float, float]]:
+    def compared() -> tuple[float, float]:
+        from torch_fidelity.metric_prc import prc_features_to_metric
+
+        from metrics.neighbours import manifold, neighbourhood
+
+        fake = X[: len(Y)]
+        theirs = prc_features_to_metric(fake, Y, prc_neighborhood=3, verbose=False)
+        return getattr(neighbourhood(fake, manifold(Y)), name), theirs[name]
 
     return compared
 
@@ -336,13 +387,21 @@ def principal_components() -> tuple[Tensor, np.ndarray]:
 COMPARISONS: dict[str, Callable[[], tuple[Any, Any]]] = {
     "fid (scipy)": frechet,
     "fid (torchmetrics)": frechet_by_torchmetrics,
+    "fid (torch-fidelity)": frechet_by_torch_fidelity,
     "geometric mean (scipy)": mean_of_logarithms,
     "kid (scikit-learn)": kid,
+    "kid (torch-fidelity)": kid_by_torch_fidelity,
     "kid_error (scikit-learn)": kid_error,
     "precision (scikit-learn)": of_neighbours("precision"),
     "recall (scikit-learn)": of_neighbours("recall"),
     "density (scikit-learn)": of_neighbours("density"),
     "coverage (scikit-learn)": of_neighbours("coverage"),
+    "precision (prdc)": neighbours_by_prdc("precision", 3),
+    "recall (prdc)": neighbours_by_prdc("recall", 3),
+    "density (prdc)": neighbours_by_prdc("density", 5),
+    "coverage (prdc)": neighbours_by_prdc("coverage", 5),
+    "precision (torch-fidelity)": neighbours_by_torch_fidelity("precision"),
+    "recall (torch-fidelity)": neighbours_by_torch_fidelity("recall"),
     "inside the class (scipy)": inside_own_class,
     "accuracy (scikit-learn)": accuracy_of_labels,
     "accuracy_class (scikit-learn)": accuracy_of_each_label,
