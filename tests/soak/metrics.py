@@ -21,7 +21,7 @@ DIFFERENT = {
     "kid of torchmetrics and torch-fidelity": "a mean over random subsets of the samples, ours takes every pair once; "
     "held against one subset of all of them",
     "fid, kid, precision, recall of torch-fidelity": "of Inception features; held against what it makes of given ones",
-    "precision, recall, density, coverage of prdc": "one number of neighbours for all four, ours is that of each paper, "
+    "precision, recall, density, coverage of prdc": "one number of neighbours for all four, ours is each paper's, "
     "3 and 5; what lies on the edge of a ball is outside there",
     "nearest training example": "ours is in float32, class by class; held against float64 to 1e-5",
     "fid_pixels": "its principal components are float32; held against those of scikit-learn to 1e-4",
