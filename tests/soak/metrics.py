@@ -6,7 +6,7 @@ DIFFERENT.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -131,51 +131,48 @@ def balls(points: Tensor, k: int) -> np.ndarray:
     return NearestNeighbors(n_neighbors=k + 1).fit(points.numpy()).kneighbors(points.numpy())[0][:, k]
 
 
-def of_neighbours(name: str) -> Callable[[], tuple[float, float]]:
-    def compared() -> tuple[float, float]:
-        from scipy.spatial.distance import cdist
+Others = Callable[[Tensor, Tensor], Mapping[str, float]]
+"""Precision, recall, density, coverage, or some of them, of samples beside real examples."""
 
+
+def of_neighbours(name: str, others: Others) -> Callable[[], tuple[float, float]]:
+    def compared() -> tuple[float, float]:
         from metrics.neighbours import manifold, neighbourhood
 
         fake, real = X[: len(Y)], Y
-        distances = cdist(fake.numpy(), real.numpy())
-        fake_balls, real_balls, large = balls(fake, 3), balls(real, 3), balls(real, 5)
-        theirs = {
-            "precision": (distances <= real_balls).any(1).mean(),
-            "recall": (distances <= fake_balls[:, None]).any(0).mean(),
-            "density": (distances <= large).sum() / (5 * len(fake)),
-            "coverage": (distances <= large).any(0).mean(),
-        }
-        return getattr(neighbourhood(fake, manifold(real)), name), float(theirs[name])
+        return getattr(neighbourhood(fake, manifold(real)), name), float(others(fake, real)[name])
 
     return compared
 
 
-def neighbours_by_prdc(name: str, k: int) -> Callable[[], tuple[float, float]]:
-    def compared() -> tuple[float, float]:
+def by_scikit_learn(fake: Tensor, real: Tensor) -> Mapping[str, float]:
+    from scipy.spatial.distance import cdist
+
+    distances = cdist(fake.numpy(), real.numpy())
+    fake_balls, real_balls, large = balls(fake, 3), balls(real, 3), balls(real, 5)
+    return {
+        "precision": (distances <= real_balls).any(1).mean(),
+        "recall": (distances <= fake_balls[:, None]).any(0).mean(),
+        "density": (distances <= large).sum() / (5 * len(fake)),
+        "coverage": (distances <= large).any(0).mean(),
+    }
+
+
+def by_prdc(neighbours: int) -> Others:
+    def measured(fake: Tensor, real: Tensor) -> Mapping[str, float]:
         from prdc import compute_prdc
 
-        from metrics.neighbours import manifold, neighbourhood
-
-        fake = X[: len(Y)]
+        # It prints how many there are.
         with redirect_stdout(StringIO()):
-            theirs = compute_prdc(Y.numpy(), fake.numpy(), nearest_k=k)
-        return getattr(neighbourhood(fake, manifold(Y)), name), float(theirs[name])
+            return compute_prdc(real.numpy(), fake.numpy(), neighbours)
 
-    return compared
+    return measured
 
 
-def neighbours_by_torch_fidelity(name: str) -> Callable[[], tuple[float, float]]:
-    def compared() -> tuple[float, float]:
-        from torch_fidelity.metric_prc import prc_features_to_metric
+def by_torch_fidelity(fake: Tensor, real: Tensor) -> Mapping[str, float]:
+    from torch_fidelity.metric_prc import prc_features_to_metric
 
-        from metrics.neighbours import manifold, neighbourhood
-
-        fake = X[: len(Y)]
-        theirs = prc_features_to_metric(fake, Y, prc_neighborhood=3, verbose=False)
-        return getattr(neighbourhood(fake, manifold(Y)), name), theirs[name]
-
-    return compared
+    return prc_features_to_metric(fake, real, prc_neighborhood=3, verbose=False)
 
 
 def inside_own_class() -> tuple[float, float]:
@@ -392,16 +389,16 @@ COMPARISONS: dict[str, Callable[[], tuple[Any, Any]]] = {
     "kid (scikit-learn)": kid,
     "kid (torch-fidelity)": kid_by_torch_fidelity,
     "kid_error (scikit-learn)": kid_error,
-    "precision (scikit-learn)": of_neighbours("precision"),
-    "recall (scikit-learn)": of_neighbours("recall"),
-    "density (scikit-learn)": of_neighbours("density"),
-    "coverage (scikit-learn)": of_neighbours("coverage"),
-    "precision (prdc)": neighbours_by_prdc("precision", 3),
-    "recall (prdc)": neighbours_by_prdc("recall", 3),
-    "density (prdc)": neighbours_by_prdc("density", 5),
-    "coverage (prdc)": neighbours_by_prdc("coverage", 5),
-    "precision (torch-fidelity)": neighbours_by_torch_fidelity("precision"),
-    "recall (torch-fidelity)": neighbours_by_torch_fidelity("recall"),
+    "precision (scikit-learn)": of_neighbours("precision", by_scikit_learn),
+    "recall (scikit-learn)": of_neighbours("recall", by_scikit_learn),
+    "density (scikit-learn)": of_neighbours("density", by_scikit_learn),
+    "coverage (scikit-learn)": of_neighbours("coverage", by_scikit_learn),
+    "precision (prdc)": of_neighbours("precision", by_prdc(3)),
+    "recall (prdc)": of_neighbours("recall", by_prdc(3)),
+    "density (prdc)": of_neighbours("density", by_prdc(5)),
+    "coverage (prdc)": of_neighbours("coverage", by_prdc(5)),
+    "precision (torch-fidelity)": of_neighbours("precision", by_torch_fidelity),
+    "recall (torch-fidelity)": of_neighbours("recall", by_torch_fidelity),
     "inside the class (scipy)": inside_own_class,
     "accuracy (scikit-learn)": accuracy_of_labels,
     "accuracy_class (scikit-learn)": accuracy_of_each_label,
