@@ -5,6 +5,7 @@ import math
 import random
 import re
 import shutil
+import subprocess
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -747,7 +748,7 @@ def test_the_records_beside_a_report_make_the_same_report(tmp_path: Path, called
     assert called(command, *asked, "--runs-dir", "runs", "--out", "first").code == 0
     with tarfile.open(tmp_path / "first" / RECORDS) as archive:
         names = archive.getnames()
-        archive.extractall(tmp_path, filter="data")
+    subprocess.run(["tar", "-xf", tmp_path / "first" / RECORDS, "-C", tmp_path], check=True)
     assert {name.partition("/")[0] for name in names} == {"smoke-runs"}
     assert not [name for name in names if name.endswith("safetensors")]
     # A picture of each arm's first seed, which a page shows, and of no other.

@@ -1,7 +1,7 @@
 """The suite: what is trained is what the questions need, once, whatever happens in between; and what MLflow shows."""
 
 import json
-import tarfile
+import subprocess
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -103,8 +103,7 @@ def test_what_was_interrupted_goes_on(called: Called, monkeypatch: pytest.Monkey
 
     # And from the records that a report kept, on another machine.
     report("out", "smoke", ["loss_curves"], runs_dir="runs", records=True)
-    with tarfile.open(Path("out", RECORDS)) as archive:
-        archive.extractall(".", filter="data")
+    subprocess.run(["tar", "-xf", Path("out", RECORDS)], check=True)
     found = called(suite, *TINY, "--no-tracking", "--runs-dir", "smoke-runs")
     assert "4 runs (4 already done)" in found.out
     assert found.code == 0
