@@ -44,7 +44,7 @@ def parser() -> Parser:
     return parser
 
 
-def command() -> None:
+def command() -> int:
     asked = parser().parse_args()
 
     from benchmarks.journal import run_folders
@@ -65,13 +65,20 @@ def command() -> None:
         print(line)
     if not removals:
         print(f"there is nothing to remove in {asked.runs_dir}")
-        return
+        return 0
     files, size = sum(len(removal.files) for removal in removals), sum(removal.size for removal in removals)
     if not (asked.yes or agreed(f"remove {files} files, {mebibytes(size)}? [y/N] ")):
         print("nothing is removed; --yes does it without asking")
-        return
-    removed = sum(remove(removal, asked.keep_milestones) for removal in removals)
+        return 0
+    removed, failed = 0, 0
+    for removal in removals:
+        try:
+            removed += remove(removal, asked.keep_milestones)
+        except Refused as refused:
+            failed += 1
+            print(f"{removal.folder.name}: {refused}", file=sys.stderr)
     print(f"removed {mebibytes(removed)}")
+    return 1 if failed else 0
 
 
 def not_to_touch(folder: "RunFolder") -> str:
@@ -96,16 +103,13 @@ def removal_of(folder: "RunFolder", keep_milestones: bool) -> Removal:
 
 
 def remove(removal: Removal, keep_milestones: bool) -> int:
-    """Removes what was told, unless the run was started again in between; returns the bytes."""
-    try:
-        with removal.folder.lock():
-            if removal.folder.status()["state"] != "FINISHED":
-                raise Refused("it was started again in the meantime")
-            still = set(removal_of(removal.folder, keep_milestones).files)
-            return sum(_removed(path) for path in removal.files if path in still)
-    except Refused as refused:
-        print(f"{removal.folder.name}: {refused}", file=sys.stderr)
-        return 0
+    """Removes what was told and returns its bytes. Raises Refused where the run was started again in between, and where
+    something cannot be removed."""
+    with removal.folder.lock():
+        if removal.folder.status()["state"] != "FINISHED":
+            raise Refused("it was started again in the meantime")
+        still = set(removal_of(removal.folder, keep_milestones).files)
+        return sum(_removed(path) for path in removal.files if path in still)
 
 
 def agreed(question: str) -> bool:

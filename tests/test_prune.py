@@ -120,6 +120,7 @@ def test_a_run_that_is_started_again_after_the_question_is_left_as_it_is(
 
     monkeypatch.setattr("benchmarks.prune.agreed", answered)
     done = called(command)
+    assert done.code == 1
     assert done.err == f"{folder.name}: it was started again in the meantime\n"
     assert left(folder) == before
 

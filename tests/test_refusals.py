@@ -1,0 +1,307 @@
+"""What a user can get wrong and no other test does: each is told in one sentence, with exit code 2, and why."""
+
+import json
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks import configure
+from benchmarks.config import DatasetConfig
+from benchmarks.datasets import images, load
+from benchmarks.defects import command as defects
+from benchmarks.environment import check_precision
+from benchmarks.executors import Settings
+from benchmarks.executors import ray as on_ray
+from benchmarks.extractors import pin
+from benchmarks.journal import CHECKPOINT, CONFIG, FACTS, RunFolder
+from benchmarks.pictures.samples import write_whole
+from benchmarks.plan import make_plan, tuning_file
+from benchmarks.presets import QUICK, SMOKE
+from benchmarks.prune import command as prune
+from benchmarks.run import run
+from benchmarks.runs import load_run
+from benchmarks.suite import suite
+from benchmarks.sync import command as sync
+from benchmarks.timing import stock
+from benchmarks.timing.cases import Case
+from benchmarks.timing.processes import Process
+from benchmarks.timing.training import measure
+from benchmarks.tune import tune
+from reports import calibrate, precision
+from reports.build import command as build
+from tests.conftest import Done
+from variants import Refused
+
+
+@pytest.mark.parametrize(
+    ("variant", "dataset", "fields", "sentence"),
+    [
+        (
+            "cgan_mlp",
+            "ring8",
+            {"conditioning": "channel"},
+            "--conditioning channel needs images, not points of the plane; take embedding",
+        ),
+        (
+            "dcgan",
+            "digits",
+            {"generator_widths": ()},
+            "--generator-widths is empty; a convolutional generator needs at least one",
+        ),
+        (
+            "dcgan",
+            "digits",
+            {"discriminator_widths": ()},
+            "--discriminator-widths is empty; a convolutional discriminator needs at least one",
+        ),
+        (
+            "cgan_mlp",
+            "digits",
+            {"loss": "hinge", "matching_aware": True},
+            "--matching-aware adds to cross-entropy, which --loss hinge has not; take saturating, non_saturating",
+        ),
+        (
+            "vanilla_gan",
+            "digits",
+            {"weight_clip": 0.01, "discriminator_normalization": "spectral"},
+            "--weight-clip and spectral normalisation both bound the weights; take one of them",
+        ),
+        (
+            "cgan_mlp",
+            "digits",
+            {"pack": 2, "replay": 0.5},
+            "--replay would tear apart the packs of one label that --pack makes; take one of them",
+        ),
+        (
+            "vanilla_gan",
+            "digits",
+            {"loss": "relativistic", "replay": 0.5},
+            "--replay has no pairs of real and fake for --loss relativistic; take another loss",
+        ),
+    ],
+    ids=lambda value: "" if isinstance(value, dict | str) else None,
+)
+def test_what_no_recipe_can_be(variant: str, dataset: str, fields: dict, sentence: str) -> None:
+    with pytest.raises(Refused) as refused:
+        configure(variant, dataset, **fields)
+    assert str(refused.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "sentence"),
+    [
+        (
+            run,
+            "--variant vanilla_gan --precision float16",
+            "unknown precision 'float16'; did you mean 'bfloat16'? (it is one of float32, bfloat16)",
+        ),
+        (
+            suite,
+            "--preset smoke --executor ray --stack on",
+            "--executor ray trains each seed as a task of its own; leave out --stack on",
+        ),
+        (suite, "--preset smoke --plan --seeds -1", "--seeds is at least 1, not -1"),
+        (tune, "--preset smoke", "the preset smoke is not tuned"),
+        (calibrate.command, "--suites 0", "--suites is at least 1"),
+        (sync, "", "there are no runs in runs; train one with python -m benchmarks.run, or name another folder"),
+        (sync, "nope", "unknown run 'nope'; it is not in runs"),
+    ],
+    ids=lambda value: value.replace(" ", "_") if isinstance(value, str) and value.startswith("--") else "",
+)
+def test_what_no_command_takes(
+    called: Callable[..., Done], command: Callable[[], int | None], words: str, sentence: str
+) -> None:
+    Path("runs").mkdir()
+    done = called(command, *words.split())
+    assert (done.code, done.err) == (2, f"error: {sentence}\n")
+
+
+def test_mlflow_without_runs(called: Callable[..., Done], tracking_uri: str) -> None:
+    done = called(build, "--tracking-uri", tracking_uri)
+    assert done.code == 2
+    assert done.err.startswith(f"error: there are no runs in MLflow at {tracking_uri}; train one with ")
+
+
+def test_a_run_without_threads() -> None:
+    with pytest.raises(Refused, match=r"^a run has at least 1 thread, not -1$"):
+        Settings(Path("runs"), None, threads=-1)
+
+
+def test_a_device_that_cannot() -> None:
+    with pytest.raises(Refused, match=r"^the device 'mps' does not train in bfloat16; take --precision float32$"):
+        check_precision("bfloat16", torch.device("mps"))
+
+
+def test_digits_without_their_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "find_spec", lambda name: None)
+    with pytest.raises(Refused, match=r"^the digits come with scikit-learn, .*; pip install scikit-learn$"):
+        images._bundled_digits()
+
+
+# Plans
+
+
+def test_a_preset_without_images_takes_no_other_ones() -> None:
+    points = replace(SMOKE, budgets={"points": SMOKE.budgets["points"]})
+    with pytest.raises(Refused, match=r"^the preset smoke has no images, so --dataset would change nothing$"):
+        make_plan(points, dataset="mnist")
+
+
+def test_a_plan_needs_the_seconds_that_tuning_measures() -> None:
+    arms = json.loads(tuning_file("quick").read_text())["arms"]
+    with pytest.raises(Refused, match=r"^the arm [\w-]+ was not timed; python -m benchmarks\.tune does it$"):
+        make_plan(QUICK, ["critic_steps"], tuned={"arms": arms})
+
+
+def test_a_threshold_needs_the_arm_that_sets_it() -> None:
+    arms = json.loads(tuning_file("quick").read_text())["arms"]
+    without = {name: {k: v for k, v in arm.items() if k != "quality"} for name, arm in arms.items()}
+    with pytest.raises(Refused, match=r"^the arm [\w-]+ was not tuned, and it sets a threshold$"):
+        make_plan(QUICK, ["noise_distribution"], tuned={"arms": without})
+
+
+# Run folders
+
+
+def test_a_folder_that_holds_another_run() -> None:
+    mine, other = (configure("vanilla_gan", "ring8", seed=seed) for seed in (0, 1))
+    RunFolder.create("runs", other).path.rename(Path("runs", mine.name))
+    with pytest.raises(Refused, match=r"already holds another run; move it away, or choose another --runs-dir$"):
+        RunFolder.create("runs", mine)
+
+
+def test_a_file_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = RunFolder.create("runs", configure("vanilla_gan", "ring8"))
+
+    def broken(path: Path) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Path, "read_bytes", broken)
+    with pytest.raises(Refused) as refused:
+        folder.config()
+    assert str(refused.value) == f"cannot read {folder.path / CONFIG}: Input/output error"
+
+
+def test_a_run_that_was_never_trained() -> None:
+    folder = RunFolder.create("runs", configure("vanilla_gan", "ring8"))
+    with pytest.raises(Refused, match=r"has no facts\.json, so it was never trained; run it first$"):
+        _ = load_run(folder.path).spec
+
+
+def test_a_run_on_captions_of_other_words(mnist_dir: Path) -> None:
+    folder = RunFolder.create("runs", configure("dcgan_text", "captions_mnist", data_dir=mnist_dir))
+    spec = {"shape": [1, 28, 28], "bounded": True, "classes": 10, "vocabulary": ["cat", "dog"]}
+    folder.write_json(FACTS, {"spec": spec})
+    with pytest.raises(Refused, match=r"was trained on captions of other words, in which no prompt can be read$"):
+        load_run(folder.path).condition(1, prompt="cat")
+
+
+def test_what_cannot_be_removed(called: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = RunFolder.create("runs", configure("vanilla_gan", "ring8"))
+    folder.save_checkpoint({}, {}, 1)
+    folder.set_status("FINISHED", epoch=1)
+    unlink = Path.unlink
+
+    def kept(path: Path, missing_ok: bool = False) -> None:
+        if path.name.startswith("checkpoint"):
+            raise PermissionError(1, "Operation not permitted")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", kept)
+    done = called(prune, "--yes")
+    assert done.code == 1
+    assert (
+        done.err == f"{folder.name}: cannot remove {Path('runs', folder.name, CHECKPOINT)}: Operation not permitted\n"
+    )
+    assert folder.file(CHECKPOINT).exists()
+
+
+# Files that a command was asked to write
+
+
+def test_a_picture_that_cannot_be_written() -> None:
+    with pytest.raises(Refused, match=r"^cannot write nowhere/grid\.png: No such file or directory$"):
+        write_whole("nowhere/grid.png", b"")
+
+
+def test_a_classifier_that_cannot_be_written() -> None:
+    Path("file").touch()
+    with pytest.raises(Refused, match=r"^cannot write file/judge\.safetensors: .*; choose another folder$"):
+        pin(load(DatasetConfig("digits")), Path("file/judge.safetensors"), seed=0, updates=1, say=lambda line: None)
+
+
+def test_tables_that_cannot_be_written(called: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("file").touch()
+    monkeypatch.setattr("benchmarks.defects.measure", lambda *_: None)
+    monkeypatch.setattr("benchmarks.defects.page", lambda tables: "")
+    done = called(defects, "--dataset", "digits", "--out", "file/defects.md")
+    assert done.code == 2
+    assert done.err.startswith("error: cannot write file/defects.md: ")
+    monkeypatch.setattr("reports.calibrate.calibrate", lambda plan, say: {})
+    done = called(calibrate.command, "--suites", "1", "--out", "file/docs")
+    assert done.code == 2
+    assert done.err.startswith("error: cannot write to file/docs: ")
+
+
+def test_a_comparison_that_cannot_be_written(called: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("file").touch()
+    monkeypatch.setattr("benchmarks.live.run_jobs", lambda *_, **__: None)
+    monkeypatch.setattr("reports.precision.compared", lambda runs: ())
+    done = called(precision.command, "--variant", "vanilla_gan", "--dataset", "ring8", "--json", "file/p.json")
+    assert done.code == 2
+    assert done.err.endswith("error: cannot write file/p.json: File exists\n")
+
+
+# Timing
+
+
+def test_a_process_that_is_killed_while_it_is_timed() -> None:
+    process = Process("Ours", Case("vanilla_gan", "ring8"))
+    process._process.kill()
+    try:
+        with pytest.raises(Refused) as refused:
+            process.ask("facts")
+    finally:
+        process.end()
+    what = "the process that timed Ours of vanilla_gan on ring8 ended in the middle"
+    assert str(refused.value) == f"{what}, with exit status {-signal.SIGKILL}"
+
+
+def test_stacked_images_have_no_stock_loop(mnist_dir: Path) -> None:
+    stacked = load(DatasetConfig("stacked_mnist"), mnist_dir)
+    with pytest.raises(Refused, match=r"^the stock loop reads images and points of the plane, and not what is stacked"):
+        stock.batches(stacked.train, 128)
+
+
+def test_nothing_is_left_to_be_timed() -> None:
+    said: list[str] = []
+    with pytest.raises(Refused, match=r"^nothing is left to be timed$"):
+        measure([Case("dcgan_text", "digits")], against_stock=False, skip_refused=True, say=said.append)
+    assert any("dcgan_text on digits is left out: " in line for line in said)
+
+
+# Clusters
+
+
+def test_a_cluster_that_cannot_be_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = pytest.importorskip("ray")
+
+    def nothing_there(**_: object) -> None:
+        raise ConnectionError("Could not find any running\nRay instance.")
+
+    monkeypatch.setattr(ray, "init", nothing_there)
+    with pytest.raises(Refused) as refused:
+        on_ray.connect("auto", 0)
+    told = "Could not find any running Ray instance."
+    assert str(refused.value) == f"the Ray cluster at auto cannot be joined: {told}"
+
+
+def test_a_machine_with_another_version() -> None:
+    settings = Settings(Path("runs"), None)
+    config = configure("vanilla_gan", "ring8")
+    with pytest.raises(Refused, match=r"^a machine of the cluster has another version of this project; install the "):
+        on_ray._trained(config, settings, (), "another", (), "", [])
