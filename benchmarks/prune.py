@@ -70,12 +70,12 @@ def command() -> int:
     if not (asked.yes or agreed(f"remove {files} files, {mebibytes(size)}? [y/N] ")):
         print("nothing is removed; --yes does it without asking")
         return 0
-    removed, failed = 0, 0
+    removed, failed = 0, False
     for removal in removals:
         try:
             removed += remove(removal, asked.keep_milestones)
         except Refused as refused:
-            failed += 1
+            failed = True
             print(f"{removal.folder.name}: {refused}", file=sys.stderr)
     print(f"removed {mebibytes(removed)}")
     return 1 if failed else 0

@@ -83,7 +83,6 @@ from variants import Refused
             "--replay has no pairs of real and fake for --loss relativistic; take another loss",
         ),
     ],
-    ids=lambda value: "" if isinstance(value, dict | str) else None,
 )
 def test_what_no_recipe_can_be(variant: str, dataset: str, fields: dict, sentence: str) -> None:
     with pytest.raises(Refused) as refused:
@@ -110,7 +109,6 @@ def test_what_no_recipe_can_be(variant: str, dataset: str, fields: dict, sentenc
         (sync, "", "there are no runs in runs; train one with python -m benchmarks.run, or name another folder"),
         (sync, "nope", "unknown run 'nope'; it is not in runs"),
     ],
-    ids=lambda value: value.replace(" ", "_") if isinstance(value, str) and value.startswith("--") else "",
 )
 def test_what_no_command_takes(
     called: Callable[..., Done], command: Callable[[], int | None], words: str, sentence: str
