@@ -253,10 +253,13 @@ def trial(folder: Path, number: int, wanted: dict[str, bytes], seconds: float, m
 
 def prepared(work: Path) -> tuple[Path, dict[str, bytes], float]:
     """A folder with an empty store, the results of a run that is never killed, and how long it takes, in seconds."""
+    import torch
     from mlflow import MlflowClient
 
     from benchmarks import configure
 
+    # A forked process would wait for ever for the threads that its parent had.
+    torch.set_num_threads(1)
     shutil.rmtree(work, ignore_errors=True)
     (work / "empty").mkdir(parents=True)
     MlflowClient(store(work / "empty")).search_experiments()
