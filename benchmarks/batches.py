@@ -1,6 +1,7 @@
 """What the updates of an epoch see: which examples stand together in a batch, and the noise and labels of fakes."""
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Generator, Tensor
@@ -60,42 +61,97 @@ def epoch_batches(recipe: Recipe, data: Split, seed: int, epoch: int) -> Iterato
     The latter has the real examples of the one before it, and labels drawn at their frequencies in training. An
     unconditional recipe has none.
     """
+    ahead = drawn_ahead(recipe, data)
+    return in_turns(epoch_parts(recipe, data, seed, epoch, ahead), ahead)
+
+
+def side_by_side(recipe: Recipe, data: Sequence[Split], seeds: Sequence[int], epoch: int) -> Iterator[Batch]:
+    """The batches of several seeds as one, each tensor (seeds, batch, ...); endless, as they are."""
+    ahead = drawn_ahead(recipe, data[0])
+    parts = [epoch_parts(recipe, split, seed, epoch, ahead) for split, seed in zip(data, seeds, strict=True)]
+    return in_turns((beside(each, len(ahead)) for each in zip(*parts, strict=True)), ahead)
+
+
+# Of the real examples that are drawn at once, for a seed; and how many updates at most. Chosen, not tuned.
+AHEAD_BYTES, AHEAD = 2**25, 32
+
+Ahead = tuple[int] | tuple[()]
+"""The leading axis of what is drawn for several updates at once: how many, or none where each is drawn for itself."""
+
+
+def drawn_ahead(recipe: Recipe, data: Split) -> Ahead:
+    """For how many updates batches are drawn at once. Which numbers are drawn depends on it, so it never changes.
+
+    On a CPU each is drawn for itself, and stays in its caches. Elsewhere a call takes longer to launch than to do.
+    """
+    if data.data.device.type == "cpu":
+        return ()
+    bytes_of_one = 4 * recipe.batch_size * data.data[0].numel()
+    return (max(1, min(AHEAD, AHEAD_BYTES // bytes_of_one)),)
+
+
+def epoch_parts(recipe: Recipe, data: Split, seed: int, epoch: int, ahead: Ahead) -> Iterator[list[Batch]]:
+    """The batches of some updates at once: a Batch a turn, in which each tensor is (*ahead, batch, ...)."""
     device = data.data.device
     order, labels, noise, within = (
         stream(seed, name, epoch, device) for name in ("shuffle", "labels", "noise", "updates")
     )
-    draw, size = NOISES[recipe.noise], (recipe.batch_size, recipe.noise_size)
+    draw, size, updates = NOISES[recipe.noise], recipe.batch_size, math.prod(ahead)
     packs = Packs(data, recipe)
     batches = real_batches(packs, len(data), order)
+
+    def shaped(tensor: Tensor | None) -> Tensor | None:
+        return tensor.view(*ahead, size, *tensor.shape[1:]) if ahead and tensor is not None else tensor
+
     while True:
+        turns = []
         for step in range(recipe.critic_steps):
             if step == 0 or recipe.critic_batch == "fresh":
-                indices = next(batches)
-                examples, condition = packs.examples(indices)
+                indices = torch.cat([next(batches) for _ in range(updates)]) if ahead else next(batches)
+                examples, condition = map(shaped, packs.examples(indices))
                 if recipe.shuffled_conditions:
                     # The order within a batch is random, so each example's neighbour is any other; packs stay whole.
-                    condition = condition.roll(packs.shared, 0)
-            yield Batch(examples, condition, draw(size, noise), condition, within)
+                    condition = condition.roll(packs.shared, len(ahead))
+            turns.append(Batch(examples, condition, draw((*ahead, size, recipe.noise_size), noise), condition, within))
         fake_condition = None
         if packs.conditional:
-            drawn = torch.randint(len(data), (packs.leaders,), generator=labels, device=device)
-            fake_condition = packs.condition(drawn)
-        yield Batch(examples, condition, draw(size, noise), fake_condition, within)
+            drawn = torch.randint(len(data), (updates * packs.leaders,), generator=labels, device=device)
+            fake_condition = shaped(packs.condition(drawn))
+        turns.append(Batch(examples, condition, draw((*ahead, size, recipe.noise_size), noise), fake_condition, within))
+        yield turns
 
 
-def side_by_side(batches: Sequence[Iterator[Batch]]) -> Iterator[Batch]:
-    """Batches of several seeds as one, each tensor (seeds, batch, ...); endless, as they are."""
-    before: tuple[Batch, ...] = ()
-    for parts in zip(*batches, strict=True):
-        if not before or any(new.examples is not old.examples for new, old in zip(parts, before, strict=True)):
-            examples, condition = stacked([p.examples for p in parts]), stacked([p.condition for p in parts])
-        fake_condition = condition
-        if any(part.fake_condition is not part.condition for part in parts):
-            fake_condition = stacked([part.fake_condition for part in parts])
-        noise, streams = stacked([part.noise for part in parts]), tuple(part.stream for part in parts)
-        yield Batch(examples, condition, noise, fake_condition, streams)
-        before = parts
+def beside(seeds: Sequence[list[Batch]], axis: int) -> list[Batch]:
+    """The turns of each seed as those of all, whose tensors have an axis of seeds there.
+
+    What turns have in common stays the same object.
+    """
+    stacked: dict[int, Tensor | None] = {id(None): None}
+
+    def of_all(fields: Sequence[Tensor | None]) -> Tensor | None:
+        if id(fields[0]) not in stacked:
+            stacked[id(fields[0])] = torch.stack(fields, axis)
+        return stacked[id(fields[0])]
+
+    return [
+        Batch(*map(of_all, list(zip(*(batch[:-1] for batch in turn), strict=True))), tuple(b.stream for b in turn))
+        for turn in zip(*seeds, strict=True)
+    ]
 
 
-def stacked(tensors: Sequence[Tensor | None]) -> Tensor | None:
-    return None if tensors[0] is None else torch.stack(tensors)
+def in_turns(parts: Iterable[list[Batch]], ahead: Ahead) -> Iterator[Batch]:
+    """The batches of all updates, one by one. What several of a turn's have in common stays the same object."""
+    for turns in parts:
+        if not ahead:
+            yield from turns
+            continue
+        rows: dict[int, Sequence[Tensor | None]] = {id(None): [None] * ahead[0]}
+        for turn in turns:
+            rows |= {id(field): field.unbind() for field in turn[:-1] if id(field) not in rows}
+        for update in range(ahead[0]):
+            for turn in turns:
+                yield Batch(*[rows[id(field)][update] for field in turn[:-1]], turn.stream)
+
+
+def tensors(batch: Batch) -> dict[str, Tensor]:
+    return {name: value for name, value in batch._asdict().items() if isinstance(value, Tensor)}

@@ -17,7 +17,7 @@ SAMPLES = 10_000
 # Probes that are cheap enough to be on in every run in which they can be measured.
 PROBES = ("generalization_gap", "label_use")
 # Of the networks' layers while they are trained; the first one is what is meant where nothing is said.
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("float32", "tf32", "bfloat16")
 
 
 def _setting(default: Any, help: str, **limits: Any) -> Any:

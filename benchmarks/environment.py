@@ -18,6 +18,7 @@ import torch
 
 from benchmarks.config import PRECISIONS, PROBES, SAMPLES, DatasetConfig, RunConfig
 from benchmarks.datasets import Dataset
+from benchmarks.steps import ROUNDING
 from metrics.features import Extractor
 from variants import Refused, load_variant
 
@@ -42,7 +43,10 @@ DECIDING = (
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device of that name; auto is CUDA where there is one, else the CPU. Raises Refused where there is none."""
+    """The device of that name; auto is CUDA where there is one, else the CPU. Raises Refused where there is none.
+
+    From then on float32 is float32 there: torch has convolutions on a GPU round it to TF32, unless told otherwise.
+    """
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         name = "cuda" if there["cuda"] else "cpu"
@@ -50,13 +54,25 @@ def resolve_device(name: str) -> torch.device:
         raise Refused(
             f"this machine has no device {name!r}; it has {', '.join(n for n, here in there.items() if here)}"
         )
+    for place in ROUNDING:
+        place.fp32_precision = "ieee"
     return torch.device(name)
+
+
+def device_name(device: torch.device) -> str:
+    """What a person calls it: the model of a GPU, else its kind."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def check_precision(precision: str, device: torch.device) -> None:
     """Raises Refused where a device cannot train in a precision."""
-    able = device.type == "cpu" or (device.type == "cuda" and torch.cuda.is_bf16_supported())
-    if precision != "float32" and not able:
+    gpu = device.type == "cuda"
+    able = {
+        "float32": True,
+        "tf32": gpu and torch.cuda.get_device_capability(device) >= (8, 0),
+        "bfloat16": device.type == "cpu" or (gpu and torch.cuda.is_bf16_supported()),
+    }
+    if not able[precision]:
         raise Refused(f"the device {device.type!r} does not train in {precision}; take --precision float32")
 
 
@@ -78,7 +94,7 @@ def describe(
 ) -> dict[str, Any]:
     """The environment of a run that starts now, as JSON values. It names no host, no user and no folder."""
     return {
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "device": device_name(device),
         "threads": torch.get_num_threads(),
         "processor": platform.machine(),
         "system": platform.system(),

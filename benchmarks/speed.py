@@ -41,13 +41,19 @@ def parser() -> Parser:
         "--loader-workers", type=int, default=0, metavar="N", help="processes that load the stock loop's data (0)"
     )
     case.add_argument(
-        "--precision", default=PRECISIONS[0], metavar="|".join(PRECISIONS), help=f"ours; stock is {PRECISIONS[0]}"
+        "--precision",
+        nargs="+",
+        default=[PRECISIONS[0]],
+        metavar="|".join(PRECISIONS),
+        help=f"ours; stock is {PRECISIONS[0]}",
     )
     how = parser.add_argument_group("how")
     how.add_argument(
         "--threads", type=int, default=0, metavar="N", help="CPU threads of each loop (torch's own choice)"
     )
-    how.add_argument("--seeds", type=int, default=1, metavar="N", help="that ours trains as one; told of each (1)")
+    how.add_argument(
+        "--seeds", type=int, nargs="+", default=[1], metavar="N", help="that ours trains as one; told of each (1)"
+    )
     how.add_argument("--device", default="cpu", metavar="auto|cpu|cuda", help="where to train (cpu)")
     how.add_argument("--cuda-graphs", action="store_true", help="record our updates and replay them (on a GPU)")
     how.add_argument("--rounds", type=int, default=7, metavar="N", help="how often each is timed (7)")
@@ -89,12 +95,15 @@ def check(asked: Namespace) -> None:
             raise unknown("variant", name, VARIANTS)
     if asked.against not in ("stock", "none"):
         raise unknown("loop", asked.against, ("stock", "none"), see="--against takes stock or none")
-    if asked.precision not in PRECISIONS:
-        raise unknown("precision", asked.precision, PRECISIONS, see="it is one of " + ", ".join(PRECISIONS))
+    for precision in asked.precision:
+        if precision not in PRECISIONS:
+            raise unknown("precision", precision, PRECISIONS, see="it is one of " + ", ".join(PRECISIONS))
     for name, least in LEAST.items():
-        if not getattr(asked, name) >= least:
-            raise Refused(f"--{name.replace('_', '-')} is at least {least}, not {getattr(asked, name)}")
-    if asked.seeds > 1 and asked.run_seconds:
+        given = getattr(asked, name)
+        for value in given if isinstance(given, list) else [given]:
+            if not value >= least:
+                raise Refused(f"--{name.replace('_', '-')} is at least {least}, not {value}")
+    if max(asked.seeds) > 1 and asked.run_seconds:
         raise Refused("--seeds times updates alone; add --run-seconds 0")
     if not asked.seconds > 0:
         raise Refused(f"--seconds is above 0, not {asked.seconds}")
@@ -132,16 +141,18 @@ def measure(asked: Namespace) -> dict[str, Any]:
             variant,
             dataset,
             recipe=asked.recipe,
-            precision=asked.precision,
+            precision=precision,
             device=asked.device,
             cuda_graphs=asked.cuda_graphs,
             threads=asked.threads,
-            seeds=asked.seeds,
+            seeds=seeds,
             loader_workers=asked.loader_workers,
             data_dir=asked.data_dir,
         )
         for dataset in asked.dataset
         for variant in asked.variant or VARIANTS
+        for seeds in asked.seeds
+        for precision in asked.precision
     ]
     return training(
         cases,

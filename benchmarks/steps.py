@@ -13,7 +13,8 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, wraps
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,8 @@ from variants.recipe import Recipe, Refused
 from variants.remedies import Replay, unrolled
 from variants.seeds import Replays
 
+Update = Callable[..., dict[str, Tensor]]
+
 # Beyond it a sigmoid is within 1 % of 0 or 1.
 SATURATED = math.log(99)
 
@@ -36,7 +39,7 @@ SATURATED = math.log(99)
 class Players:
     """The two networks and their optimisers; where the recipe has them, old fakes and an averaged generator.
 
-    precision: in which the layers calculate while they are trained.
+    precision: in which the layers calculate while they are trained; tf32 is for `in_precision` to see to.
     """
 
     generator: nn.Module
@@ -56,7 +59,7 @@ class Players:
 
     def calculating(self, network: nn.Module) -> nn.Module | Callable:
         """One of the networks as an update calls it. What it returns is float32, so that the losses are."""
-        return network if self.precision == "float32" else reduced(network, getattr(torch, self.precision))
+        return reduced(network, torch.bfloat16) if self.precision == "bfloat16" else network
 
 
 def players(generator: nn.Module, discriminator: nn.Module, recipe: Recipe, precision: str = "float32") -> Players:
@@ -85,6 +88,29 @@ def reduced(network: nn.Module, dtype: torch.dtype) -> Callable[..., Tensor | Ju
     return called
 
 
+# Where a GPU may round float32 to the ten bits of TF32 before it multiplies.
+ROUNDING = (torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn)
+
+
+def in_precision(update: Update) -> Update:
+    """An update whose products and convolutions on a GPU are of TF32 if the players' precision is that."""
+
+    @wraps(update)
+    def rounded(players: Players, *rest: Any) -> dict[str, Tensor]:
+        if players.precision != "tf32":
+            return update(players, *rest)
+        before = [place.fp32_precision for place in ROUNDING]
+        try:
+            for place in ROUNDING:
+                place.fp32_precision = "tf32"
+            return update(players, *rest)
+        finally:
+            for place, precision in zip(ROUNDING, before, strict=True):
+                place.fp32_precision = precision
+
+    return rounded
+
+
 def refuse_reduced(recipe: Recipe, precision: str) -> None:
     """Raises Refused for what needs more digits than a reduced precision has: gradients of gradients."""
     for name in ("gradient_penalty", "r1", "r2", "unrolled_steps"):
@@ -101,6 +127,7 @@ def optimizer(network: nn.Module, recipe: Recipe, rate: float) -> Optimizer:
     return Adam(network.parameters(), rate, (recipe.beta1, recipe.beta2))
 
 
+@in_precision
 def discriminator_update(players: Players, objective: Objective, recipe: Recipe, batch: Batch) -> dict[str, Tensor]:
     """D1."""
     generate, judge = players.calculating(players.generator), players.calculating(players.discriminator)
@@ -124,6 +151,7 @@ def discriminator_update(players: Players, objective: Objective, recipe: Recipe,
     }
 
 
+@in_precision
 def generator_update(players: Players, objective: Objective, recipe: Recipe, batch: Batch) -> dict[str, Tensor]:
     """D2. The real examples are there for losses that compare, and for looking ahead; most do not see them."""
     generate, judge = players.calculating(players.generator), players.calculating(players.discriminator)

@@ -5,6 +5,8 @@ own networks and optimisers, which get what was learnt after every epoch and are
 began among others can go on alone, and the other way round. A seed that diverges leaves the others, which go on.
 
 What a seed gives is what it gives alone, but for rounding: a sum over a batch may be taken in another order.
+
+Where convolutions are recorded on a GPU, seeds are trained abreast instead: each alone, at the same time.
 """
 
 import time
@@ -18,15 +20,15 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks import training
-from benchmarks.batches import epoch_batches, side_by_side
+from benchmarks.batches import side_by_side
 from benchmarks.config import RunConfig
 from benchmarks.datasets import Dataset, Split
 from benchmarks.journal import RunFolder
 from benchmarks.randomness import stream
 from benchmarks.runs import Run
 from benchmarks.steps import Players, players
-from benchmarks.training import Training, Watcher, loaded, opened
-from benchmarks.updates import Recorder, ready, updates_of
+from benchmarks.training import Training, Watcher, loaded, means, opened
+from benchmarks.updates import Recorder, Updates, ready, train_updates, updates_of
 from variants import Recipe, Refused, load_variant
 from variants.objective import Objective
 from variants.remedies import Noisy
@@ -81,6 +83,8 @@ def refusal(run: Training) -> str:
     """Why such a training cannot go on as one with its other seeds, as the end of a sentence; "" where it can."""
     if why := load_variant(run.config.variant).one_by_one:
         return why
+    if goes_abreast(run.state.players, run.recorder):
+        return ""
     try:
         check_loss(run.objective.adversarial)
         for network in (run.state.players.generator, run.state.players.discriminator):
@@ -125,15 +129,14 @@ class Lockstep:
         for run in self.left.values():
             run.folder.write_environment({**run.folder.environment(), "together": len(self.left)})
         self.each(Training.start)
-        saved, stack = time.monotonic(), None
+        saved, united = time.monotonic(), None
         first = next(iter(self.left.values()), None)
         for epoch in range(first.state.epoch + 1, first.config.recipe.epochs + 1) if first else ():
             if not self.left:
                 return
-            if stack is None or len(stack.alone) > len(self.left):
-                own = [run.state.players for run in self.left.values()]
-                stack = Stack(own, first.objective, first.config.recipe, first.recorder)
-            measured = self.train_epoch(stack, epoch)
+            if united is None or len(united.alone) > len(self.left):
+                united = self.united()
+            measured = self.train_epoch(united, epoch)
             self.each(lambda run, epoch=epoch, measured=measured: run.complete(epoch, measured[run.config.seed]))
             if epoch == first.config.recipe.epochs or time.monotonic() - saved > training.CHECKPOINT_SECONDS:
                 self.each(Training.save)
@@ -142,6 +145,14 @@ class Lockstep:
         self.each(Training.finish)
         self.each(Training.end)
         self.ended |= {place: Run(run.folder) for place, run in self.left.items()}
+
+    def united(self) -> "Stack | Abreast":
+        """What trains all that are left."""
+        runs = list(self.left.values())
+        first, own = runs[0], [run.state.players for run in runs]
+        if goes_abreast(own[0], first.recorder):
+            return Abreast(own, [run.steps for run in runs], [run.recorder.stream for run in runs])
+        return Stack(own, first.objective, first.config.recipe, first.recorder)
 
     def each(self, do: Callable[[Training], None]) -> None:
         """Has every training that is left do something; one that fails leaves the others."""
@@ -154,21 +165,18 @@ class Lockstep:
                 with suppress(Exception):
                     run.end(error)
 
-    def train_epoch(self, stack: "Stack", epoch: int) -> dict[int, dict[str, dict[str, float]]]:
+    def train_epoch(self, united: "Stack | Abreast", epoch: int) -> dict[int, dict[str, dict[str, float]]]:
         """One epoch of updates: by seed, its curves and its share of the time."""
         began = time.perf_counter()
         runs = list(self.left.values())
-        values: dict[str, list[Tensor]] = defaultdict(list)
         data, seeds = [run.data for run in runs], [run.config.seed for run in runs]
-        updates = stack.updates(data, seeds, epoch, runs[0].updates)
-        for update, measurements in enumerate(updates, start=1):
-            for name, value in measurements.items():
-                values[name].append(value)
+
+        values = []
+        for measured in united.updates(data, seeds, epoch, runs[0].updates):
+            values.append(measured)
             for run in runs:
-                run.watcher.update(epoch, update)
-        # The only place where training waits for the device.
-        curves = {name: torch.stack(each).mean(0).tolist() for name, each in values.items()}
-        stack.hand_out()
+                run.watcher.update(epoch, len(values))
+        curves = united.curves(values)
         seconds = (time.perf_counter() - began) / len(runs)
         return {
             run.config.seed: {
@@ -177,6 +185,55 @@ class Lockstep:
             }
             for place, run in enumerate(runs)
         }
+
+
+def goes_abreast(both: Players, recorder: Recorder | None) -> bool:
+    """Whether seeds of such players go abreast: they are recorded, and have convolutions.
+
+    Those of all seeds at once, in groups, take half as long again. Where nothing is recorded a GPU waits for launches,
+    and one for all seeds is better.
+    """
+    return recorder is not None and any(
+        isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
+        for network in (both.generator, both.discriminator)
+        for module in network.modules()
+    )
+
+
+class Abreast:
+    """Several seeds that are each trained alone, an update of each in turn, on a stream of the GPU for each.
+
+    alone: each seed's players. steps: their updates. lanes: their streams; None where a device has none. What is
+    recorded has to run on the stream of its recording: recordings of one stream share memory that products work in.
+    """
+
+    def __init__(
+        self, alone: Sequence[Players], steps: Sequence[Updates], lanes: Sequence[torch.cuda.Stream | None]
+    ) -> None:
+        self.alone, self.steps, self.lanes = alone, steps, lanes
+
+    def updates(
+        self, data: Sequence[Split], seeds: Sequence[int], epoch: int, count: int
+    ) -> Iterator[list[dict[str, Tensor]]]:
+        """The updates of one epoch: what those of each seed measured, to be read through `curves`."""
+        trained = [
+            train_updates(steps, d, seed, epoch, count) for steps, d, seed in zip(self.steps, data, seeds, strict=True)
+        ]
+        for lane in filter(None, self.lanes):
+            lane.wait_stream(torch.cuda.current_stream(lane.device))
+        for _ in range(count):
+            measured = []
+            for lane, updates in zip(self.lanes, trained, strict=True):
+                with torch.cuda.stream(lane):
+                    measured.append(next(updates))
+            yield measured
+
+    def curves(self, values: Sequence[list[dict[str, Tensor]]]) -> dict[str, list[float]]:
+        """As that of a Stack."""
+        for lane in filter(None, self.lanes):
+            torch.cuda.current_stream(lane.device).wait_stream(lane)
+        of_each = [means(own) for own in zip(*values, strict=True)]
+        return {name: [own[name] for own in of_each] for name in of_each[0]}
 
 
 class Stack:
@@ -213,10 +270,13 @@ class Stack:
         layers = tuple(stream(s, "layers", epoch, d.data.device) for s, d in zip(seeds, data, strict=True))
         for own, each in zip(self.alone, layers, strict=True):
             ready(own, each)
-        batches = side_by_side(
-            [epoch_batches(self.recipe, d, s, epoch) for s, d in zip(seeds, data, strict=True)],
-        )
-        return self.steps.epoch(layers, batches, epoch, count)
+        return self.steps.epoch(layers, side_by_side(self.recipe, data, seeds, epoch), epoch, count)
+
+    def curves(self, values: Sequence[dict[str, Tensor]]) -> dict[str, list[float]]:
+        """The means of what the updates of an epoch measured, of each seed; which get what they have learnt."""
+        self.hand_out()
+        # The only place where training waits for the device.
+        return {name: torch.stack([each[name] for each in values]).mean(0).tolist() for name in values[0]}
 
     @torch.no_grad()
     def hand_out(self) -> None:

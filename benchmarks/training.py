@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from benchmarks import plugins, probes
 from benchmarks.config import DatasetConfig, RunConfig
-from benchmarks.datasets import Centres, Dataset, Split, load
+from benchmarks.datasets import Centres, Dataset, depends_on_seed, load, placed
 from benchmarks.environment import check_precision, describe, fingerprint, keep_memory, peak_memory, resolve_device
 from benchmarks.evaluation import Evaluator, like_the_reference
 from benchmarks.journal import RunFolder
@@ -118,12 +118,16 @@ class TrainState:
         self.epoch = epoch
 
 
-@lru_cache(maxsize=2)
 def loaded(config: DatasetConfig, data_dir: Path | str | None, seed: int) -> Dataset:
     """A dataset, the same object for all seeds whose data is the same, so that what is computed from it is shared too.
 
     On MNIST the real side of the metrics takes three seconds, as much as a tenth of a short run.
     """
+    return _loaded(config, data_dir, seed if depends_on_seed(config) else 0)
+
+
+@lru_cache(maxsize=2)
+def _loaded(config: DatasetConfig, data_dir: Path | str | None, seed: int) -> Dataset:
     dataset = load(config, data_dir, seed)
     first = _first_of(config, data_dir, dataset.checksum)
     return first.setdefault("dataset", dataset)
@@ -133,11 +137,6 @@ def loaded(config: DatasetConfig, data_dir: Path | str | None, seed: int) -> Dat
 def _first_of(config: DatasetConfig, data_dir: Path | str | None, checksum: str) -> dict[str, Dataset]:
     """Where the first dataset of these tensors is kept."""
     return {}
-
-
-@lru_cache(maxsize=2)
-def placed(dataset: Dataset, device: torch.device) -> Split:
-    return dataset.train.to(device)
 
 
 @lru_cache(maxsize=2)
@@ -301,7 +300,7 @@ class Training:
     ) -> None:
         recipe = config.recipe
         self.config, self.folder, self.dataset, self.device, self.watcher = config, folder, dataset, device, watcher
-        self.data = placed(dataset, device)
+        self.data = placed(dataset.train, device)
         self.notify: Callable[[], None] = lambda: None
         self.objective = objective(recipe)
         self.evaluator = evaluator(dataset, config.samples, device)
@@ -409,15 +408,11 @@ class Training:
     def train_epoch(self, epoch: int) -> dict[str, dict[str, float]]:
         """One epoch of updates: its curves and its timing."""
         began = time.perf_counter()
-        measured: dict[str, list[Tensor]] = defaultdict(list)
-        updates = train_updates(self.steps, self.data, self.config.seed, epoch, self.updates)
-        for update, measurements in enumerate(updates, start=1):
-            for name, value in measurements.items():
-                measured[name].append(value)
-            self.watcher.update(epoch, update)
-        # The only place where training waits for the device.
-        curves = {name: torch.stack(values).mean().item() for name, values in measured.items()}
-        return {"curves": curves, "timing": self.timing(time.perf_counter() - began)}
+        measured: list[dict[str, Tensor]] = []
+        for measurements in train_updates(self.steps, self.data, self.config.seed, epoch, self.updates):
+            measured.append(measurements)
+            self.watcher.update(epoch, len(measured))
+        return {"curves": means(measured), "timing": self.timing(time.perf_counter() - began)}
 
     def timing(self, seconds: float) -> dict[str, float]:
         """What an epoch that took so long says of the speed."""
@@ -473,6 +468,11 @@ class Training:
         samples = mean_power(generate(reference.condition(chosen), len(chosen)).cpu())
         title = f"{self.config.variant} on {self.dataset.name}: power spectra"
         power_spectra(samples, mean_power(reference.images(chosen)), self.folder.file("spectrum.png"), title)
+
+
+def means(measured: Sequence[dict[str, Tensor]]) -> dict[str, float]:
+    """The mean of each thing that updates measured. The only place where training waits for the device."""
+    return {name: torch.stack([each[name] for each in measured]).mean().item() for name in measured[0]}
 
 
 def fresh_players(

@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Generator, Tensor
 
-from benchmarks.batches import epoch_batches
+from benchmarks.batches import epoch_batches, tensors
 from benchmarks.datasets import Split
 from benchmarks.randomness import stream
 from benchmarks.steps import Players, discriminator_update, generator_update
@@ -79,14 +79,16 @@ def anneal(players: Players, recipe: Recipe, remaining: float) -> None:
 
 
 class Recorder(Protocol):
-    """What can record work and replay it."""
+    """What can record work and replay it. stream: on which it records, where a device has streams."""
 
-    def warm(self, work: Callable[[], Measured]) -> Measured:
+    stream: torch.cuda.Stream | None
+
+    def warm(self, work: Callable[[], Tensor]) -> Tensor:
         """Does work that is going to be recorded."""
         ...
 
-    def record(self, work: Callable[[], Measured], streams: Sequence[Generator]) -> tuple[Measured, Callable[[], None]]:
-        """Records work without doing it: what it measures, which a replay fills, and the replay.
+    def record(self, work: Callable[[], Tensor], streams: Sequence[Generator]) -> tuple[Tensor, Callable[[], None]]:
+        """Records work without doing it: its result, which a replay fills, and the replay.
 
         streams: all that the work draws from. Raises RuntimeError for work that cannot be recorded.
         """
@@ -99,35 +101,38 @@ class CudaGraphs:
     def __init__(self, device: torch.device) -> None:
         self.stream = torch.cuda.Stream(device)
 
-    def warm(self, work: Callable[[], Measured]) -> Measured:
+    def warm(self, work: Callable[[], Tensor]) -> Tensor:
         current = torch.cuda.current_stream(self.stream.device)
         self.stream.wait_stream(current)
         with torch.cuda.stream(self.stream):
-            measured = work()
+            result = work()
         current.wait_stream(self.stream)
-        return measured
+        return result
 
-    def record(self, work: Callable[[], Measured], streams: Sequence[Generator]) -> tuple[Measured, Callable[[], None]]:
+    def record(self, work: Callable[[], Tensor], streams: Sequence[Generator]) -> tuple[Tensor, Callable[[], None]]:
         graph = torch.cuda.CUDAGraph()
         for each in streams:
             graph.register_generator_state(each)
         # What other threads do meanwhile, such as sending to MLflow, does not disturb it.
         with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
-            measured = work()
-        return measured, graph.replay
+            result = work()
+        return result, graph.replay
 
 
 class Recorded(Updates):
     """The same updates, recorded once and then replayed; where `unrecordable` says nothing.
 
     A replay reads and writes the tensors that were there while it was recorded. So a batch is copied to where the
-    recording looks for it; networks draw from streams that stay, and are set to where the run's own stand; and what was
+    recordings look for it; networks draw from streams that stay, and are set to where the run's own stand; and what was
     measured is copied out.
     """
 
     def __init__(self, players: Players, objective: Objective, recipe: Recipe, recorder: Recorder) -> None:
         super().__init__(players, objective, recipe)
         self.layers, self.within = Followers(), Followers()
+        self.batch: Batch | None = None
+        # What each tensor of it was copied from last: a generator update sees the examples of the one before.
+        self.copied: dict[str, Tensor] = {}
         drawn_from = (self.layers, self.within)
         self._discriminator = Recording(super().discriminator, drawn_from, recorder)
         self._generator = Recording(super().generator, drawn_from, recorder)
@@ -136,10 +141,24 @@ class Recorded(Updates):
         return super().epoch(self.layers.of(layers), batches, epoch, count)
 
     def discriminator(self, batch: Batch) -> Measured:
-        return self._discriminator(batch._replace(stream=self.within.of(batch.stream)))
+        return self._discriminator(self._placed(batch))
 
     def generator(self, batch: Batch) -> Measured:
-        return self._generator(batch._replace(stream=self.within.of(batch.stream)))
+        return self._generator(self._placed(batch))
+
+    def _placed(self, batch: Batch) -> Batch:
+        """The batch that recordings read, with what this one holds."""
+        here = tensors(batch)
+        if self.batch is None:
+            own = {name: tensor.clone() for name, tensor in here.items()}
+            self.batch = batch._replace(**own, stream=self.within.of(batch.stream))
+        else:
+            self.within.of(batch.stream)
+            for name, tensor in here.items():
+                if tensor is not self.copied.get(name):
+                    getattr(self.batch, name).copy_(tensor)
+        self.copied = here
+        return self.batch
 
 
 class Followers:
@@ -166,35 +185,32 @@ class Recording:
 
     def __init__(self, update: Update, drawn_from: Sequence[Followers], recorder: Recorder) -> None:
         self.update, self.drawn_from, self.recorder = update, drawn_from, recorder
-        self.done, self.batch = 0, None
-        self.measured: Measured = {}
+        self.done, self.names = 0, ()
         self.replay: Callable[[], None] | None = None
 
     def __call__(self, batch: Batch) -> Measured:
-        if self.batch is None:
-            self.batch = batch._replace(**{name: of.clone() for name, of in tensors(batch).items()})
-        else:
-            for name, mine in tensors(self.batch).items():
-                mine.copy_(getattr(batch, name))
+        """batch: the same one each time, with other values in its tensors."""
         self.done += 1
         if self.done <= WARM:
-            return self.recorder.warm(self._work)
+            return self._named(self.recorder.warm(lambda: self._work(batch)))
         if self.replay is None:
             try:
                 streams = [each for followers in self.drawn_from for each in followers.streams]
-                self.measured, self.replay = self.recorder.record(self._work, streams)
+                self.measured, self.replay = self.recorder.record(lambda: self._work(batch), streams)
             except RuntimeError as error:
                 cause = str(error).partition("\n")[0]
                 raise Refused(f"this cannot be recorded as a CUDA graph ({cause}); leave out --cuda-graphs") from None
         self.replay()
-        return {name: value.clone() for name, value in self.measured.items()}
+        return self._named(self.measured.clone())
 
-    def _work(self) -> Measured:
-        return self.update(self.batch)
+    def _work(self, batch: Batch) -> Tensor:
+        """What it measures, as one tensor, which is copied out at once."""
+        measured = self.update(batch)
+        self.names = tuple(measured)
+        return torch.stack(list(measured.values()))
 
-
-def tensors(batch: Batch) -> dict[str, Tensor]:
-    return {name: value for name, value in batch._asdict().items() if isinstance(value, Tensor)}
+    def _named(self, measured: Tensor) -> Measured:
+        return dict(zip(self.names, measured.unbind(), strict=True))
 
 
 def unrecordable(variant: Variant, recipe: Recipe) -> str:

@@ -20,6 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import fusion
 
+from metrics.parts import at_once
+
 WIDTHS = (16, 32, 48, 64)
 FEATURES = 64
 SMALLEST_MAP = 4
@@ -110,9 +112,10 @@ class Extractor:
             raise ValueError(f"the extractor {self.name} takes images of {self.shape}, not {tuple(images.shape[1:])}")
         # There before the feature maps come: between these, what is kept of a chunk would have the heap grow.
         features, logits = (torch.empty(len(images), width, device=images.device) for width in (FEATURES, self.classes))
-        for start in range(0, len(images), _CHUNK):
-            chunk = images[start : start + _CHUNK].float().contiguous(memory_format=torch.channels_last)
-            features[start : start + _CHUNK], logits[start : start + _CHUNK] = self.classifier(chunk)
+        size = at_once(_CHUNK, images)
+        for start in range(0, len(images), size):
+            chunk = images[start : start + size].float().contiguous(memory_format=torch.channels_last)
+            features[start : start + size], logits[start : start + size] = self.classifier(chunk)
         return features, logits
 
     def features(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch features"]:

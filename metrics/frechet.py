@@ -16,6 +16,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from metrics.parts import at_once
+
 _ROWS = 1024
 
 
@@ -39,7 +41,7 @@ def moments(features: Float[Tensor, "samples features"] | Iterable[Float[Tensor,
 
     Raises ValueError for fewer than two rows, which have no covariance.
     """
-    chunks = features.split(_ROWS) if isinstance(features, Tensor) else features
+    chunks = features.split(at_once(_ROWS, features)) if isinstance(features, Tensor) else features
     count, shift = 0, None
     for chunk in chunks:
         rows = chunk.double()

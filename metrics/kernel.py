@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from metrics.parts import at_once
+
 _ROWS = 256
 
 
@@ -57,10 +59,11 @@ def squared_mmd(fake: KernelSide, real: KernelSide) -> Discrepancy:
 def _sums_within(x: Float[Tensor, "n features"]) -> Float[Tensor, " n"]:
     """Sums of the kernel of each sample with all, itself included; float64. Pairs in different parts are taken once."""
     scaled, sums = x / x.shape[1], torch.zeros(len(x), dtype=torch.float64, device=x.device)
-    for start in range(0, len(x), _ROWS):
-        kernel = (x[start : start + _ROWS] @ scaled[start:].mT).add_(1).pow_(3)
-        sums[start : start + _ROWS] += kernel.sum(1)
-        sums[start + _ROWS :] += kernel[:, _ROWS:].sum(0)
+    size = at_once(_ROWS, x)
+    for start in range(0, len(x), size):
+        kernel = (x[start : start + size] @ scaled[start:].mT).add_(1).pow_(3)
+        sums[start : start + size] += kernel.sum(1)
+        sums[start + size :] += kernel[:, size:].sum(0)
     return sums
 
 
@@ -71,8 +74,9 @@ def _kernel_sums(
     scaled = (y / y.shape[1]).mT
     rows, columns = (torch.zeros(len(side), dtype=torch.float64, device=y.device) for side in (x, y))
     # One place for all parts: what is kept of each would lie in the gap that it leaves, and the heap would grow.
-    place = x.new_empty(min(_ROWS, len(x)), len(y))
-    for part, sums in zip(x.split(_ROWS), rows.split(_ROWS), strict=True):
+    size = at_once(_ROWS, x)
+    place = x.new_empty(min(size, len(x)), len(y))
+    for part, sums in zip(x.split(size), rows.split(size), strict=True):
         kernel = torch.mm(part, scaled, out=place[: len(part)]).add_(1).pow_(3)
         sums += kernel.sum(1)
         columns += kernel.sum(0)

@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from metrics.parts import at_once
+
 MANIFOLD_K = 3
 DENSITY_K = 5
 _ROWS = 256
@@ -32,9 +34,10 @@ def distances_in_parts(
     distances leave, and the heap would grow.
     """
     left, right = _left(x), _right(y).mT
-    place = x.new_empty(min(_ROWS, len(x)), len(y))
-    for start in range(0, len(x), _ROWS):
-        rows = left[start : start + _ROWS]
+    size = at_once(_ROWS, x)
+    place = x.new_empty(min(size, len(x)), len(y))
+    for start in range(0, len(x), size):
+        rows = left[start : start + size]
         yield slice(start, start + len(rows)), torch.mm(rows, right, out=place[: len(rows)])
 
 
@@ -115,7 +118,7 @@ def neighbourhood(fake: Float[Tensor, "n features"], real: Manifold) -> Neighbou
     recalled = torch.zeros(len(real.points), device=fake.device)
     covered = torch.zeros_like(recalled)
     # Flags as numbers of the distances' own type: to make and to add those takes a quarter of the time of booleans.
-    every_flag = fake.new_empty(min(_ROWS, len(fake)), len(real.points))
+    every_flag = fake.new_empty(min(at_once(_ROWS, fake), len(fake)), len(real.points))
     for part, distances in distances_in_parts(fake, real.points):
         flags, reach = every_flag[: len(distances)], fake_radii[part]
         precise += torch.le(distances, real.radii, out=flags).sum(1).count_nonzero()

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from metrics.parts import at_once
+
 _ROWS = 1000
 
 
@@ -16,7 +18,7 @@ def mean_power(images: Float[Tensor, "batch channels height width"]) -> Float[Te
     """The power spectrum, averaged over images and channels, float64; frequency (0, 0) is its first entry."""
     height, width = images.shape[2:]
     total = torch.zeros(height, width, dtype=torch.float64, device=images.device)
-    for part in images.split(_ROWS):
+    for part in images.split(at_once(_ROWS, images)):
         total += torch.fft.fft2(part).abs().square().double().mean(1).sum(0)
     return total / len(images)
 

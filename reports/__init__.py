@@ -17,7 +17,7 @@
 
     statistics.py      shifts with exact intervals, tests against margins, the seeds still needed
     calibrate.py       python -m reports.calibrate: how often verdicts are wrong, where the truth is known
-    precision.py       python -m reports.precision: whether training in bfloat16 changes what comes out
+    precision.py       python -m reports.precision: whether a reduced precision changes what comes out
 
     python -m reports.build [--runs-dir DIR | --tracking-uri URI] [--out DIR] [--html]     compares all runs
         --preset NAME                  answers the questions by the plan of this preset, a page each

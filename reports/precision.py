@@ -1,10 +1,10 @@
-"""python -m reports.precision: whether training in bfloat16 changes what comes out, decided like every other claim.
+"""python -m reports.precision: whether a reduced precision changes what comes out, decided like every other claim.
 
     python -m reports.precision --variant cgan_mlp --dataset mnist --json docs/speed/precision.json
 
-trains the same seeds in both precisions and compares their FID and accuracy by the method of docs/method.md. What is
-trained already is found. The margins are those of the questions for the FID, and two hundredths of the accuracy; they
-were chosen before the runs.
+trains the same seeds in float32 and in bfloat16, or in what --precision names, and compares their FID and accuracy by
+the method of docs/method.md. What is trained already is found. The margins are those of the questions for the FID, and
+two hundredths of the accuracy; they were chosen before the runs.
 """
 
 import json
@@ -19,6 +19,7 @@ from reports.verdicts import FEWEST_SEEDS, Comparison, DecidingTest, Numbers, Ve
 from variants import VARIANTS
 from variants.recipe import Refused, unknown
 
+FULL, *REDUCED = PRECISIONS
 ACCURACY = Outcome(
     "share of samples that the classifier takes for what was asked, over the last quarter of training",
     ("metrics/accuracy",),
@@ -32,6 +33,9 @@ def parser() -> Parser:
     parser = Parser("reports.precision", description=__doc__.partition(": ")[2].partition("\n")[0])
     parser.add_argument("--variant", nargs="+", default=["cgan_mlp"], metavar="NAME", help="(cgan_mlp)")
     parser.add_argument("--dataset", default="auto", metavar="NAME", help="(auto: MNIST, else digits)")
+    parser.add_argument(
+        "--precision", nargs="+", default=["bfloat16"], metavar="|".join(REDUCED), help="to compare (bfloat16)"
+    )
     parser.add_argument("--seeds", type=int, default=10, metavar="N", help="of each precision (10)")
     parser.add_argument("--epochs", type=int, default=10, metavar="N", help="to train (10)")
     parser.add_argument(
@@ -40,6 +44,7 @@ def parser() -> Parser:
     parser.add_argument("--samples", type=int, default=2500, metavar="N", help="fakes in an evaluation (2500)")
     parser.add_argument("--workers", type=int, default=0, metavar="N", help="runs at once (as many as cores)")
     parser.add_argument("--device", default="cpu", metavar="auto|cpu|cuda", help="where to train (cpu)")
+    parser.add_argument("--cuda-graphs", action="store_true", help="record updates and replay them (on a GPU)")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="(runs)")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="datasets ($GANBENCH_DATA, else data)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where all figures are written")
@@ -51,16 +56,23 @@ def command() -> None:
     for name in asked.variant:
         if name not in VARIANTS:
             raise unknown("variant", name, VARIANTS)
+    for name in asked.precision:
+        if name not in REDUCED:
+            raise unknown("precision", name, REDUCED, see=f"{FULL} is compared with one of " + ", ".join(REDUCED))
     if asked.seeds < FEWEST_SEEDS:
         raise Refused(f"--seeds is at least {FEWEST_SEEDS}, not {asked.seeds}: fewer decide nothing")
 
-    from benchmarks.environment import fingerprint
+    from benchmarks.environment import device_name, fingerprint, resolve_device
     from benchmarks.executors import Job, Settings
     from benchmarks.live import Live, run_jobs
     from benchmarks.resolve import configure
     from benchmarks.timing.machine import machine, software
     from benchmarks.timing.tables import markdown
+    from benchmarks.updates import refuse_without_graphs
 
+    device = resolve_device(asked.device)
+    if asked.cuda_graphs:
+        refuse_without_graphs(device)
     jobs = [
         Job(
             tuple(
@@ -80,17 +92,20 @@ def command() -> None:
             )
         )
         for variant in asked.variant
-        for precision in PRECISIONS
+        for precision in (FULL, *asked.precision)
     ]
-    settings = Settings(asked.runs_dir, asked.data_dir, device=asked.device, pictures="none", track=False)
+    how = {"device": asked.device, "cuda_graphs": asked.cuda_graphs}
+    settings = Settings(asked.runs_dir, asked.data_dir, pictures="none", track=False, **how)
     with Live("precision", sum(len(job.configs) for job in jobs)) as live:
         run_jobs(jobs, "processes", settings, live, workers=asked.workers)
-    folders = [[settings.runs_dir / config.name for config in job.configs] for job in jobs]
-    pairs = zip(asked.variant, folders[::2], folders[1::2], strict=True)
-    verdicts = compared({variant: (full, reduced) for variant, full, reduced in pairs})
+    folders = {
+        (job.configs[0].variant, job.configs[0].precision): [settings.runs_dir / each.name for each in job.configs]
+        for job in jobs
+    }
+    verdicts = compared({key: (folders[key[0], FULL], runs) for key, runs in folders.items() if key[1] != FULL})
     measured = {
         "kind": "precision",
-        "machine": machine() | software(asked.device) | {"threads": settings.threads},
+        "machine": machine() | software(device_name(device)) | {"threads": settings.threads},
         "code": fingerprint(),
         "dataset": jobs[0].configs[0].dataset.name,
         "epochs": asked.epochs,
@@ -106,18 +121,20 @@ def command() -> None:
     print(markdown(measured))
 
 
-def compared(runs: Mapping[str, tuple[Sequence[Path], Sequence[Path]]]) -> tuple[Verdict, ...]:
-    """Verdicts on bfloat16 against float32, one a variant and outcome; an unconditional one has no accuracy.
+def compared(runs: Mapping[tuple[str, str], tuple[Sequence[Path], Sequence[Path]]]) -> tuple[Verdict, ...]:
+    """Verdicts on reduced precisions against float32, one a variant, precision and outcome.
 
-    runs: by variant, the run folders of float32 and those of bfloat16.
+    runs: by variant and precision, the run folders of float32 and those of that precision. An unconditional variant has
+    no accuracy.
     """
     tests = []
-    for variant, groups in runs.items():
+    for (variant, precision), groups in runs.items():
         for what, (outcome, margin) in MARGINS.items():
             full, reduced = (tuple(numbers(group, outcome)) for group in groups)
             if full and reduced:
-                comparison = Comparison(what, outcome.words, PRECISIONS[1], PRECISIONS[0], -margin, margin, "different")
-                tests.append(DecidingTest(f"{variant}, {what}", variant, ((comparison, Numbers(reduced, full)),)))
+                comparison = Comparison(what, outcome.words, precision, FULL, -margin, margin, "different")
+                pair = ((comparison, Numbers(reduced, full)),)
+                tests.append(DecidingTest(f"{variant}, {precision}, {what}", variant, pair))
     return decide(tests)
 
 
@@ -141,6 +158,7 @@ def row(verdict: Verdict) -> dict[str, Any]:
 
     return {
         "variant": verdict.claim,
+        "precision": effect.comparison.treatment,
         "outcome": effect.comparison.name,
         "metric": effect.comparison.metric,
         "margin": effect.comparison.high,

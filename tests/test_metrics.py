@@ -28,6 +28,7 @@ from metrics.modes import (
     overlap,
 )
 from metrics.neighbours import inside_class, manifold, neighbourhood, smallest, squared_distances, squared_radii
+from metrics.parts import LARGE, at_once
 from metrics.pixels import pixel_space
 from metrics.ranking import paired_probability_above, probability_above
 from metrics.spectrum import checkerboard_contrast, mean_power
@@ -202,11 +203,30 @@ def test_neighbourhood_agrees_with_the_definitions() -> None:
     assert neighbourhood(fake, manifold(real)) == pytest.approx(slow_neighbourhood(fake, real), rel=1e-9)
 
 
-def test_neighbourhood_in_pieces_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake, real = normal(1, 40, 3), normal(2, 35, 3)
-    whole = neighbourhood(fake, manifold(real))
-    monkeypatch.setattr("metrics.neighbours._ROWS", 7)
-    assert neighbourhood(fake, manifold(real)) == pytest.approx(whole)
+def test_in_pieces_everything_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their sizes go by the device; the last one of some is shorter."""
+    fake, real, images = normal(1, 40, 3), normal(2, 35, 3), normal(3, 40, 1, 16, 16)
+
+    def measured() -> tuple[float, ...]:
+        spread = moments(fake)
+        return (
+            *neighbourhood(fake, manifold(real)),
+            *squared_mmd(kernel_side(fake), kernel_side(real)),
+            *spread.mean.tolist(),
+            *spread.covariance.flatten().tolist(),
+            *mean_power(images).flatten().tolist(),
+        )
+
+    whole = measured()
+    for module in ("neighbours", "kernel", "frechet", "spectrum"):
+        monkeypatch.setattr(f"metrics.{module}._ROWS", 7)
+    assert measured() == pytest.approx(whole)
+
+
+def test_a_gpu_takes_more_at_once() -> None:
+    assert at_once(256, torch.empty(0)) == 256
+    assert at_once(256, torch.empty(0, device="meta")) == LARGE
+    assert at_once(2 * LARGE, torch.empty(0, device="meta")) == 2 * LARGE
 
 
 def test_precision_and_recall_are_not_swapped() -> None:

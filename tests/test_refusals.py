@@ -96,7 +96,7 @@ def test_what_no_recipe_can_be(variant: str, dataset: str, fields: dict, sentenc
         (
             run,
             "--variant vanilla_gan --precision float16",
-            "unknown precision 'float16'; did you mean 'bfloat16'? (it is one of float32, bfloat16)",
+            "unknown precision 'float16'; did you mean 'bfloat16'? (it is one of float32, tf32, bfloat16)",
         ),
         (
             suite,

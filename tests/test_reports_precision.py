@@ -38,25 +38,25 @@ def test_what_differs_by_more_than_the_margin_is_told_and_what_does_not_is_no_di
     full = folders(tmp_path / "full", 40.0, 0.95)
     verdicts = compared(
         {
-            "alike": (full, folders(tmp_path / "alike", 40.5, 0.951)),
-            "worse": (full, folders(tmp_path / "worse", 80.0, 0.85)),
-            "better": (full, folders(tmp_path / "better", 20.0, 0.949)),
+            ("alike", "bfloat16"): (full, folders(tmp_path / "alike", 40.5, 0.951)),
+            ("worse", "bfloat16"): (full, folders(tmp_path / "worse", 80.0, 0.85)),
+            ("better", "tf32"): (full, folders(tmp_path / "better", 20.0, 0.949)),
         }
     )
     assert {verdict.test: (verdict.outcome, verdict.better) for verdict in verdicts} == {
-        "alike, FID": (NO_DIFFERENCE, ""),
-        "alike, accuracy": (NO_DIFFERENCE, ""),
-        "worse, FID": (SUPPORTED, "float32"),
-        "worse, accuracy": (SUPPORTED, "float32"),
-        "better, FID": (SUPPORTED, "bfloat16"),
-        "better, accuracy": (NO_DIFFERENCE, ""),
+        "alike, bfloat16, FID": (NO_DIFFERENCE, ""),
+        "alike, bfloat16, accuracy": (NO_DIFFERENCE, ""),
+        "worse, bfloat16, FID": (SUPPORTED, "float32"),
+        "worse, bfloat16, accuracy": (SUPPORTED, "float32"),
+        "better, tf32, FID": (SUPPORTED, "tf32"),
+        "better, tf32, accuracy": (NO_DIFFERENCE, ""),
     }
 
 
 def test_failed_runs_count_as_worse_than_any_and_a_gan_without_labels_has_no_accuracy(tmp_path: Path) -> None:
     full, reduced = folders(tmp_path / "full", 40.0, None), folders(tmp_path / "reduced", 40.0, None, failing=9)
-    (verdict,) = compared({"plain": (full, reduced)})
-    assert (verdict.test, verdict.outcome, verdict.better) == ("plain, FID", SUPPORTED, "float32")
+    (verdict,) = compared({("plain", "bfloat16"): (full, reduced)})
+    assert (verdict.test, verdict.outcome, verdict.better) == ("plain, bfloat16, FID", SUPPORTED, "float32")
     assert verdict.effects[0].failed == (9, 0)
 
 
@@ -68,9 +68,9 @@ def test_the_command_trains_both_precisions_and_writes_what_it_found(
     done = called(command, *words, "--json", str(tmp_path / "precision.json"))
     assert done.code == 0, done.err
     measured = json.loads((tmp_path / "precision.json").read_text())
-    assert [(row["variant"], row["outcome"], row["seeds"]) for row in measured["rows"]] == [
-        ("cgan_mlp", "FID", [5, 5]),
-        ("cgan_mlp", "accuracy", [5, 5]),
+    assert [(row["variant"], row["precision"], row["outcome"], row["seeds"]) for row in measured["rows"]] == [
+        ("cgan_mlp", "bfloat16", "FID", [5, 5]),
+        ("cgan_mlp", "bfloat16", "accuracy", [5, 5]),
     ]
     assert done.out.endswith(markdown(measured) + "\n")
     configs = [json.loads(path.read_text())["config"] for path in Path("runs").glob("*/config.json")]
@@ -83,6 +83,8 @@ def test_the_command_trains_both_precisions_and_writes_what_it_found(
     ("words", "sentence"),
     [
         ("--seeds 4", "--seeds is at least 5, not 4: fewer decide nothing"),
+        ("--precision float32", "unknown precision 'float32'"),
+        ("--cuda-graphs", "--cuda-graphs needs --device cuda, and this is cpu"),
         ("--variant cgan_mpl", "unknown variant 'cgan_mpl'; did you mean 'cgan_mlp'?"),
     ],
 )

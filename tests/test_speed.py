@@ -78,15 +78,14 @@ def test_several_seeds_as_one_are_so_many_updates_of_their_own_batches() -> None
     ours = Ours(replace(RING, seeds=3))
     assert len(ours._products) == 33
     assert operations(ours.networks) == operations(ours.products) == 3 * operations(Ours(RING).networks)
-    players, batches = ours._prepared
-    critic, last = next(batches)
-    for batch in (*critic, last):
+    (part,) = ours._parts
+    for batch in part.kept:
         assert batch.noise.shape == (3, 32, 2)
         assert not batch.noise[0].equal(batch.noise[1])
-    before = next(players.generator.parameters()).clone()
+    before = next(part.players.generator.parameters()).clone()
     ours.loop()
     ours.networks()
-    after = next(players.generator.parameters())
+    after = next(part.players.generator.parameters())
     assert (before != after).flatten(1).any(1).all()
 
 

@@ -5,8 +5,10 @@ import math
 import pytest
 import torch
 
+from benchmarks.environment import resolve_device
 from benchmarks.randomness import stream
 from benchmarks.steps import (
+    ROUNDING,
     SATURATED,
     Players,
     descend,
@@ -146,3 +148,25 @@ def test_the_norm_is_of_all_gradients_as_one_vector_for_each_seed() -> None:
     gradients = [torch.tensor([[3.0, 0.0], [1.0, 2.0]]), torch.tensor([[4.0], [2.0]])]
     assert total_norm(gradients, torch.Size([2])).tolist() == pytest.approx([5.0, 3.0])
     assert total_norm(gradients, torch.Size([])).item() == pytest.approx(math.sqrt(34))
+
+
+@pytest.mark.parametrize("precision", ["float32", "tf32"])
+@pytest.mark.parametrize("update", [discriminator_update, generator_update])
+def test_products_are_rounded_within_an_update_in_tf32_and_nowhere_else(precision: str, update) -> None:
+    resolve_device("cpu")
+    seen: list[set[str]] = []
+
+    class Seeing(Slope):
+        def forward(self, *inputs):
+            seen.append({place.fp32_precision for place in ROUNDING})
+            return super().forward(*inputs)
+
+    asked = recipe()
+    network = players(Point(1.0), Seeing(0.5), asked, precision)
+    update(network, objective(asked), asked, batch())
+    assert all(each == {"tf32" if precision == "tf32" else "ieee"} for each in seen)
+    assert seen
+    assert {place.fp32_precision for place in ROUNDING} == {"ieee"}
+    with pytest.raises(AttributeError):
+        update(network, None, asked, batch())
+    assert {place.fp32_precision for place in ROUNDING} == {"ieee"}

@@ -224,15 +224,16 @@ def test_a_run_goes_on_alone_or_among_others_whichever_way_it_began(
 
 def test_a_seed_that_fails_leaves_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = configs("vanilla_gan", "ring8")
-    real = batches.epoch_batches
+    real = batches.epoch_parts
 
-    def broken(recipe: Recipe, data: Split, seed: int, epoch: int) -> Iterator[Batch]:
-        """The second seed's noise is not finite from the second epoch on."""
-        for batch in real(recipe, data, seed, epoch):
-            yield batch._replace(noise=batch.noise * torch.nan) if (seed, epoch) == (SEEDS[1], 2) else batch
+    def broken(recipe: Recipe, data: Split, seed: int, epoch: int, ahead: batches.Ahead) -> Iterator[list[Batch]]:
+        """The second seed's noise is not finite in the second epoch."""
+        factor = torch.nan if (seed, epoch) == (SEEDS[1], 2) else 1
+        for turns in real(recipe, data, seed, epoch, ahead):
+            yield [turn._replace(noise=turn.noise * factor) for turn in turns]
 
     with monkeypatch.context() as patched:
-        patched.setattr("benchmarks.together.epoch_batches", broken)
+        patched.setattr("benchmarks.batches.epoch_parts", broken)
         first, failed, last = trained(wanted, tmp_path / "together")
     assert isinstance(failed, Diverged)
     status = RunFolder(tmp_path / "together" / wanted[1].name).status()

@@ -17,10 +17,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from benchmarks import configure, train
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import Split
+from benchmarks.environment import resolve_device
 from benchmarks.executors.base import forwarding
 from benchmarks.steps import Players
-from benchmarks.together import Stack
-from benchmarks.training import TrainState, fresh_players
+from benchmarks.together import Abreast, Stack, train_together
+from benchmarks.training import TrainState, Watcher, fresh_players
 from benchmarks.updates import (
     WARM,
     Measured,
@@ -32,7 +33,7 @@ from benchmarks.updates import (
     unrecordable,
     updates_of,
 )
-from tests.test_together import RECIPES, SEEDS, examples, loaded, names, recipe_of, started
+from tests.test_together import RECIPES, SEEDS, examples, farthest, loaded, names, recipe_of, started
 from variants import Recipe, Refused, load_variant
 from variants.blocks import draw_from
 from variants.objective import objective
@@ -46,25 +47,27 @@ SEPARATE = ("separate_gans", "digits", {})
 class Rehearsal:
     """What a CUDA graph does, on a CPU."""
 
+    stream = None
+
     def __init__(self) -> None:
         self.warmed = self.recorded = self.replayed = 0
         self.streams: list[Generator] = []
 
-    def warm(self, work: Callable[[], Measured]) -> Measured:
+    def warm(self, work: Callable[[], Tensor]) -> Tensor:
         self.warmed += 1
         return work()
 
-    def record(self, work: Callable[[], Measured], streams: Sequence[Generator]) -> tuple[Measured, Callable[[], None]]:
+    def record(self, work: Callable[[], Tensor], streams: Sequence[Generator]) -> tuple[Tensor, Callable[[], None]]:
         self.recorded += 1
         self.streams += streams
-        measured: Measured = {}
+        result = torch.empty(0)
 
         def replay() -> None:
             self.replayed += 1
-            for name, value in work().items():
-                measured[name] = measured[name].copy_(value) if name in measured else value
+            done = work()
+            result.resize_as_(done).copy_(done)
 
-        return measured, replay
+        return result, replay
 
 
 class WaitsForTheDevice(Exception):
@@ -208,6 +211,30 @@ def test_a_run_with_recorded_updates_is_the_same_run(tmp_path: Path, monkeypatch
     assert "cuda_graphs" not in theirs.folder.environment()
 
 
+def test_seeds_with_convolutions_are_recorded_each_and_trained_abreast(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = rehearsed(monkeypatch)
+    changes = {"epochs": 3, "epoch_updates": 4, "samples": 100, "thorough": False}
+    wanted = [configure("dcgan", "digits", seed=seed, dropout=0.2, **changes) for seed in SEEDS]
+    options = {"device": "cpu", "data_dir": None, "pictures": "none", "tracking_uri": None, "track": False}
+    told: list[tuple[int, int]] = []
+
+    class Told(Watcher):
+        def update(self, epoch: int, updates: int) -> None:
+            told.append((epoch, updates))
+
+    watchers = [Told(), Watcher(), Watcher()]
+    rest = {"runs_dir": tmp_path / "abreast", "retrain": False, "cuda_graphs": True, "notes": ()}
+    ended = train_together(wanted, watchers, **rest, **options)
+    assert [rehearsal.replayed for rehearsal in made] == [24 - 2 * WARM] * len(SEEDS)
+    assert told == [(epoch, update) for epoch in (1, 2, 3) for update in (1, 2, 3, 4)]
+    for config, ours in zip(wanted, ended, strict=True):
+        theirs = train(config, runs_dir=tmp_path / "alone", **options)
+        same(*(run.folder.load_tensors("checkpoint.safetensors")[0] for run in (ours, theirs)))
+        assert [line["curves"] for line in ours.folder.lines()] == [line["curves"] for line in theirs.folder.lines()]
+
+
 def test_what_is_not_recorded_is_told_and_trained_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made, told = rehearsed(monkeypatch), []
     config = configure("cgan_mlp", "digits", epochs=1, epoch_updates=2, samples=100, lr_decay="linear", thorough=False)
@@ -255,3 +282,37 @@ def test_cuda_graphs_give_what_updates_give_as_they_stand() -> None:
             states.append(TrainState(both).tensors() | measured[-1])
         for name, value in states[0].items():
             assert torch.allclose(states[1][name], value, rtol=1e-4, atol=1e-5), (variant, changes, name)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+def test_seeds_on_a_gpu_agree_with_each_alone() -> None:
+    """As one, and abreast; recorded, and as they stand."""
+    device = resolve_device("cuda")
+    for variant, dataset, changes in recordable(RECIPES):
+        recipe, data = recipe_of(variant, dataset, changes), [data_of(dataset, seed).to(device) for seed in SEEDS]
+        known, aim = load_variant(variant), objective(recipe)
+        spec = loaded(DatasetConfig(dataset)).spec
+        own = [fresh_players(known, spec, recipe, seed, device) for seed in SEEDS]
+        ways = {}
+        for recorded in (False, True):
+            stacked, beside = copy.deepcopy(own), copy.deepcopy(own)
+            recorders = [recorder(device, known, recipe, pytest.fail) for _ in SEEDS]
+            lanes = [each.stream for each in recorders]
+            if not recorded:
+                recorders = [None] * len(SEEDS)
+            steps = [updates_of(both, aim, recipe, each) for both, each in zip(beside, recorders, strict=True)]
+            ways |= {("as one", recorded): Stack(stacked, aim, recipe, recorders[0])}
+            ways |= {("abreast", recorded): Abreast(beside, steps, lanes)}
+        for epoch in (1, 2):
+            curves = [way.curves(list(way.updates(data, SEEDS, epoch, COUNT))) for way in ways.values()]
+            wanted = [
+                list(train_updates(Updates(each, aim, recipe), split, seed, epoch, COUNT))
+                for each, split, seed in zip(own, data, SEEDS, strict=True)
+            ]
+            for name in wanted[0][0]:
+                means = [torch.stack([measured[name] for measured in each]).mean().item() for each in wanted]
+                for mine in curves:
+                    assert mine[name] == pytest.approx(means, rel=1e-2, abs=1e-3), (variant, changes, name)
+        for way, trained in ways.items():
+            for mine, each in zip(trained.alone, own, strict=True):
+                assert farthest(TrainState(mine).tensors(), TrainState(each).tensors()) < 1e-2, (way, variant, changes)

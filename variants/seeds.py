@@ -148,6 +148,10 @@ def transposed(self: nn.ConvTranspose2d, x: Float[Tensor, "batch c h w"]) -> Flo
 
 def embedding(self: nn.Embedding, x: Int[Tensor, "batch *words"]) -> Float[Tensor, "batch *words size"]:
     weight = self.weight
+    if x.device.type != "cpu":
+        # On a GPU the gradient of a small table takes as long as that of a layer; these products do not.
+        codes = functional.one_hot(x, self.num_embeddings).to(weight.dtype).reshape(len(weight), -1, weight.shape[1])
+        return torch.bmm(codes, weight).reshape(*x.shape, -1)
     # In the tables of all seeds, one under the other.
     places = torch.arange(len(weight), device=x.device).repeat_interleave(len(x) // len(weight)) * self.num_embeddings
     return functional.embedding(x + places.reshape(-1, *[1] * (x.ndim - 1)), weight.flatten(0, 1))

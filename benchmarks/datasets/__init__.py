@@ -28,6 +28,7 @@ from benchmarks.datasets.base import (
     Stacked,
     checksum_of,
     normalised,
+    placed,
     reduced,
     takes,
 )
@@ -43,8 +44,10 @@ __all__ = [
     "Stacked",
     "checksum_of",
     "data_folder",
+    "depends_on_seed",
     "load",
     "normalised",
+    "placed",
     "summary",
     "takes",
 ]
@@ -77,13 +80,19 @@ def summary(name: str) -> str:
     return (_function(name).__doc__ or "").strip().partition("\n")[0]
 
 
+def depends_on_seed(config: DatasetConfig) -> bool:
+    """Whether the dataset that a config names is another one for each seed, as far as its function says."""
+    name = _name(config)
+    return name not in DATASETS or getattr(_function(name), "takes_seed", True)
+
+
 def load(config: DatasetConfig, data_dir: Path | str | None = None, seed: int = 0) -> Dataset:
     """The dataset that a config names, in memory.
 
     data_dir: see data_folder. seed: of the run; only datasets that are drawn at random depend on it. Raises Refused for
     a name or an option that does not exist there, and for data that is missing, damaged or cannot be downloaded.
     """
-    name = "folder" if config.name.startswith("folder:") else config.name
+    name = _name(config)
     if name not in DATASETS:
         raise unknown("dataset", config.name, DATASETS)
     function = _function(name)
@@ -92,6 +101,10 @@ def load(config: DatasetConfig, data_dir: Path | str | None = None, seed: int = 
         if field.name != "name" and field.name not in read and getattr(config, field.name) != field.default:
             raise Refused(f"--{field.name.replace('_', '-')} does not apply to the dataset {name}")
     return reduced(function(config, data_folder(data_dir), seed), config)
+
+
+def _name(config: DatasetConfig) -> str:
+    return "folder" if config.name.startswith("folder:") else config.name
 
 
 def _function(name: str) -> Callable[[DatasetConfig, Path, int], Dataset]:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
@@ -76,7 +77,12 @@ class Split:
         """Whether every label of another split occurs here; always, where there are none."""
         if self.labels is None or other.labels is None:
             return True
-        return set(other.labels.unique().tolist()) <= set(self.labels.unique().tolist())
+        return other.kinds <= self.kinds
+
+    @cached_property
+    def kinds(self) -> frozenset[int]:
+        """The labels that occur."""
+        return frozenset(self.labels.unique().tolist())
 
     def images(self, indices: Tensor | slice) -> Float[Tensor, "batch *shape"]:
         """The examples a network sees, on the data's device: images in [-1, 1] (mean 0.5, deviation 0.5)."""
@@ -118,6 +124,17 @@ class Dataset:
     notes: tuple[str, ...] = ()
     extractor: str = ""
     captions: Captions | None = None
+
+    @cached_property
+    def conditions(self) -> Int64[Tensor, "conditions *words"]:
+        """Every label or caption that occurs, in training or test, once."""
+        return torch.cat([split.condition(slice(None)) for split in (self.train, self.test)]).unique(dim=0)
+
+
+@lru_cache(maxsize=8)
+def placed(split: Split, device: torch.device) -> Split:
+    """The split on a device, the same object each time."""
+    return split.to(device)
 
 
 def taken(data: Tensor, indices: Tensor | slice) -> Tensor:
@@ -171,11 +188,14 @@ def drawing(seed: int, dataset: str, part: str) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(digest, "big"))
 
 
-def takes(*options: str) -> Callable[[Callable], Callable]:
-    """Marks a dataset's function with the fields of DatasetConfig that it reads; the others are refused."""
+def takes(*options: str, seed: bool = True) -> Callable[[Callable], Callable]:
+    """Marks a dataset's function with the fields of DatasetConfig that it reads; the others are refused.
+
+    seed: whether the data depends on the seed of the run; without that it is loaded once for all of them.
+    """
 
     def mark(function: Callable) -> Callable:
-        function.takes = frozenset(options)
+        function.takes, function.takes_seed = frozenset(options), seed
         return function
 
     return mark

@@ -33,13 +33,13 @@ class CaptionedSplit(Split):
         return replace(super().to(device), tokens=self.tokens.to(device))
 
 
-@takes()
+@takes(seed=False)
 def captions_mnist(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
     """MNIST with captions such as "bold seven right"; a fifth of the captions is held out of training"""
     return _captioned(images.mnist(DatasetConfig("mnist"), data_dir, seed))
 
 
-@takes()
+@takes(seed=False)
 def captions_digits(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
     """digits with captions such as "bold seven right"; a fifth of the captions is held out of training"""
     return _captioned(images.digits(DatasetConfig("digits"), data_dir, seed))

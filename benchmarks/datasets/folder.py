@@ -31,7 +31,7 @@ FORMATS = {
 MOST_BYTES = 4 * 2**30  # of all images together, once they are resized
 
 
-@takes("image_size")
+@takes("image_size", seed=False)
 def folder(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
     """folder:PATH, a person's own images, one subfolder a class, cut to squares of --image-size (32)
 

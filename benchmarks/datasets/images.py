@@ -66,7 +66,7 @@ def labelled(
     )
 
 
-@takes(*REDUCIBLE)
+@takes(*REDUCIBLE, seed=False)
 def digits(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
     """1,797 real digits, 8x8, grey; comes with scikit-learn, so it needs no network
 
@@ -109,25 +109,25 @@ def _bundled_digits() -> tuple[UInt8[Tensor, "images 1 8 8"], Int64[Tensor, " im
     return torch.from_numpy(scaled), torch.from_numpy(labels.astype(np.int64))
 
 
-@takes(*REDUCIBLE)
+@takes(*REDUCIBLE, seed=False)
 def mnist(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
     """60,000 + 10,000 real digits, 28x28, grey (LeCun et al. 1998)"""
     return _of_mnist_family(MNIST, data_dir, PATIENCE)
 
 
-@takes(*REDUCIBLE)
+@takes(*REDUCIBLE, seed=False)
 def fashion_mnist(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
     """60,000 + 10,000 pieces of clothing, 28x28, grey (Xiao et al. 2017)"""
     return _of_mnist_family(FASHION_MNIST, data_dir, PATIENCE)
 
 
-@takes(*REDUCIBLE)
+@takes(*REDUCIBLE, seed=False)
 def kmnist(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
     """60,000 + 10,000 cursive Japanese characters, 28x28, grey (Clanuwat et al. 2018)"""
     return _of_mnist_family(KMNIST, data_dir, PATIENCE)
 
 
-@takes(*REDUCIBLE)
+@takes(*REDUCIBLE, seed=False)
 def auto(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
     """The default: mnist where it is on disk or can be downloaded, else digits, and it says so"""
     try:
@@ -137,7 +137,7 @@ def auto(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
         return replace(digits(config, data_dir, seed), notes=(note,))
 
 
-@takes(*REDUCIBLE)
+@takes(*REDUCIBLE, seed=False)
 def cifar10(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
     """50,000 + 10,000 photographs in 10 classes, 32x32, colour (Krizhevsky 2009)
 

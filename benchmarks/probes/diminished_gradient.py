@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 from torch.nn.utils import get_total_norm
 
 from benchmarks.batches import Packs, real_batches
-from benchmarks.datasets import Dataset, Split
+from benchmarks.datasets import Dataset, Split, placed
 from benchmarks.journal import PROBES
 from benchmarks.pictures import gradient_curves
 from benchmarks.probes.base import Moment
@@ -56,7 +56,7 @@ def gradient(moment: Moment, stream: Generator) -> dict[str, float]:
     norm over the other, at the run's own weights and at the end. Norms are medians over the noise batches. Leaves
     probes/gradient_epoch_NNN.json and .png.
     """
-    data = moment.dataset.train.to(stream.device)
+    data = placed(moment.dataset.train, stream.device)
     points = train_on(moment.players, moment.objective, moment.recipe, data, stream, UPDATES)
     title = f"{moment.config.variant} on {moment.dataset.name}, generator frozen after epoch {moment.epoch}"
     name = f"{PROBES}/gradient_epoch_{moment.epoch:03d}"
@@ -74,7 +74,7 @@ def gradient_norms(moment: Moment, stream: Generator) -> dict[str, float]:
     gradient_norm_<loss>: log10 of its median over the noise batches. gradient_norm_ratio: saturating less
     non-saturating, in decades. A norm of zero is −∞.
     """
-    data = moment.dataset.train.to(stream.device)
+    data = placed(moment.dataset.train, stream.device)
     (point,) = train_on(moment.players, moment.objective, moment.recipe, data, stream, 0)
     medians = [statistics.median(point.norms[loss]) for loss in COMPARED]
     figures = {f"gradient_norm_{loss}": decades(norm, 1.0) for loss, norm in zip(COMPARED, medians, strict=True)}

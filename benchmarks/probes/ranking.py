@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from benchmarks.batches import Packs
-from benchmarks.datasets import Dataset, Split
+from benchmarks.datasets import Dataset, Split, placed
 from benchmarks.evaluation import alike
 from benchmarks.probes.base import Moment
 from metrics.ranking import paired_probability_above, probability_above
@@ -34,8 +34,7 @@ def label_use(moment: Moment, stream: Generator) -> dict[str, float]:
     The discriminator was never trained on real examples with wrong labels.
     """
     data, discriminator = moment.dataset, moment.players.discriminator.eval()
-    everything = torch.cat([split.condition(slice(None)) for split in (data.train, data.test)])
-    conditions = everything.unique(dim=0).to(stream.device)
+    conditions = data.conditions.to(stream.device)
     right, wrong = [], []
     for examples, condition in drawn(data.test, data.test, JUDGEMENTS // len(conditions), moment.recipe, stream):
         logits = torch.stack([judged(discriminator, examples, each.expand_as(condition)) for each in conditions], dim=1)
@@ -67,8 +66,7 @@ def drawn(
     whole = recipe.batch_size if count >= recipe.batch_size else recipe.pack
     count = max(count - count % whole, recipe.pack)
 
-    here = split.to(stream.device)
-    packs = Packs(here, recipe)
+    packs = Packs(placed(split, stream.device), recipe)
     order = torch.randperm(len(split), generator=stream, device=stream.device).cpu()
     shuffled = Split(order, None if split.labels is None else split.labels[order])
     leaders = order[alike(shuffled, like, count // packs.shared)].to(stream.device)

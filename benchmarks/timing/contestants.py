@@ -5,11 +5,11 @@ by the same recipe on the same data, and each starts with the same weights.
 """
 
 import itertools
+import sys
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -20,17 +20,17 @@ from torch import Tensor
 from benchmarks.batches import epoch_batches, side_by_side
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import Dataset, Split
-from benchmarks.environment import keep_memory, peak_memory, resolve_device
+from benchmarks.environment import device_name, keep_memory, peak_memory, resolve_device
 from benchmarks.randomness import initialisation, stream
 from benchmarks.resolve import EVALUATIONS, configure, find_recipe
-from benchmarks.steps import Players, discriminator_update, generator_update
+from benchmarks.steps import Players, in_precision
 from benchmarks.timing import stock
 from benchmarks.timing.cases import Case
 from benchmarks.timing.machine import software
 from benchmarks.timing.products import operations, peak_product, recorded
-from benchmarks.together import Stack
-from benchmarks.training import fresh_players, loaded, train
-from benchmarks.updates import ready, recorder, train_updates, updates_of
+from benchmarks.together import Abreast, Stack, goes_abreast
+from benchmarks.training import fresh_players, loaded, means, train
+from benchmarks.updates import CudaGraphs, Recorder, Streams, recorder, train_updates, updates_of
 from variants import Recipe, Refused, load_variant
 from variants.exchange import Batch
 from variants.objective import objective
@@ -116,10 +116,8 @@ class Ours(Contestant):
         super().__init__(case)
         keep_memory()
         self.objective, self.notes = objective(self.recipe), list(self.dataset.notes)
-        self.recorder = None
-        if case.cuda_graphs:
-            self.recorder = recorder(self.device, self.variant, self.recipe, self.notes.append)
-        if self.recorder:
+        self.recorded = case.cuda_graphs and bool(recorder(self.device, self.variant, self.recipe, self.notes.append))
+        if self.recorded:
             self.notes.append("our updates were recorded as CUDA graphs")
         if case.seeds > 1 and self.variant.one_by_one:
             raise Refused(f"seeds of {case.variant} are trained one by one: {self.variant.one_by_one}")
@@ -132,46 +130,77 @@ class Ours(Contestant):
 
     def _epochs(self) -> Iterator[None]:
         if self.case.seeds > 1:
-            updates_in = partial(self._stack().updates, [self.data] * self.case.seeds, self.seeds)
+            united = self._united()
+            updates_in, curves = partial(united.updates, [self.data] * self.case.seeds, self.seeds), united.curves
         else:
-            alone = updates_of(self._fresh(0), self.objective, self.recipe, self.recorder)
-            updates_in = partial(train_updates, alone, self.data, 0)
+            alone = updates_of(self._fresh(0), self.objective, self.recipe, self._recorder())
+            updates_in, curves = partial(train_updates, alone, self.data, 0), means
         for epoch in itertools.cycle(range(1, self.recipe.epochs + 1)):
-            measured: dict[str, list[Tensor]] = defaultdict(list)
+            measured = []
             for measurements in updates_in(epoch, self.epoch_updates):
-                for name, value in measurements.items():
-                    measured[name].append(value)
+                measured.append(measurements)
                 yield
-            for values in measured.values():
-                torch.stack(values).mean(0).tolist()
+            curves(measured)
 
     def networks(self) -> None:
         """One update on batches and noise that are already there: the two networks, their losses and optimisers."""
-        players, batches = self._prepared
-        critic, last = next(batches)
-        for batch in critic:
-            discriminator_update(players, self.objective, self.recipe, batch)
-        generator_update(players, self.objective, self.recipe, last)
+        for part, updates in self._networks:
+            with torch.cuda.stream(part.lane):
+                next(updates)
 
     @cached_property
-    def _prepared(self) -> tuple[Players, Iterator[tuple[list[Batch], Batch]]]:
-        recipe, several = self.recipe, self.case.seeds > 1
-        players = self._stack().players if several else self._fresh(0)
-        batches = [epoch_batches(recipe, self.data, seed, 0) for seed in self.seeds]
-        layers = tuple(stream(seed, "layers", 0, self.device) for seed in self.seeds)
-        ready(players, layers if several else layers[0])
-        made = side_by_side(batches) if several else batches[0]
-        kept = [([next(made) for _ in range(recipe.critic_steps)], next(made)) for _ in range(KEPT)]
-        return players, itertools.cycle(kept)
+    def _networks(self) -> list[tuple["Part", Iterator[object]]]:
+        return [(part, self._on_kept(part, part.recorder)) for part in self._parts]
+
+    @cached_property
+    def _plain(self) -> Iterator[object]:
+        """The updates of the first part as they stand: what is counted and recorded is not seen in a CUDA graph."""
+        return self._on_kept(self._parts[0])
+
+    def _on_kept(self, part: "Part", recorder: Recorder | None = None) -> Iterator[object]:
+        steps = updates_of(part.players, self.objective, self.recipe, recorder)
+        return steps.epoch(part.layers, itertools.cycle(part.kept), 1, sys.maxsize)
+
+    @cached_property
+    def _parts(self) -> list["Part"]:
+        layers = [stream(seed, "layers", 0, self.device) for seed in self.seeds]
+        if self.case.seeds > 1 and isinstance(united := self._united(), Stack):
+            batches = side_by_side(self.recipe, [self.data] * len(layers), self.seeds, 0)
+            return [Part(united.players, layers, self._kept(batches), self._recorder(), len(layers))]
+        batches = [epoch_batches(self.recipe, self.data, seed, 0) for seed in self.seeds]
+        return [
+            Part(self._fresh(seed), layers[seed], self._kept(batches[seed]), self._recorder()) for seed in self.seeds
+        ]
+
+    def _kept(self, batches: Iterator[Batch]) -> list[Batch]:
+        return list(itertools.islice(batches, KEPT * (self.recipe.critic_steps + 1)))
 
     def products(self) -> None:
         """The matrix products and convolutions of such an update, alone."""
-        for product in self._products:
-            product()
+        for part, work in self._all_products:
+            with torch.cuda.stream(part.lane):
+                work()
 
     @cached_property
     def _products(self) -> list:
-        return recorded(self.networks)
+        """Those of the first part."""
+        return recorded(partial(next, self._plain))
+
+    @cached_property
+    def _all_products(self) -> list[tuple["Part", Callable[[], object]]]:
+        def one_by_one() -> Tensor:
+            for product in self._products:
+                product()
+            return torch.empty(0)
+
+        rounded = self._rounded(one_by_one)
+        return [(part, self._recorded(rounded, part.recorder)) for part in self._parts]
+
+    def _recorded(self, work: Callable[[], Tensor], recorder: Recorder | None) -> Callable[[], object]:
+        if recorder is None:
+            return work
+        recorder.warm(work)
+        return recorder.record(work, ())[1]
 
     def peak(self) -> None:
         """One large matrix product, in the precision of the case."""
@@ -179,11 +208,17 @@ class Ours(Contestant):
 
     @cached_property
     def _peak(self) -> tuple[Callable[[], object], int]:
-        return peak_product(getattr(torch, self.case.precision), self.device)
+        dtype = torch.bfloat16 if self.case.precision == "bfloat16" else torch.float32
+        product, count = peak_product(dtype, self.device)
+        return self._rounded(product), count
+
+    def _rounded(self, work: Callable[[], object]) -> Callable[[], object]:
+        """In the precision of the case, where that is one of a GPU's products."""
+        return partial(in_precision(lambda players: work()), self._parts[0].players)
 
     def facts(self) -> dict[str, Any]:
         """What is known without a clock: sizes, and the operations of an update of one seed."""
-        recipe, players = self.recipe, self._prepared[0]
+        recipe, first = self.recipe, self._parts[0]
         return {
             "batch_size": recipe.batch_size,
             "critic_steps": recipe.critic_steps,
@@ -192,16 +227,14 @@ class Ours(Contestant):
             "epoch_updates": self.epoch_updates,
             "epochs": recipe.epochs,
             "parameters": {
-                name: sum(p.numel() for p in getattr(players, name).parameters()) // self.case.seeds
+                name: sum(p.numel() for p in getattr(first.players, name).parameters()) // first.seeds
                 for name in ("generator", "discriminator")
             },
-            "operations": operations(self.networks) // self.case.seeds,
+            "operations": operations(partial(next, self._plain)) // first.seeds,
             "dataset": self.dataset.name,
             "recipe": self.variant.nearest(self.recipe)[0],
             "notes": self.notes,
-            "software": software(
-                torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
-            ),
+            "software": software(device_name(self.device)),
         }
 
     def peak_operations(self) -> int:
@@ -210,8 +243,30 @@ class Ours(Contestant):
     def _fresh(self, seed: int) -> Players:
         return fresh_players(self.variant, self.dataset.spec, self.recipe, seed, self.device, self.case.precision)
 
-    def _stack(self) -> Stack:
-        return Stack([self._fresh(seed) for seed in self.seeds], self.objective, self.recipe, self.recorder)
+    def _recorder(self) -> Recorder | None:
+        return CudaGraphs(self.device) if self.recorded else None
+
+    def _united(self) -> Stack | Abreast:
+        own, recorders = zip(*((self._fresh(seed), self._recorder()) for seed in self.seeds), strict=True)
+        if not goes_abreast(own[0], recorders[0]):
+            return Stack(own, self.objective, self.recipe, recorders[0])
+        steps = [updates_of(one, self.objective, self.recipe, each) for one, each in zip(own, recorders, strict=True)]
+        return Abreast(own, steps, [each.stream for each in recorders])
+
+
+@dataclass
+class Part:
+    """Players with updates of their own: of a seed, or of several as one. kept: batches that they are timed on."""
+
+    players: Players
+    layers: Streams
+    kept: list[Batch]
+    recorder: Recorder | None
+    seeds: int = 1
+
+    @property
+    def lane(self) -> torch.cuda.Stream | None:
+        return self.recorder.stream if self.recorder else None
 
 
 class Real(Contestant):

@@ -14,8 +14,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
-# 2,048: large enough for the peak, and three such matrices are 48 MiB.
-PEAK_SIZE = 2048
+# Large enough for the peak: of a CPU, where three such matrices are 48 MiB, and of a GPU, where they are 768.
+PEAK_SIZE, PEAK_SIZE_GPU = 2048, 8192
 
 # These can write into memory that is already there, so that nothing but the product is timed.
 _INTO = {torch.ops.aten.mm.default: torch.ops.aten.mm.out, torch.ops.aten.addmm.default: torch.ops.aten.addmm.out}
@@ -71,8 +71,9 @@ def recorded(step: Callable[[], object]) -> list[Product]:
 
 def peak_product(dtype: torch.dtype, device: torch.device) -> tuple[Callable[[], object], int]:
     """A product of two large square matrices, and how many operations it is: what the machine can do at best."""
-    left, right, into = (torch.randn(PEAK_SIZE, PEAK_SIZE, device=device).to(dtype) for _ in range(3))
-    return (lambda: torch.mm(left, right, out=into)), 2 * PEAK_SIZE**3
+    size = PEAK_SIZE if device.type == "cpu" else PEAK_SIZE_GPU
+    left, right, into = (torch.randn(size, size, device=device).to(dtype) for _ in range(3))
+    return (lambda: torch.mm(left, right, out=into)), 2 * size**3
 
 
 def _like(tensor: Tensor) -> Tensor:

@@ -236,10 +236,11 @@ def suite(measured: Mapping[str, Any]) -> str:
 def precision(measured: Mapping[str, Any]) -> str:
     """A row for each variant and outcome of reports.precision."""
     return table(
-        "variant, outcome, bfloat16 less float32 (95 %), margin, seeds, failed, corrected p, verdict",
+        "variant, precision, outcome, less float32 (95 %), margin, seeds, failed, corrected p, verdict",
         [
             (
                 f"`{row['variant']}`",
+                row["precision"],
                 f"ln {row['outcome']}" if row["outcome"] == "FID" else row["outcome"],
                 f"{sign * row['shift']:+.3f} [{low:+.3f}; {high:+.3f}]",
                 f"{row['margin']:.3f}",
