@@ -64,15 +64,6 @@ RECIPES: list[tuple[str, str, dict]] = [
 ]
 
 
-@pytest.fixture
-def dtype(request: pytest.FixtureRequest) -> Iterator[torch.dtype]:
-    """Networks, noise and data of this type."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(request.param)
-    yield request.param
-    torch.set_default_dtype(before)
-
-
 def examples(dataset: str, seed: int, dtype: torch.dtype) -> Split:
     data = loaded(DatasetConfig(dataset), seed=seed).train
     if hasattr(data, "source"):

@@ -30,7 +30,7 @@ from benchmarks.timing.machine import software
 from benchmarks.timing.products import operations, peak_product, recorded
 from benchmarks.together import Abreast, Stack, goes_abreast
 from benchmarks.training import fresh_players, loaded, means, train
-from benchmarks.updates import CudaGraphs, Recorder, Streams, recorder, train_updates, updates_of
+from benchmarks.updates import WARM, CudaGraphs, Recorder, Streams, recorder, train_updates, updates_of
 from variants import Recipe, Refused, load_variant
 from variants.exchange import Batch
 from variants.objective import objective
@@ -62,8 +62,12 @@ class Contestant:
         self.epoch_updates = self.recipe.epoch_updates or len(self.dataset.train) // self.recipe.batch_size
 
     def count_in(self, unit: str, seconds: float) -> int:
-        """How many units are done in so many seconds, one at least. The first of them warm up."""
-        work, done, began = getattr(self, unit), 0, time.perf_counter()
+        """How many units are done in so many seconds, one at least, after those that warm up."""
+        work = getattr(self, unit)
+        for _ in range(WARM + 1):
+            work()
+        self._wait()
+        done, began = 0, time.perf_counter()
         while done == 0 or time.perf_counter() - began < seconds:
             work()
             self._wait()
