@@ -257,6 +257,15 @@ def test_what_cannot_be_stacked_says_so_and_is_trained_one_by_one(
         assert "together" not in run.folder.environment()
 
 
+def test_the_weights_of_recurrent_layers_stay_as_they_lie_when_they_are_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU torch lays them out for cuDNN, which takes those of one network."""
+    recipe = recipe_of("dcgan_text", "captions_digits", {})
+    stacked = Seeds([started("dcgan_text", recipe, "captions_digits", seed).generator for seed in SEEDS])
+    monkeypatch.setattr(nn.GRU, "flatten_parameters", lambda self: pytest.fail("they are laid out anew"))
+    copied = copy.deepcopy(stacked)
+    assert all(map(torch.equal, copied.parameters(), stacked.parameters()))
+
+
 @pytest.mark.parametrize(
     ("layer", "named"),
     [

@@ -43,6 +43,8 @@ class Seeds(nn.Module):
             kind = type_before_parametrizations(module)
             if kind in LAYERS and is_usual(module):
                 module.forward = MethodType(LAYERS[kind], module)
+                if kind is nn.GRU:
+                    module.flatten_parameters = as_they_lie
             elif kind is not ParametrizationList and (has_tensors(module) or hasattr(module, "stream")):
                 raise Refused(f"there is no forward pass of several seeds for the layer {module}")
             for name, parameter in list(module.named_parameters(recurse=False)):
@@ -72,6 +74,10 @@ class Replays:
         mixed = [replay.mix(*each) for replay, *each in zip(self.replays, fakes, conditions, streams, strict=True)]
         fakes = torch.stack([each for each, _ in mixed])
         return fakes, None if condition is None else torch.stack([each for _, each in mixed])
+
+
+def as_they_lie() -> None:
+    """In the place of what lays out a GRU's weights for cuDNN, whenever it is copied: these are of several."""
 
 
 def has_tensors(module: nn.Module) -> bool:

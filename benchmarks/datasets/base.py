@@ -131,7 +131,8 @@ class Dataset:
         return torch.cat([split.condition(slice(None)) for split in (self.train, self.test)]).unique(dim=0)
 
 
-@lru_cache(maxsize=8)
+# Training and test examples of two datasets.
+@lru_cache(maxsize=4)
 def placed(split: Split, device: torch.device) -> Split:
     """The split on a device, the same object each time."""
     return split.to(device)
