@@ -513,8 +513,7 @@ class Evaluator:
 
     def compare(self, samples: Tensor, *, conditional: bool = True) -> Comparison:
         """Samples (samples, *shape), made for the labels of `chosen`, beside the reference."""
-        asked = self._asked(self.dataset.reference, self.chosen) if conditional else (None, None)
-        return Comparison(self.real, samples, *asked)
+        return Comparison(self.real, samples, *(self._asked_for if conditional else (None, None)))
 
     def measure(self, names: Iterable[str], comparison: Comparison) -> dict[str, float]:
         """These metrics, and families of metrics, of one comparison."""
@@ -551,13 +550,24 @@ class Evaluator:
 
     def _generated(self, generate: Generate) -> Tensor:
         samples = torch.empty(self.samples, *self.dataset.spec.shape, device=self._place)
-        for chosen, part in zip(self.chosen.split(BATCH), samples.split(BATCH), strict=True):
-            condition = self.dataset.reference.condition(chosen)
-            made = generate(None if condition is None else condition.to(self.device), len(chosen))
+        for start in range(0, self.samples, BATCH):
+            part = samples[start : start + BATCH]
+            condition = None if self._conditions is None else self._conditions[start : start + BATCH]
+            made = generate(condition, len(part))
             if made.shape != part.shape:
                 raise ValueError(f"the generator made samples of shape {tuple(made.shape)}, not {tuple(part.shape)}")
             part.copy_(made.detach())
         return samples
+
+    @cached_property
+    def _conditions(self) -> Tensor | None:
+        """What a generator is told of each sample, on its device."""
+        condition = self.dataset.reference.condition(self.chosen)
+        return None if condition is None else condition.to(self.device)
+
+    @cached_property
+    def _asked_for(self) -> tuple[Tensor | None, Tensor | None]:
+        return self._asked(self.dataset.reference, self.chosen)
 
     @cached_property
     def _judges(self) -> tuple[Judge, ...]:
