@@ -72,10 +72,9 @@ def command() -> int:
         return 0
     removed, failed = 0, False
     for removal in removals:
-        try:
-            removed += remove(removal, asked.keep_milestones)
-        except Refused as refused:
-            failed = True
+        size, refusals = remove(removal, asked.keep_milestones)
+        removed, failed = removed + size, failed or bool(refusals)
+        for refused in refusals:
             print(f"{removal.folder.name}: {refused}", file=sys.stderr)
     print(f"removed {mebibytes(removed)}")
     return 1 if failed else 0
@@ -102,14 +101,22 @@ def removal_of(folder: "RunFolder", keep_milestones: bool) -> Removal:
     return Removal(folder, tuple(checkpoints), tuple(pictures))
 
 
-def remove(removal: Removal, keep_milestones: bool) -> int:
-    """Removes what was told and returns its bytes. Raises Refused where the run was started again in between, and where
-    something cannot be removed."""
-    with removal.folder.lock():
-        if removal.folder.status()["state"] != "FINISHED":
-            raise Refused("it was started again in the meantime")
-        still = set(removal_of(removal.folder, keep_milestones).files)
-        return sum(_removed(path) for path in removal.files if path in still)
+def remove(removal: Removal, keep_milestones: bool) -> tuple[int, list[Refused]]:
+    """Removes what was told: the bytes that are gone, and what was refused: files, or a run that was started again."""
+    size, refusals = 0, []
+    try:
+        with removal.folder.lock():
+            if removal.folder.status()["state"] != "FINISHED":
+                raise Refused("it was started again in the meantime")
+            still = set(removal_of(removal.folder, keep_milestones).files)
+            for path in removal.files:
+                try:
+                    size += _removed(path) if path in still else 0
+                except Refused as refused:
+                    refusals.append(refused)
+    except Refused as refused:
+        refusals.append(refused)
+    return size, refusals
 
 
 def agreed(question: str) -> bool:

@@ -103,6 +103,9 @@ def check(asked: Namespace) -> None:
         for value in given if isinstance(given, list) else [given]:
             if not value >= least:
                 raise Refused(f"--{name.replace('_', '-')} is at least {least}, not {value}")
+    other = next((name for name in ("evaluation", "start", "growth", "suite") if getattr(asked, name)), "")
+    if other and asked.seeds != [1]:
+        raise Refused(f"--seeds is of updates, which --{other} does not time so; leave it out")
     if max(asked.seeds) > 1 and asked.run_seconds:
         raise Refused("--seeds times updates alone; add --run-seconds 0")
     if not asked.seconds > 0:

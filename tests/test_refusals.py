@@ -17,7 +17,7 @@ from benchmarks.environment import check_precision
 from benchmarks.executors import Settings
 from benchmarks.executors import ray as on_ray
 from benchmarks.extractors import pin
-from benchmarks.journal import CHECKPOINT, CONFIG, FACTS, RunFolder
+from benchmarks.journal import CHECKPOINT, CONFIG, FACTS, PREVIOUS, RunFolder
 from benchmarks.pictures.samples import write_whole
 from benchmarks.plan import make_plan, tuning_file
 from benchmarks.presets import QUICK, SMOKE
@@ -201,11 +201,12 @@ def test_a_run_on_captions_of_other_words(mnist_dir: Path) -> None:
 def test_what_cannot_be_removed(called: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> None:
     folder = RunFolder.create("runs", configure("vanilla_gan", "ring8"))
     folder.save_checkpoint({}, {}, 1)
+    folder.file(PREVIOUS).write_bytes(bytes(2**21))
     folder.set_status("FINISHED", epoch=1)
     unlink = Path.unlink
 
     def kept(path: Path, missing_ok: bool = False) -> None:
-        if path.name.startswith("checkpoint"):
+        if path.name == CHECKPOINT:
             raise PermissionError(1, "Operation not permitted")
         unlink(path, missing_ok)
 
@@ -216,6 +217,9 @@ def test_what_cannot_be_removed(called: Callable[..., Done], monkeypatch: pytest
         done.err == f"{folder.name}: cannot remove {Path('runs', folder.name, CHECKPOINT)}: Operation not permitted\n"
     )
     assert folder.file(CHECKPOINT).exists()
+    # The next file of the run is removed nevertheless, and counted.
+    assert not folder.file(PREVIOUS).exists()
+    assert done.out.endswith("\nremoved 2.0 MiB\n")
 
 
 # Files that a command was asked to write

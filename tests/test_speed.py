@@ -340,6 +340,7 @@ def test_a_brief_table_has_the_medians_of_several_files(tmp_path: Path) -> None:
         (["--threads", "-1"], "--threads is at least 0, not -1"),
         (["--seeds", "0"], "--seeds is at least 1, not 0"),
         (["--seeds", "2"], "--seeds times updates alone; add --run-seconds 0"),
+        (["--evaluation", "--seeds", "2"], "--seeds is of updates, which --evaluation does not time so; leave it out"),
         (["--picture", "a.png"], "--picture draws what --growth measures"),
         (["--json", "/dev/null/a.json"], "cannot write /dev/null/a.json: "),
         (["--fill", "nowhere.md"], "cannot read nowhere.md: No such file or directory"),

@@ -9,6 +9,7 @@ import torch
 
 from benchmarks import Run, configure, load_run, train
 from benchmarks.config import DatasetConfig
+from benchmarks.datasets import DATASETS, Dataset, depends_on_seed, load
 from benchmarks.journal import run_folders
 from benchmarks.randomness import stream
 from benchmarks.training import Diverged, Watcher, loaded
@@ -183,6 +184,27 @@ def test_seeds_share_the_real_side_where_their_data_is_the_same() -> None:
     assert loaded(digits, None, 3) is loaded(digits, None, 4)
     assert loaded(digits, None, 3) is not loaded(DatasetConfig("digits", examples=300), None, 3)
     assert loaded(ring, None, 3).checksum != loaded(ring, None, 4).checksum
+
+
+def test_data_that_no_seed_changes_is_read_once_for_all_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[tuple[str, int]] = []
+
+    def counted(config: DatasetConfig, data_dir: Path | None, seed: int) -> Dataset:
+        read.append((config.name, seed))
+        return load(config, data_dir, seed)
+
+    monkeypatch.setattr("benchmarks.training.load", counted)
+    # Of a size that no other test loads.
+    digits = DatasetConfig("digits", examples=371)
+    assert len({loaded(digits, None, seed).checksum for seed in (3, 4, 5)}) == 1
+    assert len({loaded(DatasetConfig("ring8", sigma=0.0371), None, seed).checksum for seed in (3, 4)}) == 2
+    assert read == [("digits", 0), ("ring8", 3), ("ring8", 4)]
+    # A function that says nothing of it, such as a plugin's, may depend on the seed.
+    monkeypatch.setitem(
+        DATASETS, "theirs", lambda config, data_dir, seed: load(DatasetConfig("digits"), data_dir, seed)
+    )
+    assert depends_on_seed(DatasetConfig("theirs"))
+    assert not depends_on_seed(DatasetConfig("folder:somewhere"))
 
 
 def test_a_finished_run_is_found_not_trained_again(whole: Run) -> None:
