@@ -86,7 +86,8 @@ def drawn_ahead(recipe: Recipe, data: Split) -> Ahead:
     """
     if data.data.device.type == "cpu":
         return ()
-    bytes_of_one = 4 * recipe.batch_size * data.data[0].numel()
+    batches = recipe.critic_steps if recipe.critic_batch == "fresh" else 1
+    bytes_of_one = 4 * batches * recipe.batch_size * data.images(slice(0, 1)).numel()
     return (max(1, min(AHEAD, AHEAD_BYTES // bytes_of_one)),)
 
 

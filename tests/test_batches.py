@@ -92,6 +92,13 @@ def test_a_seed_among_others_sees_what_it_sees_alone(recipe: Recipe, ahead: batc
 
 def test_how_far_ahead_depends_on_the_device_and_the_size_of_a_batch() -> None:
     assert drawn_ahead(Recipe(batch_size=12), numbered()) == ()
-    for side, batch, updates in ((2, 12, AHEAD), (1024, 2, AHEAD_BYTES // (8 * 1024**2)), (4096, 2, 1)):
+    of_8_mebibytes = Recipe(batch_size=2)
+    for side, recipe, updates in (
+        (2, Recipe(batch_size=12), AHEAD),
+        (1024, of_8_mebibytes, AHEAD_BYTES // 2**23),
+        (1024, of_8_mebibytes.with_({"critic_steps": 2}), AHEAD_BYTES // 2**24),
+        (1024, of_8_mebibytes.with_({"critic_steps": 2, "critic_batch": "same"}), AHEAD_BYTES // 2**23),
+        (4096, of_8_mebibytes, 1),
+    ):
         there = Split(torch.empty(100, 1, side, side, dtype=torch.uint8, device="meta"))
-        assert drawn_ahead(Recipe(batch_size=batch), there) == (updates,)
+        assert drawn_ahead(recipe, there) == (updates,)
