@@ -62,7 +62,7 @@ def command() -> None:
     if asked.seeds < FEWEST_SEEDS:
         raise Refused(f"--seeds is at least {FEWEST_SEEDS}, not {asked.seeds}: fewer decide nothing")
 
-    from benchmarks.environment import device_name, fingerprint, resolve_device
+    from benchmarks.environment import check_precision, device_name, fingerprint, resolve_device
     from benchmarks.executors import Job, Settings
     from benchmarks.live import Live, run_jobs
     from benchmarks.resolve import configure
@@ -73,6 +73,9 @@ def command() -> None:
     device = resolve_device(asked.device)
     if asked.cuda_graphs:
         refuse_without_graphs(device)
+    for name in asked.precision:
+        # Else each of its runs would fail, which counts as worse than any.
+        check_precision(name, device)
     jobs = [
         Job(
             tuple(

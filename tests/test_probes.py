@@ -22,7 +22,7 @@ from benchmarks.journal import RunFolder
 from benchmarks.pictures import gradient_curves
 from benchmarks.probes import PROBES, Moment
 from benchmarks.probes.diminished_gradient import BATCHES, generator_gradient, norm, points_of, train_on
-from benchmarks.probes.ranking import at_once, drawn, generalization_gap, label_use
+from benchmarks.probes.ranking import drawn, generalization_gap, joined, label_use
 from benchmarks.probes.swapped_noise import noise_swap
 from benchmarks.randomness import initialisation, stream
 from benchmarks.steps import players
@@ -224,7 +224,7 @@ def test_all_batches_at_once_give_the_figures_of_one_after_the_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variant: str, changes: dict
 ) -> None:
     apart = figures(trained(tmp_path / "apart", variant, **changes))
-    monkeypatch.setattr("benchmarks.probes.ranking.at_once", lambda batches, recipe, device: [torch.cat(batches)])
+    monkeypatch.setattr("benchmarks.probes.ranking.joined", lambda batches, recipe, device: [torch.cat(batches)])
     for ours, theirs in zip(figures(trained(tmp_path / "at once", variant, **changes)), apart, strict=True):
         assert ours == pytest.approx(theirs, abs=1e-4)
         assert 0 < ours["label_use"] < 1
@@ -233,8 +233,8 @@ def test_all_batches_at_once_give_the_figures_of_one_after_the_other(
 def test_batches_stay_apart_on_a_cpu_and_where_their_examples_are_compared() -> None:
     batches, comparing = [torch.zeros(2), torch.ones(2)], Recipe(minibatch_discrimination=3)
     cpu, gpu = torch.device("cpu"), torch.device("cuda")
-    assert at_once(batches, Recipe(), cpu) is at_once(batches, comparing, gpu) is batches
-    (whole,) = at_once(batches, Recipe(), gpu)
+    assert joined(batches, Recipe(), cpu) is joined(batches, comparing, gpu) is batches
+    (whole,) = joined(batches, Recipe(), gpu)
     assert whole.tolist() == [0, 0, 1, 1]
 
 

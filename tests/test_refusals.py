@@ -132,6 +132,8 @@ def test_a_run_without_threads() -> None:
 def test_a_device_that_cannot() -> None:
     with pytest.raises(Refused, match=r"^the device 'mps' does not train in bfloat16; take --precision float32$"):
         check_precision("bfloat16", torch.device("mps"))
+    with pytest.raises(Refused, match=r"^the device 'cpu' does not train in tf32; take --precision float32$"):
+        check_precision("tf32", torch.device("cpu"))
 
 
 def test_digits_without_their_library(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,6 +84,7 @@ def test_the_command_trains_both_precisions_and_writes_what_it_found(
     [
         ("--seeds 4", "--seeds is at least 5, not 4: fewer decide nothing"),
         ("--precision float32", "unknown precision 'float32'"),
+        ("--precision bfloat16 tf32", "the device 'cpu' does not train in tf32; take --precision float32"),
         ("--cuda-graphs", "--cuda-graphs needs --device cuda, and this is cpu"),
         ("--variant cgan_mpl", "unknown variant 'cgan_mpl'; did you mean 'cgan_mlp'?"),
     ],

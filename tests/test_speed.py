@@ -89,6 +89,11 @@ def test_several_seeds_as_one_are_so_many_updates_of_their_own_batches() -> None
     assert (before != after).flatten(1).any(1).all()
 
 
+def test_a_precision_that_the_device_has_not_is_not_timed() -> None:
+    with pytest.raises(Refused, match=r"^the device 'cpu' does not train in tf32; take --precision float32$"):
+        Ours(replace(RING, precision="tf32"))
+
+
 def test_seeds_that_cannot_be_trained_as_one_are_not_timed_so() -> None:
     with pytest.raises(Refused, match=r"^seeds of separate_gans are trained one by one: each seed deals"):
         Ours(Case("separate_gans", "digits", seeds=2))

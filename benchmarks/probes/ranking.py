@@ -71,10 +71,10 @@ def drawn(
     shuffled = Split(order, None if split.labels is None else split.labels[order])
     leaders = order[alike(shuffled, like, count // packs.shared)].to(stream.device)
     batches = [packs.fill(part, stream) for part in leaders.split(packs.leaders)]
-    return [packs.examples(indices) for indices in at_once(batches, recipe, stream.device)]
+    return [packs.examples(indices) for indices in joined(batches, recipe, stream.device)]
 
 
-def at_once(batches: list[Tensor], recipe: Recipe, device: torch.device) -> list[Tensor]:
+def joined(batches: list[Tensor], recipe: Recipe, device: torch.device) -> list[Tensor]:
     """The batches as they are on a CPU. Elsewhere a call takes as long for one as for all, so they become one, unless
     the discriminator compares the examples of a batch with each other."""
     return batches if device.type == "cpu" or recipe.minibatch_discrimination else [torch.cat(batches)]

@@ -20,7 +20,7 @@ from torch import Tensor
 from benchmarks.batches import epoch_batches, side_by_side
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import Dataset, Split
-from benchmarks.environment import device_name, keep_memory, peak_memory, resolve_device
+from benchmarks.environment import check_precision, device_name, keep_memory, peak_memory, resolve_device
 from benchmarks.randomness import initialisation, stream
 from benchmarks.resolve import EVALUATIONS, configure, find_recipe
 from benchmarks.steps import Players, in_precision
@@ -53,6 +53,7 @@ class Contestant:
 
     def __init__(self, case: Case) -> None:
         self.case, self.device = case, resolve_device(case.device)
+        check_precision(case.precision, self.device)
         self.variant = load_variant(case.variant)
         self.dataset: Dataset = loaded(DatasetConfig(case.dataset, **case.options), case.data_dir, 0)
         if case.side:
