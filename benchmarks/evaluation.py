@@ -20,7 +20,7 @@ from benchmarks.extractors import judges_of
 from metrics import gan_train as gan_training
 from metrics.accuracy import accuracy, accuracy_by_class
 from metrics.captions import captions
-from metrics.diversity import class_diversity
+from metrics.diversity import Spread, class_diversity, spread
 from metrics.features import Channelwise, Extractor
 from metrics.frechet import Moments, frechet_distance, geometric_mean, moments
 from metrics.kernel import Discrepancy, KernelSide, kernel_side, squared_mmd
@@ -35,7 +35,8 @@ from metrics.modes import (
     nearest_centres,
     overlap,
 )
-from metrics.neighbours import Manifold, Neighbourhood, inside_class, manifold, neighbourhood
+from metrics.neighbours import Balls, Manifold, Neighbourhood, class_balls, inside_class, manifold, neighbourhood
+from metrics.parts import at_once
 from metrics.pixels import PixelSpace, pixel_space
 from metrics.record import Metric
 from metrics.spectrum import checkerboard_contrast, mean_power
@@ -96,6 +97,15 @@ class Real:
     def manifold(self) -> Manifold:
         """Of no more reference examples than there are samples."""
         return manifold(thinned(self.standardized_features, min(self.samples, LARGEST_PAIRWISE)))
+
+    @cached_property
+    def balls(self) -> tuple[Balls, ...]:
+        """Of each class."""
+        return class_balls(self.standardized_features, self.reference.labels)
+
+    @cached_property
+    def spread(self) -> Spread:
+        return spread(self.standardized_features, self.reference.labels, self.modes.count)
 
     @cached_property
     def pixels(self) -> tuple[PixelSpace, Moments]:
@@ -199,8 +209,7 @@ class Comparison:
     @cached_property
     def inside(self) -> Tensor:
         """Which samples lie in the manifold of the real examples of their predicted class."""
-        real = self.real
-        return inside_class(self.features, self.classes, real.standardized_features, real.reference.labels)
+        return inside_class(self.features, self.classes, self.real.balls)
 
     @cached_property
     def distances(self) -> list[float]:
@@ -223,9 +232,8 @@ class Comparison:
 
     @cached_property
     def diversities(self) -> Tensor:
-        real, inside, samples = self.real, self.inside, len(self.samples)
-        ours, classes, labels = self.features[inside], self.classes[inside], real.reference.labels
-        return class_diversity(ours, classes, real.standardized_features, labels, real.modes.count, samples)
+        ours = spread(self.features[self.inside], self.classes[self.inside], self.real.modes.count)
+        return class_diversity(ours, self.real.spread, len(self.samples))
 
     @cached_property
     def words_right(self) -> Tensor:
@@ -550,9 +558,10 @@ class Evaluator:
 
     def _generated(self, generate: Generate) -> Tensor:
         samples = torch.empty(self.samples, *self.dataset.spec.shape, device=self._place)
-        for start in range(0, self.samples, BATCH):
-            part = samples[start : start + BATCH]
-            condition = None if self._conditions is None else self._conditions[start : start + BATCH]
+        size = at_once(BATCH, samples)
+        for start in range(0, self.samples, size):
+            part = samples[start : start + size]
+            condition = None if self._conditions is None else self._conditions[start : start + size]
             made = generate(condition, len(part))
             if made.shape != part.shape:
                 raise ValueError(f"the generator made samples of shape {tuple(made.shape)}, not {tuple(part.shape)}")

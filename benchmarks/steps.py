@@ -182,11 +182,15 @@ def descend(loss: Tensor, optimizer: Optimizer) -> Tensor:
 
 def total_norm(gradients: list[Tensor], seeds: torch.Size) -> Tensor:
     """The norm of all gradients as one vector, for each seed."""
-    if seeds:
-        norms = [torch.linalg.vector_norm(gradient.reshape(*seeds, -1), dim=-1) for gradient in gradients]
+    if not seeds:
+        norms = torch.stack(torch._foreach_norm(gradients))
+    elif gradients[0].device.type == "cpu":
+        norms = torch.stack([torch.linalg.vector_norm(each, dim=tuple(range(1, each.ndim))) for each in gradients])
     else:
-        norms = torch._foreach_norm(gradients)
-    return torch.linalg.vector_norm(torch.stack(norms), dim=0)
+        # All at once: there, the norms of a weight's rows take longer than those of as many weights.
+        norms = torch.stack(torch._foreach_norm([part for each in gradients for part in each.unbind()]))
+        norms = norms.view(len(gradients), *seeds)
+    return torch.linalg.vector_norm(norms, dim=0)
 
 
 def look_ahead(players: Players, objective: Objective, recipe: Recipe, batch: Batch, fakes: Tensor):

@@ -255,7 +255,8 @@ class Stack:
             for stacked, *weights in self.weights(role):
                 states = [getattr(own, role).state.get(w, {}) for own, w in zip(alone, weights, strict=True)]
                 if states[0]:
-                    state[stacked] = {name: gathered(name, [each[name] for each in states]) for name in states[0]}
+                    of_all = {name: [each[name] for each in states] for name in states[0]}
+                    state[stacked] = {name: gathered(name, values, stacked) for name, values in of_all.items()}
         self.steps = updates_of(self.players, objective, recipe, recorder)
 
     def weights(self, role: str) -> Iterator[tuple[nn.Parameter, ...]]:
@@ -284,9 +285,9 @@ class Stack:
         for place, own in enumerate(self.alone):
             for name in NETWORKS:
                 if (network := getattr(own, name)) is not None:
-                    together = getattr(self.players, name)
-                    for mine, all_ in zip(tensors(network), tensors(together), strict=True):
-                        mine.copy_(all_[place])
+                    mine, together = tensors(network), tensors(getattr(self.players, name))
+                    theirs = [of_seed(all_, place, own) for all_, own in zip(together, mine, strict=True)]
+                    torch._foreach_copy_(mine, theirs)
             for role in OPTIMIZERS:
                 optimizer, together = getattr(own, role), getattr(self.players, role)
                 optimizer.param_groups[0]["lr"] = together.param_groups[0]["lr"]
@@ -310,13 +311,16 @@ def noisy(network: nn.Module) -> list[Noisy]:
     return [module for module in network.modules() if isinstance(module, Noisy)]
 
 
-def gathered(name: str, values: Sequence[Tensor | None]) -> Tensor | None:
+def gathered(name: str, values: Sequence[Tensor | None], weight: Tensor) -> Tensor | None:
     """A value that an optimiser keeps for a weight, of all seeds; the count of steps is the same for all."""
     if values[0] is None:
         return None
     if name != "step":
         # As the weights of all seeds are: fused Adam goes through both in the order of memory.
-        return torch.stack(list(values)).contiguous()
+        together = torch.zeros_like(weight)
+        for place, value in enumerate(values):
+            of_seed(together, place, value).copy_(value)
+        return together
     if any(not torch.equal(value, values[0]) for value in values):
         raise ValueError("these seeds have done different numbers of steps")
     return values[0].clone()
@@ -326,4 +330,9 @@ def part(name: str, value: Tensor | None, place: int, weight: Tensor) -> Tensor 
     """The inverse of `gathered`, for one seed's weight."""
     if value is None:
         return None
-    return value.clone() if name == "step" else torch.empty_like(weight).copy_(value[place])
+    return value.clone() if name == "step" else torch.empty_like(weight).copy_(of_seed(value, place, weight))
+
+
+def of_seed(together: Tensor, place: int, alone: Tensor) -> Tensor:
+    """One seed's part of a tensor of all seeds, without the inputs that a linear layer has more than alone."""
+    return together[place][..., : alone.shape[-1]] if alone.ndim else together[place]

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
-from io import BytesIO
 from pathlib import Path
 
 import torch
@@ -26,7 +25,7 @@ from benchmarks.datasets import Centres, Dataset, depends_on_seed, load, placed
 from benchmarks.environment import check_precision, describe, fingerprint, keep_memory, peak_memory, resolve_device
 from benchmarks.evaluation import Evaluator, like_the_reference
 from benchmarks.journal import RunFolder
-from benchmarks.pictures import animate, loss_curves, network_graph, power_spectra, sample_grid, scatter
+from benchmarks.pictures import animate, loss_curves, network_graph, png, power_spectra, sample_grid, scatter
 from benchmarks.randomness import initialisation, stream
 from benchmarks.runs import Run, refuse_giants
 from benchmarks.sampler import Generate, sampler
@@ -436,9 +435,8 @@ class Training:
     def picture(self, epoch: int) -> None:
         """Samples from noise that is the same in every epoch of the run."""
         generate = sampler(self.generator, self.config.recipe, stream(self.config.seed, "pictures", 0, self.device))
-        png = BytesIO()
-        sample_picture(generate, self.dataset, self.config.recipe, f"epoch {epoch}").save(png, "png")
-        self.folder.write_bytes(self.folder.picture_name(epoch), png.getvalue())
+        picture = sample_picture(generate, self.dataset, self.config.recipe, f"epoch {epoch}")
+        self.folder.write_bytes(self.folder.picture_name(epoch), png(picture))
 
     @property
     def generator(self) -> nn.Module:

@@ -5,37 +5,46 @@ perfect generator, larger is better; noise can raise it above 1, so only samples
 manifold should be given. The ratio is this project's own; compare Odena et al. 2017, section 4.2.
 """
 
+from typing import NamedTuple
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from metrics.neighbours import squared_distances
+from metrics.neighbours import distances_in_parts, places_by_class
 
 
 def mean_distance(points: Float[Tensor, "samples features"]) -> float:
-    """Mean Euclidean distance between two different points; NaN for fewer than two."""
-    n = len(points)
-    total = squared_distances(points, points).sqrt().double().fill_diagonal_(0).sum().item()
-    return total / (n * (n - 1)) if n > 1 else float("nan")
+    """Mean Euclidean distance between two different points; NaN for fewer than two. In memory linear in the points."""
+    n, total = len(points), 0.0
+    for part, distances in distances_in_parts(points, points):
+        own = torch.arange(len(distances), device=points.device)
+        distances[own, part.start + own] = 0
+        total += distances.clamp_min_(0).sqrt_().sum(dtype=torch.float64)
+    return float(total) / (n * (n - 1)) if n > 1 else float("nan")
 
 
-def class_diversity(
-    fake: Float[Tensor, "n features"],
-    classes: Int[Tensor, " n"],
-    real: Float[Tensor, "m features"],
-    real_classes: Int[Tensor, " m"],
-    count: int,
-    expected: int,
-) -> Float[Tensor, " classes"]:
-    """The ratio for each of `count` classes; NaN for a class that has fewer than two real samples.
+class Spread(NamedTuple):
+    """Of each class: how many samples it has, and the mean distance between two of them, NaN for fewer than two."""
+
+    counts: tuple[int, ...]
+    distances: tuple[float, ...]
+
+
+def spread(points: Float[Tensor, "samples features"], classes: Int[Tensor, " samples"], count: int) -> Spread:
+    """Of the first `count` classes."""
+    places = places_by_class(classes, count)[:count]
+    return Spread(tuple(map(len, places)), tuple(mean_distance(points[members]) for members in places))
+
+
+def class_diversity(fake: Spread, real: Spread, expected: int) -> Float[Tensor, " classes"]:
+    """The ratio for each class; NaN for a class that has fewer than two real samples. real: computed once.
 
     A class with fewer than a tenth of its share of the `expected` samples is taken as having no diversity, 0.
     """
-    ratios = torch.full((count,), torch.nan, dtype=torch.float64)
-    for label in range(count):
-        members, ours = real[real_classes == label], fake[classes == label]
-        if len(members) < 2:
-            continue
-        enough = len(ours) >= max(2, 0.1 * expected * len(members) / len(real))
-        ratios[label] = mean_distance(ours) / mean_distance(members) if enough else 0.0
+    ratios = torch.full((len(real.counts),), torch.nan, dtype=torch.float64)
+    for label, members in enumerate(real.counts):
+        if members > 1:
+            enough = fake.counts[label] >= max(2, 0.1 * expected * members / sum(real.counts))
+            ratios[label] = fake.distances[label] / real.distances[label] if enough else 0.0
     return ratios

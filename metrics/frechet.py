@@ -23,7 +23,10 @@ _ROWS = 1024
 
 @dataclass(frozen=True)
 class Moments:
-    """Mean (features,) and unbiased covariance (features, features) of `count` rows, float64."""
+    """Mean (features,) and unbiased covariance (features, features) of `count` rows, float64, on the CPU.
+
+    What is left to do with them is small, and LAPACK's.
+    """
 
     mean: Tensor
     covariance: Tensor
@@ -55,6 +58,7 @@ def moments(features: Float[Tensor, "samples features"] | Iterable[Float[Tensor,
         products += rows.mT @ rows
     if count < 2:
         raise ValueError(f"a covariance needs at least 2 samples, not {count}")
+    shift, total, products = shift.cpu(), total.cpu(), products.cpu()
     mean = total / count
     return Moments(shift + mean, (products - count * torch.outer(mean, mean)) / (count - 1), count)
 
@@ -80,12 +84,12 @@ def product_eigenvalues(fake: Moments, real: Moments) -> Float[Tensor, " feature
     """
     import scipy.linalg
 
-    ours, theirs = fake.covariance.cpu().numpy(), real.covariance.cpu().numpy()
+    ours, theirs = fake.covariance.numpy(), real.covariance.numpy()
     try:
         values = scipy.linalg.eigh(ours, theirs, type=2, eigvals_only=True, driver="gv", check_finite=False)
     except np.linalg.LinAlgError:
         product = real.root @ fake.covariance @ real.root
-        return torch.linalg.eigvalsh((product + product.mT) / 2).cpu()
+        return torch.linalg.eigvalsh((product + product.mT) / 2)
     return torch.from_numpy(values)
 
 

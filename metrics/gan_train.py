@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.adam import adam
 
+from metrics.parts import repeat
+
 SAMPLES = 5000
 SEEDS = (0, 1, 2)
 HIDDEN = 256
@@ -45,16 +47,20 @@ def _trained(x: Float[Tensor, "n values"], labels: Int[Tensor, " n"], classes: i
     weights = _initial(x.shape[1], classes, seeds, x.device)
     batch = min(BATCH, len(x))
     batches = [_batches(len(x), batch, seed) for seed in seeds]
+    order = torch.stack([torch.stack([next(each) for each in batches]) for _ in range(UPDATES)]).to(x.device)
+    done = torch.zeros(1, dtype=torch.long, device=x.device)
     means, squares = ([torch.zeros_like(weight) for weight in weights] for _ in range(2))
     steps = [torch.zeros((), device=x.device) for _ in weights]
-    for _ in range(UPDATES):
-        chosen = torch.stack([next(each) for each in batches]).to(x.device)
+
+    def update() -> None:
+        (chosen,) = order[done]
         logits = _judged(x[chosen], weights)
         # The sum over the networks, so that each has the gradient of its own mean.
         loss = functional.cross_entropy(logits.flatten(0, 1), labels[chosen.flatten()], reduction="sum") / batch
         # Laid out in memory as the weights are: the fused update takes that for granted.
         gradients = [gradient.contiguous() for gradient in torch.autograd.grad(loss, weights)]
         with torch.no_grad():
+            done.add_(1)
             adam(
                 list(weights),
                 gradients,
@@ -71,6 +77,8 @@ def _trained(x: Float[Tensor, "n values"], labels: Int[Tensor, " n"], classes: i
                 eps=1e-8,
                 maximize=False,
             )
+
+    repeat(update, UPDATES, x.device)
     return weights
 
 

@@ -4,7 +4,7 @@ Each needs as many fakes as real samples, and is read beside its value for two s
 Recall also rises with noise, because noisy fakes have large balls, so it never decides alone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -134,22 +134,33 @@ def neighbourhood(fake: Float[Tensor, "n features"], real: Manifold) -> Neighbou
     )
 
 
-def inside_class(
-    fake: Float[Tensor, "n features"],
-    classes: Int[Tensor, " n"],
-    real: Float[Tensor, "m features"],
-    real_classes: Int[Tensor, " m"],
-    k: int = MANIFOLD_K,
-) -> Bool[Tensor, " n"]:
-    """Whether each fake lies within the k-th neighbour ball of a real sample of its own class, balls within the class.
+def places_by_class(classes: Int[Tensor, " n"], count: int = 0) -> tuple[Int[Tensor, " members"], ...]:
+    """Where the members of each class stand, in order, for at least `count` classes. It waits for a device once."""
+    sizes = classes.bincount(minlength=count).tolist()
+    return classes.argsort(stable=True).split(sizes) if sizes else ()
 
-    A class with no more than k real samples has no ball, and nothing lies inside it.
+
+Balls = tuple[Tensor, Tensor]
+"""Real points (n, features) of one class, and the squared radius (n,) of the ball round each."""
+
+
+def class_balls(
+    real: Float[Tensor, "n features"], classes: Int[Tensor, " n"], k: int = MANIFOLD_K
+) -> tuple[Balls, ...]:
+    """The real side of `inside_class`, computed once: for each class, balls that reach to the k-th neighbour in it.
+
+    A class with no more than k real samples has none.
     """
+    members = [real[places] if len(places) > k else real[:0] for places in places_by_class(classes)]
+    return tuple((points, *squared_radii(points, (k,))) for points in members)
+
+
+def inside_class(
+    fake: Float[Tensor, "n features"], classes: Int[Tensor, " n"], real: Sequence[Balls]
+) -> Bool[Tensor, " n"]:
+    """Whether each fake lies within a ball of a real sample of its own class. Nothing lies in a class without balls."""
     inside = torch.zeros(len(fake), dtype=torch.bool, device=fake.device)
-    for label in real_classes.unique():
-        members, wanted = real[real_classes == label], classes == label
-        if len(members) <= k or not wanted.any():
-            continue
-        (radii,) = squared_radii(members, (k,))
-        inside[wanted] = (squared_distances(fake[wanted], members) <= radii).any(1)
+    for (points, radii), places in zip(real, places_by_class(classes), strict=False):
+        if len(points) and len(places):
+            inside[places] = (squared_distances(fake[places], points) <= radii).any(1)
     return inside

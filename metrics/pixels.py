@@ -34,6 +34,6 @@ def pixel_space(images: Float[Tensor, "batch *shape"], components: int = COMPONE
     fit = moments(images.flatten(1))
     size = len(fit.mean)
     wanted = [max(0, size - components), size - 1]
-    _, vectors = eigh(fit.covariance.cpu().numpy(), subset_by_index=wanted)
+    _, vectors = eigh(fit.covariance.numpy(), subset_by_index=wanted)
     axes = torch.from_numpy(np.ascontiguousarray(vectors[:, ::-1]))
-    return PixelSpace(fit.mean.float(), axes.float().to(images.device))
+    return PixelSpace(fit.mean.float().to(images.device), axes.float().to(images.device))

@@ -14,6 +14,7 @@ from benchmarks.config import DatasetConfig
 from benchmarks.datasets import Classes, Dataset, Split, load
 from benchmarks.datasets.captions import CaptionedSplit
 from benchmarks.defects import IMAGE_DEFECTS, POINT_DEFECTS, Planting, handing_out, prepared
+from benchmarks.environment import resolve_device
 from benchmarks.evaluation import (
     METRICS,
     Comparison,
@@ -281,6 +282,23 @@ def test_the_reference_row_of_other_data_is_train_against_test(digits: Dataset) 
     assert row["memorization"] == pytest.approx(0.5, abs=0.01)  # test images in the place of samples
     assert row["gan_train"] > 0.9
     assert row["mode_coverage"] == 1
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+@pytest.mark.parametrize("name", ["digits", "ring8", "captions_digits"])
+def test_a_gpu_gives_the_figures_of_a_cpu(name: str) -> None:
+    """Of samples that are neither real nor noise; all metrics, the costly ones too."""
+    dataset = load(DatasetConfig(name))
+    seen = []
+    for device in ("cpu", resolve_device("cuda")):
+        judges = Evaluator(dataset, 1000, device=device)
+        samples = dataset.train.images(torch.arange(1000)).roll(1, -1)
+        samples = samples + 0.1 * torch.randn(samples.shape, generator=drawn())
+        where, labels = samples.to(device), dataset.train.labels[:1000].to(device)
+        tokens = dataset.train.condition(torch.arange(1000)).to(device) if dataset.captions else None
+        comparison = Comparison(judges.real, where, labels, tokens)
+        seen.append(judges.measure(judges.names(), comparison) | judges.reference())
+    assert seen[1] == pytest.approx(seen[0], rel=1e-3, abs=1e-3, nan_ok=True)
 
 
 def test_a_wrong_shape_is_told(digits: Dataset) -> None:

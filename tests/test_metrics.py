@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from metrics import gan_train as gan_train_module
 from metrics.accuracy import accuracy, accuracy_by_class
-from metrics.diversity import class_diversity, mean_distance
+from metrics.diversity import class_diversity, mean_distance, spread
 from metrics.frechet import Moments, frechet_distance, geometric_mean, moments
 from metrics.gan_train import gan_train
 from metrics.kernel import kernel_side, squared_mmd
@@ -27,8 +27,16 @@ from metrics.modes import (
     nearest_centres,
     overlap,
 )
-from metrics.neighbours import inside_class, manifold, neighbourhood, smallest, squared_distances, squared_radii
-from metrics.parts import LARGE, at_once
+from metrics.neighbours import (
+    class_balls,
+    inside_class,
+    manifold,
+    neighbourhood,
+    smallest,
+    squared_distances,
+    squared_radii,
+)
+from metrics.parts import LARGE, WARM, at_once, repeat
 from metrics.pixels import pixel_space
 from metrics.ranking import paired_probability_above, probability_above
 from metrics.spectrum import checkerboard_contrast, mean_power
@@ -229,6 +237,28 @@ def test_a_gpu_takes_more_at_once() -> None:
     assert at_once(2 * LARGE, torch.empty(0, device="meta")) == 2 * LARGE
 
 
+def test_work_is_repeated_so_many_times() -> None:
+    done = []
+    for times in (0, WARM, 10):
+        done.clear()
+        repeat(lambda: done.append(1), times, torch.device("cpu"))
+        assert len(done) == times
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+@pytest.mark.parametrize("times", [1, WARM, WARM + 1, 20])
+def test_work_is_repeated_so_many_times_on_a_gpu(times: int) -> None:
+    count, powers = (torch.ones(1, device="cuda") for _ in range(2))
+    powers[0] = 0.0
+
+    def work() -> None:
+        count.mul_(2)
+        powers.add_(count)
+
+    repeat(work, times, torch.device("cuda"))
+    assert (count.item(), powers.item()) == (2**times, 2 ** (times + 1) - 2)
+
+
 def test_precision_and_recall_are_not_swapped() -> None:
     """Of two far clusters of real samples, the fakes know one: precise, but half is not recalled."""
     real = torch.cat([normal(1, 100, 2), normal(2, 100, 2) + 1000])
@@ -275,17 +305,17 @@ def test_the_smallest_of_each_row_are_those_of_topk(columns: int) -> None:
 
 def test_inside_class_asks_for_the_samples_own_class() -> None:
     real = torch.cat([normal(1, 50, 2), normal(2, 50, 2) + 100])
-    classes = torch.arange(2).repeat_interleave(50)
+    balls = class_balls(real, torch.arange(2).repeat_interleave(50))
     near_first = normal(3, 20, 2) * 0.2
-    assert inside_class(near_first, torch.zeros(20, dtype=torch.long), real, classes).all()
-    assert not inside_class(near_first, torch.ones(20, dtype=torch.long), real, classes).any()
-    assert not inside_class(near_first, torch.full((20,), 5), real, classes).any()
-    assert not inside_class(normal(3, 20, 2) + 50, torch.zeros(20, dtype=torch.long), real, classes).any()
+    assert inside_class(near_first, torch.zeros(20, dtype=torch.long), balls).all()
+    assert not inside_class(near_first, torch.ones(20, dtype=torch.long), balls).any()
+    assert not inside_class(near_first, torch.full((20,), 5), balls).any()
+    assert not inside_class(normal(3, 20, 2) + 50, torch.zeros(20, dtype=torch.long), balls).any()
 
 
 def test_a_class_of_three_has_no_manifold_of_third_neighbours() -> None:
-    real = torch.zeros(3, 2)
-    assert not inside_class(torch.zeros(1, 2), torch.zeros(1).long(), real, torch.zeros(3).long()).any()
+    balls = class_balls(torch.zeros(3, 2), torch.zeros(3).long())
+    assert not inside_class(torch.zeros(1, 2), torch.zeros(1).long(), balls).any()
 
 
 # ---- modes
@@ -372,7 +402,7 @@ def test_mean_distance_by_hand() -> None:
 def test_diversity_of_a_shrunken_a_repeated_and_a_missing_class() -> None:
     real, classes = normal(1, 300, 4), torch.arange(3).repeat_interleave(100)
     fake = torch.cat([real[:100] / 2, real[100:101].expand(100, 4)])
-    ratios = class_diversity(fake, classes[:200], real, classes, 4, 300).tolist()
+    ratios = class_diversity(spread(fake, classes[:200], 4), spread(real, classes, 4), 300).tolist()
     assert ratios[0] == pytest.approx(0.5, rel=1e-6)
     assert ratios[1] == pytest.approx(0, abs=1e-3)
     assert ratios[2] == 0

@@ -119,6 +119,19 @@ def apart(variant: str, dataset: str, changes: dict, dtype: torch.dtype, updates
     return worst
 
 
+PADDED = [recipe for recipe in RECIPES if recipe[0] != "dcgan" and recipe[1] == "digits"]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64], indirect=True)
+@pytest.mark.parametrize(("variant", "dataset", "changes"), PADDED, ids=names(PADDED))
+def test_inputs_that_a_gpu_adds_to_linear_layers_change_nothing(
+    variant: str, dataset: str, changes: dict, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("variants.seeds.padding", lambda weight: 3)
+    assert Seeds([nn.Linear(5, 2)]).network.weight.shape == (1, 2, 8)
+    assert apart(variant, dataset, changes, dtype, 10) < 1e-9
+
+
 # Batch normalisation of a few units lets rounding grow the most: 9e-9 was seen in float64.
 @pytest.mark.parametrize(
     ("dtype", "updates", "bound"),

@@ -29,8 +29,9 @@ from variants.remedies import MinibatchDiscrimination, Noisy, Replay
 class Seeds(nn.Module):
     """Networks that differ in nothing but their weights, called as each of them is: (seeds, batch, ...) -> the same.
 
-    Its parameters and buffers are copies of theirs, in their order, each (seeds, ...). What it draws from is a sequence
-    of streams, one a seed. Raises Refused for networks with a layer that cannot be told of seeds.
+    Its parameters and buffers are copies of theirs, in their order, each (seeds, ...); the weights of a linear layer
+    may have more inputs (`padding`). What it draws from is a sequence of streams, one a seed. Raises Refused for
+    networks with a layer that cannot be told of seeds.
     """
 
     def __init__(self, networks: Sequence[nn.Module]) -> None:
@@ -49,6 +50,8 @@ class Seeds(nn.Module):
                 raise Refused(f"there is no forward pass of several seeds for the layer {module}")
             for name, parameter in list(module.named_parameters(recurse=False)):
                 stacked = torch.stack([each.get_parameter(name).detach() for each in alone]).contiguous()
+                if kind in (nn.Linear, nn.GRU) and stacked.ndim > 2:
+                    stacked = as_multiplied(stacked, padding(stacked) if kind is nn.Linear else 0)
                 module.register_parameter(name, nn.Parameter(stacked, parameter.requires_grad))
             for name, _ in list(module.named_buffers(recurse=False)):
                 module.register_buffer(name, torch.stack([each.get_buffer(name) for each in alone]))
@@ -74,6 +77,22 @@ class Replays:
         mixed = [replay.mix(*each) for replay, *each in zip(self.replays, fakes, conditions, streams, strict=True)]
         fakes = torch.stack([each for each, _ in mixed])
         return fakes, None if condition is None else torch.stack([each for _, each in mixed])
+
+
+def as_multiplied(weight: Float[Tensor, "seeds outputs inputs"], more: int) -> Float[Tensor, "seeds outputs padded"]:
+    """The weights and more inputs of 0, laid out in memory as a product of examples and `weight.mT` makes a gradient.
+
+    Or autograd would copy the gradient of every weight in every update, across the order of memory.
+    """
+    return functional.pad(weight.mT, (0, 0, 0, more)).contiguous().mT
+
+
+def padding(weight: Float[Tensor, "seeds outputs inputs"]) -> int:
+    """How many inputs of 0 a linear layer gets. Their weights have no gradient, and stay 0.
+
+    On a GPU, a product whose rows do not all begin at a multiple of 16 bytes takes twice as long.
+    """
+    return 0 if weight.device.type == "cpu" else -weight.shape[-1] % 8
 
 
 def as_they_lie() -> None:
@@ -109,6 +128,8 @@ def check_loss(loss: AdversarialLoss) -> None:
 def linear(self: nn.Linear, x: Float[Tensor, "batch *axes inputs"]) -> Float[Tensor, "batch *axes outputs"]:
     weight = self.weight
     parts = x.reshape(len(weight), -1, x.shape[-1])
+    if more := weight.shape[-1] - x.shape[-1]:
+        parts = functional.pad(parts, (0, more))
     made = torch.bmm(parts, weight.mT) if self.bias is None else torch.baddbmm(self.bias[:, None], parts, weight.mT)
     return made.reshape(*x.shape[:-1], -1)
 
@@ -156,8 +177,8 @@ def embedding(self: nn.Embedding, x: Int[Tensor, "batch *words"]) -> Float[Tenso
     weight = self.weight
     if x.device.type != "cpu":
         # On a GPU the gradient of a small table takes as long as that of a layer; these products do not.
-        codes = functional.one_hot(x, self.num_embeddings).to(weight.dtype).reshape(len(weight), -1, weight.shape[1])
-        return torch.bmm(codes, weight).reshape(*x.shape, -1)
+        codes = (x[..., None] == torch.arange(self.num_embeddings, device=x.device)).to(weight.dtype)
+        return torch.bmm(codes.reshape(len(weight), -1, self.num_embeddings), weight).reshape(*x.shape, -1)
     # In the tables of all seeds, one under the other.
     places = torch.arange(len(weight), device=x.device).repeat_interleave(len(x) // len(weight)) * self.num_embeddings
     return functional.embedding(x + places.reshape(-1, *[1] * (x.ndim - 1)), weight.flatten(0, 1))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.pictures.colours import DISCRIMINATOR, FAKE, GENERATOR, GREY, INK, REAL
-from benchmarks.pictures.samples import write_whole
+from benchmarks.pictures.samples import COMPRESSION, write_whole
 
 
 def loss_curves(lines: Sequence[Mapping[str, Any]], out: Path | str, unit: str = "nats", title: str = "") -> None:
@@ -51,5 +51,5 @@ def loss_curves(lines: Sequence[Mapping[str, Any]], out: Path | str, unit: str =
     figure.align_ylabels(axes)
     drawn = BytesIO()
     # No version and no date, so that the same curves give the same bytes.
-    figure.savefig(drawn, format="png", metadata={"Software": None})
+    figure.savefig(drawn, format="png", metadata={"Software": None}, pil_kwargs=COMPRESSION)
     write_whole(out, drawn.getvalue())

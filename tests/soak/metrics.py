@@ -178,14 +178,14 @@ def by_torch_fidelity(fake: Tensor, real: Tensor) -> Mapping[str, float]:
 def inside_own_class() -> tuple[float, float]:
     from scipy.spatial.distance import cdist
 
-    from metrics.neighbours import inside_class
+    from metrics.neighbours import class_balls, inside_class
 
     theirs = 0
     for label in range(4):
         members = Y[label == OTHERS]
         near = cdist(X[label == LABELS].numpy(), members.numpy())
         theirs += int((near <= balls(members, 3)).any(1).sum())
-    return float(inside_class(X, LABELS, Y, OTHERS).sum()), float(theirs)
+    return float(inside_class(X, LABELS, class_balls(Y, OTHERS)).sum()), float(theirs)
 
 
 def accuracy_of_labels() -> tuple[float, float]:
@@ -246,10 +246,10 @@ def distances_between() -> tuple[float, float]:
 def diversity_of_classes() -> tuple[Tensor, np.ndarray]:
     from scipy.spatial.distance import pdist
 
-    from metrics.diversity import class_diversity
+    from metrics.diversity import class_diversity, spread
 
     ratios = [pdist(X[k == LABELS].numpy()).mean() / pdist(Y[k == OTHERS].numpy()).mean() for k in range(4)]
-    return class_diversity(X, LABELS, Y, OTHERS, 4, 300), np.array(ratios)
+    return class_diversity(spread(X, LABELS, 4), spread(Y, OTHERS, 4), 300), np.array(ratios)
 
 
 def copies_and_their_chance(which: int) -> Callable[[], tuple[float, float]]:
