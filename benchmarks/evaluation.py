@@ -113,8 +113,13 @@ class Real:
         return space, moments(space.coordinates(self.images))
 
     @cached_property
+    def power(self) -> Tensor:
+        """The mean power spectrum."""
+        return mean_power(self.images)
+
+    @cached_property
     def checkerboard(self) -> float:
-        return checkerboard_contrast(mean_power(self.images))
+        return checkerboard_contrast(self.power)
 
     @cached_property
     def mode_counts(self) -> Tensor:

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -282,21 +283,32 @@ class Stack:
     @torch.no_grad()
     def hand_out(self) -> None:
         """Gives each seed's own players what they have learnt."""
-        for place, own in enumerate(self.alone):
-            for name in NETWORKS:
-                if (network := getattr(own, name)) is not None:
-                    mine, together = tensors(network), tensors(getattr(self.players, name))
-                    theirs = [of_seed(all_, place, own) for all_, own in zip(together, mine, strict=True)]
-                    torch._foreach_copy_(mine, theirs)
+        # All at once: on a GPU, so many copies would otherwise wait for Python.
+        torch._foreach_copy_(*zip(*self.pairs, strict=True))
+        for own in self.alone:
             for role in OPTIMIZERS:
-                optimizer, together = getattr(own, role), getattr(self.players, role)
-                optimizer.param_groups[0]["lr"] = together.param_groups[0]["lr"]
-                for stacked, *weights in self.weights(role):
-                    if state := together.state.get(stacked):
-                        own_weight = weights[place]
-                        optimizer.state[own_weight] = {n: part(n, v, place, own_weight) for n, v in state.items()}
+                getattr(own, role).param_groups[0]["lr"] = getattr(self.players, role).param_groups[0]["lr"]
             for mine, all_ in zip(noisy(own.discriminator), noisy(self.players.discriminator), strict=True):
                 mine.deviation = all_.deviation
+
+    @cached_property
+    def pairs(self) -> list[tuple[Tensor, Tensor]]:
+        """Every tensor of each seed alone, and where it is found among those of all. Looked up after an update, by
+        which the optimisers have their state."""
+        found: list[tuple[Tensor, Tensor]] = []
+        for name in NETWORKS:
+            if (network := getattr(self.players, name)) is not None:
+                alone = [tensors(getattr(own, name)) for own in self.alone]
+                for together, *mine in zip(tensors(network), *alone, strict=True):
+                    found += [(own, of_seed(together, place, own)) for place, own in enumerate(mine)]
+        for role in OPTIMIZERS:
+            for stacked, *weights in self.weights(role):
+                for name, value in getattr(self.players, role).state.get(stacked, {}).items():
+                    for place, (own, weight) in enumerate(zip(self.alone, weights, strict=True)):
+                        part = value if name == "step" else of_seed(value, place, weight)
+                        like = value if name == "step" else weight
+                        found.append((getattr(own, role).state[weight].setdefault(name, torch.empty_like(like)), part))
+        return found
 
 
 NETWORKS = ("generator", "discriminator", "averaged")
@@ -324,13 +336,6 @@ def gathered(name: str, values: Sequence[Tensor | None], weight: Tensor) -> Tens
     if any(not torch.equal(value, values[0]) for value in values):
         raise ValueError("these seeds have done different numbers of steps")
     return values[0].clone()
-
-
-def part(name: str, value: Tensor | None, place: int, weight: Tensor) -> Tensor | None:
-    """The inverse of `gathered`, for one seed's weight."""
-    if value is None:
-        return None
-    return value.clone() if name == "step" else torch.empty_like(weight).copy_(of_seed(value, place, weight))
 
 
 def of_seed(together: Tensor, place: int, alone: Tensor) -> Tensor:

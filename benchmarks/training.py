@@ -460,12 +460,12 @@ class Training:
                 self.spectrum()
 
     def spectrum(self) -> None:
-        """The power spectrum of samples beside that of the real images whose labels they were asked for."""
+        """The power spectrum of samples beside that of the reference, whose frequencies of labels they have."""
         generate = sampler(self.generator, self.config.recipe, stream(self.config.seed, "pictures", 1, self.device))
-        chosen, reference = like_the_reference(self.dataset.reference, SPECTRUM_IMAGES), self.dataset.reference
-        samples = mean_power(generate(reference.condition(chosen), len(chosen)).cpu())
+        chosen = like_the_reference(self.dataset.reference, SPECTRUM_IMAGES)
+        samples = mean_power(generate(self.dataset.reference.condition(chosen), len(chosen)))
         title = f"{self.config.variant} on {self.dataset.name}: power spectra"
-        power_spectra(samples, mean_power(reference.images(chosen)), self.folder.file("spectrum.png"), title)
+        power_spectra(samples, self.evaluator.real.power, self.folder.file("spectrum.png"), title)
 
 
 def means(measured: Sequence[dict[str, Tensor]]) -> dict[str, float]:

@@ -7,7 +7,6 @@ the network does and not how its class is written. `network_graph` draws a gener
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from benchmarks.pictures.colours import DISCRIMINATOR, GENERATOR, GREY, INK
-from benchmarks.pictures.samples import write_whole
+from benchmarks.pictures.samples import png, write_whole
 from variants.base import DataSpec
 from variants.recipe import Recipe
 
@@ -226,9 +225,8 @@ def network_graph(
     both = Image.new("RGB", (sum(p.width for p in pictures) + space, max(p.height for p in pictures)), "white")
     both.paste(pictures[0], (0, 0))
     both.paste(pictures[1], (pictures[0].width + space, 0))
-    drawn = BytesIO()
-    both.quantize(64).save(drawn, "PNG", optimize=True)
-    write_whole(out, drawn.getvalue())
+    # The method that leaves white white, and takes half the time of Pillow's own choice.
+    write_whole(out, png(both.quantize(64, method=Image.Quantize.MAXCOVERAGE)))
 
 
 @dataclass
