@@ -32,7 +32,7 @@ def parser() -> Parser:
     how = parser.add_argument_group("how")
     how.add_argument("--executor", default="processes", metavar="NAME", help="inline, processes or ray (processes)")
     how.add_argument("--address", default="", metavar="ADDRESS", help="of a Ray cluster (one on this machine)")
-    how.add_argument("--workers", type=int, default=0, metavar="N", help="runs at once (as many as cores)")
+    how.add_argument("--workers", type=int, default=0, metavar="N", help="runs at once (as many as cores, 2 on a GPU)")
     how.add_argument("--device", default="auto", metavar="auto|cpu|cuda|mps", help="where to train (auto)")
     how.add_argument(
         "--stack", default="auto", metavar="auto|on|off", help="train seeds of an arm as one (auto: on a GPU)"

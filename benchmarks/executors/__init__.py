@@ -37,9 +37,9 @@ def open_executor(
 ) -> Executor:
     """The executor of that name, ready for jobs.
 
-    workers: runs at once, 0 for as many as there are CPU cores. address: of a Ray cluster, "" for one on this machine
-    that ends with the executor. say: is told what the person should know; threads may call it. Raises Refused for a
-    choice that is not possible.
+    workers: runs at once, 0 for as many as there are CPU cores, or 2 on a GPU. address: of a Ray cluster, "" for one on
+    this machine that ends with the executor. say: is told what the person should know; threads may call it. Raises
+    Refused for a choice that is not possible.
     """
     if name not in EXECUTORS:
         raise unknown("executor", name, EXECUTORS, see="one of " + ", ".join(EXECUTORS))

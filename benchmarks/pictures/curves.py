@@ -37,6 +37,7 @@ def loss_curves(lines: Sequence[Mapping[str, Any]], out: Path | str, unit: str =
             marker = "o" if len(epochs) < 40 else ""
             axis.plot(epochs, values, style, color=colour, label=legend, marker=marker, markersize=3.5, linewidth=1.8)
         axis.set_ylabel(label, color=INK)
+        axis.yaxis.set_label_coords(-0.1, 0.5)
         axis.grid(alpha=0.25, linewidth=0.7)
         axis.spines[["top", "right"]].set_visible(False)
         axis.spines[["left", "bottom"]].set_color(GREY)
@@ -48,7 +49,6 @@ def loss_curves(lines: Sequence[Mapping[str, Any]], out: Path | str, unit: str =
     axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     if title:
         figure.suptitle(title, fontsize=11, color=INK)
-    figure.align_ylabels(axes)
     drawn = BytesIO()
     # No version and no date, so that the same curves give the same bytes.
     figure.savefig(drawn, format="png", metadata={"Software": None}, pil_kwargs=COMPRESSION)
