@@ -129,7 +129,8 @@ def linear(self: nn.Linear, x: Float[Tensor, "batch *axes inputs"]) -> Float[Ten
     weight = self.weight
     parts = x.reshape(len(weight), -1, x.shape[-1])
     if more := weight.shape[-1] - x.shape[-1]:
-        parts = functional.pad(parts, (0, more))
+        # Not `pad`, whose gradient is copied.
+        parts = torch.cat((parts, parts.new_zeros(*parts.shape[:-1], more)), -1)
     made = torch.bmm(parts, weight.mT) if self.bias is None else torch.baddbmm(self.bias[:, None], parts, weight.mT)
     return made.reshape(*x.shape[:-1], -1)
 
