@@ -13,7 +13,7 @@ gan_train.py     accuracy on real data of a small network trained on samples
 spectrum.py      checkerboard artefacts, by the power spectrum
 pixels.py        a space of images that no classifier made
 ranking.py       the probability that one score beats another
-parts.py         how much of a large table is calculated at once
+parts.py         how work is cut up, or repeated, as suits the device
 record.py        what is known of a metric: direction, range, needs, cost, paper
 
 Nothing here knows of variants or runs, reads a clock, or draws from a global random state.

@@ -168,7 +168,7 @@ def animate(paths: Sequence[Path | str], out: Path | str, seconds: float = 12.0)
     each = min(500.0, max(40.0, 1000 * seconds / len(frames)))
     rest = 2000.0
     durations = [each] * (len(frames) - 1) + [rest] if len(frames) > 1 else rest
-    write_whole(out, imageio.imwrite("<bytes>", frames, extension=".gif", duration=durations, loop=0, optimize=True))
+    write_whole(out, imageio.imwrite("<bytes>", frames, extension=".gif", duration=durations, loop=0))
 
 
 def _few_colours(picture: Image.Image) -> np.ndarray:
