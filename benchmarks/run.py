@@ -125,7 +125,7 @@ def run() -> int:
 
     settings = Settings(device=asked.device, stack=asked.stack)
 
-    # What a GPU leaves to the CPU is small, and sixteen threads take ten times as long for it as one.
+    # What a GPU leaves to the CPU is small, and sixteen threads take twenty times as long for it as one.
     if asked.threads or resolve_device(asked.device).type == "cuda":
         torch.set_num_threads(asked.threads or 1)
     data = loaded(dataset, asked.data_dir, seeds[0])

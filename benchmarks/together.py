@@ -305,8 +305,7 @@ class Stack:
             for stacked, *weights in self.weights(role):
                 for name, value in getattr(self.players, role).state.get(stacked, {}).items():
                     for place, (own, weight) in enumerate(zip(self.alone, weights, strict=True)):
-                        part = value if name == "step" else of_seed(value, place, weight)
-                        like = value if name == "step" else weight
+                        part, like = (value, value) if name == "step" else (of_seed(value, place, weight), weight)
                         found.append((getattr(own, role).state[weight].setdefault(name, torch.empty_like(like)), part))
         return found
 
@@ -323,10 +322,8 @@ def noisy(network: nn.Module) -> list[Noisy]:
     return [module for module in network.modules() if isinstance(module, Noisy)]
 
 
-def gathered(name: str, values: Sequence[Tensor | None], weight: Tensor) -> Tensor | None:
+def gathered(name: str, values: Sequence[Tensor], weight: Tensor) -> Tensor:
     """A value that an optimiser keeps for a weight, of all seeds; the count of steps is the same for all."""
-    if values[0] is None:
-        return None
     if name != "step":
         # As the weights of all seeds are: fused Adam goes through both in the order of memory.
         together = torch.zeros_like(weight)

@@ -185,7 +185,6 @@ def test_worker_processes_give_the_same_bits_as_this_process_and_each_result_is_
     assert all("the run is marked" in sentence for sentence in said)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(("device", "asked", "wanted"), [("cuda", 0, 2), ("cuda", 5, 5), ("cpu", 0, 3), ("mps", 0, 3)])
 def test_a_gpu_has_two_workers_where_nobody_says_how_many(
     device: str, asked: int, wanted: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -196,6 +195,7 @@ def test_a_gpu_has_two_workers_where_nobody_says_how_many(
         assert executor.workers == wanted
 
 
+@pytest.mark.long
 def test_a_killed_worker_costs_only_its_own_run_which_can_go_on(held: Path) -> None:
     job, settings, said = tiny(seeds=3, noise="held"), quick(held / "runs", track=False), []
     names = [config.name for config in job.configs]

@@ -2,12 +2,11 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from benchmarks.pictures.colours import DISCRIMINATOR, FAKE, GENERATOR, GREY, INK, REAL
-from benchmarks.pictures.samples import COMPRESSION, write_whole
+from benchmarks.pictures.samples import write_figure
 
 
 def loss_curves(lines: Sequence[Mapping[str, Any]], out: Path | str, unit: str = "nats", title: str = "") -> None:
@@ -49,7 +48,4 @@ def loss_curves(lines: Sequence[Mapping[str, Any]], out: Path | str, unit: str =
     axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     if title:
         figure.suptitle(title, fontsize=11, color=INK)
-    drawn = BytesIO()
-    # No version and no date, so that the same curves give the same bytes.
-    figure.savefig(drawn, format="png", metadata={"Software": None}, pil_kwargs=COMPRESSION)
-    write_whole(out, drawn.getvalue())
+    write_figure(out, figure)

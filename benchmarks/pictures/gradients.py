@@ -2,12 +2,11 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from benchmarks.pictures.colours import FAKE, GREY, INK, NON_SATURATING, SATURATING
-from benchmarks.pictures.samples import write_whole
+from benchmarks.pictures.samples import write_figure
 
 LOSSES = {
     "saturating": ("log(1 − D(G(z)))", SATURATING, "-"),
@@ -49,10 +48,7 @@ def gradient_curves(points: Sequence[Mapping[str, Any]], out: Path | str, title:
     if title:
         figure.suptitle(title, fontsize=11, color=INK)
     figure.align_ylabels(axes)
-    drawn = BytesIO()
-    # No version and no date, so that the same points give the same bytes.
-    figure.savefig(drawn, format="png", metadata={"Software": None})
-    write_whole(out, drawn.getvalue())
+    write_figure(out, figure)
 
 
 def shown(value: float) -> float:

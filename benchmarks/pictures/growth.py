@@ -2,12 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from benchmarks.pictures.colours import DISCRIMINATOR, GENERATOR, GREY, INK
-from benchmarks.pictures.samples import write_whole
+from benchmarks.pictures.samples import write_figure
 
 COLOURS = (GENERATOR, DISCRIMINATOR, INK, GREY)
 MARKERS = "os^D"
@@ -48,9 +47,7 @@ def growth_curves(series: Sequence[Mapping[str, Any]], out: Path | str) -> None:
             if drawn:
                 above_it = {"loc": "lower left", "bbox_to_anchor": (0, 1)}
                 axis.legend(frameon=False, fontsize="small", title="exponent", title_fontsize="small", **above_it)
-    data = BytesIO()
-    figure.savefig(data, format="png", metadata={"Software": None})
-    write_whole(out, data.getvalue())
+    write_figure(out, figure)
 
 
 def _middle(values: Sequence[float]) -> float:

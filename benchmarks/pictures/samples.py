@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
@@ -13,6 +14,9 @@ from torch import Tensor
 
 from benchmarks.pictures.colours import DISCRIMINATOR, GENERATOR, GREY, INK
 from variants.recipe import Refused
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # Pixels; chosen by eye: a tile of a 10×10 grid is legible, and the grid is as wide as a Markdown page or less.
 TILE, GAP, MARGIN = 56, 3, 6
@@ -183,6 +187,14 @@ def png(picture: Image.Image) -> bytes:
     made = BytesIO()
     picture.save(made, "png", **COMPRESSION)
     return made.getvalue()
+
+
+def write_figure(out: Path | str, figure: "Figure") -> None:
+    """Writes a figure of matplotlib as a PNG file. Raises Refused where it cannot be written."""
+    drawn = BytesIO()
+    # No version and no date, so that the same figure gives the same bytes.
+    figure.savefig(drawn, format="png", metadata={"Software": None}, pil_kwargs=COMPRESSION)
+    write_whole(out, drawn.getvalue())
 
 
 def write_whole(out: Path | str, data: bytes) -> None:

@@ -1,13 +1,12 @@
 """The checkerboard, seen: the power spectrum of samples beside that of real images."""
 
-from io import BytesIO
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from benchmarks.pictures.colours import FAKE, INK
-from benchmarks.pictures.samples import COMPRESSION, write_whole
+from benchmarks.pictures.samples import write_figure
 from metrics.spectrum import checkerboard_contrast
 
 
@@ -50,7 +49,4 @@ def power_spectra(samples: Tensor, real: Tensor, out: Path | str, title: str = "
         figure.colorbar(shown, ax=axis, fraction=0.046, pad=0.03, label=label)
     if title:
         figure.suptitle(title, fontsize=11, color=INK)
-    drawn = BytesIO()
-    # No version and no date, so that the same spectra give the same bytes.
-    figure.savefig(drawn, format="png", metadata={"Software": None}, pil_kwargs=COMPRESSION)
-    write_whole(out, drawn.getvalue())
+    write_figure(out, figure)
