@@ -4,6 +4,7 @@ import json
 import signal
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -98,10 +99,11 @@ def test_what_no_recipe_can_be(variant: str, dataset: str, fields: dict, sentenc
             "--variant vanilla_gan --precision float16",
             "unknown precision 'float16'; did you mean 'bfloat16'? (it is one of float32, tf32, bfloat16)",
         ),
-        (
+        pytest.param(
             suite,
             "--preset smoke --executor ray --stack on",
             "--executor ray trains each seed as a task of its own; leave out --stack on",
+            marks=pytest.mark.skipif(find_spec("ray") is None, reason="without Ray, that is what is refused"),
         ),
         (suite, "--preset smoke --plan --seeds -1", "--seeds is at least 1, not -1"),
         (tune, "--preset smoke", "the preset smoke is not tuned"),
