@@ -36,6 +36,8 @@ from variants.remedies import Packed
 QUICK = {"epochs": 2, "epoch_updates": 3, "evaluate_every": 1, "samples": 100, "thorough": False}
 LEARNING = Recipe(batch_size=2, conditioning="embedding")
 
+on_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -320,17 +322,18 @@ def test_one_metric_can_be_measured_without_the_others() -> None:
 
 
 @pytest.mark.parametrize("bias", [0.0, -5.0, -200.0, 150.0])
-def test_gradients_of_both_losses_by_hand_even_where_float32_knows_only_zero(bias: float) -> None:
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=on_a_gpu)])
+def test_gradients_of_both_losses_by_hand_even_where_float32_knows_only_zero(device: str, bias: float) -> None:
     """With G(z) = w·z and a logit of a·G(z) + b: d/dw log(1 - D) = -mean(σ(l)·a·z), and -mean(σ(-l)·a·z) of -log D."""
-    weight, a = torch.tensor(0.5, requires_grad=True), 3.0
-    noise = torch.tensor([1.0, 2.0, -0.5])
+    weight, a = torch.tensor(0.5, device=device, requires_grad=True), 3.0
+    noise = torch.tensor([1.0, 2.0, -0.5], device=device)
     logits = weight * noise * a + bias
     exact = logits.detach().double()
     for loss, share in (("saturating", exact), ("non_saturating", -exact)):
         expected = (-(share.sigmoid() * a * noise.double()).mean()).item()
         (found,), scale = generator_gradient(LOSSES[loss], logits, [weight])
-        assert found.item() * scale == pytest.approx(expected, rel=1e-5, abs=0)
-        assert scale * norm([found]) == pytest.approx(abs(expected), rel=1e-5, abs=0)
+        assert (found * scale).item() == pytest.approx(expected, rel=1e-5, abs=0)
+        assert (scale * norm([found])).item() == pytest.approx(abs(expected), rel=1e-5, abs=0)
         assert expected != 0
 
 

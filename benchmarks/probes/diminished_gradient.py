@@ -120,42 +120,52 @@ def points_of(updates: int) -> frozenset[int]:
 def measured(updates: int, players: Players, fixed: list[tuple[Tensor, Tensor | None]]) -> Point:
     """The discriminator is in evaluation mode; the generator in training mode, as in its updates, but held still."""
     generator, discriminator = players.generator, players.discriminator.eval()
-    probabilities: list[float] = []
-    norms: dict[str, list[float]] = {loss: [] for loss in COMPARED}
-    steps: dict[str, float] = {}
+    probabilities: list[Tensor] = []
+    norms: dict[str, list[Tensor]] = {loss: [] for loss in COMPARED}
+    steps: dict[str, Tensor] = {}
     for noise, condition in fixed:
         with held(generator):
             logits = discriminator(generator(noise, condition), condition).logits
-        probabilities.append(logits.detach().cpu().double().sigmoid().mean().item())
+        probabilities.append(in_float64(logits.detach()).sigmoid().mean())
         for loss in COMPARED:
             gradients, scale = generator_gradient(LOSSES[loss], logits, list(generator.parameters()))
             norms[loss].append(scale * norm(gradients))
             if loss not in steps:
                 steps[loss] = step_of(players, gradients, scale)
     discriminator.train()
-    return Point(updates, statistics.fmean(probabilities), norms, steps)
+    return Point(
+        updates,
+        statistics.fmean(torch.stack(probabilities).tolist()),
+        {loss: torch.stack(each).tolist() for loss, each in norms.items()},
+        {loss: step.item() for loss, step in steps.items()},
+    )
 
 
 def generator_gradient(
     loss: AdversarialLoss, logits: Tensor, parameters: list[Tensor]
-) -> tuple[list[Tensor | None], float]:
-    """The gradient of the generator's loss with respect to each parameter, as a gradient and a factor.
+) -> tuple[list[Tensor | None], Tensor]:
+    """The gradient of the generator's loss with respect to each parameter, as a gradient and a factor (float64).
 
     Of a discriminator that is sure of itself, the saturating loss has a gradient beyond what float32 can square. So the
     derivative with respect to the logits is taken in float64, and only its direction passed on.
     """
-    at = logits.detach().cpu().double().requires_grad_()
+    at = in_float64(logits.detach()).requires_grad_()
     (towards,) = torch.autograd.grad(loss.generator(at, at), at)
     scale = towards.abs().max().clamp_min(torch.finfo(torch.float64).tiny)
     along = (towards / scale).to(logits)
-    return torch.autograd.grad(logits, parameters, along, retain_graph=True, allow_unused=True), scale.item()
+    return torch.autograd.grad(logits, parameters, along, retain_graph=True, allow_unused=True), scale
 
 
-def norm(gradients: list[Tensor | None]) -> float:
-    return get_total_norm([g.cpu().double() for g in gradients if g is not None]).item()
+def norm(gradients: list[Tensor | None]) -> Tensor:
+    return get_total_norm([in_float64(g) for g in gradients if g is not None])
 
 
-def step_of(players: Players, gradients: list[Tensor | None], scale: float) -> float:
+def in_float64(tensor: Tensor) -> Tensor:
+    """Where it lies, if that device knows float64: on their way to the CPU, gradients take longer than to compute."""
+    return (tensor.cpu() if tensor.device.type == "mps" else tensor).double()
+
+
+def step_of(players: Players, gradients: list[Tensor | None], scale: Tensor) -> Tensor:
     """The norm of what the generator's optimiser makes of a gradient, from its present state."""
     generator, optimizer = copy.deepcopy((players.generator, players.generator_optimizer))
     for parameter, value in zip(generator.parameters(), gradients, strict=True):
