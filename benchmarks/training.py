@@ -139,7 +139,8 @@ def _first_of(config: DatasetConfig, data_dir: Path | str | None, checksum: str)
 
 
 @lru_cache(maxsize=2)
-def evaluator(dataset: Dataset, samples: int, device: torch.device) -> Evaluator:
+def evaluator(dataset: Dataset, samples: int, device: torch.device, threads: int) -> Evaluator:
+    """One judge for all runs of that data and protocol, and of that many threads, which round the real side's sums."""
     return Evaluator(dataset, samples, device=device)
 
 
@@ -302,7 +303,7 @@ class Training:
         self.data = placed(dataset.train, device)
         self.notify: Callable[[], None] = lambda: None
         self.objective = objective(recipe)
-        self.evaluator = evaluator(dataset, config.samples, device)
+        self.evaluator = evaluator(dataset, config.samples, device, torch.get_num_threads())
         self.updates = recipe.epoch_updates or len(self.data) // recipe.batch_size
         self.pictured = pictured
         self.watch = Watch(recipe.epochs, probabilities=self.objective.adversarial.cross_entropy)
