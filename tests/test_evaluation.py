@@ -29,6 +29,7 @@ from benchmarks.evaluation import (
 from benchmarks.extractors import SEEDS, judges_of
 from metrics.features import load_extractor
 from metrics.record import Metric
+from tests.gpu import on_a_gpu
 from variants.base import DataSpec
 from variants.recipe import Refused
 
@@ -284,7 +285,7 @@ def test_the_reference_row_of_other_data_is_train_against_test(digits: Dataset) 
     assert row["mode_coverage"] == 1
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+@on_a_gpu
 @pytest.mark.parametrize("name", ["digits", "ring8", "captions_digits"])
 def test_a_gpu_gives_the_figures_of_a_cpu(name: str) -> None:
     """Of samples that are neither real nor noise; all metrics, the costly ones too."""

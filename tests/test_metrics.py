@@ -40,6 +40,7 @@ from metrics.parts import LARGE, WARM, at_once, repeat
 from metrics.pixels import pixel_space
 from metrics.ranking import paired_probability_above, probability_above
 from metrics.spectrum import checkerboard_contrast, mean_power
+from tests.gpu import on_a_gpu
 
 
 def normal(seed: int, *shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -245,7 +246,7 @@ def test_work_is_repeated_so_many_times() -> None:
         assert len(done) == times
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+@on_a_gpu
 @pytest.mark.parametrize("times", [1, WARM, WARM + 1, 20])
 def test_work_is_repeated_so_many_times_on_a_gpu(times: int) -> None:
     count, powers = (torch.ones(1, device="cuda") for _ in range(2))

@@ -28,6 +28,7 @@ from benchmarks.randomness import initialisation, stream
 from benchmarks.steps import players
 from benchmarks.terminal import show_choices
 from benchmarks.training import loaded
+from tests.gpu import on_a_gpu
 from variants import VARIANTS, DataSpec, Judgement, Recipe, Refused, load_variant
 from variants.losses import LOSSES
 from variants.objective import objective
@@ -35,8 +36,6 @@ from variants.remedies import Packed
 
 QUICK = {"epochs": 2, "epoch_updates": 3, "evaluate_every": 1, "samples": 100, "thorough": False}
 LEARNING = Recipe(batch_size=2, conditioning="embedding")
-
-on_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 
 
 @pytest.fixture
@@ -322,7 +321,7 @@ def test_one_metric_can_be_measured_without_the_others() -> None:
 
 
 @pytest.mark.parametrize("bias", [0.0, -5.0, -200.0, 150.0])
-@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=on_a_gpu)])
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=on_a_gpu, id="gpu")])
 def test_gradients_of_both_losses_by_hand_even_where_float32_knows_only_zero(device: str, bias: float) -> None:
     """With G(z) = w·z and a logit of a·G(z) + b: d/dw log(1 - D) = -mean(σ(l)·a·z), and -mean(σ(-l)·a·z) of -log D."""
     weight, a = torch.tensor(0.5, device=device, requires_grad=True), 3.0

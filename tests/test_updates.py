@@ -33,6 +33,7 @@ from benchmarks.updates import (
     unrecordable,
     updates_of,
 )
+from tests.gpu import on_a_gpu
 from tests.test_together import RECIPES, SEEDS, examples, farthest, loaded, names, recipe_of, started
 from variants import Recipe, Refused, load_variant
 from variants.blocks import draw_from
@@ -265,7 +266,7 @@ def test_what_cannot_be_recorded_after_all_is_refused_with_its_cause() -> None:
     assert str(refused.value) == f"this cannot be recorded as a CUDA graph ({cause}); leave out --cuda-graphs"
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+@on_a_gpu
 def test_cuda_graphs_give_what_updates_give_as_they_stand() -> None:
     device = torch.device("cuda")
     for variant, dataset, changes in recordable(RECIPES):
@@ -284,7 +285,7 @@ def test_cuda_graphs_give_what_updates_give_as_they_stand() -> None:
             assert torch.allclose(states[1][name], value, rtol=1e-4, atol=1e-5), (variant, changes, name)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+@on_a_gpu
 @pytest.mark.parametrize("dtype", [torch.float64], indirect=True)
 def test_seeds_on_a_gpu_agree_with_each_alone(dtype: torch.dtype) -> None:
     """As one, and abreast; recorded, and as they stand."""

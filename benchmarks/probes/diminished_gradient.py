@@ -161,7 +161,7 @@ def norm(gradients: list[Tensor | None]) -> Tensor:
 
 
 def in_float64(tensor: Tensor) -> Tensor:
-    """Where it lies, if that device knows float64: on their way to the CPU, gradients take longer than to compute."""
+    """Where it lies, if that device knows float64: all gradients of a network are much to send to the CPU."""
     return (tensor.cpu() if tensor.device.type == "mps" else tensor).double()
 
 
