@@ -42,6 +42,14 @@ class Parser(argparse.ArgumentParser):
         )
 
 
+def add_tracking(group: "argparse._ActionsContainer") -> None:
+    """The options that say where MLflow is: --tracking-uri and --experiment."""
+    group.add_argument(
+        "--tracking-uri", metavar="URI", help="of MLflow ($MLFLOW_TRACKING_URI, else sqlite:///mlflow.db)"
+    )
+    group.add_argument("--experiment", metavar="NAME", help="of MLflow ($MLFLOW_EXPERIMENT_NAME, else gan-benchmark)")
+
+
 def given(parsed: argparse.Namespace, fields: Mapping[str, Field] | Iterable[Field]) -> dict[str, Any]:
     """The fields that were given as options, checked. Raises Refused for a value out of range."""
     known = fields.values() if isinstance(fields, Mapping) else fields

@@ -7,6 +7,7 @@
     status.json              RUNNING, FINISHED, FAILED or KILLED, with the epoch and the cause
     environment.json         device, threads, versions, code: what is recorded but is not part of the key
     reference.json, facts.json            the metrics of real data; parameter counts and the like
+    here.json, mlflow.json                the folder of its data; what MLflow has of it: of this machine, sent nowhere
     checkpoint.safetensors                the last whole state of training, and checkpoint-previous.safetensors
     generator.safetensors                 the result
     samples/epoch_010.png, …              pictures
@@ -47,6 +48,7 @@ Bytes = bytes | memoryview
 STATES = ("NONE", "RUNNING", "FINISHED", "FAILED", "KILLED")
 CONFIG, JOURNAL, STATUS, ENVIRONMENT = "config.json", "metrics.jsonl", "status.json", "environment.json"
 REFERENCE, FACTS = "reference.json", "facts.json"
+HERE = "here.json"
 CHECKPOINT, PREVIOUS, DAMAGED = (f"checkpoint{end}.safetensors" for end in ("", "-previous", "-damaged"))
 GENERATOR = "generator.safetensors"
 SAMPLES, PROBES = "samples", "probes"

@@ -21,7 +21,7 @@ from benchmarks.journal import RunFolder
 from benchmarks.outcomes import failure, number
 from benchmarks.plan import Plan, PlannedArm
 from benchmarks.questions import Question
-from benchmarks.tracking import asking, connected, resolved, safe_name, sync
+from benchmarks.tracking import asking, connected, resolved, safe_name, sync_when_free
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -30,14 +30,21 @@ KIND = "question"
 _LONGEST = 5000
 
 
-def record(plan: Plan, question: Question, runs: Mapping[str, Sequence[str]], runs_dir: Path, uri: str | None) -> str:
+def record(
+    plan: Plan,
+    question: Question,
+    runs: Mapping[str, Sequence[str]],
+    runs_dir: Path,
+    uri: str | None,
+    experiment: str | None = None,
+) -> str:
     """Writes a question with its arms, or brings it up to date, and gives the id of its parent run.
 
     runs: by the name of an arm, those of its run folders that ended. Raises Refused where MLflow cannot be used.
     """
     uri = resolved(uri)
     with asking(uri):
-        client, experiment = connected(uri)
+        client, experiment_id = connected(uri, experiment)
         tags = {
             "kind": KIND,
             "question": question.name,
@@ -46,14 +53,14 @@ def record(plan: Plan, question: Question, runs: Mapping[str, Sequence[str]], ru
             "mlflow.note.content": f"**{question.asks}**\n\n"
             + "\n\n".join(f"{claim}: {words}" for claim, words in question.claims.items()),
         }
-        parent = _run(client, experiment, f"{plan.preset.name}/{question.name}", question.name, tags)
+        parent = _run(client, experiment_id, f"{plan.preset.name}/{question.name}", question.name, tags)
         for arm in plan.of(question.name):
             folders = [RunFolder(runs_dir / name) for name in runs.get(arm.name, ())]
-            ids = [sync(folder, uri) for folder in folders]
+            ids = [sync_when_free(folder, uri, experiment) for folder in folders]
             for run_id, folder in zip(ids, folders, strict=True):
                 client.set_tag(run_id, f"question.{question.name}", arm.arm.words[:_LONGEST])
                 client.update_run(run_id, name=f"{arm.name}, seed {folder.config().seed}")
-            _record_arm(client, experiment, parent, plan, question, arm, folders, ids)
+            _record_arm(client, experiment_id, parent, plan, question, arm, folders, ids)
         client.set_terminated(parent)
     return parent
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import plugins
-from benchmarks.commands import Parser, given, main
+from benchmarks.commands import Parser, add_tracking, given, main
 from benchmarks.config import PRECISIONS, PROBES, SAMPLES, DatasetConfig
 from variants import VARIANTS
 from variants.recipe import FIELDS, Refused, unknown
@@ -75,9 +75,7 @@ def parser() -> Parser:
     where.add_argument(
         "--data-dir", type=Path, default=None, metavar="DIR", help="datasets ($GANBENCH_DATA, else data)"
     )
-    where.add_argument(
-        "--tracking-uri", default=None, metavar="URI", help="of MLflow ($MLFLOW_TRACKING_URI, else sqlite:///mlflow.db)"
-    )
+    add_tracking(where)
     where.add_argument("--no-tracking", action="store_true", help="write run folders only")
     where.add_argument(
         "--pictures", default="all", metavar="all|milestones|none", help="epochs whose samples are drawn (all)"
@@ -152,6 +150,7 @@ def run() -> int:
         "device": asked.device,
         "pictures": asked.pictures,
         "tracking_uri": asked.tracking_uri,
+        "experiment": asked.experiment,
         "track": not asked.no_tracking,
         "retrain": asked.retrain,
         "cuda_graphs": asked.cuda_graphs,
@@ -166,7 +165,7 @@ def run() -> int:
             elif isinstance(ended, BaseException):
                 raise ended
             else:
-                show_summary(ended, asked.tracking_uri, tracked=not asked.no_tracking)
+                show_summary(ended, asked.tracking_uri, asked.experiment, tracked=not asked.no_tracking)
     return 1 if failed else 0
 
 

@@ -182,7 +182,9 @@ def load_run(path: Path | str) -> Run:
     return run
 
 
-def find_run(text: str, runs_dir: Path | str = "runs", tracking_uri: str | None = None) -> Run:
+def find_run(
+    text: str, runs_dir: Path | str = "runs", tracking_uri: str | None = None, experiment: str | None = None
+) -> Run:
     """The run of that folder, of that name under runs_dir, or of that name or id in MLflow.
 
     One that MLflow alone has is fetched into a temporary folder, which is there as long as the run is. Raises Refused
@@ -198,7 +200,7 @@ def find_run(text: str, runs_dir: Path | str = "runs", tracking_uri: str | None 
     uri = resolved(tracking_uri)
     here = [path.parent.name for path in Path(runs_dir).glob(f"*/{CONFIG}")]
     try:
-        listed = runs(uri)
+        listed = runs(uri, experiment)
     except Refused as refused:
         raise Refused(f"there is no run {text!r} in {runs_dir}{_nearest(text, here)}, and {refused}") from None
     found = [run for run in listed if text in (run.run_id, run.tags.get("folder"))]

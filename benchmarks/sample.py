@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import plugins
-from benchmarks.commands import Parser, main
+from benchmarks.commands import Parser, add_tracking, main
 from variants.recipe import Refused, unknown
 
 if TYPE_CHECKING:
@@ -35,9 +35,7 @@ def parser() -> Parser:
     parser.add_argument(
         "--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="where run folders are (runs)"
     )
-    parser.add_argument(
-        "--tracking-uri", metavar="URI", help="of MLflow ($MLFLOW_TRACKING_URI, else sqlite:///mlflow.db)"
-    )
+    add_tracking(parser)
     plugins.add_option(parser)
     return parser
 
@@ -52,7 +50,7 @@ def command() -> None:
 
     from benchmarks.runs import find_run
 
-    run = find_run(asked.run, asked.runs_dir, asked.tracking_uri)
+    run = find_run(asked.run, asked.runs_dir, asked.tracking_uri, asked.experiment)
     label = None if asked.label is None else class_of(run, asked.label)
     draw = interpolation_picture if asked.interpolate else picture
     drawn = draw(run, asked.count, label, asked.prompt, asked.seed)

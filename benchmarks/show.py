@@ -1,12 +1,13 @@
 """python -m benchmarks.show: what a run was, what was measured, where its pictures are, and how to run it again."""
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import plugins
-from benchmarks.commands import Parser, main
+from benchmarks.commands import Parser, add_tracking, main
 from benchmarks.symptoms import marked
 
 if TYPE_CHECKING:
@@ -19,9 +20,7 @@ def parser() -> Parser:
     parser = Parser("benchmarks.show", description=__doc__.partition(": ")[2])
     parser.add_argument("run", metavar="RUN", help="a run folder, the name of a run, or its MLflow id")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="of the run folders (runs)")
-    parser.add_argument(
-        "--tracking-uri", metavar="URI", help="of MLflow ($MLFLOW_TRACKING_URI, else sqlite:///mlflow.db)"
-    )
+    add_tracking(parser)
     plugins.add_option(parser)
     return parser
 
@@ -33,7 +32,7 @@ def command() -> None:
     from benchmarks.runs import find_run
     from benchmarks.terminal import console, metrics_table, say
 
-    run = find_run(asked.run, asked.runs_dir, asked.tracking_uri)
+    run = find_run(asked.run, asked.runs_dir, asked.tracking_uri, asked.experiment)
     say(heading(run))
     for name, value in facts(run):
         say(f"{name:<11}{value}")
@@ -47,9 +46,27 @@ def command() -> None:
         say(f"folder {run.path}, pictures")
         for line in pictures(run):
             say(f"  {line}")
-    if again := run.folder.environment().get("command"):
+    if line := again(run, asked.runs_dir):
         say("to run it again")
-        say(f"  {again}")
+        say(f"  {line}")
+
+
+def again(run: "Run", runs_dir: Path) -> str:
+    """The command that makes it again where it is: from here, with the data that it had on this machine; "" if unknown.
+
+    runs_dir: where a run would go of which MLflow alone has the folder.
+    """
+    from benchmarks.journal import HERE
+
+    command, here = run.folder.environment().get("command"), run.folder.read_json(HERE)
+    if not isinstance(command, str) or not command:
+        return ""
+    words, place = [], runs_dir if run.fetched else run.path.parent
+    if place.absolute() != Path("runs").absolute():
+        words += ["--runs-dir", str(place)]
+    if isinstance(here, dict) and isinstance(data_dir := here.get("data_dir"), str):
+        words += ["--data-dir", data_dir]
+    return " ".join((command, *map(shlex.quote, words)))
 
 
 def heading(run: "Run") -> str:

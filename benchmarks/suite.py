@@ -1,5 +1,6 @@
 """python -m benchmarks.suite: trains all runs that the chosen questions need, as many at once as the machine can."""
 
+import shlex
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -8,7 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import plugins
-from benchmarks.commands import Parser, main
+from benchmarks.commands import Parser, add_tracking, main
 from benchmarks.executors import EXECUTORS
 from benchmarks.presets import PRESETS, preset
 from variants.recipe import Refused, unknown
@@ -45,9 +46,7 @@ def parser() -> Parser:
     where.add_argument(
         "--data-dir", type=Path, default=None, metavar="DIR", help="datasets ($GANBENCH_DATA, else data)"
     )
-    where.add_argument(
-        "--tracking-uri", default=None, metavar="URI", help="of MLflow ($MLFLOW_TRACKING_URI, else sqlite:///mlflow.db)"
-    )
+    add_tracking(where)
     where.add_argument("--no-tracking", action="store_true", help="write run folders only")
     return parser
 
@@ -75,6 +74,7 @@ def suite() -> int:
         device=asked.device,
         pictures=asked.pictures,
         tracking_uri=asked.tracking_uri,
+        experiment=asked.experiment,
         track=not asked.no_tracking,
         retrain=asked.retrain,
         stack=asked.stack,
@@ -116,7 +116,9 @@ def suite() -> int:
         trained = [asked.runs_dir / result.name for result in results if not result.found]
         if trained:
             live.say(shared_out(trained, began, live.workers * (time.time() - began)))
-        live.say(f"the report: python -m reports.build --preset {chosen.name} --runs-dir {asked.runs_dir}")
+        live.say(
+            f"the report: python -m reports.build --preset {chosen.name} --runs-dir {shlex.quote(str(asked.runs_dir))}"
+        )
     return 1 if any(result.machine for result in failed) else 0
 
 
@@ -197,7 +199,8 @@ class Progress:
 
         question = next(question for question in self.plan.questions if question.name == name)
         try:
-            record(self.plan, question, self.runs, self.settings.runs_dir, self.settings.tracking_uri)
+            where = (self.settings.tracking_uri, self.settings.experiment)
+            record(self.plan, question, self.runs, self.settings.runs_dir, *where)
         except Refused as refused:
             self.live.say(f"{refused}; the question {name} is not in MLflow yet: the same command sends it")
 

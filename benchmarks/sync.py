@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.commands import Parser, main
+from benchmarks.commands import Parser, add_tracking, main
 from variants.recipe import Refused, unknown
 
 if TYPE_CHECKING:
@@ -16,27 +16,25 @@ def parser() -> Parser:
     parser = Parser("benchmarks.sync", description=__doc__.partition(": ")[2])
     parser.add_argument("run", nargs="*", metavar="RUN", help="names of run folders, or their paths (all)")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="of the run folders (runs)")
-    parser.add_argument(
-        "--tracking-uri", metavar="URI", help="of MLflow ($MLFLOW_TRACKING_URI, else sqlite:///mlflow.db)"
-    )
+    add_tracking(parser)
     return parser
 
 
 def command() -> int:
     asked = parser().parse_args()
 
-    from benchmarks.tracking import prepare, redacted, remembered, resolved, sync
+    from benchmarks.tracking import prepare, redacted, remembered, resolved, sync_when_free
 
     folders = chosen(asked.run, asked.runs_dir)
-    uri = resolved(asked.tracking_uri)
+    uri, experiment = resolved(asked.tracking_uri), asked.experiment
     # A server that is down is told once, before any run.
-    prepare(uri)
+    prepare(uri, experiment)
     sent, failed = 0, 0
     for folder in folders:
         try:
-            before = remembered(folder, uri)
-            sync(folder, uri)
-            sent += remembered(folder, uri) != before
+            before = remembered(folder, uri, experiment)
+            sync_when_free(folder, uri, experiment, print)
+            sent += remembered(folder, uri, experiment) != before
         except Refused as refused:
             failed += 1
             print(f"{folder.name} was not sent: {refused}", file=sys.stderr)

@@ -94,7 +94,7 @@ class Screen(Watcher):
             console.print(f"epoch {line['epoch']:>4}  {shown}")
 
 
-def show_summary(run: Run, tracking_uri: str | None, *, tracked: bool) -> None:
+def show_summary(run: Run, tracking_uri: str | None, experiment: str | None = None, *, tracked: bool) -> None:
     """The metrics of a run beside those of real data, what its probes found, where the run is, and how to open it."""
     if run.found:
         say(f"already trained, here: {run.path} (--retrain does it again)")
@@ -103,9 +103,10 @@ def show_summary(run: Run, tracking_uri: str | None, *, tracked: bool) -> None:
     console.print(metrics_table(run))
     say(f"run folder: {run.path}")
     if tracked:
-        from benchmarks.tracking import where_to_look
+        from benchmarks.tracking import SYNC, where_to_look
 
-        say(f"in MLflow:  {where_to_look(run.folder, tracking_uri)}")
+        where = where_to_look(run.folder, tracking_uri, experiment)
+        say(f"in MLflow:  {where}" if where else f"not in MLflow yet: {SYNC} sends it")
 
 
 def metrics_table(run: Run) -> Table:

@@ -29,6 +29,8 @@ import logging
 import math
 import os
 import re
+import shlex
+import sqlite3
 import tempfile
 import threading
 import time
@@ -38,13 +40,14 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 
 import filelock
 from PIL import Image
 
-from benchmarks.journal import CHECKPOINT, CONFIG, PROBES, SAMPLES, STATUS, WITHOUT_A_WORD, RunFolder
+from benchmarks.journal import CHECKPOINT, CONFIG, HERE, PROBES, SAMPLES, STATUS, WITHOUT_A_WORD, RunFolder
 from benchmarks.symptoms import marked
-from variants.recipe import Refused
+from variants.recipe import Refused, unknown
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -53,11 +56,15 @@ if TYPE_CHECKING:
 EXPERIMENT = "gan-benchmark"
 DEFAULT_URI = "sqlite:///mlflow.db"
 MEMORY = "mlflow.json"
+SYNC = "python -m benchmarks.sync"
 
-# Seconds between two syncs of a run in training, and the longest that its end waits for MLflow; chosen, not tuned.
+# Seconds between two syncs of a run in training, the longest that its end waits for a server, and after how many a
+# person is told that it waits for a local store; chosen, not tuned.
 SYNC_SECONDS = 10.0
 CLOSE_SECONDS = 30.0
+TELL_SECONDS = 5.0
 _LAST_ATTEMPTS = 3
+_BUSY_SECONDS = 1.0
 
 _STATES = {"NONE": "SCHEDULED", "RUNNING": "RUNNING", "FINISHED": "FINISHED", "FAILED": "FAILED", "KILLED": "KILLED"}
 _RESULTS = (".json", ".jsonl", ".png", ".gif", ".svg", ".csv", ".safetensors")
@@ -68,6 +75,10 @@ _METRICS_PER_BATCH, _OTHERS_PER_BATCH = 1000, 100
 _THUMBNAIL = 512
 # What the user interface of MLflow 3.17 parses: key, "step", number, "timestamp", milliseconds, an id, joined by +.
 _IMAGE = re.compile(r"images/samples\+step\+(\d{1,9})\+timestamp\+\d+\+[0-9a-f]{16}\.png")
+
+
+class Busy(Refused):
+    """A local store that another process holds: it takes what is sent later."""
 
 
 class TrackedRun(NamedTuple):
@@ -88,6 +99,17 @@ def resolved(tracking_uri: str | None = None) -> str:
     return uri if path is None else f"sqlite:///{path.absolute().as_posix()}"
 
 
+def experiment_name(experiment: str | None = None) -> str:
+    """The name of the experiment: the argument, else MLFLOW_EXPERIMENT_NAME, else gan-benchmark."""
+    return experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
+
+
+def is_local(tracking_uri: str) -> bool:
+    """Whether the store is a file or a folder of this machine, which may be slow, but is not down."""
+    scheme = urlsplit(tracking_uri).scheme.partition("+")[0]
+    return scheme in ("", "file", "sqlite") and not tracking_uri.startswith("databricks")
+
+
 def redacted(tracking_uri: str) -> str:
     """The address without user, password and query: fit for screens and files."""
     scheme, separator, rest = tracking_uri.partition("://")
@@ -98,14 +120,22 @@ def redacted(tracking_uri: str) -> str:
     return f"{scheme}://" + ("…" if "@" in query else address.rpartition("@")[2])
 
 
-def where_to_look(folder: RunFolder, tracking_uri: str | None = None) -> str:
-    """The page of this run, or the command that opens MLflow where no server runs."""
+def where_to_look(folder: RunFolder, tracking_uri: str | None = None, experiment: str | None = None) -> str:
+    """The page of this run, or the command that opens MLflow where no server runs; "" where MLflow has nothing of it.
+
+    What MLflow lacks of a run that ended is told with it.
+    """
     uri = resolved(tracking_uri)
-    if not uri.startswith("http"):
-        return f"mlflow ui --backend-store-uri {redacted(uri)}"
-    sent = remembered(folder, uri)
-    page = f"/#/experiments/{sent['experiment_id']}/runs/{sent['run_id']}" if sent else ""
-    return redacted(uri).rstrip("/") + page
+    sent = remembered(folder, uri, experiment)
+    if not sent:
+        return ""
+    page = f"{redacted(uri).rstrip('/')}/#/experiments/{sent['experiment_id']}/runs/{sent['run_id']}"
+    where = page if uri.startswith("http") else shlex.join(["mlflow", "ui", "--backend-store-uri", redacted(uri)])
+    lines = folder.lines()
+    whole = sent["epoch"] >= (lines[-1]["epoch"] if lines else -1) and all(
+        sent["files"].get(name) == _digest(folder, name) for name in _result_files(folder, final=True)
+    )
+    return where if whole else f"{where} (a part of it; {SYNC} sends the rest)"
 
 
 def _database_file(uri: str) -> Path | None:
@@ -129,7 +159,7 @@ def _client(uri: str) -> "MlflowClient":
     return MlflowClient(uri)
 
 
-def prepare(tracking_uri: str | None = None, experiment: str = EXPERIMENT) -> str:
+def prepare(tracking_uri: str | None = None, experiment: str | None = None) -> str:
     """The id of the experiment, made where it is missing, as are the tables of a local database.
 
     Any number of processes may do this at once. Raises Refused where MLflow cannot be used.
@@ -139,12 +169,13 @@ def prepare(tracking_uri: str | None = None, experiment: str = EXPERIMENT) -> st
         return connected(uri, experiment)[1]
 
 
-def connected(uri: str, experiment: str = EXPERIMENT) -> "tuple[MlflowClient, str]":
-    """A client, and the id of the experiment. To be used within `asking`."""
+def connected(uri: str, experiment: str | None = None, make: bool = True) -> "tuple[MlflowClient, str]":
+    """A client, and the id of the experiment; make: makes it where it is missing. To be used within `asking`."""
+    experiment = experiment_name(experiment)
     database = _database_file(uri)
     if database is None:
         client = _client(uri)
-        return client, _experiment_id(client, experiment, None)
+        return client, _experiment_id(client, experiment, None, make)
     # Artifacts lie beside their database, not in whatever folder the first process was started.
     artifacts = database.parent / "mlruns"
     artifacts.mkdir(parents=True, exist_ok=True)
@@ -153,7 +184,8 @@ def connected(uri: str, experiment: str = EXPERIMENT) -> "tuple[MlflowClient, st
         if not database.exists() or not database.stat().st_size:
             _make_database(database, artifacts)
         client = _client(uri)
-        return client, _experiment_id(client, experiment, artifacts / re.sub(r"[^\w.-]", "-", experiment))
+        place = artifacts / re.sub(r"^\.+|[^\w.-]", "-", experiment)
+        return client, _experiment_id(client, experiment, place, make)
 
 
 def _make_database(database: Path, artifacts: Path) -> None:
@@ -174,13 +206,16 @@ def _make_database(database: Path, artifacts: Path) -> None:
     os.replace(being_made, database)
 
 
-def _experiment_id(client: "MlflowClient", experiment: str, artifacts: Path | None) -> str:
+def _experiment_id(client: "MlflowClient", experiment: str, artifacts: Path | None, make: bool) -> str:
+    """The id of the experiment; "" where there is none and none is to be made."""
     from mlflow.exceptions import MlflowException
 
     # So that the user interface opens the list of runs, not the pages for language models.
     tags = {"mlflow.experimentKind": "custom_model_development"}
     found = client.get_experiment_by_name(experiment)
     if found is None:
+        if not make:
+            return ""
         try:
             return client.create_experiment(experiment, artifacts.as_uri() if artifacts else None, tags)
         except MlflowException:
@@ -189,7 +224,9 @@ def _experiment_id(client: "MlflowClient", experiment: str, artifacts: Path | No
             if found is None:
                 raise
     if found.lifecycle_stage != "active":
-        raise Refused(f"the experiment {experiment!r} was deleted in MLflow; restore it, or choose another one")
+        raise Refused(
+            f"the experiment {experiment!r} was deleted in MLflow; restore it, or name another one (--experiment)"
+        )
     return found.experiment_id
 
 
@@ -207,6 +244,8 @@ def asking(uri: str) -> Iterator[None]:
         while cause is not None:
             if isinstance(cause, requests.ConnectionError | requests.Timeout):
                 raise Refused(f"MLflow at {redacted(uri)} cannot be reached") from error
+            if isinstance(cause, sqlite3.OperationalError) and "locked" in str(cause):
+                raise Busy(f"MLflow at {redacted(uri)} is busy: another process writes to it") from error
             cause = cause.__context__
         text = str(error).replace(uri, redacted(uri)).strip().partition("\n")[0]
         raise Refused(f"MLflow at {redacted(uri)} does not answer as it should: {text[:300]}") from error
@@ -215,7 +254,7 @@ def asking(uri: str) -> Iterator[None]:
 # The run folder -> MLflow
 
 
-def sync(folder: RunFolder, tracking_uri: str | None = None, experiment: str = EXPERIMENT) -> str:
+def sync(folder: RunFolder, tracking_uri: str | None = None, experiment: str | None = None) -> str:
     """Sends what MLflow does not have of a run yet, and gives the id of the run there.
 
     As often as one likes: every value arrives once. What was sent is remembered in the folder's mlflow.json, for each
@@ -224,10 +263,12 @@ def sync(folder: RunFolder, tracking_uri: str | None = None, experiment: str = E
     """
     uri = resolved(tracking_uri)
     config = folder.config()
-    with asking(uri), filelock.FileLock(folder.file(".mlflow.lock"), timeout=CLOSE_SECONDS):
+    # Another process that sends the same folder to a local store may take its time.
+    patience = -1 if is_local(uri) else CLOSE_SECONDS
+    with asking(uri), filelock.FileLock(folder.file(".mlflow.lock"), timeout=patience):
         client, experiment_id = connected(uri, experiment)
         status, lines = folder.status(), folder.lines()
-        sent = remembered(folder, uri)
+        sent = remembered(folder, uri, experiment)
         run = _known_run(client, sent, folder)
         arrived: dict[str, set[int]] = {}
         if run is None:
@@ -248,32 +289,62 @@ def sync(folder: RunFolder, tracking_uri: str | None = None, experiment: str = E
         _send_pictures(client, run, folder, pictures, times, arrived.get("images", set()))
         # An epoch that is trained again after a kill has the values that it had, so it is not sent again.
         sent["epoch"] = max(sent["epoch"], covered)
-        _remember(folder, uri, sent)
+        _remember(folder, uri, experiment, sent)
 
         for name in _result_files(folder, final=status["state"] not in ("NONE", "RUNNING")):
-            digest = hashlib.sha256(folder.read_bytes(name, _FILE_LIMIT) or b"").hexdigest()
+            digest = _digest(folder, name)
             if sent["files"].get(name) != digest:
                 client.log_artifact(run.info.run_id, str(folder.file(name)), Path(name).parent.name or None)
                 sent["files"][name] = digest
-        _remember(folder, uri, sent)
+        _remember(folder, uri, experiment, sent)
         _set_state(client, run, _STATES[status["state"]], max(times.values(), default=None))
     return run.info.run_id
 
 
-def remembered(folder: RunFolder, uri: str) -> dict[str, Any]:
+def sync_when_free(
+    folder: RunFolder,
+    tracking_uri: str | None = None,
+    experiment: str | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> str:
+    """As `sync`, tried again for as long as another process holds a local store, which `say` is told once."""
+    while True:
+        try:
+            return sync(folder, tracking_uri, experiment)
+        except Busy as busy:
+            say(f"{busy}; waiting for it")
+            say = _silent
+            time.sleep(_BUSY_SECONDS)
+
+
+def _silent(_: str) -> None:
+    """Says nothing."""
+
+
+def remembered(folder: RunFolder, uri: str, experiment: str | None = None) -> dict[str, Any]:
     """What was sent to this address: run_id, experiment_id, epoch, files; {} where nothing is known of it."""
     kept = folder.read_json(MEMORY)
-    sent = kept.get(redacted(uri)) if isinstance(kept, dict) else None
+    sent = kept.get(_address(uri, experiment)) if isinstance(kept, dict) else None
     if not isinstance(sent, dict) or sent.get("folder_id") != folder.id:
         return {}
     right = {"run_id": str, "experiment_id": str, "epoch": int, "files": dict}
     return sent if all(isinstance(sent.get(name), kind) for name, kind in right.items()) else {}
 
 
-def _remember(folder: RunFolder, uri: str, sent: Mapping[str, Any]) -> None:
+def _address(uri: str, experiment: str | None) -> str:
+    """What the memory calls an experiment of a store; the default one has the name of the store alone, as ever."""
+    name = experiment_name(experiment)
+    return redacted(uri) if name == EXPERIMENT else f"{redacted(uri)} {name}"
+
+
+def _digest(folder: RunFolder, name: str) -> str:
+    return hashlib.sha256(folder.read_bytes(name, _FILE_LIMIT) or b"").hexdigest()
+
+
+def _remember(folder: RunFolder, uri: str, experiment: str | None, sent: Mapping[str, Any]) -> None:
     kept = folder.read_json(MEMORY)
     others = kept if isinstance(kept, dict) else {}
-    folder.write_json(MEMORY, others | {redacted(uri): {**sent, "folder_id": folder.id}})
+    folder.write_json(MEMORY, others | {_address(uri, experiment): {**sent, "folder_id": folder.id}})
 
 
 def _known_run(client: "MlflowClient", sent: Mapping[str, Any], folder: RunFolder) -> "Run | None":
@@ -481,7 +552,11 @@ def _result_files(folder: RunFolder, final: bool) -> list[str]:
     """The files of the folder that MLflow gets: while a run goes on its JSON, at its end all results."""
     kept, places = [], [place for place in (folder.path, folder.path / PROBES) if not place.is_symlink()]
     for path in sorted(path for place in places for path in place.glob("*")):
-        result = path.suffix in _RESULTS and path.name != MEMORY and not path.name.startswith(Path(CHECKPOINT).stem)
+        result = (
+            path.suffix in _RESULTS
+            and path.name not in (MEMORY, HERE)
+            and not path.name.startswith(Path(CHECKPOINT).stem)
+        )
         early = path.suffix in (".json", ".jsonl") and path.name != STATUS
         if result and (final or early) and path.is_file() and not path.is_symlink():
             kept.append(path.relative_to(folder.path).as_posix())
@@ -497,7 +572,7 @@ def _set_state(client: "MlflowClient", run: "Run", state: str, end: int | None) 
         client.set_terminated(run.info.run_id, state, end)
 
 
-def mark_lost(key: str, prefix: str, tracking_uri: str | None = None, experiment: str = EXPERIMENT) -> None:
+def mark_lost(key: str, prefix: str, tracking_uri: str | None = None, experiment: str | None = None) -> None:
     """Marks as killed what MLflow believes to be in training, while its process or machine is known to be gone.
 
     key: of the config. prefix: what the ids of the folders begin with. Raises Refused where MLflow cannot be used.
@@ -512,6 +587,36 @@ def mark_lost(key: str, prefix: str, tracking_uri: str | None = None, experiment
             _set_state(client, run, _STATES["KILLED"], None)
 
 
+def waited_for(
+    thread: threading.Thread,
+    uri: str,
+    say: Callable[[str], None],
+    since: Callable[[], float],
+    seconds: float = CLOSE_SECONDS,
+    patient: bool = True,
+) -> str:
+    """Waits for the end of a thread that sends to MLflow; returns why it no longer does, or "".
+
+    A server is waited for so many seconds since the time of the last progress. A local store is not down, only slow: if
+    patient, it is waited for without limit; a person is told so, and from then on may leave it by Ctrl-C.
+    """
+    local, told = patient and is_local(uri), False
+    try:
+        while thread.is_alive():
+            thread.join(0.1)
+            waited = time.monotonic() - since()
+            if not local and waited > seconds and thread.is_alive():
+                return f"MLflow at {redacted(uri)} did not take everything within {seconds:.0f} s"
+            if local and not told and waited > TELL_SECONDS and thread.is_alive():
+                told = True
+                say(f"waiting until MLflow at {redacted(uri)} has everything; Ctrl-C leaves that to {SYNC}")
+    except KeyboardInterrupt:
+        if not told:
+            raise
+        return f"MLflow at {redacted(uri)} was not waited for"
+    return ""
+
+
 class Tracker:
     """Keeps MLflow up with a run while it trains, from a thread of its own.
 
@@ -523,7 +628,7 @@ class Tracker:
         self,
         folder: RunFolder,
         tracking_uri: str | None = None,
-        experiment: str = EXPERIMENT,
+        experiment: str | None = None,
         say: Callable[[str], None] = print,
         seconds: float = SYNC_SECONDS,
     ) -> None:
@@ -539,24 +644,25 @@ class Tracker:
     def __enter__(self) -> "Tracker":
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # Who pressed Ctrl-C is not kept waiting.
+        self.close(patient=kind is not KeyboardInterrupt)
 
     def notify(self) -> None:
         """There is something new in the folder. Returns at once."""
         self._news.set()
 
-    def close(self, seconds: float = CLOSE_SECONDS) -> str | None:
+    def close(self, seconds: float = CLOSE_SECONDS, patient: bool = True) -> str | None:
         """Sends what is left, the status included, and gives the run's id in MLflow; None where it did not all arrive.
 
-        Waits no longer than these seconds.
+        Waits for these seconds; if patient, for a local store until it has everything, or Ctrl-C is pressed.
         """
         self._deadline = time.monotonic() + seconds
         self._closing.set()
         self._news.set()
-        self._thread.join(seconds)
-        if self._thread.is_alive():
-            self._fail(f"MLflow at {redacted(self.uri)} did not take everything within {seconds:.0f} s")
+        began = time.monotonic()
+        if why := waited_for(self._thread, self.uri, self._say, lambda: began, seconds, patient):
+            self._fail(why)
         return None if self._failing else self._run_id
 
     def _keep_up(self) -> None:
@@ -573,7 +679,7 @@ class Tracker:
 
     def _attempt(self) -> bool:
         try:
-            self._run_id = sync(self.folder, self.uri, self.experiment)
+            self._run_id = sync_when_free(self.folder, self.uri, self.experiment)
         except Exception as error:
             self._fail(str(error))
             return False
@@ -582,17 +688,15 @@ class Tracker:
 
     def _fail(self, why: str) -> None:
         if not self._failing:
-            self._say(
-                f"{why}; nothing is lost: {self.folder.path} keeps everything, and MLflow gets it once it answers"
-            )
+            self._say(f"{why}; nothing is lost: {self.folder.path} keeps everything, and {SYNC} sends it at any time")
         self._failing = True
 
 
 # MLflow -> a run folder
 
 
-def runs(tracking_uri: str | None = None, experiment: str = EXPERIMENT) -> list[TrackedRun]:
-    """Every training run that MLflow lists, the oldest first. Raises Refused where MLflow cannot be read.
+def runs(tracking_uri: str | None = None, experiment: str | None = None) -> list[TrackedRun]:
+    """Every training run of an experiment, the oldest first. Raises Refused where MLflow cannot be read.
 
     Runs with the tag `superseded` are among them: their config was trained again later.
     """
@@ -601,7 +705,12 @@ def runs(tracking_uri: str | None = None, experiment: str = EXPERIMENT) -> list[
     if database is not None and not database.exists():
         raise Refused(f"there is no MLflow database {database}; train something first, or say --tracking-uri")
     with asking(uri):
-        client, experiment_id = connected(uri, experiment)
+        client, experiment_id = connected(uri, experiment, make=False)
+        if not experiment_id:
+            if (name := experiment_name(experiment)) == EXPERIMENT:
+                return []
+            known = [each.name for each in client.search_experiments()]
+            raise unknown("experiment", name, known, see=f"MLflow at {redacted(uri)} has {', '.join(known)}")
         found, token = [], None
         while True:
             page = client.search_runs(

@@ -24,7 +24,7 @@ from benchmarks.config import DatasetConfig, RunConfig
 from benchmarks.datasets import Centres, Dataset, depends_on_seed, load, placed
 from benchmarks.environment import check_precision, describe, fingerprint, keep_memory, peak_memory, resolve_device
 from benchmarks.evaluation import Evaluator, like_the_reference
-from benchmarks.journal import RunFolder
+from benchmarks.journal import HERE, RunFolder
 from benchmarks.pictures import animate, loss_curves, network_graph, png, power_spectra, sample_grid, scatter
 from benchmarks.randomness import initialisation, stream
 from benchmarks.runs import Run, refuse_giants
@@ -192,6 +192,7 @@ def train(
     device: str = "auto",
     pictures: str = "all",
     tracking_uri: str | None = None,
+    experiment: str | None = None,
     track: bool = True,
     retrain: bool = False,
     cuda_graphs: bool = False,
@@ -200,7 +201,8 @@ def train(
 ) -> Run:
     """Trains one run, or finds it if it is already trained, and gives it back.
 
-    pictures: all, milestones or none. tracking_uri: of MLflow, by default as everywhere; track=False does without.
+    pictures: all, milestones or none. tracking_uri, experiment: of MLflow, by default as everywhere; track=False does
+    without.
     cuda_graphs: whether updates are recorded and replayed, on a GPU. notes: what a reader of the run has to know, such
     as that other data took the place of what was asked for. A run that was interrupted goes on from its last
     checkpoint; retrain=True starts any run anew. Raises Refused where the config cannot be trained, Diverged where a
@@ -213,6 +215,7 @@ def train(
         device=device,
         pictures=pictures,
         tracking_uri=tracking_uri,
+        experiment=experiment,
         track=track,
         retrain=retrain,
         cuda_graphs=cuda_graphs,
@@ -238,6 +241,7 @@ def opened(
     cuda_graphs: bool,
     notes: Sequence[str],
     watcher: Watcher,
+    experiment: str | None = None,
     dataset: Dataset | None = None,
 ) -> "Iterator[Training | None]":
     """A run that can be trained now: its folder is locked, and MLflow hears of it. None where it is trained already.
@@ -259,7 +263,7 @@ def opened(
     if folder.status()["state"] == "FINISHED" and not retrain:
         if track:
             # What a server did not take then, it may take now.
-            Tracker(folder, tracking_uri, say=watcher.say).close()
+            Tracker(folder, tracking_uri, experiment, say=watcher.say).close()
         yield None
         return
     with folder.lock():
@@ -271,7 +275,9 @@ def opened(
         training = Training(config, variant, dataset, folder, place, pictured, watcher, recording)
         environment = describe(training.device, dataset, config, training.evaluator.extractors, notes)
         folder.write_environment(environment | ({"cuda_graphs": True} if recording else {}))
-        with Tracker(folder, tracking_uri, say=watcher.say) if track else nullcontext() as tracker:
+        if data_dir is not None:
+            folder.write_json(HERE, {"data_dir": str(Path(data_dir).absolute())})
+        with Tracker(folder, tracking_uri, experiment, say=watcher.say) if track else nullcontext() as tracker:
             if tracker:
                 training.notify = tracker.notify
             training.restore()

@@ -43,11 +43,13 @@ if TYPE_CHECKING:
 __all__ = ["report", "results"]
 
 
-def results(runs_dir: Path | str | None = None, tracking_uri: str | None = None) -> "pandas.DataFrame":
+def results(
+    runs_dir: Path | str | None = None, tracking_uri: str | None = None, experiment: str | None = None
+) -> "pandas.DataFrame":
     """All runs as a pandas DataFrame, one row a run, ordered by variant, dataset, seed and name.
 
     runs_dir: reads the run folders there, without MLflow. tracking_uri: the MLflow store; by default
-    $MLFLOW_TRACKING_URI or sqlite:///mlflow.db.
+    $MLFLOW_TRACKING_URI or sqlite:///mlflow.db. experiment: there; by default $MLFLOW_EXPERIMENT_NAME or gan-benchmark.
 
     Columns: run_id, name, variant, dataset, seed, status (FINISHED, FAILED, KILLED, RUNNING, NONE), epoch (the last one
     done), cause (of a failure); recipe_name and every field of the recipe; options and checksum of the dataset,
@@ -59,7 +61,7 @@ def results(runs_dir: Path | str | None = None, tracking_uri: str | None = None)
     from reports.runs import find
     from reports.tables import frame
 
-    return frame(find(runs_dir=runs_dir, tracking_uri=tracking_uri).runs)
+    return frame(find(runs_dir=runs_dir, tracking_uri=tracking_uri, experiment=experiment).runs)
 
 
 def report(
@@ -70,6 +72,7 @@ def report(
     runs: Sequence[str] = (),
     runs_dir: Path | str | None = None,
     tracking_uri: str | None = None,
+    experiment: str | None = None,
     seeds: int = 0,
     dataset: str = "",
     html: bool = False,
@@ -78,9 +81,9 @@ def report(
     """Writes a report into `out`, as python -m reports.build does; returns the lines that it says.
 
     preset: answers the questions by its plan; "" compares all runs. questions: some of them only. seeds, dataset: as
-    the suite was told. runs, runs_dir, tracking_uri: which runs, as in reports.runs.find. records: keeps the records
-    of the runs in runs_dir beside the report. Raises Refused where there is nothing to read, where the plan cannot be
-    made, and where `out` cannot be written.
+    the suite was told. runs, runs_dir, tracking_uri, experiment: which runs, as in reports.runs.find. records: keeps
+    the records of the runs in runs_dir beside the report. Raises Refused where there is nothing to read, where the plan
+    cannot be made, and where `out` cannot be written.
     """
     from reports.build import build
     from reports.runs import find
@@ -90,7 +93,7 @@ def report(
         raise Refused("--records needs --runs-dir: the records are those of run folders")
     records_of = runs_dir if records else None
     if not preset:
-        return build(find(runs, runs_dir, tracking_uri), out, html, records_of=records_of)
+        return build(find(runs, runs_dir, tracking_uri, experiment), out, html, records_of=records_of)
     from benchmarks import presets
     from benchmarks.plan import kept_tuning, make_plan, plans
 
@@ -98,6 +101,6 @@ def report(
     tuned = kept_tuning(preset) if wanted.tuned else {}
     plan = make_plan(wanted, questions, tuned=tuned, dataset=dataset, seeds=seeds)
     kept = plans(runs_dir, preset) if runs_dir is not None else []
-    found = find(runs, runs_dir, tracking_uri)
+    found = find(runs, runs_dir, tracking_uri, experiment)
     partial = bool(questions)
     return build(found, out, html, plan=plan, tuned=tuned, plans=kept, partial=partial, records_of=records_of)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.commands import Parser, main
+from benchmarks.commands import Parser, add_tracking, main
 from variants.recipe import Refused
 
 if TYPE_CHECKING:
@@ -211,9 +211,7 @@ def command() -> None:
         "--runs", nargs="+", default=[], metavar="RUN", help="only these: names, MLflow ids, or run folders (all runs)"
     )
     parser.add_argument("--runs-dir", type=Path, metavar="DIR", help="read the run folders in there, without MLflow")
-    parser.add_argument(
-        "--tracking-uri", metavar="URI", help="of MLflow ($MLFLOW_TRACKING_URI, else sqlite:///mlflow.db)"
-    )
+    add_tracking(parser)
     parser.add_argument(
         "--out", type=Path, default=Path("reports/out"), metavar="DIR", help="where to write (reports/out)"
     )
@@ -239,6 +237,7 @@ def command() -> None:
         runs=options.runs,
         runs_dir=options.runs_dir,
         tracking_uri=options.tracking_uri,
+        experiment=options.experiment,
         seeds=options.seeds,
         dataset=options.dataset,
         html=options.html,

@@ -95,12 +95,17 @@ class Found:
     left_out: tuple[LeftOut, ...] = ()
 
 
-def find(chosen: Iterable[str] = (), runs_dir: Path | str | None = None, tracking_uri: str | None = None) -> Found:
+def find(
+    chosen: Iterable[str] = (),
+    runs_dir: Path | str | None = None,
+    tracking_uri: str | None = None,
+    experiment: str | None = None,
+) -> Found:
     """The runs of a folder, or of an MLflow store.
 
     chosen: names, ids or folders of runs; all where it is empty. runs_dir: reads run folders without MLflow.
-    tracking_uri: by default $MLFLOW_TRACKING_URI or sqlite:///mlflow.db. Raises Refused where a chosen run, or any
-    run, does not exist.
+    tracking_uri, experiment: by default $MLFLOW_TRACKING_URI or sqlite:///mlflow.db, and $MLFLOW_EXPERIMENT_NAME or
+    gan-benchmark. Raises Refused where a chosen run, or any run, does not exist.
     """
     chosen = list(chosen)
     # A path is meant only where it is written like one: a folder in the working directory may share a run's name.
@@ -108,7 +113,8 @@ def find(chosen: Iterable[str] = (), runs_dir: Path | str | None = None, trackin
     names = [name for name in chosen if name not in paths]
     found = [Found(tuple(read(RunFolder(path)) for path in paths))]
     if names or not paths:
-        found.append(_in_folder(runs_dir, names) if runs_dir is not None else _in_mlflow(tracking_uri, names))
+        here = runs_dir is not None
+        found.append(_in_folder(runs_dir, names) if here else _in_mlflow(tracking_uri, experiment, names))
     # A run may be chosen twice, by its name and by its folder.
     runs = {(run.name, run.id): run for part in found for run in part.runs}
     left_out = [run for part in found for run in part.left_out]
@@ -163,11 +169,11 @@ def _in_folder(runs_dir: Path | str, names: Sequence[str]) -> Found:
     return Found(tuple(runs), tuple(left_out))
 
 
-def _in_mlflow(tracking_uri: str | None, names: Sequence[str]) -> Found:
+def _in_mlflow(tracking_uri: str | None, experiment: str | None, names: Sequence[str]) -> Found:
     from benchmarks.tracking import redacted, resolved, runs
 
     uri = resolved(tracking_uri)
-    listed = runs(uri)
+    listed = runs(uri, experiment)
     if not listed:
         raise Refused(
             f"there are no runs in MLflow at {redacted(uri)}; train one with python -m benchmarks.run, or read run "

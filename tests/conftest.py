@@ -28,6 +28,8 @@ os.environ |= {
     "no_proxy": "127.0.0.1,localhost",
 }
 
+os.environ.pop("MLFLOW_EXPERIMENT_NAME", None)
+
 # Whatever was started in the background ignores Ctrl-C, and so does all that it starts. Some tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -39,7 +41,8 @@ settings.load_profile("repeatable")
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The test's own folder, and the working one, so that every default path (runs/, data/, mlflow.db) leads there."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"):
+        monkeypatch.delenv(name, raising=False)
     return tmp_path
 
 

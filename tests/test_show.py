@@ -10,6 +10,7 @@ import pytest
 from benchmarks import Run, configure, train
 from benchmarks.journal import RunFolder
 from benchmarks.run import parser
+from benchmarks.run import run as train_command
 from benchmarks.show import command
 from tests.conftest import Done
 
@@ -56,6 +57,23 @@ def test_the_command_that_is_told_is_the_one_that_finds_the_run(run: Run, called
         **given,
     )
     assert found == run.config
+
+
+def test_the_command_leads_to_the_folder_and_the_data_of_the_run(tmp_path: Path, called: Callable[..., Done]) -> None:
+    runs_dir, data_dir = tmp_path / "my runs", tmp_path / "my $data"
+    run = train(
+        configure("vanilla_gan", "ring8", **TINY | {"probes": ()}), runs_dir=runs_dir, data_dir=data_dir, track=False
+    )
+    done = called(command, run.path.name, "--runs-dir", "my runs")
+    again = shlex.split(done.out.splitlines()[-1])
+    assert again[:3] == ["python", "-m", "benchmarks.run"]
+    assert again[-4:] == ["--runs-dir", "my runs", "--data-dir", str(data_dir)]
+    by_path = called(command, str(run.path)).out.splitlines()[-1]
+    assert shlex.split(by_path)[-4:-2] == ["--runs-dir", str(runs_dir)]
+    found = called(train_command, *again[3:], "--no-tracking")
+    assert found.out.startswith(f"already trained, here: {Path('my runs') / run.path.name}")
+    # Where data lie on a machine is nothing to send.
+    assert str(data_dir) not in (run.path / "environment.json").read_text()
 
 
 def test_a_run_of_other_code_is_stale(run: Run, called: Callable[..., Done]) -> None:

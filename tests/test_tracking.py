@@ -3,23 +3,36 @@
 import math
 import os
 import re
+import shlex
+import shutil
 import signal
 import socket
+import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pytest
 from PIL import Image
 
 from benchmarks import tracking
 from benchmarks.config import DatasetConfig, RunConfig
+from benchmarks.executors import Settings
+from benchmarks.executors.sending import Sender
 from benchmarks.journal import RunFolder
+from benchmarks.run import run as run_command
+from benchmarks.sample import command as sample_command
+from benchmarks.show import command as show_command
+from benchmarks.suite import suite
+from benchmarks.sync import command as sync_command
 from benchmarks.tracking import (
     EXPERIMENT,
+    Busy,
     Tracker,
     fetch,
     mark_lost,
@@ -28,8 +41,11 @@ from benchmarks.tracking import (
     resolved,
     runs,
     sync,
+    sync_when_free,
     where_to_look,
 )
+from reports.build import command as build_command
+from tests.conftest import Done
 from variants.recipe import Recipe, Refused
 
 CONFIG = RunConfig(
@@ -339,8 +355,6 @@ def test_a_deleted_experiment_is_said(folder: RunFolder, tracking_uri: str):
 
 
 def test_each_address_has_its_own_memory(folder: RunFolder, tracking_uri: str, tmp_path: Path):
-    import shutil
-
     other = tmp_path / "other.db"
     shutil.copy(resolved(tracking_uri).removeprefix("sqlite:///"), other)
     train(folder, range(2))
@@ -458,6 +472,155 @@ def test_a_server_that_never_answers_does_not_hold_up_the_end(folder: RunFolder,
     assert "did not take everything within" in said[0]
 
 
+class Held:
+    """Takes the place of `tracking.sync`: of a store that answers once it is let go."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.free, self.said = threading.Event(), []
+        monkeypatch.setattr(tracking, "sync", lambda *_: self.free.wait(60) and "id")
+        monkeypatch.setattr(tracking, "TELL_SECONDS", 0.0)
+
+    def say(self, sentence: str) -> None:
+        """Lets it go once a person is told of the waiting."""
+        self.said.append(sentence)
+        self.free.set()
+
+    def interrupt(self, sentence: str) -> None:
+        """Presses Ctrl-C once a person is told of the waiting."""
+        self.said.append(sentence)
+        if len(self.said) == 1:
+            raise KeyboardInterrupt
+
+
+LOCAL = "sqlite:///none.db"
+
+
+@pytest.mark.parametrize("uri", [LOCAL, "mlruns", "file:///tmp/mlruns"])
+def test_a_local_store_that_is_slow_is_waited_for(folder: RunFolder, uri: str, monkeypatch: pytest.MonkeyPatch):
+    held = Held(monkeypatch)
+    tracker = Tracker(folder, uri, say=held.say)
+    assert tracker.close(seconds=0.0) == "id"
+    (sentence,) = held.said
+    assert sentence.startswith(f"waiting until MLflow at {tracker.uri} has everything; Ctrl-C leaves that to python -m")
+
+
+def test_ctrl_c_leaves_a_slow_store_to_the_next_sync(folder: RunFolder, monkeypatch: pytest.MonkeyPatch):
+    held = Held(monkeypatch)
+    assert Tracker(folder, LOCAL, say=held.interrupt).close() is None
+    assert len(held.said) == 2
+    assert "was not waited for; nothing is lost" in held.said[1]
+    assert held.said[1].endswith("python -m benchmarks.sync sends it at any time")
+    held.free.set()
+
+
+def test_who_pressed_ctrl_c_is_not_kept_waiting(folder: RunFolder, monkeypatch: pytest.MonkeyPatch):
+    held = Held(monkeypatch)
+    monkeypatch.setattr(Tracker.close, "__defaults__", (0.0, True))
+    with pytest.raises(KeyboardInterrupt), Tracker(folder, LOCAL, say=held.said.append):
+        raise KeyboardInterrupt
+    assert ["did not take everything within 0 s" in sentence for sentence in held.said] == [True]
+    held.free.set()
+
+
+def test_a_suite_waits_for_a_slow_local_store_too(folder: RunFolder, monkeypatch: pytest.MonkeyPatch):
+    held = Held(monkeypatch)
+    monkeypatch.setattr(tracking, "prepare", lambda *_: "7")
+    sender = Sender(Settings(folder.path.parent, tracking_uri=LOCAL), held.say)
+    sender.send(folder.name)
+    monkeypatch.setattr(tracking, "CLOSE_SECONDS", 0.0)
+    sender.close()
+    assert [sentence.partition(" MLflow")[0] for sentence in held.said] == ["waiting until"]
+    assert not sender._unsent
+
+
+def test_a_store_that_another_process_holds_is_tried_again(
+    folder: RunFolder, tracking_uri: str, monkeypatch: pytest.MonkeyPatch
+):
+    import sqlalchemy
+
+    train(folder, range(2))
+    finish(folder)
+    said: list[str] = []
+    other = sqlite3.connect(resolved(tracking_uri).removeprefix("sqlite:///"), check_same_thread=False)
+    # Otherwise SQLite itself waits for five seconds.
+    at_once = ("do_connect", lambda *given: given[-1].update(timeout=0.0))
+    sqlalchemy.event.listen(sqlalchemy.engine.Engine, *at_once)
+
+    def told(sentence: str) -> None:
+        said.append(sentence)
+        other.rollback()
+
+    monkeypatch.setattr(tracking, "_BUSY_SECONDS", 0.0)
+    try:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(Busy, match="is busy: another process writes to it"):
+            sync(folder, tracking_uri)
+        run_id = sync_when_free(folder, tracking_uri, say=told)
+    finally:
+        sqlalchemy.event.remove(sqlalchemy.engine.Engine, *at_once)
+        other.close()
+    assert said == [f"MLflow at {resolved(tracking_uri)} is busy: another process writes to it; waiting for it"]
+    assert [step for step, _, _ in stored(tracking_uri, run_id)["fid"]] == [0, 1]
+
+
+# Experiments
+
+
+def test_each_experiment_gets_a_run_whole_and_is_remembered(
+    folder: RunFolder, tracking_uri: str, monkeypatch: pytest.MonkeyPatch
+):
+    train(folder, range(2))
+    finish(folder)
+    first, second = sync(folder, tracking_uri), sync(folder, tracking_uri, "my own")
+    assert (sync(folder, tracking_uri), sync(folder, tracking_uri, "my own")) == (first, second)
+    assert stored(tracking_uri, first) == stored(tracking_uri, second)
+    assert [run.run_id for run in runs(tracking_uri)] == [first]
+    assert [run.run_id for run in runs(tracking_uri, "my own")] == [second]
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "my own")
+    assert [run.run_id for run in runs(tracking_uri)] == [second]
+    assert sync(folder, tracking_uri) == second
+    assert [run.run_id for run in runs(tracking_uri, EXPERIMENT)] == [first]
+
+
+def test_reading_makes_no_experiment(folder: RunFolder, tracking_uri: str):
+    sync(folder, tracking_uri, "mine")
+    with pytest.raises(Refused, match=r"unknown experiment 'mime'; did you mean 'mine'\?"):
+        runs(tracking_uri, "mime")
+    assert runs(tracking_uri) == []
+    names = {each.name for each in tracking._client(tracking_uri).search_experiments()}
+    assert names == {"Default", "mine"}
+
+
+@pytest.mark.parametrize("name", ["..", "a/../../b"])
+def test_an_experiment_keeps_its_artifacts_beside_the_database(tracking_uri: str, tmp_path: Path, name: str):
+    client = tracking._client(tracking_uri)
+    place = client.get_experiment(prepare(tracking_uri, name)).artifact_location
+    assert Path(url2pathname(urlsplit(place).path)).resolve().parent == (tmp_path / "mlruns").resolve()
+
+
+COMMANDS = (run_command, suite, sync_command, show_command, sample_command, build_command)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__module__)
+def test_every_command_that_knows_of_mlflow_takes_an_experiment(command: Callable, called: Callable[..., Done]):
+    assert all(f"\n  {option}" in called(command, "--help").out for option in ("--tracking-uri", "--experiment"))
+
+
+def test_a_run_of_an_experiment_is_found_there(called: Callable[..., Done], tracking_uri: str, tmp_path: Path):
+    where = ("--tracking-uri", tracking_uri, "--experiment", "mine")
+    words = "--variant vanilla_gan --dataset ring8 --epochs 1 --epoch-updates 2 --samples 20 --quick-metrics".split()
+    assert called(run_command, *words, *where).code == 0
+    (run,) = runs(tracking_uri, "mine")
+    assert runs(tracking_uri) == []
+    shutil.move("runs", "elsewhere")
+    assert called(show_command, run.run_id, *where).code == 0
+    assert called(sample_command, "--run", run.run_id, *where).code == 0
+    assert called(build_command, *where).code == 0
+    assert "1 runs, 0 sent, 1 there already, 0 failed" in called(sync_command, "--runs-dir", "elsewhere", *where).out
+    other = (*where[:3], "another")
+    assert "1 runs, 1 sent, 0 there already, 0 failed" in called(sync_command, "--runs-dir", "elsewhere", *other).out
+
+
 # Back from MLflow
 
 
@@ -565,11 +728,33 @@ def test_no_secret_of_an_address_is_shown(address: str, shown: str):
     assert redacted(address) == shown
 
 
-def test_one_is_told_where_to_look(folder: RunFolder, tracking_uri: str):
-    assert where_to_look(folder, tracking_uri) == f"mlflow ui --backend-store-uri {tracking_uri}"
-    assert where_to_look(folder, "http://me:pw@host:5000/") == "http://host:5000"
-    tracking._remember(
-        folder, "http://me:pw@host:5000/", {"run_id": "r", "experiment_id": "7", "epoch": 1, "files": {}}
-    )
-    assert where_to_look(folder, "http://me:other@host:5000/") == "http://host:5000/#/experiments/7/runs/r"
+def test_one_is_told_where_to_look(folder: RunFolder, tmp_path: Path, tracking_uri: str):
+    assert where_to_look(folder, tracking_uri) == ""
+    assert where_to_look(folder, "http://me:pw@host:5000/") == ""
+    train(folder, range(2))
+    folder.set_status("KILLED", epoch=1)
+    uri = f"sqlite:///{tmp_path / 'my own.db'}"
+    sync(folder, uri)
+    command = ["mlflow", "ui", "--backend-store-uri", uri]
+    assert shlex.split(where_to_look(folder, uri)) == command
+    train(folder, range(2, 3))
+    assert where_to_look(folder, uri).endswith(" (a part of it; python -m benchmarks.sync sends the rest)")
+    finish(folder)
+    sync(folder, uri)
+    assert shlex.split(where_to_look(folder, uri)) == command
+    folder.write_bytes("losses.png", b"others")
+    assert "a part of it" in where_to_look(folder, uri)
+
+    sent = {"run_id": "r", "experiment_id": "7", "epoch": 2, "files": {}}
+    tracking._remember(folder, "http://me:pw@host:5000/", None, sent)
+    assert where_to_look(folder, "http://me:other@host:5000/").startswith("http://host:5000/#/experiments/7/runs/r (a ")
     assert not re.search("me:|pw", folder.file("mlflow.json").read_text())
+
+
+def test_who_is_sent_nothing_is_not_sent_there(tmp_path: Path, called: Callable[..., Done]):
+    words = "--variant vanilla_gan --dataset ring8 --epochs 1 --epoch-updates 2 --samples 20 --quick-metrics".split()
+    done = called(run_command, *words, "--tracking-uri", "http://127.0.0.1:9")
+    assert done.code == 0
+    assert "cannot be reached; nothing is lost" in done.out
+    assert "not in MLflow yet: python -m benchmarks.sync sends it" in done.out
+    assert "in MLflow:" not in done.out

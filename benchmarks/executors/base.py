@@ -53,6 +53,7 @@ class Settings:
     pictures: str = "milestones"
     threads: int = 1
     tracking_uri: str | None = None
+    experiment: str | None = None
     track: bool = True
     retrain: bool = False
     stack: str = "auto"
@@ -71,7 +72,7 @@ class Settings:
     @property
     def training(self) -> dict[str, Any]:
         """What `training.train` and `together.train_together` are told; `track` is for the executor to say."""
-        names = ("runs_dir", "data_dir", "device", "pictures", "tracking_uri", "retrain", "cuda_graphs")
+        names = ("runs_dir", "data_dir", "device", "pictures", "tracking_uri", "experiment", "retrain", "cuda_graphs")
         return {name: getattr(self, name) for name in names}
 
 
@@ -106,7 +107,7 @@ class Executor(Protocol):
         ...
 
     def close(self, cancel: bool = False) -> None:
-        """Waits until all is trained and has arrived in MLflow; the latter for a bounded time.
+        """Waits until all is trained and has arrived in MLflow; for a server, a bounded time.
 
         With cancel=True what has not started is cancelled, and what is in training is stopped so that it can go on
         later from its last checkpoint; its Result is FAILED with the cause STOPPED.

@@ -81,12 +81,13 @@ class OnRay(Executor):
 
         from benchmarks.datasets import data_folder
         from benchmarks.environment import fingerprint
-        from benchmarks.tracking import prepare, resolved
+        from benchmarks.tracking import experiment_name, prepare, resolved
 
         self._say = say
         self._settings = replace(
             settings,
             tracking_uri=resolved(settings.tracking_uri),
+            experiment=experiment_name(settings.experiment),
             data_dir=data_folder(settings.data_dir).absolute(),
         )
         self._connected = not ray.is_initialized()
@@ -98,7 +99,7 @@ class OnRay(Executor):
                 say("Ray was imported before, so that what it starts here listens to other machines as well")
             check_cluster(nodes, self._settings)
             # The tables of a local database are made once, before several workers would.
-            prepare(self._settings.tracking_uri)
+            prepare(self._settings.tracking_uri, self._settings.experiment)
             self.workers = workers or slots(settings)
             needs: dict[str, float] = {"num_cpus": settings.threads}
             if settings.device == "cuda" or (settings.device == "auto" and ray.cluster_resources().get("GPU")):
@@ -258,10 +259,11 @@ class OnRay(Executor):
     def _found(self, task: Task) -> None:
         """As everywhere: what a server did not take when it was trained, it may take now."""
         from benchmarks.journal import RunFolder
-        from benchmarks.tracking import sync
+        from benchmarks.tracking import sync_when_free
 
         try:
-            sync(RunFolder(self._settings.runs_dir / task.config.name), self._settings.tracking_uri)
+            folder = RunFolder(self._settings.runs_dir / task.config.name)
+            sync_when_free(folder, self._settings.tracking_uri, self._settings.experiment)
         except Exception as error:
             with suppress(Exception):
                 self._say(f"{task.config.name}: {error}; nothing is lost: the same command sends it")
@@ -286,7 +288,7 @@ class OnRay(Executor):
         from benchmarks.tracking import mark_lost
 
         try:
-            mark_lost(task.config.key, task.prefix, self._settings.tracking_uri)
+            mark_lost(task.config.key, task.prefix, self._settings.tracking_uri, self._settings.experiment)
         except Exception as error:
             with suppress(Exception):
                 self._say(f"{result.name}: {error}; a try of it that was lost may be shown there as in training")
@@ -367,10 +369,11 @@ def is_own(address: str) -> bool:
 
 def only_here(tracking_uri: str) -> bool:
     """Whether an address of MLflow means another place, or none, on another machine."""
-    parts = urlsplit(tracking_uri)
-    if parts.scheme.partition("+")[0] in ("", "file", "sqlite"):
-        return not tracking_uri.startswith("databricks")
-    host = parts.hostname or ""
+    from benchmarks.tracking import is_local
+
+    if is_local(tracking_uri):
+        return True
+    host = urlsplit(tracking_uri).hostname or ""
     with suppress(ValueError):
         address = ipaddress.ip_address(host)
         return address.is_loopback or address.is_unspecified
@@ -448,7 +451,7 @@ def _trained(
 
     from benchmarks.environment import fingerprint
     from benchmarks.journal import RunFolder
-    from benchmarks.tracking import sync
+    from benchmarks.tracking import sync_when_free
 
     if fingerprint() != code:
         raise Refused("a machine of the cluster has another version of this project; install the same one everywhere")
@@ -461,7 +464,7 @@ def _trained(
         return "", result
     # The tracker has sent it already, unless the server was down; this tells which run it is there.
     try:
-        return sync(folder, settings.tracking_uri), result
+        return sync_when_free(folder, settings.tracking_uri, settings.experiment), result
     except Refused as refused:
         cause = f"it was trained ({result.state}), and is lost because MLflow did not take it: {refused}"
         return "", replace(result, state="FAILED", cause=cause, machine=True)

@@ -32,24 +32,26 @@ class Sender:
             self._ended.put(name)
 
     def close(self, patient: bool = True) -> None:
-        """Waits until everything has arrived: at most CLOSE_SECONDS for a run or, if not patient, for all of them."""
+        """Waits until everything has arrived, as `tracking.waited_for`: if not patient, CLOSE_SECONDS for all runs."""
         if not self._thread.is_alive():
             return
-        from benchmarks.tracking import CLOSE_SECONDS
+        from benchmarks.tracking import resolved, waited_for
 
         self._ended.put(None)
-        began = time.monotonic()
-        while self._thread.is_alive():
-            self._thread.join(0.1)
-            if time.monotonic() - (max(began, self._moved) if patient else began) > CLOSE_SECONDS:
-                self._fail(f"MLflow did not take everything within {CLOSE_SECONDS:.0f} s")
-                return
+        began, uri = time.monotonic(), resolved(self._settings.tracking_uri)
+        if why := waited_for(
+            self._thread, uri, self._say, lambda: max(began, self._moved) if patient else began, patient=patient
+        ):
+            self._fail(why)
 
     def _keep_up(self) -> None:
-        from benchmarks.tracking import prepare
+        from benchmarks.tracking import Busy, prepare
 
         try:
-            prepare(self._settings.tracking_uri)
+            prepare(self._settings.tracking_uri, self._settings.experiment)
+        except Busy:
+            # What is sent waits for it.
+            pass
         except Exception as error:
             self._fail(str(error))
         while (name := self._ended.get()) is not None:
@@ -61,7 +63,7 @@ class Sender:
     def _attempt(self) -> None:
         """Sends what is left, up to the first run that fails, which is tried last the next time."""
         from benchmarks.journal import CONFIG, RunFolder
-        from benchmarks.tracking import sync
+        from benchmarks.tracking import sync_when_free
 
         for name in list(self._unsent):
             del self._unsent[name]
@@ -69,7 +71,7 @@ class Sender:
             try:
                 # A config that was refused has no folder.
                 if (folder.path / CONFIG).is_file():
-                    sync(folder, self._settings.tracking_uri)
+                    sync_when_free(folder, self._settings.tracking_uri, self._settings.experiment)
             except Exception as error:
                 self._unsent[name] = None
                 self._fail(str(error))
