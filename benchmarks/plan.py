@@ -183,6 +183,17 @@ def _decision(planned: PlannedDecision) -> dict[str, Any]:
         "contradicted by": decision.contradicted_by,
         "held equal": decision.equal,
         "contrasts": contrasts,
+        "checks": [
+            {
+                "kind": check.kind,
+                "arm": check.arm.name,
+                "figure": check.figure,
+                "range": [_finite(check.low), _finite(check.high)],
+            }
+            for check in decision.checks
+        ],
+        "sizes differ": decision.sizes_differ,
+        "may stay at chance": [arm.name for arm in decision.may_stay_at_chance],
     }
 
 
@@ -209,7 +220,7 @@ def make_plan(
     if dataset:
         if "images" not in preset.budgets:
             raise Refused(f"the preset {preset.name} has no images, so --dataset would change nothing")
-        budgets = {**preset.budgets, "images": replace(preset.budgets["images"], dataset=dataset)}
+        budgets = {**preset.budgets, "images": replace(preset.budgets["images"], dataset=dataset, why_linear="")}
         preset = replace(preset, budgets=budgets)
     if seeds:
         summary = f"{preset.summary}; here {seeds} seed{'s' * (seeds > 1)} an arm"

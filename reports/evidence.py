@@ -77,11 +77,11 @@ class Evidence:
     lacking: tuple[Lacking, ...]
 
     @cached_property
-    def _by_name(self) -> Mapping[str, ArmRuns]:
+    def by_name(self) -> Mapping[str, ArmRuns]:
         return {arm.name: arm for arm in self.arms}
 
     def arm(self, name: str) -> ArmRuns:
-        return self._by_name[name]
+        return self.by_name[name]
 
     def of(self, question: str) -> tuple[ArmRuns, ...]:
         return tuple(arm for arm in self.arms if question in arm.planned.questions)

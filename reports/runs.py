@@ -30,7 +30,8 @@ class RunRecord:
     id: MLflow's, or the name of the folder where it was read without MLflow. state: FINISHED, FAILED, KILLED, RUNNING
     or NONE. lines: the journal. reference: the metrics of real data. parameters: their number, by network. classes: the
     names of the classes. picture: the last sample picture, as it was found, and pictured: its epoch, or 0 without one.
-    updates: generator updates in an epoch; 0 where that is not known. link: its page in MLflow, or "".
+    updates: generator updates in an epoch; 0 where that is not known. link: its page in MLflow, or "". shape: of one
+    example, () where that is not known.
     """
 
     id: str
@@ -47,6 +48,7 @@ class RunRecord:
     pictured: int = 0
     updates: int = 0
     link: str = ""
+    shape: tuple[int, ...] = ()
 
     @property
     def finished(self) -> bool:
@@ -123,7 +125,8 @@ def read(folder: RunFolder, id: str = "") -> RunRecord:
         status = folder.status()
         facts = folder.facts()
         counts, classes = facts.get("parameters"), facts.get("class_names")
-        updates = facts.get("updates_per_epoch")
+        updates, spec = facts.get("updates_per_epoch"), facts.get("spec")
+        shape = spec.get("shape") if isinstance(spec, Mapping) else None
         return RunRecord(
             id=id or folder.name,
             name=config.name,
@@ -142,6 +145,7 @@ def read(folder: RunFolder, id: str = "") -> RunRecord:
             picture=(folder.read_bytes(folder.picture_name(pictured)) or b"") if pictured else b"",
             pictured=pictured,
             updates=updates if isinstance(updates, int) and updates > 0 else config.recipe.epoch_updates,
+            shape=tuple(n for n in shape if isinstance(n, int)) if isinstance(shape, list) else (),
         )
     except Refused as refused:
         # Where runs lie on a machine is nothing to publish.

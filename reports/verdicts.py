@@ -26,6 +26,8 @@ from reports.statistics import (
 
 SUPPORTED, CONTRADICTED, UNDETERMINED = "supported", "contradicted", "undetermined"
 NO_DIFFERENCE, IN_BETWEEN, NO_VERDICT = "no practical difference", "less than claimed", "no verdict"
+NOT_TESTED = "not tested"
+"""A construct check fails, so that the numbers are not about the claim."""
 
 FEWEST_SEEDS = 5
 """Fewer an arm give no verdict."""

@@ -18,6 +18,7 @@ from reports.verdicts import (
     IN_BETWEEN,
     NO_DIFFERENCE,
     NO_VERDICT,
+    NOT_TESTED,
     SUPPORTED,
     UNDETERMINED,
     Effect,
@@ -188,6 +189,8 @@ def margin(contrast: Contrast) -> str:
 def conclusion(answer: Answer) -> str:
     """What follows from a verdict, in one or two sentences."""
     verdict, contrasts = answer.verdict, answer.planned.decision.contrasts
+    if answer.outcome == NOT_TESTED:
+        return f"Not tested: {answer.why_not}."
     if verdict is None:
         return f"There is no verdict: {answer.why_not}."
     outcome, first = verdict.outcome, contrasts[0]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from benchmarks.evaluation import record
 from benchmarks.outcomes import alternatives, failure, number, reaching, settled
@@ -27,9 +28,12 @@ from benchmarks.plan import (
 from benchmarks.presets import FULL, MNIST, PRESETS, QUICK, RATES, SMOKE, preset
 from benchmarks.questions import QUESTIONS, Question, load_question
 from benchmarks.questions.arms import PLAIN
-from benchmarks.questions.base import LN_FID, OVERLAP, Arm, Outcome, unique
+from benchmarks.questions.base import BOTH, LN_FID, OVERLAP, Arm, Outcome, unique
+from benchmarks.runs import Undrawn
 from benchmarks.tune import chosen, deviations, quality, trials
+from metrics.captions import WORDS
 from tests.conftest import ROOT
+from variants import DataSpec, load_variant
 from variants.recipe import Refused
 
 ALL = [load_question(name) for name in QUESTIONS]
@@ -321,18 +325,66 @@ def test_every_arm_of_a_preset_can_be_trained(name: str, request: pytest.Fixture
             arm.config(0, data_dir)
 
 
-def test_parameters_that_are_held_equal_are_equal() -> None:
-    from benchmarks.datasets import load
-    from variants import load_variant
+SPECS = {
+    **{name: DataSpec((1, 28, 28), classes=10) for name in ("mnist", "auto")},
+    "digits": DataSpec((1, 8, 8), classes=10),
+    "captions_mnist": DataSpec((1, 28, 28), vocabulary=WORDS),
+    "captions_digits": DataSpec((1, 8, 8), vocabulary=WORDS),
+    "ring8": DataSpec((2,), bounded=False, classes=8),
+    "grid25": DataSpec((2,), bounded=False, classes=25),
+    "arc": DataSpec((2,), bounded=False, classes=8),
+}
 
-    plan = make_plan(QUICK, ["dcgan"], tuned=TUNED)
 
-    def generator(arm: PlannedArm) -> int:
-        network, _ = load_variant(arm.arm.variant).build(load(arm.dataset).spec, arm.recipe)
-        return sum(parameter.numel() for parameter in network.parameters())
+def built(arm: PlannedArm) -> dict[str, tuple[Any, ...]]:
+    """The structure of both networks of an arm: their layers, and the shapes of their weights."""
+    with torch.device("meta"), Undrawn():
+        networks = load_variant(arm.arm.variant).build(SPECS[arm.dataset.name], arm.recipe)
+    return {
+        name: (repr(network), [(key, tuple(value.shape)) for key, value in network.state_dict().items()])
+        for name, network in zip(BOTH, networks, strict=True)
+    }
 
-    counts = {arm.name: generator(arm) for arm in plan.arms}
-    assert max(counts.values()) <= 1.05 * min(counts.values()), counts
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_arms_of_every_contrast_differ_and_where_the_decision_says_so(name: str) -> None:
+    plan = make_plan(PRESETS[name], tuned=TUNED)
+    networks = {arm.name: built(arm) for arm in plan.arms}
+    wrong = {}
+    for planned in plan.decisions:
+        for contrast in planned.decision.contrasts:
+            if contrast.control is None:
+                continue
+            treatment, control = (plan.arm(arm.name) for arm in contrast.arms)
+            differ = tuple(n for n in BOTH if networks[treatment.name][n] != networks[control.name][n])
+            same = (treatment.recipe, treatment.dataset) == (control.recipe, control.dataset)
+            # On 8×8 convolutional networks have too few layers, which is why every such decision has a check on sides.
+            small = any(check.figure == "side" for check in planned.decision.checks)
+            if small and SPECS[treatment.dataset.name].shape[-1] < 16:
+                continue
+            if differ != contrast.networks or same != contrast.other_seeds:
+                wrong[planned.decision.name] = (differ, contrast.networks)
+    assert not wrong
+
+
+def test_every_decision_on_convolutional_networks_needs_images_with_room_for_them() -> None:
+    without = [
+        decision.name
+        for question in ALL
+        for decision in question.decisions
+        if not all(arm.linear or arm.data == "large" for arm in decision.arms)
+        and not any(check.figure == "side" for check in decision.checks)
+    ]
+    assert without == []
+
+
+def test_every_decision_on_the_sources_own_recipe_needs_its_setup_and_budget() -> None:
+    for question in ALL:
+        for decision in question.decisions:
+            for arm in decision.arms:
+                if arm.recipe == "report":
+                    mine = {check.figure for check in decision.checks if check.arm == arm}
+                    assert mine == {"side", "batch_size", "generator_updates"}, (decision.name, arm.name)
 
 
 # Tuning
@@ -395,8 +447,9 @@ def test_deviations_between_seeds_are_pooled_within_arms_at_their_winners() -> N
 
 def test_the_deviations_that_are_kept_are_those_of_outcomes_that_are() -> None:
     """They are found by words, so that an outcome told anew loses its own."""
-    plan, kept = make_plan(QUICK), kept_tuning("quick")["deviations"]
-    deciding = {(c.contrast.treatment.data, c.contrast.outcome.words) for d in plan.decisions for c in d.contrasts}
+    kept = kept_tuning("quick")["deviations"]
+    contrasts = [contrast for question in ALL for decision in question.decisions for contrast in decision.contrasts]
+    deciding = {(contrast.treatment.data, contrast.outcome.words) for contrast in contrasts}
     assert {(role, words) for role, of_role in kept.items() for words in of_role} <= deciding
     assert {LN_FID.words} <= set(kept["images"])
     assert {OVERLAP.words} == set(kept["points"])

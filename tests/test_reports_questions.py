@@ -46,7 +46,7 @@ def tuned(preset: str) -> dict:
     grid = {"0.0002": [3.1, 3.2, None], "0.0005": [2.9, 2.9, 3.0], "0.001": [2.7, 2.8, 2.6], "0.002": [3.0, 3.3, 2.9]}
     entry = {"metric": "ln fid_normalized", "grid": grid, "winner": 0.001, "edge": False, "quality": 20.0}
     return {
-        "arms": {arm.name: {**entry, "edge": arm.name == "dcgan"} for arm, _ in arms},
+        "arms": {arm.name: {**entry, "edge": arm.name == "transposed-4"} for arm, _ in arms},
         "seconds_per_update": {arm.name: 0.002 if arm.name == "dcgan" else 0.001 for arm, _ in arms},
     }
 
@@ -133,8 +133,8 @@ def levels(arm: PlannedArm) -> dict[str, float]:
         names = ("fid_normalized", "fid_pixels", *(f"fid_normalized_extractor_{k}" for k in range(3)))
         found |= {f"metrics/{name}": 20.0 for name in names}
         found |= {"metrics/coverage": 0.5, "metrics/precision": 0.6, "metrics/kid": 0.4, "metrics/accuracy": 0.9}
-        found |= {"metrics/gan_train": 0.85, "metrics/diversity_worst": 0.5, "metrics/memorization": 0.5}
-        found |= {"metrics/mode_coverage": 0.9, "probes/label_use": 0.5}
+        found |= {"metrics/gan_train": 0.85, "metrics/diversity_worst": 0.7, "metrics/memorization": 0.5}
+        found |= {"metrics/mode_coverage": 0.8, "probes/label_use": 0.7}
     if arm.arm.data == "captions":
         found |= {f"metrics/caption_{name}": 0.5 for name in ("digit", "thickness", "slant")}
         found |= {"metrics/caption_agreement_held_out": 0.3, "metrics/caption_agreement_seen": 0.4}
@@ -180,6 +180,8 @@ def made(
                     picture=picture(seed),
                     pictured=arm.recipe.epochs,
                     updates=UPDATES,
+                    classes=tuple("0123456789"),
+                    shape=(1, 28, 28),
                 )
             )
     return runs
@@ -232,7 +234,7 @@ def test_every_kind_of_verdict_comes_out_where_it_was_planted():
         "dropped-classes": fid(60),
         "packing-points": {"metrics/overlap": 0.9},
         "captions": {"metrics/caption_agreement_held_out": 0.42},
-        "report-conv-discriminator": fid(25),
+        "conv-discriminator": fid(25),
     }
     five = plan.arm("critic-5")
     few = [run for run in made(plan, planted) if not (five.made(run.config) and run.config.seed > 2)]
@@ -244,7 +246,7 @@ def test_every_kind_of_verdict_comes_out_where_it_was_planted():
     }
     assert outcome(answers, "control-nothing-points") == NO_DIFFERENCE
     assert outcome(answers, "C4-captions") == IN_BETWEEN
-    assert outcome(answers, "I3a-report") == UNDETERMINED  # a difference of just the margin
+    assert outcome(answers, "I3a-tuned") == UNDETERMINED  # a difference of just the margin
     assert outcome(answers, "D-five-updates") == NO_VERDICT
     assert [answer.passed for answer in answers.controls] == [True] * 5
     markdown = index(answers)
@@ -258,11 +260,13 @@ def test_every_kind_of_verdict_comes_out_where_it_was_planted():
 
 def test_the_sign_is_right_where_less_is_better():
     plan = smoke("discriminator_layers")
-    answers = decided(plan, made(plan, {"report": fid(10), "report-conv-discriminator": fid(30)}))
-    assert outcome(answers, "I3a-report") == SUPPORTED
-    assert effect(answers, "I3a-report").shift == pytest.approx(math.log(3), abs=0.1)
+    answers = decided(plan, made(plan, {"conditional": fid(10), "conv-discriminator": fid(30)}))
+    assert outcome(answers, "I3a-tuned") == SUPPORTED
+    assert effect(answers, "I3a-tuned").shift == pytest.approx(math.log(3), abs=0.1)
     told = page(answers, "discriminator_layers")
-    assert re.search(r"FID is lower by a factor of (2\.\d|3\.\d) with the source's own recipe than with convol", told)
+    assert re.search(
+        r"FID is lower by a factor of (2\.\d|3\.\d) with conditional GAN, linear layers than with convol", told
+    )
 
 
 def test_what_is_claimed_either_way_names_the_better_arm():
@@ -305,26 +309,26 @@ def test_arms_are_read_up_to_the_budget_that_is_equal():
 
 def test_a_failed_run_is_worse_than_any_other_and_enters_no_mean():
     plan = smoke("discriminator_layers")
-    runs = made(plan, {"report": fid(10), "report-conv-discriminator": fid(30)})
-    arm = plan.arm("report")
+    runs = made(plan, {"conditional": fid(10), "conv-discriminator": fid(30)})
+    arm = plan.arm("conditional")
     broken = [run for run in runs if arm.made(run.config)][:2]
     stopped = replace(broken[0], state="FAILED", cause="generator_loss is nan", lines=broken[0].lines[:2])
     untrained = dict(broken[1].lines[0]["metrics"])
     harmed = replace(broken[1], lines=(*broken[1].lines[:-1], {**broken[1].lines[-1], "metrics": untrained}))
     runs = [{broken[0].id: stopped, broken[1].id: harmed}.get(run.id, run) for run in runs]
     answers = decided(plan, runs)
-    numbers = answers.evidence.tests[0].parts[0][1]
+    numbers = answers.evidence.tests[1].parts[0][1]
     assert sorted(numbers.treatment)[:3].count(-math.inf) == 2
-    assert effect(answers, "I3a-report").failed == (2, 0)
+    assert effect(answers, "I3a-tuned").failed == (2, 0)
     markdown = index(answers)
     assert "its FID is not below that of the untrained generator" in markdown
     assert "its training failed: generator_loss is nan" in markdown
     assert re.match(
-        r"\| the source's own recipe \| 10 \| 2 \| (9|10|11)\.\d+\xa0±", rows(markdown, "the source's own recipe")[0]
+        r"\| conditional GAN, linear layers \| 10 \| 2 \| (9|10|11)\.\d+\xa0±", rows(markdown, "conditional GAN")[0]
     )
     assert (
         "Runs that failed forbid" in page(answers, "discriminator_layers")
-        or outcome(answers, "I3a-report") != UNDETERMINED
+        or outcome(answers, "I3a-tuned") != UNDETERMINED
     )
 
 
@@ -549,15 +553,18 @@ def test_a_curve_that_is_not_flat_is_named():
 
 
 def test_learning_rates_say_where_they_come_from():
-    plan = make_plan(PRESETS["quick"], ["control", "dcgan", "loss_curves"], tuned=tuned("quick"))
+    plan = make_plan(PRESETS["quick"], ["control", "upsampling", "loss_curves"], tuned=tuned("quick"))
     answers = decided(plan, [], tuned=tuned("quick"))
     assert (
         "| 0.01 | 10 times that of `conditional` |" in rows(page(answers, "control"), "ten times the learning rate")[1]
     )
-    assert "the best in tuning, at the **edge** of the grid" in rows(page(answers, "dcgan"), "DCGAN |")[1]
+    assert (
+        "the best in tuning, at the **edge** of the grid"
+        in rows(page(answers, "upsampling"), "transposed convolution, kernel 4, stride 2 |")[1]
+    )
     assert "| the source's own |" in rows(page(answers, "loss_curves"), "the source's own recipe")[1]
-    assert "**0.001**: 2.70, 2.80, 2.60" in page(answers, "dcgan")
-    assert "failed" in rows(page(answers, "dcgan"), "`dcgan`")[0]
+    assert "**0.001**: 2.70, 2.80, 2.60" in page(answers, "upsampling")
+    assert "failed" in rows(page(answers, "upsampling"), "`transposed-4`")[0]
 
 
 # In words
@@ -585,11 +592,11 @@ def test_effects_are_told_in_plain_units(better: str, scale: str, shift: float, 
 def test_an_effect_that_cannot_be_told_names_both_arms():
     """The runs that failed may be of either."""
     plan = smoke("discriminator_layers")
-    runs = made(plan, {"report": fid(10), "report-conv-discriminator": fid(30)})
-    arm = plan.arm("report-conv-discriminator")
+    runs = made(plan, {"conditional": fid(10), "conv-discriminator": fid(30)})
+    arm = plan.arm("conv-discriminator")
     runs = [replace(run, state="FAILED") if arm.made(run.config) and run.config.seed < 7 else run for run in runs]
     told = page(decided(plan, runs), "discriminator_layers")
-    assert "How much lower or higher FID is with the source's own recipe than with" in told
+    assert "How much lower or higher FID is with conditional GAN, linear layers than with" in told
     assert "cannot be told, because too many runs failed or never got there; 95 % interval: lower without bound" in told
 
 
@@ -681,7 +688,7 @@ def test_the_gradients_of_both_losses_are_drawn():
     plan = smoke("diminished_gradient", seeds=2)
     report = questions_answered(Found(tuple(made(plan))), plan)
     assert "pictures/diminished_gradient-gradients.svg" in report.pictures
-    assert outcome(decided(plan, made(plan)), "B2-report") == NO_VERDICT
+    assert outcome(decided(plan, made(plan)), "B2-tuned") == NO_VERDICT
 
 
 # From the command line
@@ -708,7 +715,8 @@ def test_the_command_answers_the_questions_from_run_folders(tmp_path: Path, call
     done = called(command, *asked)
     assert (done.code, done.err) == (0, "")
     assert "10 of 10 planned runs have ended" in done.out
-    assert "verdicts: 2 undetermined" in done.out  # five seeds cannot be enough for one arm against itself
+    # Five seeds cannot be enough for one arm against itself; a smoke run has not the source's setup.
+    assert "verdicts: 1 not tested, 1 undetermined" in done.out
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "index.md",
         "index.html",

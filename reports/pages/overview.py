@@ -14,6 +14,7 @@ from reports.verdicts import (
     IN_BETWEEN,
     NO_DIFFERENCE,
     NO_VERDICT,
+    NOT_TESTED,
     SUPPORTED,
     UNDETERMINED,
 )
@@ -28,6 +29,7 @@ _TOLD = {
     NO_DIFFERENCE: "Made no practical difference",
     IN_BETWEEN: "Held less than claimed",
     UNDETERMINED: "Could not be told by these runs",
+    NOT_TESTED: "Not tested, because a construct check fails",
     NO_VERDICT: "Without a verdict",
 }
 OUTCOMES = tuple(_TOLD)
@@ -46,10 +48,11 @@ def overview(answers: Answers, standings: Sequence[Standing], left_out: Sequence
         f"{ended} of {plan.runs} planned runs of {count(len(plan.arms), 'arm')}; {failed} of them failed.",
         "A claim is *supported* where the difference is larger than a margin that was set beforehand, *contradicted* "
         "where it is as large the other way round, and makes *no practical difference* where it lies inside of the "
-        "margin; it is *undetermined* where these runs cannot tell. The unit is the training seed, the tests are exact "
-        "rank tests, and their p-values are corrected for all tests of the report, so that with 95 % certainty none of "
-        "the verdicts is wrong. A verdict that another sensible way to decide would change is *fragile*. Every verdict "
-        "is about these data at this budget.",
+        "margin; it is *undetermined* where these runs cannot tell, and *not tested* where a construct check fails: "
+        "where the runs are not about the claim, whatever their numbers say. The unit is the training seed, the tests "
+        "are exact rank tests, and their p-values are corrected for all tests of the report, so that with 95 % "
+        "certainty none of the verdicts is wrong. A verdict that another sensible way to decide would change is "
+        "*fragile*. Every verdict is about these data at this budget.",
         "## Controls",
         *_controls(answers),
         "## Verdicts",
@@ -168,7 +171,7 @@ def _verdict(answer: Answer) -> list[str]:
     decision, verdict = answer.planned.decision, answer.verdict
     start = [link(escape(decision.claim), page_of(answer.planned.question)), escape(decision.says, PROSE)]
     if verdict is None:
-        return [*start, f"**{NO_VERDICT}**", escape(answer.why_not), "0", "–", "–"]
+        return [*start, f"**{answer.outcome}**", escape(answer.why_not, PROSE), "–", "–", "–"]
     p = p_value(shown_p(verdict))
     fragile = "–" if verdict.outcome == NO_VERDICT else "yes" if verdict.fragile else "no"
     return [

@@ -69,7 +69,7 @@ def _answer(answers: Answers, answer: Answer) -> list[str]:
     better = f": {escape(verdict.better)}" if verdict and verdict.better else ""
     parts = [f"### {escape(decision.claim)}, {code(decision.name)}: {answer.outcome}{better}", prose(decision.says)]
     if verdict is None:
-        return [*parts, f"**{prose(conclusion(answer))}**"]
+        return [*parts, f"**{prose(conclusion(answer))}**", *_checks(answer)]
     effects = [
         effect_sentence(part.contrast, effect)
         for part, effect in zip(answer.planned.contrasts, verdict.effects, strict=True)
@@ -82,7 +82,16 @@ def _answer(answers: Answers, answer: Answer) -> list[str]:
         parts.append(prose(sure))
     if differing := failures_differ(verdict.effects):
         parts.append(prose(differing))
-    return parts
+    return [*parts, *_checks(answer)]
+
+
+def _checks(answer: Answer) -> list[str]:
+    """The construct checks of a decision, each with what the runs show."""
+    rows = [
+        [check.kind, prose(check.arms), prose(check.needs), prose(check.measured), "yes" if check.holds else "**no**"]
+        for check in answer.checks
+    ]
+    return [table(["construct check", "of", "needs", "measured", "holds"], rows)] if rows else []
 
 
 def _samples(samples: Sequence[Sample], arms: Sequence[ArmRuns]) -> list[str]:
