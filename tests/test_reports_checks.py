@@ -1,6 +1,6 @@
 """Construct checks: a decision whose runs are not about its claim is *not tested*, whatever its numbers say."""
 
-import tarfile
+import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -47,8 +47,7 @@ def failing(answers: Answers, name: str) -> list[str]:
 def published(tmp_path_factory: pytest.TempPathFactory) -> Answers:
     """What the published records of MNIST answer."""
     folder = tmp_path_factory.mktemp("records")
-    with tarfile.open(RECORDS) as packed:
-        packed.extractall(folder, filter="data")
+    subprocess.run(["tar", "xf", RECORDS, "-C", folder], check=True)
     return answered(gathered(make_plan(MNIST), find((), folder / "mnist-runs").runs))
 
 
