@@ -378,6 +378,14 @@ def test_every_decision_on_convolutional_networks_needs_images_with_room_for_the
     assert without == []
 
 
+@pytest.mark.parametrize("name", ["quick", "mnist", "full"])
+def test_a_preset_of_small_images_trains_neither_convolutions_nor_the_sources_recipe_on_them(name: str) -> None:
+    plan = make_plan(PRESETS[name], tuned=TUNED)
+    small = [arm for arm in plan.arms if 2 < min(SPECS[arm.dataset.name].shape[-2:], default=0) < 16]
+    assert [arm.name for arm in small if not arm.arm.linear or arm.arm.recipe == "report"] == []
+    assert bool(small) == (name == "quick")
+
+
 def test_every_decision_on_the_sources_own_recipe_needs_its_setup_and_budget() -> None:
     for question in ALL:
         for decision in question.decisions:

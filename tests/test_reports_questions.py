@@ -553,8 +553,8 @@ def test_a_curve_that_is_not_flat_is_named():
 
 
 def test_learning_rates_say_where_they_come_from():
-    plan = make_plan(PRESETS["quick"], ["control", "upsampling", "loss_curves"], tuned=tuned("quick"))
-    answers = decided(plan, [], tuned=tuned("quick"))
+    plan = make_plan(PRESETS["full"], ["control", "upsampling", "loss_curves"], tuned=tuned("full"))
+    answers = decided(plan, [], tuned=tuned("full"))
     assert (
         "| 0.01 | 10 times that of `conditional` |" in rows(page(answers, "control"), "ten times the learning rate")[1]
     )
