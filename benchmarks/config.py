@@ -19,6 +19,14 @@ PROBES = ("generalization_gap", "label_use")
 # Of the networks' layers while they are trained; the first one is what is meant where nothing is said.
 PRECISIONS = ("float32", "tf32", "bfloat16")
 
+PROTOCOL_VERSION = 2
+"""Of what an evaluation measures, and how; recorded with a run, and no part of its key.
+
+2: real data is a random sample of unseen images, the discriminator's curves are means over all of its steps, and the
+figures of CHANGED are defined anew.
+"""
+CHANGED = ("copies", "copies_pixels")
+
 
 def _setting(default: Any, help: str, **limits: Any) -> Any:
     return field(default=default, metadata={"help": help, **limits})

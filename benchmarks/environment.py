@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.config import PRECISIONS, PROBES, SAMPLES, DatasetConfig, RunConfig
+from benchmarks.config import PRECISIONS, PROBES, PROTOCOL_VERSION, SAMPLES, DatasetConfig, RunConfig
 from benchmarks.datasets import Dataset
 from benchmarks.steps import ROUNDING
 from metrics.features import Extractor
@@ -111,6 +111,7 @@ def describe(
         "dataset": dataset.name,
         "notes": list(notes),
         "protocol": dataset.reference_note,
+        "protocol_version": PROTOCOL_VERSION,
     }
 
 

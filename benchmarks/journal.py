@@ -39,7 +39,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
-from benchmarks.config import RunConfig
+from benchmarks.config import PROTOCOL_VERSION, RunConfig
 from variants.recipe import Refused, shown
 
 Bytes = bytes | memoryview
@@ -163,8 +163,19 @@ class RunFolder:
     def write_environment(self, environment: Mapping[str, Any]) -> None:
         self.write_json(ENVIRONMENT, environment)
 
+    @property
+    def protocol_version(self) -> int:
+        """By which version of the protocol the run was measured."""
+        version = self.environment().get("protocol_version", 1)
+        return version if isinstance(version, int) else 1
+
     def reference(self) -> dict[str, float]:
-        """The metrics' values on real data under the same protocol, by the name of the metric."""
+        """The metrics' values on real data under the same protocol, by the name of the metric.
+
+        Empty for a run that was measured by an earlier version of the protocol, which took other examples.
+        """
+        if self.protocol_version < PROTOCOL_VERSION:
+            return {}
         return _figures(self._read_dict(REFERENCE), lambda problem: self._damaged(REFERENCE, problem))
 
     def facts(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.config import RunConfig
+from benchmarks.config import CHANGED, PROTOCOL_VERSION, RunConfig
 from benchmarks.journal import ENVIRONMENT, FACTS, JOURNAL, REFERENCE, STATUS, RunFolder, run_folders
 from variants.recipe import Refused
 
@@ -31,7 +31,8 @@ class RunRecord:
     or NONE. lines: the journal. reference: the metrics of real data. parameters: their number, by network. classes: the
     names of the classes. picture: the last sample picture, as it was found, and pictured: its epoch, or 0 without one.
     updates: generator updates in an epoch; 0 where that is not known. link: its page in MLflow, or "". shape: of one
-    example, () where that is not known.
+    example, () where that is not known. protocol_version: by which it was measured; figures that have been defined anew
+    since are left out of its lines.
     """
 
     id: str
@@ -49,6 +50,7 @@ class RunRecord:
     updates: int = 0
     link: str = ""
     shape: tuple[int, ...] = ()
+    protocol_version: int = PROTOCOL_VERSION
 
     @property
     def finished(self) -> bool:
@@ -127,13 +129,14 @@ def read(folder: RunFolder, id: str = "") -> RunRecord:
         counts, classes = facts.get("parameters"), facts.get("class_names")
         updates, spec = facts.get("updates_per_epoch"), facts.get("spec")
         shape = spec.get("shape") if isinstance(spec, Mapping) else None
+        old = (version := folder.protocol_version) < PROTOCOL_VERSION
         return RunRecord(
             id=id or folder.name,
             name=config.name,
             config=config,
             state=status["state"],
             cause=_text(status.get("cause")),
-            lines=tuple(folder.lines()),
+            lines=tuple(map(_without_changed, folder.lines()) if old else folder.lines()),
             reference=folder.reference(),
             parameters={
                 network: count
@@ -146,10 +149,31 @@ def read(folder: RunFolder, id: str = "") -> RunRecord:
             pictured=pictured,
             updates=updates if isinstance(updates, int) and updates > 0 else config.recipe.epoch_updates,
             shape=tuple(n for n in shape if isinstance(n, int)) if isinstance(shape, list) else (),
+            protocol_version=version,
         )
     except Refused as refused:
         # Where runs lie on a machine is nothing to publish.
         raise Refused(str(refused).replace(str(folder.path) + os.sep, "").replace(str(folder.path), "it")) from None
+
+
+def earlier_protocol(runs: Sequence[RunRecord]) -> str:
+    """What is not told of runs that were measured by an earlier version of the protocol; "" where there are none."""
+    old = [run for run in runs if run.protocol_version < PROTOCOL_VERSION]
+    if not old:
+        return ""
+    several = any(run.config.recipe.critic_steps > 1 for run in old)
+    return (
+        f"Measured by an earlier version of the protocol: {len(old)} of {len(runs)} runs. Left out of them are the "
+        "figures of real data, which were those of the first training images of each class instead of a random sample "
+        f"of unseen ones, and the metrics that are defined otherwise today: {', '.join(CHANGED)}."
+        + (" With several discriminator steps, their curves are of the last one only." if several else "")
+    )
+
+
+def _without_changed(line: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A line of the journal without the metrics that have been defined anew since."""
+    metrics = {name: value for name, value in line.get("metrics", {}).items() if name not in CHANGED}
+    return {**line, "metrics": metrics} if metrics else line
 
 
 def _in_folder(runs_dir: Path | str, names: Sequence[str]) -> Found:

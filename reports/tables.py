@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.config import RunConfig
-from reports.runs import LeftOut, RunRecord
+from reports.runs import LeftOut, RunRecord, earlier_protocol
 
 if TYPE_CHECKING:
     import pandas
@@ -323,6 +323,8 @@ def _notes(
             f"Stale: trained by other code than the present one, in {_rows(stale)}; the same command with --retrain "
             "does them again."
         )
+    if said := earlier_protocol(runs):
+        notes.append(said)
     machines = sorted({_machine(run) for run in runs})
     if len(machines) > 1:
         notes.append("Training times are from different machines: " + "; ".join(machines) + ".")

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from PIL import Image, PngImagePlugin
 
-from benchmarks.config import DatasetConfig, RunConfig
+from benchmarks.config import PROTOCOL_VERSION, DatasetConfig, RunConfig
 from benchmarks.journal import RunFolder
 from metrics.record import Metric
 from reports import figures, pages, results
@@ -36,6 +36,7 @@ ENVIRONMENT = {
     "notes": [],
     "protocol": "against 10,000 real test images",
     "extractor": {"name": "mnist", "sha256": "e" * 64, "accuracy": [0.9953, 0.9948]},
+    "protocol_version": PROTOCOL_VERSION,
 }
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from benchmarks.config import RunConfig
+from benchmarks.config import PROTOCOL_VERSION, RunConfig
 from benchmarks.journal import RunFolder
 from benchmarks.plan import Plan, PlannedArm, arms_of, make_plan, record_plan
 from benchmarks.presets import PRESETS
@@ -28,12 +28,14 @@ from reports.build import Report, build, command, questions_answered, write
 from reports.evidence import gathered, number
 from reports.illustrations import SAMPLE_COLORS
 from reports.records import RECORDS, as_shown, packed
-from reports.runs import Found, RunRecord, read
+from reports.runs import Found, RunRecord, find, read
 from reports.verdicts import CONTRADICTED, IN_BETWEEN, NO_DIFFERENCE, NO_VERDICT, SUPPORTED, UNDETERMINED
 from variants import Refused
 
 EXTRACTOR = "e" * 64
-ENVIRONMENT = {"device": "cpu", "threads": 1, "recipe": "small", "code": "c0de" * 16, "notes": []}
+ENVIRONMENT = {"device": "cpu", "threads": 1, "recipe": "small", "code": "c0de" * 16, "notes": []} | {
+    "protocol_version": PROTOCOL_VERSION
+}
 PARAMETERS = {"generator": 123_456, "discriminator": 65_432}
 UPDATES = 30
 IN_PRACTICE = 0.08  # deviation between seeds of ln FID, as measured on digits
@@ -703,6 +705,20 @@ def on_disk(runs_dir: Path, run: RunRecord) -> None:
         folder.append(line)
     folder.write_bytes(folder.picture_name(run.pictured), run.picture)
     folder.set_status(run.state, epoch=run.epoch)
+
+
+def test_what_an_earlier_protocol_measured_otherwise_is_left_out_and_said(tmp_path: Path):
+    plan = smoke("critic_steps", seeds=5)
+    for run in made(plan, {arm.name: {"metrics/copies": 0.02} for arm in plan.arms}):
+        old = {name: value for name, value in ENVIRONMENT.items() if name != "protocol_version"}
+        on_disk(tmp_path, replace(run, environment=old))
+    runs = find((), tmp_path).runs
+    assert {run.protocol_version for run in runs} == {1}
+    assert not any(run.reference or any("copies" in line["metrics"] for line in run.lines) for run in runs)
+    markdown = index(decided(plan, runs), runs)
+    assert "Measured by an earlier version of the protocol: 15 of 15 runs." in markdown
+    assert "their curves are of the last one only" in markdown
+    assert "*real data*" not in markdown
 
 
 def test_the_command_answers_the_questions_from_run_folders(tmp_path: Path, called):

@@ -6,7 +6,7 @@ from benchmarks.evaluation import METRICS
 from reports.answers import Answer, Answers, least_seeds, shown_p
 from reports.evidence import ArmRuns
 from reports.pages.markdown import code, count, escape, link, mean_and_spread, number, table
-from reports.runs import LeftOut, RunRecord
+from reports.runs import LeftOut, RunRecord, earlier_protocol
 from reports.standings import Standing, mean
 from reports.tables import Summary, spoken
 from reports.verdicts import (
@@ -228,6 +228,8 @@ def _missing(answers: Answers, left_out: Sequence[LeftOut], runs: int) -> list[s
             f"{code('python -m benchmarks.speed --suite full')} times what all of them would cost on your machine, arm "
             f"by arm; figures of one machine stand in {code('docs/speed.md')}.",
         ]
+    if said := earlier_protocol([run for arm in evidence.arms for run in arm.ended]):
+        parts.append(escape(said, PROSE))
     if evidence.others:
         parts.append(f"{count(evidence.others, 'run')} of {runs} found belong to no arm of this plan and are left out.")
     if evidence.repeated:
