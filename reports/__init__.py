@@ -5,6 +5,7 @@
     runs.py            MLflow or run folders -> RunRecords; the only place that reads them
     tables.py          RunRecords -> sections of comparable runs, their arms, and the DataFrame of `results`
     evidence.py        a plan and RunRecords -> each run at its arm, each arm's numbers, what may not be compared
+    checks.py          whether a decision tests its claim: what has to hold of the runs before it is taken
     verdicts.py        comparisons and their numbers -> verdicts, corrected for their number, and what they hang on
     answers.py         the whole of a report on questions as plain records: verdicts, controls, deviations from the plan
     standings.py       all arms on the same data: means with intervals, who leads beyond doubt, ranks
