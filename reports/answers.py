@@ -108,8 +108,7 @@ def answered(
     answers = []
     for planned in plan.decisions:
         name = planned.decision.name
-        why = evidence.refused.get(name, "") or ("" if name in verdicts else "none of the runs that it needs has ended")
-        answers.append(Answer(planned, verdicts.get(name), why))
+        answers.append(Answer(planned, verdicts.get(name), evidence.refused.get(name, "")))
     runs = {run.id: run for arm in evidence.arms for run in arm.ended}
     by_code = Counter(run.code for run in runs.values())
     code = min(by_code, key=lambda code: (-by_code[code], code)) if by_code else ""
