@@ -70,6 +70,11 @@ class PlannedArm:
             and (config.thorough, set(config.probes)) == (self.thorough, set(self.probes))
         )
 
+    def read(self, until: float = math.inf, curves: bool = False) -> list[int]:
+        """The trained epochs, up to one, that are evaluated; of curves, all."""
+        epochs, every = self.recipe.epochs, 1 if curves else self.evaluate_every
+        return [epoch for epoch in range(1, epochs + 1) if epoch <= until and (epoch % every == 0 or epoch == epochs)]
+
     def as_dict(self) -> dict[str, Any]:
         return {
             "variant": self.arm.variant,
@@ -97,6 +102,18 @@ class PlannedContrast:
     treatment_epochs: float
     control_epochs: float
     threshold: float
+
+    @property
+    def of_curves(self) -> bool:
+        """Whether it reads what has a line every epoch; all else is measured in evaluations."""
+        return any(figure.startswith("curves/") for figure in self.contrast.outcome.figures)
+
+    @property
+    def sides(self) -> tuple[tuple[Arm, tuple[int, ...], float], ...]:
+        """The treatment, and the control where there is one: the arm, its seeds, and how far it is read."""
+        treatment = (self.contrast.treatment, self.treatment_seeds, self.treatment_epochs)
+        control = self.contrast.control
+        return (treatment,) if control is None else (treatment, (control, self.control_seeds, self.control_epochs))
 
 
 @dataclass(frozen=True)
@@ -235,7 +252,8 @@ def make_plan(
         PlannedDecision(decision, question, tuple(_contrast(c, preset, named, tuned or {}) for c in decision.contrasts))
         for decision, question in taken
     )
-    return Plan(preset, chosen, arms, decisions, tuple(not_taken))
+    once, again = told_once(decisions, named)
+    return Plan(preset, chosen, arms, once, (*not_taken, *again))
 
 
 def decisions_of(preset: Preset, questions: Iterable[Question]) -> tuple[list[tuple[Decision, str]], list[NotTaken]]:
@@ -249,6 +267,32 @@ def decisions_of(preset: Preset, questions: Iterable[Question]) -> tuple[list[tu
             elif taken.setdefault(decision.name, (decision, question.name))[0] != decision:
                 raise ValueError(f"two decisions are called {decision.name}")
     return list(taken.values()), list(not_taken.values())
+
+
+def told_once(
+    decisions: Iterable[PlannedDecision], arms: Mapping[str, PlannedArm]
+) -> tuple[tuple[PlannedDecision, ...], list[NotTaken]]:
+    """Splits decisions into those taken, and later ones that would tell the same numbers a second time.
+
+    Two decisions have the same numbers where they read the same runs at the same evaluations by the same outcome.
+    """
+    first: dict[tuple, PlannedDecision] = {}
+    again = []
+    for planned in decisions:
+        known = first.setdefault(tuple(_read(part, arms) for part in planned.contrasts), planned)
+        if known is not planned:
+            why = f"it would read the same evaluations as {known.decision.name}"
+            again.append(NotTaken(planned.decision, planned.question, why))
+    return tuple(first.values()), again
+
+
+def _read(part: PlannedContrast, arms: Mapping[str, PlannedArm]) -> tuple:
+    """What a contrast reads, however it is worded: the figures, and of each side the arm, the seeds and the epochs."""
+    outcome = replace(part.contrast.outcome, words="", noun="", than="")
+    sides = tuple(
+        (arm.name, seeds, tuple(arms[arm.name].read(epochs, part.of_curves))) for arm, seeds, epochs in part.sides
+    )
+    return outcome, sides, part.contrast.constant, part.threshold if math.isfinite(part.threshold) else None
 
 
 def arms_of(preset: Preset, questions: Iterable[Question]) -> list[tuple[Arm, tuple[str, ...]]]:

@@ -111,13 +111,14 @@ def suite() -> int:
             address=asked.address,
             ended=Progress(plan, jobs, settings, live).ended,
         )
-        failed = [result for result in results if result.state != "FINISHED"]
-        live.say(f"{len(results) - len(failed)} runs finished, {len(failed)} failed")
+        live.say(f"{len(results) - live.failed - live.killed} runs finished, {live.failed} failed")
+        if live.killed:
+            live.say(f"{live.killed} did not end; the same command goes on with them")
         trained = [asked.runs_dir / result.name for result in results if not result.found]
         if trained:
             live.say(shared_out(trained, began, live.workers * (time.time() - began)))
         live.say(f"the report: python -m reports.build --preset {chosen.name} --runs-dir {asked.runs_dir}")
-    return 1 if any(result.machine for result in failed) else 0
+    return 1 if live.killed else 0
 
 
 def prepared(plan: "Plan", data_dir: Path | None) -> "tuple[list[tuple[PlannedArm, Job]], dict[str, str]]":
@@ -180,15 +181,18 @@ class Progress:
         self.plan, self.settings, self.live = plan, settings, live
         self.arms = [arm for arm, _ in jobs]
         self.left = {arm.name: len(job.configs) for arm, job in jobs}
+        self.killed = dict.fromkeys(self.left, 0)
         self.runs: dict[str, list[str]] = {arm.name: [] for arm in self.arms}
 
     def ended(self, place: int, result: "Result") -> None:
         arm = self.arms[place]
         self.left[arm.name] -= 1
+        self.killed[arm.name] += result.state == "KILLED"
         self.runs[arm.name].append(result.name)
         for name in arm.questions:
             if not any(self.left.get(other.name, 0) for other in self.plan.of(name)):
-                self.live.say(f"all runs of {name} are done")
+                left = sum(self.killed.get(other.name, 0) for other in self.plan.of(name))
+                self.live.say(f"all runs of {name} are done" + (f", but for {left} that did not end" if left else ""))
                 if self.settings.track:
                     self.tell(name)
 

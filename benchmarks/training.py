@@ -330,10 +330,10 @@ class Training:
         self.end()
 
     def end(self, error: BaseException | None = None) -> None:
-        """Writes down how the training ended."""
-        state, cause = ("FINISHED", {}) if error is None else ("FAILED", {"cause": str(error) or type(error).__name__})
-        if isinstance(error, KeyboardInterrupt):
-            state, cause = "KILLED", {"cause": "interrupted"}
+        """Writes down how the training ended: FAILED by what training itself did, KILLED by anything else."""
+        state, cause = "FINISHED", {}
+        if error is not None:
+            state, cause = "FAILED" if isinstance(error, Diverged) else "KILLED", {"cause": told(error)}
         self.folder.set_status(state, epoch=self.state.epoch, **cause, **self.watch.mark)
 
     def restore(self) -> None:
@@ -467,6 +467,14 @@ class Training:
         samples = mean_power(generate(self.dataset.reference.condition(chosen), len(chosen)))
         title = f"{self.config.variant} on {self.dataset.name}: power spectra"
         power_spectra(samples, self.evaluator.real.power, self.folder.file("spectrum.png"), title)
+
+
+def told(error: BaseException) -> str:
+    """Words the cause of a run's end in one line. An error that no sentence was written for is told with its kind."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    text, kind = " ".join(str(error).split()), type(error).__name__
+    return text if text and isinstance(error, Refused | Diverged) else f"{kind}: {text}".removesuffix(": ")
 
 
 def means(measured: Sequence[dict[str, Tensor]]) -> dict[str, float]:

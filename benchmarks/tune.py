@@ -52,12 +52,10 @@ def trials(preset: "Preset") -> list[Trial]:
 
 def quality(lines: Sequence[Mapping[str, Any]], state: str, metric: str, updates: int) -> float:
     """What a rate is chosen by, larger being better: ln FID, or overlap, over the last quarter; −∞ for a failed run."""
-    from benchmarks.outcomes import failure, number
+    from benchmarks.outcomes import judged
     from benchmarks.questions.base import LN_FID, OVERLAP
 
-    if failure(state, lines):
-        return -math.inf
-    return number({"fid_normalized": LN_FID, "overlap": OVERLAP}[metric], lines, updates=updates)
+    return judged({"fid_normalized": LN_FID, "overlap": OVERLAP}[metric], state, lines, updates=updates)
 
 
 def chosen(values: Mapping[float, Sequence[float]], metric: str) -> dict[str, Any]:
@@ -180,7 +178,7 @@ def tune() -> int:
         raise Refused(f"the preset {wanted.name} is not tuned")
     from benchmarks.environment import fingerprint
     from benchmarks.executors import Job, Settings
-    from benchmarks.live import Live, run_jobs
+    from benchmarks.live import Live, all_ended, run_jobs
     from benchmarks.plan import tuning_file
     from benchmarks.presets import TUNING_SEEDS
     from benchmarks.runs import load_run
@@ -189,7 +187,7 @@ def tune() -> int:
     jobs = [Job(tuple(trial.arm.config(seed, asked.data_dir) for seed in trial.arm.seeds)) for trial in tried]
     settings = Settings(asked.runs_dir, asked.data_dir, device="cpu", pictures="none", track=False)
     with Live(f"tuning of {wanted.name}", sum(len(job.configs) for job in jobs)) as live:
-        run_jobs(jobs, "processes", settings, live, workers=asked.workers)
+        all_ended(run_jobs(jobs, "processes", settings, live, workers=asked.workers))
         grids: dict[str, dict[float, list[float]]] = {}
         seconds: dict[str, list[float]] = {}
         journals: dict[tuple[str, float], list[Journal]] = {}

@@ -121,8 +121,7 @@ def answered(
         if failing := [check.why_not for check in checks.get(name, ()) if not check.holds]:
             answers.append(Answer(planned, None, "; ".join(dict.fromkeys(failing)), checks[name]))
             continue
-        why = evidence.refused.get(name, "") or ("" if name in verdicts else "none of the runs that it needs has ended")
-        answers.append(Answer(planned, verdicts.get(name), why, checks.get(name, ())))
+        answers.append(Answer(planned, verdicts.get(name), evidence.refused.get(name, ""), checks.get(name, ())))
     runs = {run.id: run for arm in evidence.arms for run in arm.ended}
     by_code = Counter(run.code for run in runs.values())
     code = min(by_code, key=lambda code: (-by_code[code], code)) if by_code else ""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.config import CHANGED, PROTOCOL_VERSION, RunConfig
-from benchmarks.journal import ENVIRONMENT, FACTS, JOURNAL, REFERENCE, STATUS, RunFolder, run_folders
+from benchmarks.journal import ENVIRONMENT, FACTS, JOURNAL, REFERENCE, STATUS, RunFolder, ended_as, run_folders
 from variants.recipe import Refused
 
 if TYPE_CHECKING:
@@ -223,7 +223,8 @@ def _fetched(tracked: "TrackedRun", uri: str) -> RunRecord:
         fetch(tracked.run_id, uri, into, wanted=lambda name: name == last)
         run = read(folder, tracked.run_id)
     # While a run goes on, MLflow alone tells so.
-    return replace(run, state=tracked.status if run.state == "NONE" else run.state, link=_page(tracked.run_id, uri))
+    state = ended_as(tracked.status, run.cause) if run.state == "NONE" else run.state
+    return replace(run, state=state, link=_page(tracked.run_id, uri))
 
 
 def _page(run_id: str, uri: str) -> str:

@@ -12,7 +12,7 @@ from benchmarks.config import DatasetConfig
 from benchmarks.datasets import DATASETS, Dataset, depends_on_seed, load
 from benchmarks.journal import run_folders
 from benchmarks.randomness import stream
-from benchmarks.training import Diverged, Watcher, evaluator, loaded
+from benchmarks.training import Diverged, Training, Watcher, evaluator, loaded
 from variants import Refused
 
 QUICK = {"epochs": 3, "epoch_updates": 4, "samples": 200, "thorough": False}
@@ -235,6 +235,40 @@ def test_a_loss_that_is_not_finite_fails_the_run_and_keeps_its_curves(tmp_path: 
     assert "discriminator_loss is" in status["cause"]
     curves = run.folder.lines()[-1]["curves"]
     assert not math.isfinite(curves["discriminator_loss"])
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (OSError(28, "No space left on device"), "OSError: [Errno 28] No space left on device"),
+        (MemoryError(), "MemoryError"),
+        (RuntimeError("CUDA out of memory.\nTried 2 GiB"), "RuntimeError: CUDA out of memory. Tried 2 GiB"),
+        (KeyError("a bug in a plugin"), "KeyError: 'a bug in a plugin'"),
+        (SystemExit(3), "SystemExit: 3"),
+        (Refused("cannot write it: full"), "cannot write it: full"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_ends_a_run_from_outside_is_kept_and_the_run_goes_on(
+    error: BaseException, cause: str, whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.training.CHECKPOINT_SECONDS", 0.0)
+    real = Training.train_epoch
+
+    def ending(self: Training, epoch: int) -> dict:
+        if epoch == 2:
+            raise error
+        return real(self, epoch)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Training, "train_epoch", ending)
+        with pytest.raises(type(error)):
+            trained(tmp_path)
+    (folder,) = run_folders(tmp_path)
+    assert folder.status() == {"state": "KILLED", "epoch": 1, "cause": cause}
+    again = trained(tmp_path)
+    assert again.folder.status()["state"] == "FINISHED"
+    assert result(again) == result(whole)
 
 
 def test_a_conditional_run_generates_what_is_asked(whole: Run) -> None:

@@ -1,6 +1,7 @@
 """The first page of a report on questions: whether its controls pass, the verdicts at one glance, and all arms."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 from benchmarks.evaluation import METRICS
 from reports.answers import Answer, Answers, least_seeds, shown_p
@@ -18,7 +19,7 @@ from reports.verdicts import (
     SUPPORTED,
     UNDETERMINED,
 )
-from reports.words import p_value, short_effects
+from reports.words import as_read, p_value, reversal, short_effects
 
 PROSE = 4000
 """Characters of a sentence of a question, which its author has kept short; from runs comes less."""
@@ -164,7 +165,18 @@ def _verdicts(answers: Answers) -> list[str]:
         f"p is corrected for {count(answers.tests, 'test')} (Holm); in brackets that of a raw verdict, which takes no "
         "part in the correction because it has too few seeds. An effect is that of the first arm that is named on the "
         "question's page against the other.",
+        *_shares(answers),
     ]
+
+
+def _shares(answers: Answers) -> list[str]:
+    """What stands for a share of the updates where it is another share, and which decisions read it."""
+    shares: dict[str, list[str]] = {}
+    for answer in answers.answers:
+        parts = [part for part in answer.planned.contrasts if part.of_curves]
+        for sentence in dict.fromkeys(chain(*(as_read(answers.plan, part) for part in parts))):
+            shares.setdefault(sentence, []).append(code(answer.name))
+    return [f"In {', '.join(names)}, {escape(sentence, PROSE)}." for sentence, names in shares.items()]
 
 
 def _verdict(answer: Answer) -> list[str]:
@@ -176,7 +188,9 @@ def _verdict(answer: Answer) -> list[str]:
     fragile = "–" if verdict.outcome == NO_VERDICT else "yes" if verdict.fragile else "no"
     return [
         *start,
-        f"**{verdict.outcome}**" + (f": {escape(verdict.better)}" if verdict.better else ""),
+        f"**{verdict.outcome}**"
+        + (f": {escape(verdict.better)}" if verdict.better else "")
+        + (f"; {escape(reversal(verdict))}" if verdict.reversed_by else ""),
         escape(short_effects(answer), PROSE),
         str(least_seeds(verdict)),
         (p if verdict.deciding or p == "–" else f"({p})").replace("<", "\\<"),
@@ -215,6 +229,16 @@ def _missing(answers: Answers, left_out: Sequence[LeftOut], runs: int) -> list[s
             f"Of {count(len(lacking), 'arm')} not all runs have ended:",
             table(["arm", "data", "planned", "ended", "of them failed", "begun"], rows, right=[2, 3, 4, 5]),
         ]
+        if stopped := {run.id: run for arm in lacking for run in arm.going}:
+            rows = [
+                [run_link(run), code(run.name), str(run.epoch), escape(run.cause or run.state.lower())]
+                for run in stopped.values()
+            ]
+            parts += [
+                "These runs were begun and have not ended; the command that began them goes on with them, and nothing "
+                "counts them:",
+                table(["run", "folder", "epoch", "why"], rows, right=[2]),
+            ]
     else:
         parts.append("All planned runs have ended.")
     if answers.plan.not_taken:
