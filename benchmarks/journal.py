@@ -7,7 +7,7 @@
     status.json              RUNNING, FINISHED, FAILED (by a loss that is not finite) or KILLED (by anything else), with
                              the epoch and the cause
     environment.json         device, threads, versions, code: what is recorded but is not part of the key
-    reference.json, facts.json            the metrics of real data; parameter counts and the like
+    reference.json, facts.json            the metrics of real data; parameter counts, what could not be measured
     checkpoint.safetensors                the last whole state of training, and checkpoint-previous.safetensors
     generator.safetensors                 the result
     samples/epoch_010.png, …              pictures
@@ -50,6 +50,7 @@ STATES = ("NONE", "RUNNING", "FINISHED", "FAILED", "KILLED")
 ENDED = ("FINISHED", "FAILED")
 CONFIG, JOURNAL, STATUS, ENVIRONMENT = "config.json", "metrics.jsonl", "status.json", "environment.json"
 REFERENCE, FACTS = "reference.json", "facts.json"
+ABSENT, ABSENT_REFERENCE = "absent", "absent_reference"  # in the facts: metrics that could not be measured, and why
 CHECKPOINT, PREVIOUS, DAMAGED = (f"checkpoint{end}.safetensors" for end in ("", "-previous", "-damaged"))
 GENERATOR = "generator.safetensors"
 SAMPLES, PROBES = "samples", "probes"
@@ -185,6 +186,12 @@ class RunFolder:
 
     def facts(self) -> dict[str, Any]:
         return self._read_dict(FACTS)
+
+    def absent(self, which: str = ABSENT) -> dict[str, str]:
+        """Metrics that the last evaluation, or that of real data (ABSENT_REFERENCE), could not measure, and why."""
+        absent = self.facts().get(which)
+        pairs = absent.items() if isinstance(absent, dict) else ()
+        return {name: reason for name, reason in pairs if isinstance(reason, str)}
 
     # -- how far it is
 

@@ -13,6 +13,7 @@ from benchmarks.journal import ENDED
 from benchmarks.plan import Plan, PlannedArm, PlannedContrast, PlannedDecision
 from benchmarks.questions import Outcome
 from reports.runs import RunRecord
+from reports.statistics import significant
 from reports.tables import drawn_by_seed, preferred
 from reports.verdicts import Comparison, DecidingTest, Numbers
 
@@ -217,7 +218,8 @@ def _numbers(part: PlannedContrast, outcome: Outcome, arms: Mapping[str, ArmRuns
         values, without = [], []
         for run in arms[name].ended:
             if run.config.seed in seeds:
-                value = number(run, outcome, epochs, part.threshold) - constant
+                # Rounded before it is subtracted from, or what rounding leaves of equal numbers would not be 0.
+                value = significant(number(run, outcome, epochs, part.threshold)) - constant
                 if math.isnan(value):
                     without.append(run)
                 else:

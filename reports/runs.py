@@ -9,12 +9,22 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.config import CHANGED, PROTOCOL_VERSION, RunConfig
-from benchmarks.journal import ENVIRONMENT, FACTS, JOURNAL, REFERENCE, STATUS, RunFolder, ended_as, run_folders
+from benchmarks.journal import (
+    ABSENT_REFERENCE,
+    ENVIRONMENT,
+    FACTS,
+    JOURNAL,
+    REFERENCE,
+    STATUS,
+    RunFolder,
+    ended_as,
+    run_folders,
+)
 from variants.recipe import Refused
 
 if TYPE_CHECKING:
@@ -32,7 +42,8 @@ class RunRecord:
     names of the classes. picture: the last sample picture, as it was found, and pictured: its epoch, or 0 without one.
     updates: generator updates in an epoch; 0 where that is not known. link: its page in MLflow, or "". shape: of one
     example, () where that is not known. protocol_version: by which it was measured; figures that have been defined anew
-    since are left out of its lines.
+    since are left out of its lines. absent: metrics that its last evaluation could not measure, and why;
+    absent_reference: the same of real data.
     """
 
     id: str
@@ -51,6 +62,8 @@ class RunRecord:
     link: str = ""
     shape: tuple[int, ...] = ()
     protocol_version: int = PROTOCOL_VERSION
+    absent: Mapping[str, str] = field(default_factory=dict)
+    absent_reference: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def finished(self) -> bool:
@@ -150,6 +163,8 @@ def read(folder: RunFolder, id: str = "") -> RunRecord:
             updates=updates if isinstance(updates, int) and updates > 0 else config.recipe.epoch_updates,
             shape=tuple(n for n in shape if isinstance(n, int)) if isinstance(shape, list) else (),
             protocol_version=version,
+            absent=folder.absent(),
+            absent_reference=folder.absent(ABSENT_REFERENCE),
         )
     except Refused as refused:
         # Where runs lie on a machine is nothing to publish.
