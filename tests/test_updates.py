@@ -268,13 +268,14 @@ def test_what_cannot_be_recorded_after_all_is_refused_with_its_cause() -> None:
 
 
 @on_a_gpu
-def test_cuda_graphs_give_what_updates_give_as_they_stand() -> None:
+@pytest.mark.parametrize("dtype", [torch.float64], indirect=True)
+def test_cuda_graphs_give_what_updates_give_as_they_stand(dtype: torch.dtype) -> None:
     device = torch.device("cuda")
     for variant, dataset, changes in recordable(RECIPES):
         known, recipe, data = (
             load_variant(variant),
             recipe_of(variant, dataset, changes),
-            data_of(dataset, 0).to(device),
+            examples(dataset, 0, dtype).to(device),
         )
         states = []
         for recording in (None, recorder(device, known, recipe, pytest.fail)):
@@ -283,7 +284,7 @@ def test_cuda_graphs_give_what_updates_give_as_they_stand() -> None:
             measured = [last for epoch in (1, 2) for last in train_updates(updates, data, 0, epoch, COUNT)]
             states.append(TrainState(both).tensors() | measured[-1])
         for name, value in states[0].items():
-            assert torch.allclose(states[1][name], value, rtol=1e-4, atol=1e-5), (variant, changes, name)
+            assert torch.allclose(states[1][name], value, rtol=1e-6, atol=1e-9), (variant, changes, name)
 
 
 @on_a_gpu
