@@ -29,7 +29,7 @@ class Live:
         self.runs, self.done, self.failed, self.seconds, self.expected = runs, 0, 0, 0.0, expected
         self.killed = 0
         self.workers, self.began, self._told = 1, time.monotonic(), time.monotonic()
-        self._trained = 0
+        self._trained, self._heard = 0, set[str]()
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -51,6 +51,13 @@ class Live:
 
     def say(self, sentence: str) -> None:
         self.console.print(printable(sentence), markup=False, soft_wrap=True)
+
+    def hear(self, sentence: str) -> None:
+        """Says what a run says, `NAME: sentence`, unless another one has said it, as all do with notes on the data."""
+        what = sentence.partition(": ")[2] or sentence
+        if what not in self._heard:
+            self._heard.add(what)
+            self.say(sentence)
 
     def ended(self, result: Result) -> None:
         self.done += 1
@@ -112,7 +119,7 @@ def run_jobs(
                 waiting.append((place, which))
     if not waiting:
         return results
-    with open_executor(executor, settings, workers, address, say=live.say) as opened:
+    with open_executor(executor, settings, workers, address, say=live.hear) as opened:
         live.workers = opened.workers
         pending: dict[Future[Result], tuple[int, int, int]] = {}
         for place, places in groupby(waiting, key=lambda each: each[0]):

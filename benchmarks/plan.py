@@ -9,7 +9,7 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from pathlib import Path
 from statistics import variance
@@ -79,17 +79,13 @@ class PlannedArm:
         return {
             "variant": self.arm.variant,
             "recipe": self.recipe.as_dict(neutral=False),
-            "dataset": {f.name: getattr(self.dataset, f.name) for f in fields(self.dataset) if _told(self.dataset, f)},
+            "dataset": self.dataset.as_dict(neutral=False),
             "seeds": list(self.seeds),
             "evaluate_every": self.evaluate_every,
             "samples": self.samples,
             "thorough": self.thorough,
             "probes": list(self.probes),
         }
-
-
-def _told(dataset: DatasetConfig, field: Any) -> bool:
-    return field.name == "name" or getattr(dataset, field.name) != field.default
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ from benchmarks.randomness import initialisation, stream
 from benchmarks.sampler import sampler
 from metrics.captions import WORDS
 from variants import DataSpec, Recipe, Refused, Variant, load_variant
+
+Build = Callable[[DataSpec, Recipe], tuple[nn.Module, nn.Module]]
 
 # Chosen, not tuned: in float32 with Adam's state a network of this size takes 6 GiB to train, far more than any here.
 MOST_PARAMETERS = 4 * 10**8
@@ -167,12 +169,17 @@ class Undrawn(TorchFunctionMode):
 
 def refuse_giants(variant: Variant, spec: DataSpec, recipe: Recipe) -> None:
     """Raises Refused for networks that would fill the memory before anything else is noticed."""
-    # On no device: nothing is allocated, nothing drawn.
-    with torch.device("meta"), Undrawn():
-        networks = variant.build(spec, recipe)
-    count = sum(parameter.numel() for network in networks for parameter in network.parameters())
-    if count > MOST_PARAMETERS:
+    if (count := _parameters(variant.build, spec, recipe)) > MOST_PARAMETERS:
         raise Refused(f"networks of {count:,} parameters are too large; give smaller --generator-widths or the like")
+
+
+# Kept: every seed of a recipe has as many, and a config that is made and then trained is checked twice.
+@lru_cache(maxsize=64)
+def _parameters(build: Build, spec: DataSpec, recipe: Recipe) -> int:
+    """How many parameters both networks have. They are built on no device: nothing is allocated, nothing drawn."""
+    with torch.device("meta"), Undrawn():
+        networks = build(spec, recipe)
+    return sum(parameter.numel() for network in networks for parameter in network.parameters())
 
 
 def load_run(path: Path | str) -> Run:

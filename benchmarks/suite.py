@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import plugins
 from benchmarks.commands import Parser, main
+from benchmarks.config import PENDING
 from benchmarks.executors import EXECUTORS
 from benchmarks.presets import PRESETS, preset
 from variants.recipe import Refused, unknown
@@ -66,7 +67,7 @@ def suite() -> int:
     from benchmarks.plan import kept_tuning, make_plan, record_plan
 
     plan = make_plan(chosen, asked.questions, dataset=asked.dataset, seeds=asked.seeds)
-    jobs, missing = prepared(plan, asked.data_dir)
+    jobs, missing = prepared(plan, asked.data_dir, judge=not asked.plan)
     todo, done = counted(jobs, asked.runs_dir, asked.retrain)
     expected = expectation(plan, kept_tuning(chosen.name) if chosen.tuned else {})
     settings = Settings(
@@ -121,14 +122,19 @@ def suite() -> int:
     return 1 if live.killed else 0
 
 
-def prepared(plan: "Plan", data_dir: Path | None) -> "tuple[list[tuple[PlannedArm, Job]], dict[str, str]]":
+def prepared(
+    plan: "Plan", data_dir: Path | None, *, judge: bool
+) -> "tuple[list[tuple[PlannedArm, Job]], dict[str, str]]":
     """A job for each arm, and the arms whose data are not to be had, with the reason.
 
-    Raises Refused for data that do not exist, and for an arm that cannot be trained on data that are there.
+    judge: whether classifiers that are still to judge such data are trained now, once every arm is checked; jobs
+    without them can be counted, not trained. Raises Refused for data that do not exist, and for an arm that cannot be
+    trained on data that are there.
     """
     from benchmarks.datasets import load
     from benchmarks.datasets.images import Missing
     from benchmarks.executors import Job
+    from benchmarks.training import completed
 
     jobs, missing, absent = [], {}, {}
     for arm in plan.arms:
@@ -143,6 +149,8 @@ def prepared(plan: "Plan", data_dir: Path | None) -> "tuple[list[tuple[PlannedAr
             missing[arm.name] = absent[name]
         else:
             jobs.append((arm, Job(tuple(arm.config(seed, data_dir) for seed in arm.seeds))))
+    if judge:
+        jobs = [(arm, Job(tuple(completed(config, data_dir) for config in job.configs))) for arm, job in jobs]
     return jobs, missing
 
 
@@ -162,9 +170,11 @@ def counted(jobs: "list[tuple[PlannedArm, Job]]", runs_dir: Path, retrain: bool)
     """How many runs are to be trained, and how many are already."""
     from benchmarks.journal import RunFolder
 
-    names = [config.name for _, job in jobs for config in job.configs]
-    done = 0 if retrain else sum(RunFolder(runs_dir / name).status()["state"] == "FINISHED" for name in names)
-    return len(names) - done, done
+    configs = [config for _, job in jobs for config in job.configs]
+    # Without its classifier no run can be there.
+    names = [] if retrain else [config.name for config in configs if config.extractor != PENDING]
+    done = sum(RunFolder(runs_dir / name).status()["state"] == "FINISHED" for name in names)
+    return len(configs) - done, done
 
 
 def expectation(plan: "Plan", tuned: dict[str, Any]) -> dict[str, float]:

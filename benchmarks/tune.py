@@ -182,9 +182,11 @@ def tune() -> int:
     from benchmarks.plan import tuning_file
     from benchmarks.presets import TUNING_SEEDS
     from benchmarks.runs import load_run
+    from benchmarks.training import completed
 
     tried = trials(wanted)
-    jobs = [Job(tuple(trial.arm.config(seed, asked.data_dir) for seed in trial.arm.seeds)) for trial in tried]
+    configs = [[trial.arm.config(seed, asked.data_dir) for seed in trial.arm.seeds] for trial in tried]
+    jobs = [Job(tuple(completed(config, asked.data_dir) for config in each)) for each in configs]
     settings = Settings(asked.runs_dir, asked.data_dir, device="cpu", pictures="none", track=False)
     with Live(f"tuning of {wanted.name}", sum(len(job.configs) for job in jobs)) as live:
         all_ended(run_jobs(jobs, "processes", settings, live, workers=asked.workers))

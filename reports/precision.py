@@ -68,6 +68,7 @@ def command() -> None:
     from benchmarks.resolve import configure
     from benchmarks.timing.machine import machine, software
     from benchmarks.timing.tables import markdown
+    from benchmarks.training import completed
     from benchmarks.updates import refuse_without_graphs
 
     device = resolve_device(asked.device)
@@ -76,27 +77,27 @@ def command() -> None:
     for name in asked.precision:
         # Else each of its runs would fail, which counts as worse than any.
         check_precision(name, device)
-    jobs = [
-        Job(
-            tuple(
-                configure(
-                    variant,
-                    asked.dataset,
-                    seed=seed,
-                    data_dir=asked.data_dir,
-                    samples=asked.samples,
-                    thorough=False,
-                    precision=precision,
-                    probes=(),
-                    epochs=asked.epochs,
-                    epoch_updates=asked.epoch_updates,
-                )
-                for seed in range(asked.seeds)
+    configs = [
+        [
+            configure(
+                variant,
+                asked.dataset,
+                seed=seed,
+                data_dir=asked.data_dir,
+                samples=asked.samples,
+                thorough=False,
+                precision=precision,
+                probes=(),
+                epochs=asked.epochs,
+                epoch_updates=asked.epoch_updates,
             )
-        )
+            for seed in range(asked.seeds)
+        ]
         for variant in asked.variant
         for precision in (FULL, *asked.precision)
     ]
+    # All are checked before a classifier is trained that is still to judge them.
+    jobs = [Job(tuple(completed(config, asked.data_dir) for config in each)) for each in configs]
     how = {"device": asked.device, "cuda_graphs": asked.cuda_graphs}
     settings = Settings(asked.runs_dir, asked.data_dir, pictures="none", track=False, **how)
     with Live("precision", sum(len(job.configs) for job in jobs)) as live:

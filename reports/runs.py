@@ -94,6 +94,12 @@ class RunRecord:
         """The fingerprint of the code that trained it; "" where it was not recorded."""
         return _text(self.environment.get("code"))
 
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of it has to know, as it was recorded."""
+        said = self.environment.get("notes")
+        return [note for note in said if isinstance(note, str)] if isinstance(said, list | tuple) else []
+
 
 @dataclass(frozen=True)
 class LeftOut:

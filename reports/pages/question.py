@@ -337,6 +337,9 @@ def _limits(answers: Answers, question: Question, arms: Sequence[ArmRuns]) -> li
                 f"{arm.words}: {what} is not flat at the end of the budget; over the last quarter it still moved by "
                 f"{figure(moves / 2)} of a margin."
             )
+    for note in dict.fromkeys(note for arm in arms for run in arm.ended for note in run.notes):
+        noted = [arm.words for arm in arms if any(note in run.notes for run in arm.ended)]
+        limits.append(f"{note[:1].upper()}{note[1:]}" + ("." if len(noted) == len(arms) else f" ({', '.join(noted)})."))
     thin = [arm.words for arm in arms if len(arm.ended) < FEWEST_SEEDS]
     if thin:
         limits.append(f"Fewer than {FEWEST_SEEDS} runs have ended of: {', '.join(thin)}.")
