@@ -225,9 +225,9 @@ def test_the_command_reads_prompts_and_scatters_points(
     ("words", "sentence"),
     [
         ("--label 10", "labels are whole numbers from 0 to 9, not 10"),
-        ("--label 1.5", "unknown label '1.5'; it is one of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"),
+        ("--label 1.5", "unknown label '1.5'; did you mean '5'? (it is one of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9)"),
         ("--label -1", "unknown label '-1'; did you mean '1'? (it is one of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9)"),
-        (f"--label {5000 * '9'}", f"unknown label '{5000 * '9'}'; it is one of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"),
+        (f"--label {5000 * '9'}", f"unknown label '{99 * '9'}…; it is one of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"),
         ("--label sevn", "unknown label 'sevn'; it is one of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"),
         ("--prompt seven", "cgan_mlp takes labels and no prompt"),
         ("--count 0", "--count is from 1 to 10000, not 0"),
