@@ -1,6 +1,8 @@
 """python -m benchmarks.suite: trains all runs that the chosen questions need, as many at once as the machine can."""
 
+import shlex
 import time
+from argparse import Namespace
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +31,9 @@ def parser() -> Parser:
     what.add_argument("--dataset", default="", metavar="NAME", help="takes the place of the preset's images")
     what.add_argument("--seeds", type=int, default=0, metavar="N", help="seeds of each arm (the preset's)")
     plugins.add_option(what)
+    what.add_argument(
+        "--tuned", type=Path, default=None, metavar="FILE", help="of benchmarks.tune --out (the one with the code)"
+    )
     what.add_argument("--plan", action="store_true", help="show what would be run, and end")
     how = parser.add_argument_group("how")
     how.add_argument("--executor", default="processes", metavar="NAME", help="inline, processes or ray (processes)")
@@ -64,12 +69,13 @@ def suite() -> int:
 
     from benchmarks.executors import Settings
     from benchmarks.live import Live, duration, run_jobs
-    from benchmarks.plan import kept_tuning, make_plan, record_plan
+    from benchmarks.plan import make_plan, record_plan, tuned_settings
 
-    plan = make_plan(chosen, asked.questions, dataset=asked.dataset, seeds=asked.seeds)
+    tuned = tuned_settings(chosen, asked.tuned)
+    plan = make_plan(chosen, asked.questions, tuned=tuned, dataset=asked.dataset, seeds=asked.seeds)
     jobs, missing = prepared(plan, asked.data_dir, judge=not asked.plan)
     todo, done = counted(jobs, asked.runs_dir, asked.retrain)
-    expected = expectation(plan, kept_tuning(chosen.name) if chosen.tuned else {})
+    expected = expectation(plan, tuned)
     settings = Settings(
         asked.runs_dir,
         asked.data_dir,
@@ -118,8 +124,17 @@ def suite() -> int:
         trained = [asked.runs_dir / result.name for result in results if not result.found]
         if trained:
             live.say(shared_out(trained, began, live.workers * (time.time() - began)))
-        live.say(f"the report: python -m reports.build --preset {chosen.name} --runs-dir {asked.runs_dir}")
+        live.say(f"the report: {report_command(asked)}")
     return 1 if live.killed else 0
+
+
+def report_command(asked: Namespace) -> str:
+    """The command line that reports on the suite: of the same plan, from its run folders."""
+    words = ["python", "-m", "reports.build", "--preset", asked.preset, "--runs-dir", str(asked.runs_dir)]
+    words += ["--questions", *asked.questions] if asked.questions else []
+    for name in ("dataset", "seeds", "tuned"):
+        words += [f"--{name}", str(value)] if (value := getattr(asked, name)) else []
+    return shlex.join([*words, *plugins.words()])
 
 
 def prepared(

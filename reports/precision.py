@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import plugins
 from benchmarks.commands import Parser, main
 from benchmarks.config import PRECISIONS
 from benchmarks.questions.base import FID_MARGIN, LN_FID, Outcome
@@ -48,11 +49,13 @@ def parser() -> Parser:
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="(runs)")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="datasets ($GANBENCH_DATA, else data)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where all figures are written")
+    plugins.add_option(parser)
     return parser
 
 
 def command() -> None:
     asked = parser().parse_args()
+    plugins.load_plugins(asked.plugin)
     for name in asked.variant:
         if name not in VARIANTS:
             raise unknown("variant", name, VARIANTS)

@@ -1,4 +1,4 @@
-"""A person's own images, the whole way: found by their path from anywhere, trained, shown, resumed, judged, reported."""
+"""A person's own images, the whole way: found by their path from anywhere, trained, shown, resumed, reported."""
 
 import json
 import shlex

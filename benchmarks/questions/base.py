@@ -27,6 +27,8 @@ class Arm:
     "" for its own for such data. fields: of the recipe, changed. options: of the dataset. probes: measured besides.
     like: the name of the arm whose tuned learning rate it takes, where a rate of its own would be a second change;
     "" where it is tuned itself. tuned: False for settings that are the claim's own. lr_factor: on the tuned rate.
+    rate: a learning rate of both networks that is chosen, not tuned; None where it is tuned, another arm's, or the
+    claim's own. Raises ValueError for a rate beside one of these.
     """
 
     name: str
@@ -40,6 +42,16 @@ class Arm:
     like: str = ""
     tuned: bool = True
     lr_factor: float = 1.0
+    rate: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.rate is not None and (self.like or not self.tuned):
+            raise ValueError(f"the arm {self.name} names a rate, so it cannot have like, or tuned=False")
+
+    @property
+    def takes_tuning(self) -> bool:
+        """Whether its learning rate comes from tuning: its own, or that of the arm that it is like."""
+        return self.tuned and self.rate is None
 
     def but(self, name: str, words: str, **changes: Any) -> "Arm":
         """This arm with some recipe fields changed; `recipe`, `data`, `variant` and the like are its own fields."""

@@ -202,9 +202,11 @@ def _rate(answers: Answers, planned: PlannedArm) -> tuple[str, str]:
         rate += f" (G), {recipe.discriminator_lr:g} (D)"
     if not arm.tuned:
         return rate, "the source's own"
+    times = f"{arm.lr_factor:g} times " if arm.lr_factor != 1 else ""
+    if arm.rate is not None:
+        return rate, f"{times}{arm.rate:g}, chosen, not tuned" if times else "chosen, not tuned"
     if not answers.plan.preset.tuned:
         return rate, "the recipe's own; this preset does not tune"
-    times = f"{arm.lr_factor:g} times " if arm.lr_factor != 1 else ""
     tuned = answers.tuned.get("arms", {}).get(arm.like or arm.name, {})
     edge = ", at the **edge** of the grid" if tuned.get("edge") else ""
     if arm.like:
@@ -340,6 +342,11 @@ def _limits(answers: Answers, question: Question, arms: Sequence[ArmRuns]) -> li
     for note in dict.fromkeys(note for arm in arms for run in arm.ended for note in run.notes):
         noted = [arm.words for arm in arms if any(note in run.notes for run in arm.ended)]
         limits.append(f"{note[:1].upper()}{note[1:]}" + ("." if len(noted) == len(arms) else f" ({', '.join(noted)})."))
+    if chosen := [arm.words for arm in arms if arm.planned.arm.rate is not None]:
+        limits.append(
+            f"Of {', '.join(chosen)}, the learning rate was chosen, not tuned: against a tuned arm, a difference may be "
+            "that of the rates."
+        )
     thin = [arm.words for arm in arms if len(arm.ended) < FEWEST_SEEDS]
     if thin:
         limits.append(f"Fewer than {FEWEST_SEEDS} runs have ended of: {', '.join(thin)}.")
@@ -362,7 +369,7 @@ def _runs(arms: Sequence[ArmRuns]) -> list[str]:
 def _grid(answers: Answers, arms: Sequence[ArmRuns]) -> list[str]:
     tuned = answers.tuned.get("arms", {})
     rows = []
-    for name in dict.fromkeys(arm.planned.arm.like or arm.name for arm in arms if arm.planned.arm.tuned):
+    for name in dict.fromkeys(arm.planned.arm.like or arm.name for arm in arms if arm.planned.arm.takes_tuning):
         entry = tuned.get(name)
         if not isinstance(entry, Mapping) or not isinstance(entry.get("grid"), Mapping):
             continue
