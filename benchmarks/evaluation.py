@@ -17,6 +17,7 @@ from torch import Tensor
 
 from benchmarks.datasets import Centres, Classes, Dataset, Split, Stacked
 from benchmarks.extractors import judges_of
+from benchmarks.randomness import stream
 from metrics import gan_train as gan_training
 from metrics.accuracy import accuracy, accuracy_by_class
 from metrics.captions import captions
@@ -585,9 +586,12 @@ class Evaluator:
     @cached_property
     def reference_note(self) -> str:
         """What `reference` compares, in one sentence."""
-        if self._overlapping:
-            return "two halves of the reference against each other, because there are no further real examples"
-        return "real training examples against the reference"
+        fresh, rest = map(len, self._dealt)
+        factor = (1 / fresh + 1 / rest) / (1 / self.samples + 1 / (fresh + rest))
+        return (
+            f"{fresh:,} examples of the reference, drawn at random, against the other {rest:,}: FID has {factor:.2g} "
+            f"times the bias there that {self.samples:,} samples have against all {fresh + rest:,}"
+        )
 
     def _generated(self, generate: Generate) -> Tensor:
         samples = torch.empty(self.samples, *self.dataset.spec.shape, device=self._place)
@@ -627,26 +631,34 @@ class Evaluator:
         return Real(self.dataset, reference.to(self._place), self._judges, self.samples)
 
     @cached_property
-    def _overlapping(self) -> bool:
-        """Whether most of the reference are training examples."""
-        known = {row.numpy().tobytes() for row in self.dataset.train.data}
-        again = sum(row.numpy().tobytes() in known for row in self.dataset.reference.data)
-        return again > len(self.dataset.reference) / 2
+    def _dealt(self) -> tuple[Tensor, Tensor]:
+        """Which of the reference stand for samples, and which remain: a random draw with its frequencies of labels.
+
+        As many as there are samples, and no more than half, so that the rest is as good a reference. Always the same
+        ones for the same data.
+        """
+        reference = self.dataset.reference
+        order = torch.randperm(len(reference), generator=stream(0, f"real data/{self.dataset.checksum}"))
+        labels = None if reference.labels is None else reference.labels[order]
+        shuffled = Split(order, labels)
+        fresh = order[alike(shuffled, shuffled, min(self.samples, len(reference) // 2))]
+        remain = torch.ones(len(reference), dtype=torch.bool)
+        remain[fresh] = False
+        return fresh, remain.nonzero().flatten()
 
     def _stand_in(self, which: str) -> Comparison | None:
         """None where training lacks a class, so that its examples cannot stand for samples of all."""
         data = self.dataset
-        real, split = self.real, data.test if which == "test" else data.train
-        chosen = torch.arange(len(split))
-        if which == "fresh" and self._overlapping:
-            split = data.reference
-            # Dealt out in turn in the order of labels, both halves have the same ones.
-            order = torch.arange(len(split)) if split.labels is None else split.labels.argsort(stable=True)
-            real, chosen = self._side(_part(split, order[1::2])), order[0::2]
-        elif which != "test":
+        if which == "fresh":
+            fresh, rest = self._dealt
+            real, split, chosen = self._side(data.reference.part(rest)), data.reference, fresh
+        elif which == "train":
+            real, split = self.real, data.train
             if not split.has_labels_of(data.reference):
                 return None
             chosen = alike(split, data.reference, self.samples)
+        else:
+            real, split, chosen = self.real, data.test, torch.arange(len(data.test))
         return Comparison(real, split.images(chosen).to(self._place), *self._asked(split, chosen))
 
     def _asked(self, split: Split, chosen: Tensor) -> tuple[Tensor | None, Tensor | None]:
@@ -695,11 +707,6 @@ def thinned(rows: Tensor, most: int) -> Tensor:
     if len(rows) <= most:
         return rows
     return rows[torch.arange(most, device=rows.device) * len(rows) // most]
-
-
-def _part(split: Split, indices: Tensor) -> Split:
-    labels = None if split.labels is None else split.labels[indices]
-    return Split(split.data[indices], labels)
 
 
 def _place_in_tables(name: str) -> tuple[int, int]:

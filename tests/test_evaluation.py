@@ -270,7 +270,8 @@ def test_what_cannot_be_measured_is_absent_with_its_reason(
         "noise": torch.rand(40, *dataset.spec.shape, generator=drawn()) * 2 - 1,
         "one class": dataset.train.images(torch.zeros(40, dtype=torch.long)),
     }[generator]
-    for values in (evaluator.evaluate(handing_out(samples), final=True), evaluator.reference()):
+    for measure in (lambda: evaluator.evaluate(handing_out(samples), final=True), evaluator.reference):
+        values = measure()
         assert all(map(math.isfinite, values.values()))
         assert not set(values) & set(evaluator.absent)
         families = {record(name).name for name in values}
@@ -320,24 +321,46 @@ def test_a_split_without_a_label_of_the_reference_is_refused(digits: Dataset) ->
         alike(Split(digits.train.data[kept], digits.train.labels[kept]), digits.reference, 100)
 
 
-def test_the_reference_row_uses_no_image_twice(digits: Dataset) -> None:
-    """Of digits the reference has the training images too; so two halves of it are compared."""
-    evaluator = Evaluator(digits, 500)
+@pytest.mark.parametrize("name", ["digits", "ring8", "stacked_digits", "captions_digits"])
+def test_real_data_are_a_random_sample_of_the_reference_against_the_rest_of_it(name: str) -> None:
+    dataset = load(DatasetConfig(name))
+    evaluator = Evaluator(dataset, 500)
+    fresh, rest = evaluator._dealt
+    assert len(fresh) == 500
+    assert torch.equal(torch.cat([fresh, rest]).sort().values, torch.arange(len(dataset.reference)))
+    assert all(torch.equal(a, b) for a, b in zip(Evaluator(dataset, 500)._dealt, (fresh, rest), strict=True))
+    # In the order of the reference, whose beginning the first examples of each class are, the draw lies anywhere.
+    assert abs(fresh.double().mean() / len(dataset.reference) - 0.5) < 0.1
+    if dataset.reference.labels is not None:
+        counts = torch.bincount(dataset.reference.labels[fresh], minlength=dataset.spec.classes or 0)
+        exact = torch.bincount(dataset.reference.labels).double() * 500 / len(dataset.reference)
+        assert (counts - exact).abs().max() < 1
+    note = evaluator.reference_note
+    assert note.startswith(f"500 examples of the reference, drawn at random, against the other {len(rest):,}: FID")
     row = evaluator.reference(final=False)
-    assert "two halves" in evaluator.reference_note
-    assert 0.05 < row["fid"] < 0.5
-    assert row["precision"] < 0.97  # an image would lie in its own ball
-    assert row["accuracy"] == pytest.approx(load_extractor("digits").accuracy)
+    # A sample in the reference would lie in its own ball.
+    assert row["precision"] < 0.99
     assert list(row) == sorted(row, key=lambda name: (list(METRICS).index(record(name).name), len(name), name))
 
 
-def test_the_reference_row_of_other_data_is_train_against_test(digits: Dataset) -> None:
+def test_real_data_are_no_more_than_half_of_the_reference(digits: Dataset) -> None:
     evaluator = Evaluator(replace(digits, reference=digits.test), 360)
-    assert evaluator.reference_note == "real training examples against the reference"
+    assert [len(part) for part in evaluator._dealt] == [180, 180]
+    assert evaluator.reference_note.endswith("2 times the bias there that 360 samples have against all 360")
     row = evaluator.reference()
     assert row["memorization"] == pytest.approx(0.5, abs=0.01)  # test images in the place of samples
     assert row["gan_train"] > 0.9
     assert row["mode_coverage"] == 1
+    assert row["accuracy"] == pytest.approx(load_extractor("digits").accuracy)
+
+
+def test_the_row_of_real_data_is_one_of_many_random_draws(digits: Dataset) -> None:
+    """It was of the first training images of each class, whose FID lay far outside of what random draws have."""
+    evaluator = Evaluator(digits, 500)
+    own = evaluator.reference(final=False)["fid_pixels"]
+    drawn_anew = [Evaluator(replace(digits, checksum=f"{k:064x}"), 500) for k in range(8)]
+    others = [each.reference(final=False)["fid_pixels"] for each in drawn_anew]
+    assert min(others) / 2 < own < 2 * max(others)
 
 
 @on_a_gpu

@@ -97,6 +97,11 @@ class Split:
         """All that the examples are made of: what the checksum is taken over."""
         return (self.data,) if self.labels is None else (self.data, self.labels)
 
+    def part(self, indices: Tensor) -> "Split":
+        """These examples of it, in this order."""
+        labels = None if self.labels is None else self.labels[indices]
+        return replace(self, data=self.data[indices], labels=labels)
+
     def to(self, device: torch.device | str) -> "Split":
         labels = None if self.labels is None else self.labels.to(device)
         return replace(self, data=self.data.to(device), labels=labels)
