@@ -295,8 +295,8 @@ def _limits(answers: Answers, question: Question, arms: Sequence[ArmRuns]) -> li
             )
     if chosen := [arm.words for arm in arms if arm.planned.arm.rate is not None]:
         limits.append(
-            f"Of {', '.join(chosen)}, the learning rate was chosen, not tuned: against a tuned arm, a difference may be "
-            "that of the rates."
+            f"Of {', '.join(chosen)}, the learning rate was chosen, not tuned: against a tuned arm, a difference may "
+            "be that of the rates."
         )
     thin = [arm.words for arm in arms if len(arm.ended) < FEWEST_SEEDS]
     if thin:
