@@ -230,7 +230,8 @@ def measure(dataset: "Dataset", splits: int, say: Callable[[str], None], samples
         for defect, plant in {"": lambda p: p.sound, **defects}.items():
             say(f"{dataset.name}: split {split + 1} of {splits}, {defect or 'sound samples'}")
             values = sound if not defect else planted[defect]
-            for name, value in evaluator.evaluate(handing_out(plant(planting)), final=True).items():
+            measured = evaluator.evaluate(handing_out(plant(planting)), final=True)
+            for name, value in (measured | dict.fromkeys(evaluator.absent, math.nan)).items():
                 if not record(name).family:
                     values.setdefault(name, []).append(value)
     interior = frozenset(

@@ -38,7 +38,7 @@ from metrics.modes import (
 from metrics.neighbours import Balls, Manifold, Neighbourhood, class_balls, inside_class, manifold, neighbourhood
 from metrics.parts import at_once
 from metrics.pixels import PixelSpace, pixel_space
-from metrics.record import Metric
+from metrics.record import Metric, Unmeasurable
 from metrics.spectrum import checkerboard_contrast, mean_power
 from variants.recipe import Refused, unknown
 
@@ -49,6 +49,10 @@ BATCH = 1000
 SMALLEST_LARGE = 16
 LARGEST_PAIRWISE = 10_000
 """Examples of each side in what takes time and memory quadratic in them; chosen, not tuned."""
+UNTOLD = "there was nothing to measure it on"
+"""The reason why a metric is absent whose value is not a number."""
+NOT_FINITE = "not_finite_samples"
+"""What stands in the place of all metrics where samples are not finite: how many are not."""
 
 
 class Real:
@@ -252,10 +256,12 @@ class Comparison:
 
     def agreement(self, asked: Tensor) -> float:
         """Share of these samples, (n,), that look real and of which the whole caption is true."""
-        return (self.words_right.all(1) & self.inside)[asked].double().mean().item()
+        return share((self.words_right.all(1) & self.inside)[asked], NO_CAPTION)
 
     def _memorization(self, samples: Tensor, known: Tensor, usual: Tensor) -> Memorization:
         real, inside = self.real, self.inside
+        if not bool(inside.any()):
+            raise Unmeasurable("no sample looks real")
         classes = self.classes[inside]
         return memorization(real.nearest_known(samples[inside], classes, known), classes, usual, real.test_labels)
 
@@ -269,6 +275,16 @@ class Comparison:
         if self.real.known_pixels.dtype == torch.uint8:  # grey levels, of which 255 is a sample's 1
             samples = (samples + 1) * 127.5
         return self._memorization(samples, self.real.known_pixels, self.real.usual_pixel_distances)
+
+
+NO_CAPTION = "no sample was asked for such a caption"
+
+
+def share(flags: Tensor, nothing: str) -> float:
+    """The share of flags, (n,), that are set. Raises Unmeasurable, with what `nothing` says, where there are none."""
+    if not len(flags):
+        raise Unmeasurable(nothing)
+    return flags.double().mean().item()
 
 
 def _fid_pixels(c: Comparison) -> float:
@@ -386,13 +402,13 @@ _RECORDS = (
             lambda c: c.words_right[:, 2].double().mean().item(), stand_in="test"),
     _metric("caption_digit_held_out", "caption_digit for combinations of words that training never showed",
             _MAX, _SHARE, 1, "condition captions", _OURS,
-            lambda c: c.words_right[c.held_out, 0].double().mean().item(), stand_in="test"),
+            lambda c: share(c.words_right[c.held_out, 0], NO_CAPTION), stand_in="test"),
     _metric("caption_thickness_held_out", "caption_thickness for combinations of words that training never showed",
             _MAX, _SHARE, 1, "condition captions", _OURS,
-            lambda c: c.words_right[c.held_out, 1].double().mean().item(), stand_in="test"),
+            lambda c: share(c.words_right[c.held_out, 1], NO_CAPTION), stand_in="test"),
     _metric("caption_slant_held_out", "caption_slant for combinations of words that training never showed",
             _MAX, _SHARE, 1, "condition captions", _OURS,
-            lambda c: c.words_right[c.held_out, 2].double().mean().item(), stand_in="test"),
+            lambda c: share(c.words_right[c.held_out, 2], NO_CAPTION), stand_in="test"),
     _metric("caption_agreement_seen", "share of real-looking samples with every word right, captions seen in training",
             _MAX, _SHARE, 1, "condition captions", _OURS, lambda c: c.agreement(~c.held_out), stand_in="test"),
     _metric("caption_agreement_held_out", "the same for combinations of words that training never showed",
@@ -461,6 +477,7 @@ class Evaluator:
     where labels are handed to the generator, and where metrics are computed if it knows float64.
     chosen: (samples,) the reference examples whose labels a generator is asked for, in order.
     seconds: what each metric took when last measured; what several need is counted for the first one.
+    absent: of the metrics that were last asked for, those that could not be measured, each with the reason.
     """
 
     def __init__(
@@ -479,6 +496,7 @@ class Evaluator:
         self.dataset = dataset
         self.chosen = like_the_reference(dataset.reference, samples)
         self.seconds: dict[str, float] = {}
+        self.absent: dict[str, str] = {}
 
     @cached_property
     def facts(self) -> frozenset[str]:
@@ -512,7 +530,8 @@ class Evaluator:
         conditional: bool = True,
         only: Collection[str] | None = None,
     ) -> dict[str, float]:
-        """Every metric of a generator. All are NaN where a sample is not finite.
+        """Every metric of a generator that can be measured; `absent` tells of the others. Where samples are not finite,
+        only how many are not, as NOT_FINITE.
 
         generate: (labels or None, count) -> samples (count, *shape) in [-1, 1] for images. final: also what is measured
         only once. conditional: whether the generator uses the labels; without, what asks for them is absent. only: the
@@ -522,8 +541,10 @@ class Evaluator:
         names = self.names(final=final, conditional=conditional)
         if only is not None:
             names = [name for name in names if name in only]
-        if not bool(torch.isfinite(samples).all()):
-            return {name: math.nan for name in names if not METRICS[name].family}
+        if broken := int((~torch.isfinite(samples.flatten(1)).all(1)).sum()):
+            self.seconds = {}
+            self.absent = dict.fromkeys(names, f"{broken:,} of {len(samples):,} samples are not finite")
+            return {NOT_FINITE: float(broken)}
         return self.measure(names, self.compare(samples, conditional=conditional))
 
     def compare(self, samples: Tensor, *, conditional: bool = True) -> Comparison:
@@ -531,29 +552,34 @@ class Evaluator:
         return Comparison(self.real, samples, *(self._asked_for if conditional else (None, None)))
 
     def measure(self, names: Iterable[str], comparison: Comparison) -> dict[str, float]:
-        """These metrics, and families of metrics, of one comparison."""
+        """These metrics, and families of metrics, of one comparison; those that it does not allow are `absent`."""
         values: dict[str, float] = {}
-        self.seconds = {}
+        self.seconds, self.absent = {}, {}
         for name in names:
             began = time.perf_counter()
-            value = METRICS[name].measure(comparison)
+            try:
+                value = METRICS[name].measure(comparison)
+            except Unmeasurable as error:
+                self.absent[name] = error.reason
+                continue
             self.seconds[name] = time.perf_counter() - began
-            if isinstance(value, Mapping):
-                # A label that no sample was asked for has no accuracy: absent, not NaN.
-                values |= {f"{name}_{member}": v for member, v in value.items() if not math.isnan(v)}
-            else:
-                values[name] = value
+            members = {f"{name}_{k}": v for k, v in value.items()} if isinstance(value, Mapping) else {name: value}
+            values |= {member: v for member, v in members.items() if not math.isnan(v)}
+            self.absent |= {member: UNTOLD for member, v in members.items() if math.isnan(v)}
         return values
 
     def reference(self, *, final: bool = True) -> dict[str, float]:
         """Every metric with real examples in the place of samples: see Metric.stand_in, and reference_note."""
         names = self.names(final=final)
         measured: dict[str, float] = {}
+        absent: dict[str, str] = {}
         for stand_in in ("fresh", "train", "test"):
             wanted = [name for name in names if METRICS[name].stand_in == stand_in]
             comparison = self._stand_in(stand_in) if wanted else None
             if comparison is not None:
                 measured |= self.measure(wanted, comparison)
+                absent |= self.absent
+        self.absent = absent
         return {name: measured[name] for name in sorted(measured, key=_place_in_tables)}
 
     @cached_property

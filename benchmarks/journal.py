@@ -6,7 +6,7 @@
     metrics.jsonl            one line an epoch: {"epoch": 3, "curves": {…}, "metrics": {…}, "timing": {…}}
     status.json              RUNNING, FINISHED, FAILED or KILLED, with the epoch and the cause
     environment.json         device, threads, versions, code: what is recorded but is not part of the key
-    reference.json, facts.json            the metrics of real data; parameter counts and the like
+    reference.json, facts.json            the metrics of real data; parameter counts, what could not be measured
     checkpoint.safetensors                the last whole state of training, and checkpoint-previous.safetensors
     generator.safetensors                 the result
     samples/epoch_010.png, …              pictures
@@ -47,6 +47,7 @@ Bytes = bytes | memoryview
 STATES = ("NONE", "RUNNING", "FINISHED", "FAILED", "KILLED")
 CONFIG, JOURNAL, STATUS, ENVIRONMENT = "config.json", "metrics.jsonl", "status.json", "environment.json"
 REFERENCE, FACTS = "reference.json", "facts.json"
+ABSENT, ABSENT_REFERENCE = "absent", "absent_reference"  # in the facts: metrics that could not be measured, and why
 CHECKPOINT, PREVIOUS, DAMAGED = (f"checkpoint{end}.safetensors" for end in ("", "-previous", "-damaged"))
 GENERATOR = "generator.safetensors"
 SAMPLES, PROBES = "samples", "probes"
@@ -169,6 +170,12 @@ class RunFolder:
 
     def facts(self) -> dict[str, Any]:
         return self._read_dict(FACTS)
+
+    def absent(self, which: str = ABSENT) -> dict[str, str]:
+        """Metrics that the last evaluation, or that of real data (ABSENT_REFERENCE), could not measure, and why."""
+        absent = self.facts().get(which)
+        pairs = absent.items() if isinstance(absent, dict) else ()
+        return {name: reason for name, reason in pairs if isinstance(reason, str)}
 
     # -- how far it is
 

@@ -30,7 +30,7 @@ def command() -> None:
     plugins.load_plugins(asked.plugin)
 
     from benchmarks.runs import find_run
-    from benchmarks.terminal import console, metrics_table, say
+    from benchmarks.terminal import say, show_metrics
 
     run = find_run(asked.run, asked.runs_dir, asked.tracking_uri)
     say(heading(run))
@@ -39,7 +39,7 @@ def command() -> None:
     for name, value in loss_changes(run):
         say(f"{name:<11}{value}")
     if run.metrics:
-        console.print(metrics_table(run))
+        show_metrics(run)
     if run.fetched:
         say("its folder is not here; its pictures are among its artifacts in MLflow")
     else:

@@ -25,7 +25,7 @@ from benchmarks.datasets import Centres, Dataset, data_folder, depends_on_seed, 
 from benchmarks.environment import check_precision, describe, fingerprint, keep_memory, peak_memory, resolve_device
 from benchmarks.evaluation import Evaluator, identity, judge, like_the_reference
 from benchmarks.extractors import doubts
-from benchmarks.journal import RunFolder
+from benchmarks.journal import ABSENT, ABSENT_REFERENCE, FACTS, REFERENCE, RunFolder
 from benchmarks.pictures import animate, loss_curves, network_graph, png, power_spectra, sample_grid, scatter
 from benchmarks.randomness import initialisation, stream
 from benchmarks.runs import Run, refuse_giants
@@ -146,8 +146,8 @@ def evaluator(dataset: Dataset, samples: int, device: torch.device, threads: int
     return Evaluator(dataset, samples, device=device)
 
 
-def reference(evaluator: Evaluator, config: RunConfig, runs_dir: Path) -> dict[str, float]:
-    """The metrics of real data under the protocol of a config.
+def reference(evaluator: Evaluator, config: RunConfig, runs_dir: Path) -> tuple[dict[str, float], dict[str, str]]:
+    """The metrics of real data under the protocol of a config, and why others of them cannot be measured.
 
     They take half a minute on MNIST and are the same for all runs of that data and protocol, so they are kept beside
     the run folders, under a name that changes with the data, the judges, the protocol, the plugins, and the code.
@@ -160,9 +160,9 @@ def reference(evaluator: Evaluator, config: RunConfig, runs_dir: Path) -> dict[s
     with kept.alone(f"{name}.lock"):
         measured = kept.read_json(f"{name}.json")
         if measured is None:
-            measured = evaluator.reference(final=config.thorough)
+            measured = {"metrics": evaluator.reference(final=config.thorough), "absent": evaluator.absent}
             kept.write_json(f"{name}.json", measured)
-    return measured
+    return measured["metrics"], measured["absent"]
 
 
 def check(config: RunConfig, dataset: Dataset) -> Variant:
@@ -383,7 +383,9 @@ class Training:
 
     def start(self) -> None:
         """What comes before the epochs that are left. Epoch 0, the untrained generator, is judged after the first."""
-        self.folder.write_json("facts.json", facts(self.dataset, self.state.players, self.updates))
+        # What could not be measured before an interruption is still so.
+        self.facts = facts(self.dataset, self.state.players, self.updates) | absences(self.folder.facts())
+        self.folder.write_json(FACTS, self.facts)
         self.folder.set_status("RUNNING", epoch=self.state.epoch, **self.watch.mark)
         self.watcher.start(self.config, self.updates, self.state.epoch)
         if self.state.epoch == 0:
@@ -449,9 +451,17 @@ class Training:
             self.generator, self.config.recipe, stream(self.config.seed, "evaluation", epoch, self.device)
         )
         recipe = self.config.recipe
-        return self.evaluator.evaluate(
+        measured = self.evaluator.evaluate(
             generate, final=self.config.thorough and epoch == recipe.epochs, conditional=recipe.conditioning != "none"
         )
+        self.note(ABSENT, self.evaluator.absent)
+        return measured
+
+    def note(self, name: str, absent: dict[str, str]) -> None:
+        """Writes down which metrics could not be measured, and why."""
+        if self.facts.get(name, {}) != absent:
+            self.facts[name] = dict(absent)
+            self.folder.write_json(FACTS, self.facts)
 
     def probe(self, epoch: int, metrics: dict[str, float]) -> dict[str, float]:
         players, objective, evaluator = self.state.players, self.objective, self.evaluator
@@ -473,7 +483,9 @@ class Training:
     def finish(self) -> None:
         """What a finished run leaves besides its journal: the generator, and the pictures that need all epochs."""
         players = self.state.players
-        self.folder.write_json("reference.json", reference(self.evaluator, self.config, self.folder.path.parent))
+        measured, absent = reference(self.evaluator, self.config, self.folder.path.parent)
+        self.folder.write_json(REFERENCE, measured)
+        self.note(ABSENT_REFERENCE, absent)
         self.folder.save_tensors("generator.safetensors", self.generator.state_dict(), {})
         spec, recipe = self.dataset.spec, self.config.recipe
         if frames := list(self.folder.pictures().values()):
@@ -544,6 +556,11 @@ def pictured_epochs(choice: str, epochs: int) -> frozenset[int]:
     if choice == "none":
         return frozenset()
     return frozenset(e for e in range(epochs + 1) if choice == "all" or e in (1, epochs) or e % 10 == 0)
+
+
+def absences(facts: dict) -> dict:
+    """What the facts of a run tell of metrics that could not be measured."""
+    return {name: facts[name] for name in (ABSENT, ABSENT_REFERENCE) if name in facts}
 
 
 def facts(dataset: Dataset, players: Players, updates: int) -> dict:

@@ -9,12 +9,12 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.config import RunConfig
-from benchmarks.journal import ENVIRONMENT, FACTS, JOURNAL, REFERENCE, STATUS, RunFolder, run_folders
+from benchmarks.journal import ABSENT_REFERENCE, ENVIRONMENT, FACTS, JOURNAL, REFERENCE, STATUS, RunFolder, run_folders
 from variants.recipe import Refused
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ class RunRecord:
     id: MLflow's, or the name of the folder where it was read without MLflow. state: FINISHED, FAILED, KILLED, RUNNING
     or NONE. lines: the journal. reference: the metrics of real data. parameters: their number, by network. classes: the
     names of the classes. picture: the last sample picture, as it was found, and pictured: its epoch, or 0 without one.
-    updates: generator updates in an epoch; 0 where that is not known. link: its page in MLflow, or "".
+    updates: generator updates in an epoch; 0 where that is not known. link: its page in MLflow, or "". absent: metrics
+    that its last evaluation could not measure, and why; absent_reference: the same of real data.
     """
 
     id: str
@@ -47,6 +48,8 @@ class RunRecord:
     pictured: int = 0
     updates: int = 0
     link: str = ""
+    absent: Mapping[str, str] = field(default_factory=dict)
+    absent_reference: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def finished(self) -> bool:
@@ -148,6 +151,8 @@ def read(folder: RunFolder, id: str = "") -> RunRecord:
             picture=(folder.read_bytes(folder.picture_name(pictured)) or b"") if pictured else b"",
             pictured=pictured,
             updates=updates if isinstance(updates, int) and updates > 0 else config.recipe.epoch_updates,
+            absent=folder.absent(),
+            absent_reference=folder.absent(ABSENT_REFERENCE),
         )
     except Refused as refused:
         # Where runs lie on a machine is nothing to publish.

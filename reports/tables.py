@@ -157,6 +157,19 @@ def frame(runs: Sequence[RunRecord]) -> "pandas.DataFrame":
     return pandas.DataFrame(rows, columns=columns)
 
 
+def absences(runs: Iterable[RunRecord]) -> dict[str, tuple[tuple[str, ...], int, int]]:
+    """Why metrics could not be measured: by the reason, the metrics, in how many runs, and in how many on real data."""
+    metrics: dict[str, set[str]] = {}
+    counts: dict[str, list[int]] = {}
+    for run in runs:
+        for place, absent in enumerate((run.absent, run.absent_reference)):
+            for reason in set(absent.values()):
+                counts.setdefault(reason, [0, 0])[place] += 1
+            for name, reason in absent.items():
+                metrics.setdefault(reason, set()).add(name)
+    return {reason: (tuple(sorted(metrics[reason])), *counts[reason]) for reason in sorted(metrics)}
+
+
 def spelled(name: str, value: Any) -> str:
     """A field of a config and its value, in words: `critic steps 5`."""
     if isinstance(value, (tuple, list)):

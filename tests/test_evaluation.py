@@ -17,6 +17,7 @@ from benchmarks.defects import IMAGE_DEFECTS, POINT_DEFECTS, Planting, handing_o
 from benchmarks.environment import resolve_device
 from benchmarks.evaluation import (
     METRICS,
+    NOT_FINITE,
     Comparison,
     Evaluator,
     Real,
@@ -227,12 +228,66 @@ def test_the_same_samples_have_the_same_metrics_whatever_was_judged_before(digit
     assert fresh.evaluate(handing_out(planting.sound), final=True) == first
 
 
-def test_samples_that_are_not_finite_have_no_metrics(images: Bench) -> None:
+@pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
+def test_samples_that_are_not_finite_have_no_metrics_but_their_number(images: Bench, broken: float) -> None:
     samples = images.planting.sound.clone()
-    samples[17, 0, 3, 3] = math.nan
-    values = images.evaluator.evaluate(handing_out(samples))
-    assert {"fid", "kid", "accuracy"} <= set(values)
-    assert all(map(math.isnan, values.values()))
+    samples[17, 0, 3, 3] = broken
+    samples[4] = broken
+    evaluator = images.evaluator
+    assert evaluator.evaluate(handing_out(samples), final=True) == {NOT_FINITE: 2.0}
+    assert set(evaluator.absent) == set(evaluator.names())
+    assert set(evaluator.absent.values()) == {f"2 of {len(samples)} samples are not finite"}
+    assert evaluator.evaluate(handing_out(samples), only={"fid"}) == {NOT_FINITE: 2.0}
+    assert set(evaluator.absent) == {"fid"}
+
+
+def few(digits: Dataset, count: int, side: int = 8, *, same: bool = False) -> Dataset:
+    """So many training and test images of each class, of that size; or all of a class the same."""
+
+    def part(split: Split) -> Split:
+        chosen = torch.cat([(split.labels == label).nonzero().flatten()[:count] for label in range(10)])
+        data = split.data[chosen].repeat_interleave(3, 2).repeat_interleave(3, 3)[:, :, :side, :side].contiguous()
+        if same:
+            data = data[::count].repeat_interleave(count, 0)
+        return Split(data, split.labels[chosen])
+
+    test = part(digits.test)
+    spec = DataSpec((1, side, side), classes=10)
+    extractor = digits.extractor if side == 8 else ""
+    return replace(digits, train=part(digits.train), test=test, reference=test, spec=spec, extractor=extractor)
+
+
+@pytest.mark.parametrize(("count", "side", "same"), [(1, 8, False), (2, 8, False), (9, 8, True), (3, 17, False)])
+@pytest.mark.parametrize("generator", ["real", "constant", "noise", "one class"])
+def test_what_cannot_be_measured_is_absent_with_its_reason(
+    count: int, side: int, same: bool, generator: str, digits: Dataset
+) -> None:
+    dataset = few(digits, count, side, same=same)
+    evaluator = Evaluator(dataset, 40)
+    samples = {
+        "real": dataset.train.images(torch.arange(40) % len(dataset.train)),
+        "constant": torch.zeros(40, *dataset.spec.shape),
+        "noise": torch.rand(40, *dataset.spec.shape, generator=drawn()) * 2 - 1,
+        "one class": dataset.train.images(torch.zeros(40, dtype=torch.long)),
+    }[generator]
+    for values in (evaluator.evaluate(handing_out(samples), final=True), evaluator.reference()):
+        assert all(map(math.isfinite, values.values()))
+        assert not set(values) & set(evaluator.absent)
+        families = {record(name).name for name in values}
+        assert set(evaluator.names()) == families | {record(name).name for name in evaluator.absent}
+        assert all(evaluator.absent.values())
+        # Of a class of one image, or of equal ones, nothing tells what looks real.
+        if count < 4 or same:
+            assert not set(values) & {"mode_coverage", "diversity", "copies"}
+
+
+def test_a_value_that_is_not_a_number_is_absent(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing = replace(METRICS["fid"], name="nothing", measure=lambda c: math.nan)
+    monkeypatch.setitem(METRICS, "nothing", nothing)
+    evaluator = Evaluator(digits, 100)
+    values = evaluator.evaluate(lambda condition, count: torch.zeros(count, 1, 8, 8), only={"nothing", "kid"})
+    assert set(values) == {"kid"}
+    assert set(evaluator.absent) == {"nothing"}
 
 
 def test_a_generator_is_asked_for_the_labels_of_the_reference_in_small_batches(digits: Dataset) -> None:

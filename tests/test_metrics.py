@@ -39,6 +39,7 @@ from metrics.neighbours import (
 from metrics.parts import LARGE, WARM, at_once, repeat
 from metrics.pixels import pixel_space
 from metrics.ranking import paired_probability_above, probability_above
+from metrics.record import Unmeasurable
 from metrics.spectrum import checkerboard_contrast, mean_power
 from tests.gpu import on_a_gpu
 
@@ -89,13 +90,13 @@ def test_frechet_distance_agrees_with_torchmetrics() -> None:
 
 def test_two_samples_have_a_kernel_between_them_and_one_has_none() -> None:
     assert kernel_side(torch.tensor([[1.0], [2.0]])).within.tolist() == [27.0, 27.0]
-    with pytest.raises(ValueError, match="at least 2 samples, not 1"):
+    with pytest.raises(Unmeasurable, match="at least 2 examples, not 1"):
         kernel_side(torch.ones(1, 3))
 
 
 def test_two_samples_have_a_covariance_and_one_has_none() -> None:
     assert moments(torch.tensor([[0.0], [2.0]])).covariance.item() == pytest.approx(2.0)
-    with pytest.raises(ValueError, match="at least 2 samples, not 1"):
+    with pytest.raises(Unmeasurable, match="at least 2 examples, not 1"):
         moments(torch.zeros(1, 3))
 
 
@@ -130,7 +131,7 @@ def test_frechet_distance_of_what_is_not_finite_is_infinite() -> None:
 
 
 def test_one_sample_has_no_covariance() -> None:
-    with pytest.raises(ValueError, match="at least 2 samples, not 1"):
+    with pytest.raises(Unmeasurable, match="at least 2 examples, not 1"):
         moments(normal(1, 1, 3))
 
 
@@ -314,9 +315,31 @@ def test_inside_class_asks_for_the_samples_own_class() -> None:
     assert not inside_class(normal(3, 20, 2) + 50, torch.zeros(20, dtype=torch.long), balls).any()
 
 
-def test_a_class_of_three_has_no_manifold_of_third_neighbours() -> None:
-    balls = class_balls(torch.zeros(3, 2), torch.zeros(3).long())
-    assert not inside_class(torch.zeros(1, 2), torch.zeros(1).long(), balls).any()
+@pytest.mark.parametrize("few", [1, 2, 3])
+def test_a_class_of_fewer_than_four_examples_or_of_equal_ones_has_no_balls(few: int) -> None:
+    points, classes = normal(1, 20 + few, 2), torch.tensor([0] * 20 + [1] * few)
+    with pytest.raises(Unmeasurable, match=f"class 1 has only {few} real examples"):
+        class_balls(points, classes)
+    points, classes = torch.cat([points[:20], torch.ones(9, 2)]), torch.tensor([0] * 20 + [2] * 9)
+    with pytest.raises(Unmeasurable, match="all real examples of class 2 are the same"):
+        class_balls(points, classes)
+    # A class that real data do not have at all is none that is missing.
+    assert [len(points) for points, _ in class_balls(points[:20], classes[:20] + 1)] == [0, 20]
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_fewer_examples_than_neighbours_have_no_manifold(count: int) -> None:
+    with pytest.raises(Unmeasurable, match=f"only {count} real examples"):
+        manifold(normal(1, count, 2))
+    with pytest.raises(Unmeasurable, match=f"only {count} samples"):
+        neighbourhood(normal(1, count, 2), manifold(normal(2, 10, 2)))
+    assert neighbourhood(normal(1, 6, 2), manifold(normal(1, 6, 2))).coverage == 1
+
+
+@pytest.mark.parametrize("value", [0.0, 0.3, -7.7])
+def test_examples_that_are_all_the_same_have_no_manifold(value: float) -> None:
+    with pytest.raises(Unmeasurable, match="all real examples are the same"):
+        manifold(torch.full((50, 33), value) + 1e-7 * normal(1, 50, 33, dtype=torch.float32))
 
 
 # ---- modes
@@ -335,7 +358,10 @@ def test_mode_kl_by_hand() -> None:
     assert mode_kl(even * 5, even) == 0
     assert mode_kl(torch.tensor([9.0] + [0.0] * 7), even) == pytest.approx(math.log(8))
     assert mode_kl(torch.tensor([1.0, 1.0]), torch.tensor([1.0, 3.0])) == pytest.approx(0.5 * math.log(4 / 3))
-    assert mode_kl(torch.tensor([1.0, 1.0]), torch.tensor([1.0, 0.0])) == math.inf
+    with pytest.raises(Unmeasurable, match="a mode of which there is no real example"):
+        mode_kl(torch.tensor([1.0, 1.0]), torch.tensor([1.0, 0.0]))
+    with pytest.raises(Unmeasurable, match="no sample"):
+        mode_kl(torch.zeros(8), even)
 
 
 RING = torch.tensor([[math.cos(a), math.sin(a)] for a in torch.arange(8) * (math.pi / 4)])
@@ -408,6 +434,24 @@ def test_diversity_of_a_shrunken_a_repeated_and_a_missing_class() -> None:
     assert ratios[1] == pytest.approx(0, abs=1e-3)
     assert ratios[2] == 0
     assert math.isnan(ratios[3])
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.3])
+def test_a_class_of_identical_real_examples_has_no_diversity_to_hold_samples_against(value: float) -> None:
+    classes = torch.arange(2).repeat_interleave(20)
+    real = torch.cat([torch.full((20, 5), value), normal(1, 20, 5, dtype=torch.float32)])
+    ratios = class_diversity(spread(real, classes, 2), spread(real, classes, 2), 40)
+    assert math.isnan(ratios[0])
+    assert ratios[1] == 1
+    same = torch.cat([real[:20], real[:20] + 1])
+    for few, labels in ((same, classes), (real[[0, 39]], classes[[0, 39]])):
+        with pytest.raises(Unmeasurable, match="no class has two real examples that differ"):
+            class_diversity(spread(real, classes, 2), spread(few, labels, 2), 40)
+
+
+def test_no_sample_overlaps_with_nothing() -> None:
+    with pytest.raises(Unmeasurable, match="no sample"):
+        overlap(torch.zeros(0, 2), torch.zeros(3, 2), 1.0)
 
 
 # ---- memorisation
@@ -503,7 +547,7 @@ def test_the_neighbours_of_a_lattice_frequency_leave_out_the_mean_of_the_image()
     )
     assert checkerboard_contrast(mean_power(torch.ones(3, 1, 8, 8)), 4) == pytest.approx(0, abs=1e-3)
     for stride in (5, 3, 8):  # neither side, one side, the other one
-        with pytest.raises(ValueError, match=f"a stride of {stride} has no lattice frequency in images of 8 x 12"):
+        with pytest.raises(Unmeasurable, match=f"a stride of {stride} has no lattice frequency in images of 8 x 12"):
             checkerboard_contrast(mean_power(noise), stride)
 
 
@@ -596,4 +640,5 @@ def test_the_spread_of_a_mode_is_one_where_it_is_right_and_nothing_of_one_point(
     same = torch.tensor([[10.0, 0.0]] * 3)
     assert mode_spread(same, centres, 3.0, 1.0) == 0
     assert mode_spread(torch.cat((pair, same)), centres, 3.0, 1.0) == pytest.approx(0.5**0.5)
-    assert math.isnan(mode_spread(pair, centres, 0.5, 1.0))
+    with pytest.raises(Unmeasurable, match="no mode has two samples"):
+        mode_spread(pair, centres, 0.5, 1.0)

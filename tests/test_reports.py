@@ -127,6 +127,15 @@ def test_one_seed_has_no_spread_and_what_does_not_apply_is_a_dash():
     assert cells(markdown, "")[4:] == ["1.250", "0.9890"]
 
 
+def test_it_is_said_why_a_metric_could_not_be_measured():
+    none = {"copies": "no sample | looks real", "diversity": "no sample | looks real"}
+    runs = [record(config(seed=seed), absent=none if seed else {}) for seed in range(3)]
+    assert "Not measured:\n\n- copies, diversity (2 runs): no sample \\| looks real." in page(runs)
+    runs = [record(config(seed=seed), absent_reference={"copies": "too few"}) for seed in range(2)]
+    assert "- copies (real data): too few." in page(runs)
+    assert "Not measured" not in page([record(config())])
+
+
 def test_failed_runs_enter_no_mean_and_are_counted_and_listed():
     runs = [
         record(config(seed=0), {"fid": 10.0}),
@@ -448,7 +457,8 @@ GOLDEN = """\
 
 A value is the mean over training seeds ± their standard deviation, at the end of training; one seed has no spread. \
 ↓ means that less is better, ↑ that more is. *Real data* is what the same metric gives real examples under the same \
-protocol. “–” means that a metric does not apply. Failed runs enter no mean; their number stands beside it.
+protocol. “–” means that a metric does not apply, or could not be measured; the reasons are listed with the tables. \
+Failed runs enter no mean; their number stands beside it.
 
 ## mnist
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from benchmarks import Run, configure, load_run, train
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import DATASETS, Dataset, depends_on_seed, load
-from benchmarks.journal import run_folders
+from benchmarks.journal import ABSENT_REFERENCE, run_folders
 from benchmarks.randomness import stream
 from benchmarks.training import Diverged, Watcher, evaluator, loaded
 from variants import Refused
@@ -57,6 +58,31 @@ def test_a_run_leaves_its_results_in_its_folder(whole: Run) -> None:
     assert {"fid", "accuracy", "accuracy_class_0", "mode_coverage"} <= set(whole.metrics)
     assert set(whole.metrics) - set(whole.folder.reference()) == set()
     assert json.loads((whole.path / "environment.json").read_text())["recipe"] == "small"
+
+
+def test_what_the_last_evaluation_could_not_measure_stands_in_the_facts(tmp_path: Path) -> None:
+    """Five samples have no 5th neighbour; more of them do."""
+    few = trained(tmp_path, epochs=1, samples=5)
+    assert "precision" not in few.metrics
+    assert "only 5 real examples are compared" in few.folder.absent()["precision"]
+    assert not set(few.folder.absent()) & set(few.metrics)
+    assert "precision" in few.folder.absent(ABSENT_REFERENCE)
+    more = trained(tmp_path, epochs=1, samples=50)
+    assert "precision" in more.metrics
+    assert "precision" not in more.folder.absent() | more.folder.absent(ABSENT_REFERENCE)
+
+
+def test_samples_that_are_not_finite_are_counted_in_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> Callable:
+        return lambda condition, count: torch.full((count, 1, 8, 8), math.nan)
+
+    monkeypatch.setattr("benchmarks.training.sampler", broken)
+    config = configure("cgan_mlp", "digits", epochs=1, epoch_updates=2, samples=20, thorough=False)
+    run = train(config, runs_dir=tmp_path, track=False, pictures="none")
+    assert [line["metrics"] for line in run.folder.lines()] == [{"not_finite_samples": 20.0}] * 2
+    assert run.folder.absent()["fid"] == "20 of 20 samples are not finite"
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_does_not(whole: Run, tmp_path: Path) -> None:

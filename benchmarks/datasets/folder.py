@@ -163,7 +163,7 @@ def _endings(files: Sequence[Path]) -> str:
 
 
 def _instead(folder: Path) -> str:
-    """What a folder with hardly an image has instead, as a part of a sentence that begins with a comma; "" for nothing."""
+    """What a folder with hardly an image has instead, as a part of a sentence from its comma on; "" for nothing."""
     folders, files = _entries(folder)
     hidden = sum(path.name.startswith(".") for path in folder.iterdir())
     others = _endings([path for path in files if path.suffix.lower() not in FORMATS])

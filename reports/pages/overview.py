@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from benchmarks.evaluation import METRICS
 from reports.answers import Answer, Answers, least_seeds, shown_p
 from reports.evidence import ArmRuns
-from reports.pages.markdown import code, count, escape, link, mean_and_spread, number, table
+from reports.pages.markdown import code, count, escape, link, mean_and_spread, number, table, unmeasured
 from reports.runs import LeftOut, RunRecord
 from reports.standings import Standing, mean
 from reports.tables import Summary, spoken
@@ -64,7 +64,8 @@ def overview(answers: Answers, standings: Sequence[Standing], left_out: Sequence
         "A value is the mean over seeds ± half of its 95 % interval (Student's t) of the runs that did not fail; of a "
         "run it is the mean over the last quarter of its evaluations, geometric for FID. ↓ means that less is better, "
         "↑ that more is. **Bold** is a best value whose difference from every other arm is beyond its interval, at "
-        "95 % for all of them together. “–” means that a metric does not apply.",
+        "95 % for all of them together. “–” means that a metric does not apply, or could not be measured; the "
+        "reasons are listed below each table.",
     ]
     for standing in standings:
         parts += _standing(standing)
@@ -296,6 +297,7 @@ def _standing(standing: Standing) -> list[str]:
     ]
     rows += [[title, "", "", *real, "", ""] for title, real in real_data(standing.reference, standing.columns)]
     parts.append(table(header, rows, right=range(1, len(header))))
+    parts += unmeasured([run for row in standing.rows for run in row.arm.ended])
     if standing.ranks:
         rows = [
             [
