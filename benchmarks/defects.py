@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks import plugins
 from benchmarks.commands import Parser, main
 from variants.recipe import Refused
 
@@ -230,7 +231,8 @@ def measure(dataset: "Dataset", splits: int, say: Callable[[str], None], samples
         for defect, plant in {"": lambda p: p.sound, **defects}.items():
             say(f"{dataset.name}: split {split + 1} of {splits}, {defect or 'sound samples'}")
             values = sound if not defect else planted[defect]
-            for name, value in evaluator.evaluate(handing_out(plant(planting)), final=True).items():
+            measured = evaluator.evaluate(handing_out(plant(planting)), final=True)
+            for name, value in (measured | dict.fromkeys(evaluator.absent, math.nan)).items():
                 if not record(name).family:
                     values.setdefault(name, []).append(value)
     interior = frozenset(
@@ -352,7 +354,9 @@ def command(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--samples", type=int, default=0, help="samples in a comparison (0: as many as the data allow)")
     parser.add_argument("--data-dir", help="folder of the data")
     parser.add_argument("--out", type=Path, help="file to write (by default the page is printed)")
+    plugins.add_option(parser)
     chosen = parser.parse_args(arguments)
+    plugins.load_plugins(chosen.plugin)
 
     from benchmarks.config import DatasetConfig
     from benchmarks.datasets import load

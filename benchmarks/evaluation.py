@@ -17,6 +17,7 @@ from torch import Tensor
 
 from benchmarks.datasets import Centres, Classes, Dataset, Split, Stacked
 from benchmarks.extractors import judges_of
+from benchmarks.randomness import stream
 from metrics import gan_train as gan_training
 from metrics.accuracy import accuracy, accuracy_by_class
 from metrics.captions import captions
@@ -38,7 +39,7 @@ from metrics.modes import (
 from metrics.neighbours import Balls, Manifold, Neighbourhood, class_balls, inside_class, manifold, neighbourhood
 from metrics.parts import at_once
 from metrics.pixels import PixelSpace, pixel_space
-from metrics.record import Metric
+from metrics.record import Metric, Unmeasurable
 from metrics.spectrum import checkerboard_contrast, mean_power
 from variants.recipe import Refused, unknown
 
@@ -49,6 +50,10 @@ BATCH = 1000
 SMALLEST_LARGE = 16
 LARGEST_PAIRWISE = 10_000
 """Examples of each side in what takes time and memory quadratic in them; chosen, not tuned."""
+UNTOLD = "there was nothing to measure it on"
+"""The reason why a metric is absent whose value is not a number."""
+NOT_FINITE = "not_finite_samples"
+"""What stands in the place of all metrics where samples are not finite: how many are not."""
 
 
 class Real:
@@ -252,10 +257,12 @@ class Comparison:
 
     def agreement(self, asked: Tensor) -> float:
         """Share of these samples, (n,), that look real and of which the whole caption is true."""
-        return (self.words_right.all(1) & self.inside)[asked].double().mean().item()
+        return share((self.words_right.all(1) & self.inside)[asked], NO_CAPTION)
 
     def _memorization(self, samples: Tensor, known: Tensor, usual: Tensor) -> Memorization:
         real, inside = self.real, self.inside
+        if not bool(inside.any()):
+            raise Unmeasurable("no sample looks real")
         classes = self.classes[inside]
         return memorization(real.nearest_known(samples[inside], classes, known), classes, usual, real.test_labels)
 
@@ -269,6 +276,16 @@ class Comparison:
         if self.real.known_pixels.dtype == torch.uint8:  # grey levels, of which 255 is a sample's 1
             samples = (samples + 1) * 127.5
         return self._memorization(samples, self.real.known_pixels, self.real.usual_pixel_distances)
+
+
+NO_CAPTION = "no sample was asked for such a caption"
+
+
+def share(flags: Tensor, nothing: str) -> float:
+    """The share of flags, (n,), that are set. Raises Unmeasurable, with what `nothing` says, where there are none."""
+    if not len(flags):
+        raise Unmeasurable(nothing)
+    return flags.double().mean().item()
 
 
 def _fid_pixels(c: Comparison) -> float:
@@ -386,13 +403,13 @@ _RECORDS = (
             lambda c: c.words_right[:, 2].double().mean().item(), stand_in="test"),
     _metric("caption_digit_held_out", "caption_digit for combinations of words that training never showed",
             _MAX, _SHARE, 1, "condition captions", _OURS,
-            lambda c: c.words_right[c.held_out, 0].double().mean().item(), stand_in="test"),
+            lambda c: share(c.words_right[c.held_out, 0], NO_CAPTION), stand_in="test"),
     _metric("caption_thickness_held_out", "caption_thickness for combinations of words that training never showed",
             _MAX, _SHARE, 1, "condition captions", _OURS,
-            lambda c: c.words_right[c.held_out, 1].double().mean().item(), stand_in="test"),
+            lambda c: share(c.words_right[c.held_out, 1], NO_CAPTION), stand_in="test"),
     _metric("caption_slant_held_out", "caption_slant for combinations of words that training never showed",
             _MAX, _SHARE, 1, "condition captions", _OURS,
-            lambda c: c.words_right[c.held_out, 2].double().mean().item(), stand_in="test"),
+            lambda c: share(c.words_right[c.held_out, 2], NO_CAPTION), stand_in="test"),
     _metric("caption_agreement_seen", "share of real-looking samples with every word right, captions seen in training",
             _MAX, _SHARE, 1, "condition captions", _OURS, lambda c: c.agreement(~c.held_out), stand_in="test"),
     _metric("caption_agreement_held_out", "the same for combinations of words that training never showed",
@@ -414,13 +431,13 @@ _RECORDS = (
             lambda c: c.diversities[c.diversities.isfinite()].min().item()),
     _metric("checkerboard", "distance of the checkerboard contrast from that of real images, in decades",
             _MIN, _POSITIVE, 0, "images large", "compare Odena et al. 2016", _checkerboard),
-    _metric("memorization", "P(nearer to a training example than a test example is), in features; ½ is right",
+    _metric("memorization", "P(nearer to a training example than a fresh example is), in features; ½ is right",
             _MIN, _SHARE, 0.5, "classes extractor", _MEEHAN,
             lambda c: c.memorization.probability, cost="final", stand_in="test"),
     _metric("memorization_pixels", "the same in pixels",
             _MIN, _SHARE, 0.5, "classes extractor", _MEEHAN,
             lambda c: c.pixel_memorization.probability, cost="final", stand_in="test"),
-    _metric("copies", "share of samples nearer to a training example than 99 % of test examples, in features",
+    _metric("copies", "share of samples nearer to a training example than 99 % of fresh examples, in features",
             _MIN, _SHARE, 0.01, "classes extractor", _MEEHAN,
             lambda c: c.memorization.copies, cost="final", stand_in="test"),
     _metric("copies_pixels", "the same in pixels",
@@ -444,11 +461,13 @@ def record(name: str) -> Metric:
 
 
 def judge(dataset: Dataset) -> str:
-    """The identity of what judges a dataset: SHA-256 of the extractor's file, or of those of several, joined in order.
+    """The identity of what judges a dataset, whose classifier is trained now where there is none."""
+    return identity(judges_of(dataset))
 
-    Empty where samples are their own features.
-    """
-    digests = [judge.sha256 for judge in judges_of(dataset)]
+
+def identity(judges: Iterable[Extractor]) -> str:
+    """SHA-256 of the extractor's file, or of those of several, joined in order; empty where there is none."""
+    digests = [judge.sha256 for judge in judges]
     return sha256("".join(digests).encode()).hexdigest() if len(digests) > 1 else "".join(digests)
 
 
@@ -459,6 +478,7 @@ class Evaluator:
     where labels are handed to the generator, and where metrics are computed if it knows float64.
     chosen: (samples,) the reference examples whose labels a generator is asked for, in order.
     seconds: what each metric took when last measured; what several need is counted for the first one.
+    absent: of the metrics that were last asked for, those that could not be measured, each with the reason.
     """
 
     def __init__(
@@ -477,6 +497,7 @@ class Evaluator:
         self.dataset = dataset
         self.chosen = like_the_reference(dataset.reference, samples)
         self.seconds: dict[str, float] = {}
+        self.absent: dict[str, str] = {}
 
     @cached_property
     def facts(self) -> frozenset[str]:
@@ -510,7 +531,8 @@ class Evaluator:
         conditional: bool = True,
         only: Collection[str] | None = None,
     ) -> dict[str, float]:
-        """Every metric of a generator. All are NaN where a sample is not finite.
+        """Every metric of a generator that can be measured; `absent` tells of the others. Where samples are not finite,
+        only how many are not, as NOT_FINITE.
 
         generate: (labels or None, count) -> samples (count, *shape) in [-1, 1] for images. final: also what is measured
         only once. conditional: whether the generator uses the labels; without, what asks for them is absent. only: the
@@ -520,8 +542,10 @@ class Evaluator:
         names = self.names(final=final, conditional=conditional)
         if only is not None:
             names = [name for name in names if name in only]
-        if not bool(torch.isfinite(samples).all()):
-            return {name: math.nan for name in names if not METRICS[name].family}
+        if broken := int((~torch.isfinite(samples.flatten(1)).all(1)).sum()):
+            self.seconds = {}
+            self.absent = dict.fromkeys(names, f"{broken:,} of {len(samples):,} samples are not finite")
+            return {NOT_FINITE: float(broken)}
         return self.measure(names, self.compare(samples, conditional=conditional))
 
     def compare(self, samples: Tensor, *, conditional: bool = True) -> Comparison:
@@ -529,37 +553,45 @@ class Evaluator:
         return Comparison(self.real, samples, *(self._asked_for if conditional else (None, None)))
 
     def measure(self, names: Iterable[str], comparison: Comparison) -> dict[str, float]:
-        """These metrics, and families of metrics, of one comparison."""
+        """These metrics, and families of metrics, of one comparison; those that it does not allow are `absent`."""
         values: dict[str, float] = {}
-        self.seconds = {}
+        self.seconds, self.absent = {}, {}
         for name in names:
             began = time.perf_counter()
-            value = METRICS[name].measure(comparison)
+            try:
+                value = METRICS[name].measure(comparison)
+            except Unmeasurable as error:
+                self.absent[name] = error.reason
+                continue
             self.seconds[name] = time.perf_counter() - began
-            if isinstance(value, Mapping):
-                # A label that no sample was asked for has no accuracy: absent, not NaN.
-                values |= {f"{name}_{member}": v for member, v in value.items() if not math.isnan(v)}
-            else:
-                values[name] = value
+            members = {f"{name}_{k}": v for k, v in value.items()} if isinstance(value, Mapping) else {name: value}
+            values |= {member: v for member, v in members.items() if not math.isnan(v)}
+            self.absent |= {member: UNTOLD for member, v in members.items() if math.isnan(v)}
         return values
 
     def reference(self, *, final: bool = True) -> dict[str, float]:
         """Every metric with real examples in the place of samples: see Metric.stand_in, and reference_note."""
         names = self.names(final=final)
         measured: dict[str, float] = {}
+        absent: dict[str, str] = {}
         for stand_in in ("fresh", "train", "test"):
             wanted = [name for name in names if METRICS[name].stand_in == stand_in]
             comparison = self._stand_in(stand_in) if wanted else None
             if comparison is not None:
                 measured |= self.measure(wanted, comparison)
+                absent |= self.absent
+        self.absent = absent
         return {name: measured[name] for name in sorted(measured, key=_place_in_tables)}
 
     @cached_property
     def reference_note(self) -> str:
         """What `reference` compares, in one sentence."""
-        if self._overlapping:
-            return "two halves of the reference against each other, because there are no further real examples"
-        return "real training examples against the reference"
+        fresh, rest = map(len, self._dealt)
+        factor = (1 / fresh + 1 / rest) / (1 / self.samples + 1 / (fresh + rest))
+        return (
+            f"{fresh:,} examples of the reference, drawn at random, against the other {rest:,}: FID has {factor:.2g} "
+            f"times the bias there that {self.samples:,} samples have against all {fresh + rest:,}"
+        )
 
     def _generated(self, generate: Generate) -> Tensor:
         samples = torch.empty(self.samples, *self.dataset.spec.shape, device=self._place)
@@ -599,26 +631,34 @@ class Evaluator:
         return Real(self.dataset, reference.to(self._place), self._judges, self.samples)
 
     @cached_property
-    def _overlapping(self) -> bool:
-        """Whether most of the reference are training examples."""
-        known = {row.numpy().tobytes() for row in self.dataset.train.data}
-        again = sum(row.numpy().tobytes() in known for row in self.dataset.reference.data)
-        return again > len(self.dataset.reference) / 2
+    def _dealt(self) -> tuple[Tensor, Tensor]:
+        """Which of the reference stand for samples, and which remain: a random draw with its frequencies of labels.
+
+        As many as there are samples, and no more than half, so that the rest is as good a reference. Always the same
+        ones for the same data.
+        """
+        reference = self.dataset.reference
+        order = torch.randperm(len(reference), generator=stream(0, f"real data/{self.dataset.checksum}"))
+        labels = None if reference.labels is None else reference.labels[order]
+        shuffled = Split(order, labels)
+        fresh = order[alike(shuffled, shuffled, min(self.samples, len(reference) // 2))]
+        remain = torch.ones(len(reference), dtype=torch.bool)
+        remain[fresh] = False
+        return fresh, remain.nonzero().flatten()
 
     def _stand_in(self, which: str) -> Comparison | None:
         """None where training lacks a class, so that its examples cannot stand for samples of all."""
         data = self.dataset
-        real, split = self.real, data.test if which == "test" else data.train
-        chosen = torch.arange(len(split))
-        if which == "fresh" and self._overlapping:
-            split = data.reference
-            # Dealt out in turn in the order of labels, both halves have the same ones.
-            order = torch.arange(len(split)) if split.labels is None else split.labels.argsort(stable=True)
-            real, chosen = self._side(_part(split, order[1::2])), order[0::2]
-        elif which != "test":
+        if which == "fresh":
+            fresh, rest = self._dealt
+            real, split, chosen = self._side(data.reference.part(rest)), data.reference, fresh
+        elif which == "train":
+            real, split = self.real, data.train
             if not split.has_labels_of(data.reference):
                 return None
             chosen = alike(split, data.reference, self.samples)
+        else:
+            real, split, chosen = self.real, data.test, torch.arange(len(data.test))
         return Comparison(real, split.images(chosen).to(self._place), *self._asked(split, chosen))
 
     def _asked(self, split: Split, chosen: Tensor) -> tuple[Tensor | None, Tensor | None]:
@@ -667,11 +707,6 @@ def thinned(rows: Tensor, most: int) -> Tensor:
     if len(rows) <= most:
         return rows
     return rows[torch.arange(most, device=rows.device) * len(rows) // most]
-
-
-def _part(split: Split, indices: Tensor) -> Split:
-    labels = None if split.labels is None else split.labels[indices]
-    return Split(split.data[indices], labels)
 
 
 def _place_in_tables(name: str) -> tuple[int, int]:

@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +29,7 @@ def command() -> None:
     plugins.load_plugins(asked.plugin)
 
     from benchmarks.runs import find_run
-    from benchmarks.terminal import console, metrics_table, say
+    from benchmarks.terminal import say, show_metrics
 
     run = find_run(asked.run, asked.runs_dir, asked.tracking_uri, asked.experiment)
     say(heading(run))
@@ -39,7 +38,7 @@ def command() -> None:
     for name, value in loss_changes(run):
         say(f"{name:<11}{value}")
     if run.metrics:
-        console.print(metrics_table(run))
+        show_metrics(run)
     if run.fetched:
         say("its folder is not here; its pictures are among its artifacts in MLflow")
     else:
@@ -83,7 +82,8 @@ def facts(run: "Run") -> Iterator[tuple[str, str]]:
 
     config, environment = run.config, run.folder.environment()
     data = config.dataset
-    options = [f"{f.name} {value}" for f in fields(data)[1:] if (value := getattr(data, f.name)) != f.default]
+    told = data.as_dict(neutral=False)
+    options = [f"{name} {value}" for name, value in told.items() if name != "name"]
     yield "variant", config.variant
     yield "recipe", recipe(run)
     yield "dataset", ", ".join((data.name, *options, f"checksum {config.checksum[:8]}"))

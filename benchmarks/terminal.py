@@ -10,6 +10,7 @@ from rich.table import Table
 from benchmarks.config import RunConfig
 from benchmarks.environment import fingerprint
 from benchmarks.evaluation import record
+from benchmarks.journal import ABSENT, ABSENT_REFERENCE
 from benchmarks.probes import PROBES
 from benchmarks.runs import Run
 from benchmarks.training import Watcher
@@ -100,13 +101,24 @@ def show_summary(run: Run, tracking_uri: str | None, experiment: str | None = No
         say(f"already trained, here: {run.path} (--retrain does it again)")
         if run.folder.environment().get("code") != fingerprint():
             say("stale: the code that decides results has changed since it was trained")
-    console.print(metrics_table(run))
+    show_metrics(run)
     say(f"run folder: {run.path}")
     if tracked:
         from benchmarks.tracking import SYNC, where_to_look
 
         where = where_to_look(run.folder, tracking_uri, experiment)
         say(f"in MLflow:  {where}" if where else f"not in MLflow yet: {SYNC} sends it")
+
+
+def show_metrics(run: Run) -> None:
+    """Prints the metrics of the last evaluation, and why others could not be measured."""
+    console.print(metrics_table(run))
+    for which, of in ((ABSENT, ""), (ABSENT_REFERENCE, " of real data")):
+        reasons: dict[str, list[str]] = {}
+        for name, reason in run.folder.absent(which).items():
+            reasons.setdefault(reason, []).append(name)
+        for reason, names in reasons.items():
+            say(f"not measured{of}: {', '.join(names)}: {reason}")
 
 
 def metrics_table(run: Run) -> Table:

@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from metrics.neighbours import distances_in_parts, places_by_class
+from metrics.neighbours import distances_in_parts, identical, places_by_class
+from metrics.record import Unmeasurable
 
 
 def mean_distance(points: Float[Tensor, "samples features"]) -> float:
@@ -25,7 +26,7 @@ def mean_distance(points: Float[Tensor, "samples features"]) -> float:
 
 
 class Spread(NamedTuple):
-    """Of each class: how many samples it has, and the mean distance between two of them, NaN for fewer than two."""
+    """Of each class: how many samples it has, and the mean distance between two: NaN of fewer, 0 of equal ones."""
 
     counts: tuple[int, ...]
     distances: tuple[float, ...]
@@ -34,17 +35,25 @@ class Spread(NamedTuple):
 def spread(points: Float[Tensor, "samples features"], classes: Int[Tensor, " samples"], count: int) -> Spread:
     """Of the first `count` classes."""
     places = places_by_class(classes, count)[:count]
-    return Spread(tuple(map(len, places)), tuple(mean_distance(points[members]) for members in places))
+
+    def within(members: Float[Tensor, "samples features"]) -> float:
+        # Expanded squares leave some distance between equal points.
+        return 0.0 if len(members) > 1 and identical(members) else mean_distance(members)
+
+    return Spread(tuple(map(len, places)), tuple(within(points[members]) for members in places))
 
 
 def class_diversity(fake: Spread, real: Spread, expected: int) -> Float[Tensor, " classes"]:
-    """The ratio for each class; NaN for a class that has fewer than two real samples. real: computed once.
+    """The ratio for each class; NaN for a class whose real samples have no spread: fewer than two, or all the same.
 
-    A class with fewer than a tenth of its share of the `expected` samples is taken as having no diversity, 0.
+    real: computed once. A class with fewer than a tenth of its share of the `expected` samples is taken as having no
+    diversity, 0. Raises Unmeasurable where no class has a ratio.
     """
     ratios = torch.full((len(real.counts),), torch.nan, dtype=torch.float64)
     for label, members in enumerate(real.counts):
-        if members > 1:
+        if real.distances[label] > 0:
             enough = fake.counts[label] >= max(2, 0.1 * expected * members / sum(real.counts))
             ratios[label] = fake.distances[label] / real.distances[label] if enough else 0.0
+    if bool(ratios.isnan().all()):
+        raise Unmeasurable("no class has two real examples that differ")
     return ratios

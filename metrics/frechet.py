@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from metrics.parts import at_once
+from metrics.record import Unmeasurable
 
 _ROWS = 1024
 
@@ -42,7 +43,7 @@ class Moments:
 def moments(features: Float[Tensor, "samples features"] | Iterable[Float[Tensor, "samples features"]]) -> Moments:
     """Moments of features, given whole or in chunks, summed in float64 in one pass and bounded memory.
 
-    Raises ValueError for fewer than two rows, which have no covariance.
+    Raises Unmeasurable for fewer than two rows, which have no covariance.
     """
     chunks = features.split(at_once(_ROWS, features)) if isinstance(features, Tensor) else features
     count, shift = 0, None
@@ -57,7 +58,7 @@ def moments(features: Float[Tensor, "samples features"] | Iterable[Float[Tensor,
         total += rows.sum(0)
         products += rows.mT @ rows
     if count < 2:
-        raise ValueError(f"a covariance needs at least 2 samples, not {count}")
+        raise Unmeasurable(f"a covariance needs at least 2 examples, not {count}")
     shift, total, products = shift.cpu(), total.cpu(), products.cpu()
     mean = total / count
     return Moments(shift + mean, (products - count * torch.outer(mean, mean)) / (count - 1), count)

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from metrics.parts import at_once
+from metrics.record import Unmeasurable
 
 _ROWS = 256
 
@@ -33,10 +34,10 @@ class KernelSide:
 
 
 def kernel_side(features: Float[Tensor, "samples features"]) -> KernelSide:
-    """One side of the comparison, so that the real one is computed once. Needs two samples at least."""
+    """One side of the comparison; the real one is computed once. Raises Unmeasurable for fewer than two rows."""
     n, d = features.shape
     if n < 2:
-        raise ValueError(f"the unbiased estimate needs at least 2 samples, not {n}")
+        raise Unmeasurable(f"the unbiased estimate needs at least 2 examples, not {n}")
     totals = _sums_within(features)
     own = (features.double().square().sum(1) / d + 1) ** 3
     return KernelSide(features, (totals - own) / (n - 1))

@@ -5,11 +5,11 @@ overlap decides: uniform noise captures most modes of a ring or a grid, and its 
 many published GANs, but it overlaps little.
 """
 
-import math
-
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+from metrics.record import Unmeasurable
 
 REACHED_SHARE = 0.1
 HIGH_QUALITY_SIGMAS = 3.0
@@ -38,10 +38,16 @@ def modes_captured(counts: Float[Tensor, " modes"]) -> float:
 
 
 def mode_kl(counts: Float[Tensor, " modes"], truth: Float[Tensor, " modes"]) -> float:
-    """KL(samples ‖ truth) of the distributions over modes, in nats; 0 log 0 is 0. In [0, ∞], smaller is better.
+    """KL(samples ‖ truth) of the distributions over modes, in nats; 0 log 0 is 0. In [0, ∞), smaller is better.
 
     It is the reverse divergence, as reported for stacked MNIST: Srivastava et al. 2017; Lin et al. 2018, section 4.
+    Raises Unmeasurable where there is no sample, or one of a mode that the truth does not have: any number of such
+    samples would be infinitely far.
     """
+    if not counts.any():
+        raise Unmeasurable("there is no sample")
+    if bool((truth[counts > 0] == 0).any()):
+        raise Unmeasurable("some samples are of a mode of which there is no real example")
     shares, true = counts.double() / counts.sum(), truth.double() / truth.sum()
     present = shares > 0
     return max(0.0, (shares[present] * (shares[present] / true[present]).log()).sum().item())
@@ -68,10 +74,13 @@ def overlap(points: Float[Tensor, "samples 2"], centres: Float[Tensor, "modes 2"
 
     In [0, 1], larger is better; 1 where each of K equal modes has its share. It tolerates blur within the disc and does
     not saturate: a mode with half its share adds half. It is this project's own metric. Discs must not intersect.
+    Raises Unmeasurable without points.
     """
+    if not len(points):
+        raise Unmeasurable("there is no sample")
     nearest, distances = nearest_centres(points, centres)
     shares = mode_counts(nearest[distances <= radius], len(centres)) / len(points)
-    return shares.clamp_max(1 / len(centres)).sum().item() if len(points) else math.nan
+    return shares.clamp_max(1 / len(centres)).sum().item()
 
 
 def mode_spread(
@@ -80,8 +89,8 @@ def mode_spread(
     """Spread of the points within a mode over the true one: root mean square distance from their mean, over σ√2.
 
     points: those in the disc of that radius round a centre count for its mode; the mean of the squares is over
-    modes with at least two of them, NaN where there is none. In [0, ∞]; 1 is right, 0 is a mode of one fixed point.
-    It is this project's own metric.
+    modes with at least two of them; raises Unmeasurable where there is none. In [0, ∞); 1 is right, 0 is a mode of one
+    fixed point. It is this project's own metric.
     """
     nearest, distances = nearest_centres(points, centres)
     squares = []
@@ -89,4 +98,6 @@ def mode_spread(
         members = points[(nearest == mode) & (distances <= radius)].double()
         if len(members) > 1:
             squares.append(members.var(0).sum() / (2 * sigma**2))
-    return torch.stack(squares).mean().sqrt().item() if squares else math.nan
+    if not squares:
+        raise Unmeasurable("no mode has two samples inside its disc")
+    return torch.stack(squares).mean().sqrt().item()

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from metrics.parts import at_once
+from metrics.record import Unmeasurable
 
 MANIFOLD_K = 3
 DENSITY_K = 5
@@ -82,6 +83,17 @@ def squared_radii(points: Float[Tensor, "n features"], ks: tuple[int, ...]) -> t
     return tuple(nearest[:, min(k, n) - 1] if n else nearest.flatten() for k in ks)
 
 
+def identical(points: Float[Tensor, "n features"]) -> bool:
+    """Whether all rows are the same but for rounding."""
+    return bool(torch.allclose(points, points[:1].expand_as(points), rtol=1e-5, atol=1e-6))
+
+
+def refuse_few(count: int, what: str) -> None:
+    """Raises Unmeasurable where so many points have no DENSITY_K others."""
+    if count <= DENSITY_K:
+        raise Unmeasurable(f"a ball reaches to the {DENSITY_K}th neighbour, and only {count} {what} are compared")
+
+
 @dataclass(frozen=True)
 class Manifold:
     """Real points (n, features) with their squared radii to the 3rd and to the 5th neighbour."""
@@ -92,7 +104,10 @@ class Manifold:
 
 
 def manifold(points: Float[Tensor, "n features"]) -> Manifold:
-    """The real side, computed once."""
+    """The real side, computed once. Raises Unmeasurable where its balls reach to no neighbour, or have no extent."""
+    refuse_few(len(points), "real examples")
+    if identical(points):
+        raise Unmeasurable("all real examples are the same")
     radii, density_radii = squared_radii(points, (MANIFOLD_K, DENSITY_K))
     return Manifold(points, radii, density_radii)
 
@@ -112,7 +127,11 @@ class Neighbourhood(NamedTuple):
 
 
 def neighbourhood(fake: Float[Tensor, "n features"], real: Manifold) -> Neighbourhood:
-    """All four, in one pass over the distances and memory linear in the samples."""
+    """All four, in one pass over the distances and memory linear in the samples.
+
+    Raises Unmeasurable for samples that are too few to have the neighbours.
+    """
+    refuse_few(len(fake), "samples")
     (fake_radii,) = squared_radii(fake, (MANIFOLD_K,))
     precise, balls = 0, 0.0
     recalled = torch.zeros(len(real.points), device=fake.device)
@@ -149,9 +168,18 @@ def class_balls(
 ) -> tuple[Balls, ...]:
     """The real side of `inside_class`, computed once: for each class, balls that reach to the k-th neighbour in it.
 
-    A class with no more than k real samples has none.
+    A class without real samples has none. Raises Unmeasurable for a class with too few of them to have the
+    neighbours, or with no two that differ.
     """
-    members = [real[places] if len(places) > k else real[:0] for places in places_by_class(classes)]
+    members = [real[places] for places in places_by_class(classes)]
+    for label, points in enumerate(members):
+        if 0 < len(points) <= k:
+            raise Unmeasurable(
+                f"what looks real is told by the {k} nearest others of a class, and class {label} has only "
+                f"{len(points)} real examples"
+            )
+        if len(points) and identical(points):
+            raise Unmeasurable(f"all real examples of class {label} are the same")
     return tuple((points, *squared_radii(points, (k,))) for points in members)
 
 

@@ -5,6 +5,15 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 
+class Unmeasurable(Exception):
+    """Says why a metric cannot be measured on these examples."""
+
+    @property
+    def reason(self) -> str:
+        """The sentence, without a full stop."""
+        return str(self)
+
+
 @dataclass(frozen=True)
 class Metric:
     """A metric's record.
@@ -14,7 +23,8 @@ class Metric:
     to: "images"; "large" ones, from 16 x 16; "extractor"; "labels" of the data; "condition": the generator is given
     labels; "modes": "classes" or "centres"; "mixture": the modes are centres, or combinations of classes.
     cost: "each" where it is cheap enough for every evaluation, "final" where it is measured once, at the end.
-    measure: from one comparison of samples with real data to the value; NaN where there was too little to measure.
+    measure: from one comparison of samples with real data to the value. It raises Unmeasurable where these examples are
+    too few, or too much alike, to have one.
     stand_in: which real examples take the place of samples where its value on real data is measured: "fresh" ones that
     the reference does not have, or those of the "train" or the "test" split.
     family: the name stands for several, `<name>_<k>`, and measure gives one value for each k.

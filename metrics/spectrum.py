@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from metrics.parts import at_once
+from metrics.record import Unmeasurable
 
 _ROWS = 1000
 
@@ -27,11 +28,11 @@ def checkerboard_contrast(power: Float[Tensor, "height width"], stride: int = 2)
     """log10 of the mean power at the lattice frequencies of a stride over that of their 8 neighbours, in decades.
 
     Above 0 where a checkerboard stands out. Compare with the same on real images; not for images below 16 x 16, whose
-    neighbouring frequencies are too few. Raises ValueError where the size is no multiple of the stride.
+    neighbouring frequencies are too few. Raises Unmeasurable where the size is no multiple of the stride.
     """
     height, width = power.shape
     if height % stride or width % stride:
-        raise ValueError(f"a stride of {stride} has no lattice frequency in images of {height} x {width}")
+        raise Unmeasurable(f"a stride of {stride} has no lattice frequency in images of {height} x {width}")
     rows, columns = torch.arange(stride) * (height // stride), torch.arange(stride) * (width // stride)
     lattice = [(r, c) for r in rows.tolist() for c in columns.tolist() if r or c]
     around = [

@@ -39,6 +39,7 @@ from metrics.neighbours import (
 from metrics.parts import LARGE, WARM, at_once, repeat
 from metrics.pixels import pixel_space
 from metrics.ranking import paired_probability_above, probability_above
+from metrics.record import Unmeasurable
 from metrics.spectrum import checkerboard_contrast, mean_power
 from tests.gpu import on_a_gpu
 
@@ -89,13 +90,13 @@ def test_frechet_distance_agrees_with_torchmetrics() -> None:
 
 def test_two_samples_have_a_kernel_between_them_and_one_has_none() -> None:
     assert kernel_side(torch.tensor([[1.0], [2.0]])).within.tolist() == [27.0, 27.0]
-    with pytest.raises(ValueError, match="at least 2 samples, not 1"):
+    with pytest.raises(Unmeasurable, match="at least 2 examples, not 1"):
         kernel_side(torch.ones(1, 3))
 
 
 def test_two_samples_have_a_covariance_and_one_has_none() -> None:
     assert moments(torch.tensor([[0.0], [2.0]])).covariance.item() == pytest.approx(2.0)
-    with pytest.raises(ValueError, match="at least 2 samples, not 1"):
+    with pytest.raises(Unmeasurable, match="at least 2 examples, not 1"):
         moments(torch.zeros(1, 3))
 
 
@@ -130,7 +131,7 @@ def test_frechet_distance_of_what_is_not_finite_is_infinite() -> None:
 
 
 def test_one_sample_has_no_covariance() -> None:
-    with pytest.raises(ValueError, match="at least 2 samples, not 1"):
+    with pytest.raises(Unmeasurable, match="at least 2 examples, not 1"):
         moments(normal(1, 1, 3))
 
 
@@ -314,9 +315,31 @@ def test_inside_class_asks_for_the_samples_own_class() -> None:
     assert not inside_class(normal(3, 20, 2) + 50, torch.zeros(20, dtype=torch.long), balls).any()
 
 
-def test_a_class_of_three_has_no_manifold_of_third_neighbours() -> None:
-    balls = class_balls(torch.zeros(3, 2), torch.zeros(3).long())
-    assert not inside_class(torch.zeros(1, 2), torch.zeros(1).long(), balls).any()
+@pytest.mark.parametrize("few", [1, 2, 3])
+def test_a_class_of_fewer_than_four_examples_or_of_equal_ones_has_no_balls(few: int) -> None:
+    points, classes = normal(1, 20 + few, 2), torch.tensor([0] * 20 + [1] * few)
+    with pytest.raises(Unmeasurable, match=f"class 1 has only {few} real examples"):
+        class_balls(points, classes)
+    points, classes = torch.cat([points[:20], torch.ones(9, 2)]), torch.tensor([0] * 20 + [2] * 9)
+    with pytest.raises(Unmeasurable, match="all real examples of class 2 are the same"):
+        class_balls(points, classes)
+    # A class that real data do not have at all is none that is missing.
+    assert [len(points) for points, _ in class_balls(points[:20], classes[:20] + 1)] == [0, 20]
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_fewer_examples_than_neighbours_have_no_manifold(count: int) -> None:
+    with pytest.raises(Unmeasurable, match=f"only {count} real examples"):
+        manifold(normal(1, count, 2))
+    with pytest.raises(Unmeasurable, match=f"only {count} samples"):
+        neighbourhood(normal(1, count, 2), manifold(normal(2, 10, 2)))
+    assert neighbourhood(normal(1, 6, 2), manifold(normal(1, 6, 2))).coverage == 1
+
+
+@pytest.mark.parametrize("value", [0.0, 0.3, -7.7])
+def test_examples_that_are_all_the_same_have_no_manifold(value: float) -> None:
+    with pytest.raises(Unmeasurable, match="all real examples are the same"):
+        manifold(torch.full((50, 33), value) + 1e-7 * normal(1, 50, 33, dtype=torch.float32))
 
 
 # ---- modes
@@ -335,7 +358,10 @@ def test_mode_kl_by_hand() -> None:
     assert mode_kl(even * 5, even) == 0
     assert mode_kl(torch.tensor([9.0] + [0.0] * 7), even) == pytest.approx(math.log(8))
     assert mode_kl(torch.tensor([1.0, 1.0]), torch.tensor([1.0, 3.0])) == pytest.approx(0.5 * math.log(4 / 3))
-    assert mode_kl(torch.tensor([1.0, 1.0]), torch.tensor([1.0, 0.0])) == math.inf
+    with pytest.raises(Unmeasurable, match="a mode of which there is no real example"):
+        mode_kl(torch.tensor([1.0, 1.0]), torch.tensor([1.0, 0.0]))
+    with pytest.raises(Unmeasurable, match="no sample"):
+        mode_kl(torch.zeros(8), even)
 
 
 RING = torch.tensor([[math.cos(a), math.sin(a)] for a in torch.arange(8) * (math.pi / 4)])
@@ -410,6 +436,24 @@ def test_diversity_of_a_shrunken_a_repeated_and_a_missing_class() -> None:
     assert math.isnan(ratios[3])
 
 
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.3])
+def test_a_class_of_identical_real_examples_has_no_diversity_to_hold_samples_against(value: float) -> None:
+    classes = torch.arange(2).repeat_interleave(20)
+    real = torch.cat([torch.full((20, 5), value), normal(1, 20, 5, dtype=torch.float32)])
+    ratios = class_diversity(spread(real, classes, 2), spread(real, classes, 2), 40)
+    assert math.isnan(ratios[0])
+    assert ratios[1] == 1
+    same = torch.cat([real[:20], real[:20] + 1])
+    for few, labels in ((same, classes), (real[[0, 39]], classes[[0, 39]])):
+        with pytest.raises(Unmeasurable, match="no class has two real examples that differ"):
+            class_diversity(spread(real, classes, 2), spread(few, labels, 2), 40)
+
+
+def test_no_sample_overlaps_with_nothing() -> None:
+    with pytest.raises(Unmeasurable, match="no sample"):
+        overlap(torch.zeros(0, 2), torch.zeros(3, 2), 1.0)
+
+
 # ---- memorisation
 
 
@@ -423,7 +467,8 @@ def test_memorization_of_copies_of_fresh_examples_and_of_what_is_far() -> None:
     train, test, fresh = (normal(seed, 800, 3) + 50 * classes[:, None] for seed in (1, 2, 3))
 
     def measured(fake: Tensor) -> tuple[float, float]:
-        return memorized(fake, classes, train, test)
+        found = memorized(fake, classes, train, test)
+        return found.probability, found.copies
 
     assert measured(train) == pytest.approx((1, 1))
     probability, copies = measured(fresh)
@@ -448,10 +493,54 @@ def test_nearest_training_example_by_hand() -> None:
     )
 
 
-def test_memorization_of_no_samples_is_not_a_number() -> None:
+def test_memorization_of_no_samples_cannot_be_measured() -> None:
     distances, classes = torch.rand(10, generator=torch.Generator().manual_seed(0)), torch.zeros(10, dtype=torch.long)
-    assert all(map(math.isnan, memorization(distances[:0], classes[:0], distances, classes)))
-    assert all(map(math.isnan, memorization(distances, classes + 1, distances, classes)))
+    for near, of in ((distances[:0], classes[:0]), (distances, classes + 1)):
+        found = memorization(near, of, distances, classes)
+        for figure in ("probability", "copies"):
+            with pytest.raises(Unmeasurable, match="no class"):
+                getattr(found, figure)
+
+
+@pytest.mark.parametrize("leaked", [0, 5, 15, 20, 900])
+@pytest.mark.parametrize("shift", [0.0, 1000.0])
+def test_nothing_but_copies_are_all_copies_whatever_part_of_the_test_split_is_in_training(
+    leaked: int, shift: float
+) -> None:
+    classes = torch.zeros(1000, dtype=torch.long)
+    train, test = (normal(seed, 1000, 8, dtype=torch.float32) + shift for seed in (1, 2))
+    test[:leaked] = train[:leaked]
+    for fakes in (train, train.flip(0), train + 1e-4 * normal(3, 1000, 8, dtype=torch.float32)):
+        found = memorized(fakes, classes, train, test)
+        assert (found.copies, found.probability) == (1, 1)
+    # Those in training are copies; the others are as far as fresh examples are, of which a hundredth is told so.
+    found = memorized(test, classes, train, test)
+    assert round(1000 * found.copies) == leaked + (1001 - leaked) // 100
+
+
+def test_a_copy_is_at_distance_zero_whatever_the_rows_beside_it() -> None:
+    for dimensions in (2, 64, 784):
+        train = normal(1, 300, dimensions, dtype=torch.float32) + 10
+        zeros = torch.zeros(300, dtype=torch.long)
+        for rows in (1, 7, 300):
+            assert not nearest_of_class(train[:rows], zeros[:rows], train, zeros).any()
+        # As far as a number of float32 can be told from the next one is a copy; a hundredth of a deviation is none.
+        assert not nearest_of_class(train * (1 + 1e-7), zeros, train, zeros).any()
+        assert nearest_of_class(train + 0.01, zeros, train, zeros).all()
+
+
+@pytest.mark.parametrize(("fresh", "rank"), [(99, 1), (150, 1), (198, 1), (199, 2), (1000, 10)])
+def test_a_fresh_example_is_told_a_copy_once_in_a_hundred_times_at_most(fresh: int, rank: int) -> None:
+    """By hand: of k + 1 distances any one is as likely to be the last, so it is among the j nearest in j / (k + 1)."""
+    wanted = rank / (fresh + 1)
+    assert wanted <= 0.01
+    zeros = torch.zeros(fresh, dtype=torch.long)
+    called, repeats, each = 0, 4000, 50
+    for usual, near in zip(normal(1, repeats, fresh).abs(), normal(2, repeats, each).abs(), strict=True):
+        called += memorization(near, zeros[:each], usual, zeros).copies
+    # Samples of one repeat share a threshold: the deviation of a repeat's share is about the share itself.
+    error = wanted * math.sqrt((1 / rank + 1 / (each * wanted)) / repeats)
+    assert called / repeats == pytest.approx(wanted, abs=4 * error)
 
 
 # ---- ranking
@@ -503,7 +592,7 @@ def test_the_neighbours_of_a_lattice_frequency_leave_out_the_mean_of_the_image()
     )
     assert checkerboard_contrast(mean_power(torch.ones(3, 1, 8, 8)), 4) == pytest.approx(0, abs=1e-3)
     for stride in (5, 3, 8):  # neither side, one side, the other one
-        with pytest.raises(ValueError, match=f"a stride of {stride} has no lattice frequency in images of 8 x 12"):
+        with pytest.raises(Unmeasurable, match=f"a stride of {stride} has no lattice frequency in images of 8 x 12"):
             checkerboard_contrast(mean_power(noise), stride)
 
 
@@ -599,4 +688,5 @@ def test_the_spread_of_a_mode_is_one_where_it_is_right_and_nothing_of_one_point(
     same = torch.tensor([[10.0, 0.0]] * 3)
     assert mode_spread(same, centres, 3.0, 1.0) == 0
     assert mode_spread(torch.cat((pair, same)), centres, 3.0, 1.0) == pytest.approx(0.5**0.5)
-    assert math.isnan(mode_spread(pair, centres, 0.5, 1.0))
+    with pytest.raises(Unmeasurable, match="no mode has two samples"):
+        mode_spread(pair, centres, 0.5, 1.0)

@@ -108,3 +108,15 @@ def test_whether_each_loss_rose_or_fell_is_told(run: Run, called: Callable[..., 
         before, after = first[f"{network}_loss"], last[f"{network}_loss"]
         moved = "rose" if after > before else "fell"
         assert f"of the {network} {moved} from {before:.3g} in the first epoch to {after:.3g} at the end" in line
+
+
+def test_it_is_told_why_a_metric_could_not_be_measured(run: Run, called: Callable[..., Done]) -> None:
+    facts = run.folder.facts()
+    run.folder.write_json("facts.json", {**facts, "absent": {"copies": "no sample looks real", "fid": [1]}})
+    lines = called(command, run.path.name).out.splitlines()
+    assert "not measured: copies: no sample looks real" in lines
+    run.folder.write_json(
+        "facts.json", {**facts, "absent": {}, "absent_reference": {"kid": "too few", "fid": "too few"}}
+    )
+    lines = called(command, run.path.name).out.splitlines()
+    assert "not measured of real data: kid, fid: too few" in lines

@@ -24,7 +24,7 @@ from benchmarks.executors.base import parts
 from benchmarks.journal import RunFolder
 from benchmarks.randomness import initialisation, stream
 from benchmarks.steps import Players, players
-from benchmarks.together import Stack, of_seed, train_together
+from benchmarks.together import Lockstep, Stack, of_seed, train_together
 from benchmarks.training import Diverged, TrainState, Watcher
 from benchmarks.updates import Updates, anneal, ready, train_updates
 from variants import Recipe, Refused, load_variant
@@ -382,6 +382,20 @@ def test_a_seed_that_fails_leaves_the_others(tmp_path: Path, monkeypatch: pytest
     assert "is nan in epoch 2" in status["cause"]
     for config, run in ((wanted[0], first), (wanted[2], last)):
         close(run, alone(config, tmp_path / "alone"))
+
+
+def test_what_ends_all_seeds_at_once_has_failed_none_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Lockstep, united: object, epoch: int) -> dict:
+        raise RuntimeError("CUDA out of memory")
+
+    wanted = configs("vanilla_gan", "ring8")
+    with monkeypatch.context() as patched:
+        patched.setattr(Lockstep, "train_epoch", full)
+        assert [type(each) for each in trained(wanted, tmp_path)] == [RuntimeError] * len(wanted)
+    folders = [RunFolder(tmp_path / config.name) for config in wanted]
+    told = {"state": "KILLED", "epoch": 0, "cause": "RuntimeError: CUDA out of memory"}
+    assert [folder.status() for folder in folders] == [told] * len(wanted)
+    assert [run.folder.status()["state"] for run in trained(wanted, tmp_path)] == ["FINISHED"] * len(wanted)
 
 
 @pytest.mark.parametrize(

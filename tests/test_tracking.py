@@ -21,7 +21,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import tracking
-from benchmarks.config import DatasetConfig, RunConfig
+from benchmarks.config import PROTOCOL_VERSION, DatasetConfig, RunConfig
 from benchmarks.executors import Settings
 from benchmarks.executors.sending import Sender
 from benchmarks.journal import RunFolder
@@ -68,6 +68,7 @@ def folder(tmp_path: Path) -> RunFolder:
             "code": "c0de",
             "recipe": "default",
             "notes": ["no network: 8×8 digits instead of MNIST"],
+            "protocol_version": PROTOCOL_VERSION,
             "extractor": {"name": "digits", "sha256": "cd" * 32, "accuracy": 0.98},
         }
     )

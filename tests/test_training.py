@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,9 @@ import torch
 from benchmarks import Run, configure, load_run, train
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import DATASETS, Dataset, depends_on_seed, load
-from benchmarks.journal import run_folders
+from benchmarks.journal import ABSENT_REFERENCE, run_folders
 from benchmarks.randomness import stream
-from benchmarks.training import Diverged, Watcher, evaluator, loaded
+from benchmarks.training import Diverged, Training, Watcher, evaluator, loaded
 from variants import Refused
 
 QUICK = {"epochs": 3, "epoch_updates": 4, "samples": 200, "thorough": False}
@@ -57,6 +58,31 @@ def test_a_run_leaves_its_results_in_its_folder(whole: Run) -> None:
     assert {"fid", "accuracy", "accuracy_class_0", "mode_coverage"} <= set(whole.metrics)
     assert set(whole.metrics) - set(whole.folder.reference()) == set()
     assert json.loads((whole.path / "environment.json").read_text())["recipe"] == "small"
+
+
+def test_what_the_last_evaluation_could_not_measure_stands_in_the_facts(tmp_path: Path) -> None:
+    """Five samples have no 5th neighbour; more of them do."""
+    few = trained(tmp_path, epochs=1, samples=5)
+    assert "precision" not in few.metrics
+    assert "only 5 real examples are compared" in few.folder.absent()["precision"]
+    assert not set(few.folder.absent()) & set(few.metrics)
+    assert "precision" in few.folder.absent(ABSENT_REFERENCE)
+    more = trained(tmp_path, epochs=1, samples=50)
+    assert "precision" in more.metrics
+    assert "precision" not in more.folder.absent() | more.folder.absent(ABSENT_REFERENCE)
+
+
+def test_samples_that_are_not_finite_are_counted_in_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> Callable:
+        return lambda condition, count: torch.full((count, 1, 8, 8), math.nan)
+
+    monkeypatch.setattr("benchmarks.training.sampler", broken)
+    config = configure("cgan_mlp", "digits", epochs=1, epoch_updates=2, samples=20, thorough=False)
+    run = train(config, runs_dir=tmp_path, track=False, pictures="none")
+    assert [line["metrics"] for line in run.folder.lines()] == [{"not_finite_samples": 20.0}] * 2
+    assert run.folder.absent()["fid"] == "20 of 20 samples are not finite"
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_does_not(whole: Run, tmp_path: Path) -> None:
@@ -237,6 +263,40 @@ def test_a_loss_that_is_not_finite_fails_the_run_and_keeps_its_curves(tmp_path: 
     assert not math.isfinite(curves["discriminator_loss"])
 
 
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (OSError(28, "No space left on device"), "OSError: [Errno 28] No space left on device"),
+        (MemoryError(), "MemoryError"),
+        (RuntimeError("CUDA out of memory.\nTried 2 GiB"), "RuntimeError: CUDA out of memory. Tried 2 GiB"),
+        (KeyError("a bug in a plugin"), "KeyError: 'a bug in a plugin'"),
+        (SystemExit(3), "SystemExit: 3"),
+        (Refused("cannot write it: full"), "cannot write it: full"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_ends_a_run_from_outside_is_kept_and_the_run_goes_on(
+    error: BaseException, cause: str, whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.training.CHECKPOINT_SECONDS", 0.0)
+    real = Training.train_epoch
+
+    def ending(self: Training, epoch: int) -> dict:
+        if epoch == 2:
+            raise error
+        return real(self, epoch)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Training, "train_epoch", ending)
+        with pytest.raises(type(error)):
+            trained(tmp_path)
+    (folder,) = run_folders(tmp_path)
+    assert folder.status() == {"state": "KILLED", "epoch": 1, "cause": cause}
+    again = trained(tmp_path)
+    assert again.folder.status()["state"] == "FINISHED"
+    assert result(again) == result(whole)
+
+
 def test_a_conditional_run_generates_what_is_asked(whole: Run) -> None:
     images = whole.generate(labels=[7, 7, 1])
     assert images.shape == (3, 1, 8, 8)
@@ -244,7 +304,7 @@ def test_a_conditional_run_generates_what_is_asked(whole: Run) -> None:
     assert torch.equal(images, load_run(whole.path).generate(labels=[7, 7, 1]))
     assert not torch.equal(images, whole.generate(labels=[7, 7, 1], seed=1))
     assert whole.generate().shape[0] == 64
-    with pytest.raises(Refused, match="labels are from 0 to 9"):
+    with pytest.raises(Refused, match="labels are whole numbers from 0 to 9, not"):
         whole.generate(labels=[10])
     with pytest.raises(Refused, match="3 labels for 2 samples"):
         whole.generate(labels=[1, 2, 3], count=2)

@@ -14,6 +14,7 @@ import torch
 from torch import Generator, Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+import benchmarks.updates
 from benchmarks import configure, train
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import Split
@@ -322,3 +323,37 @@ def test_seeds_on_a_gpu_agree_with_each_alone(dtype: torch.dtype) -> None:
             )
             print(way, variant, dataset, changes, f"{worst:.1e}")
             assert worst < 1e-6, (way, variant, changes)
+
+
+@pytest.mark.parametrize("way", ["one seed", "recorded", "seeds as one", "seeds recorded as one"])
+def test_the_discriminators_curves_are_means_over_all_its_updates(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second of three updates measures 30, the others what they are; so the last one alone would not do."""
+    done: list[Measured] = []
+    update = benchmarks.updates.discriminator_update
+
+    def noted(*arguments: Any) -> Measured:
+        measured = update(*arguments)
+        if len(done) % 3 == 1:
+            measured["d_real"] = torch.full_like(measured["d_real"], 30.0)
+        done.append({name: value.clone() for name, value in measured.items()})
+        return measured
+
+    monkeypatch.setattr(benchmarks.updates, "discriminator_update", noted)
+    rehearsed(monkeypatch)
+    changes = {"epochs": 2, "epoch_updates": 3, "critic_steps": 3, "samples": 100, "thorough": False}
+    seeds = SEEDS if "seeds" in way else SEEDS[:1]
+    wanted = [configure("cgan_mlp", "digits", seed=seed, probes=(), **changes) for seed in seeds]
+    options = {"device": "cpu", "data_dir": None, "pictures": "none", "tracking_uri": None, "track": False}
+    rest = {"runs_dir": tmp_path, "retrain": False, "cuda_graphs": "recorded" in way, "notes": ()}
+    ended = train_together(wanted, [Watcher() for _ in seeds], **rest, **options)
+    assert len(done) == 2 * 3 * 3
+    for place, run in enumerate(ended):
+        first, *lines = run.folder.lines()
+        assert first["epoch"] == 0
+        for line, of_epoch in zip(lines, (done[:9], done[9:]), strict=True):
+            for name in done[0]:
+                mean = torch.stack([each[name].reshape(-1)[place] for each in of_epoch]).mean().item()
+                assert line["curves"][name] == pytest.approx(mean, rel=1e-5), name
+            assert line["curves"]["d_real"] > 10

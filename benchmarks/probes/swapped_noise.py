@@ -18,15 +18,16 @@ def noise_swap(moment: Moment, stream: Generator) -> dict[str, float]:
     """
     evaluator, recipe, players = moment.evaluator, moment.recipe, moment.players
     name = "fid_normalized" if "extractor" in evaluator.facts else "fid"
-    own = moment.metrics[name]
+    own = moment.metrics.get(name, math.nan)
     figures = {}
     for noise in NOISES:
         if noise != recipe.noise:
             swapped = sampler(players.averaged or players.generator, recipe.with_({"noise": noise}), stream)
             conditional = recipe.conditioning != "none"
-            other = evaluator.evaluate(swapped, conditional=conditional, only={name})[name]
+            other = evaluator.evaluate(swapped, conditional=conditional, only={name}).get(name, math.nan)
             figures[f"noise_swap_{noise}"] = logarithm(other) - logarithm(own)
-    return figures
+    # What cannot be measured is absent.
+    return {noise: figure for noise, figure in figures.items() if not math.isnan(figure)}
 
 
 def logarithm(distance: float) -> float:

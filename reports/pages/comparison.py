@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from metrics.record import Metric
-from reports.pages.markdown import code, count, escape, mean_and_spread, number, table
+from reports.pages.markdown import code, count, escape, mean_and_spread, number, table, unmeasured
 from reports.runs import LeftOut, RunRecord
 from reports.tables import Arm, Section, differing, spelled, spoken
 
@@ -52,8 +52,8 @@ def index(
         parts.append(
             "A value is the mean over training seeds ± their standard deviation, at the end of training; one seed has "
             "no spread. ↓ means that less is better, ↑ that more is. *Real data* is what the same metric gives real "
-            "examples under the same protocol. “–” means that a metric does not apply. Failed runs enter no mean; "
-            "their number stands beside it."
+            "examples under the same protocol. “–” means that a metric does not apply, or could not be measured; the "
+            "reasons are listed with the tables. Failed runs enter no mean; their number stands beside it."
         )
     for section, figures in illustrated:
         parts += _section(section, figures, metrics)
@@ -109,6 +109,7 @@ def _section(section: Section, figures: Sequence[Illustration], metrics: Mapping
         if names:
             titles = {name: escape(_member(name, section)) for name in names}
             parts += [f"### {_heading(family)}", *_by_arm(section, titles)]
+    parts += unmeasured([run for arm in section.arms for run in arm.finished])
     parts += ["### Cost", _cost(section), "### Runs", _runs(section)]
     return parts
 

@@ -6,7 +6,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from reports.tables import Summary
+from reports.runs import RunRecord
+from reports.tables import Summary, absences, spoken
 
 # A colon inside of a word would make a link of an address, or an emoji of a word.
 _SPECIAL = re.compile(r"[\\`*_\[\]<>#|~&@$]|:(?=\S)")
@@ -98,3 +99,13 @@ def link(words: str, address: str) -> str:
 def count(number: int, what: str, many: str = "") -> str:
     """`1 run`, `2 runs`."""
     return f"{number:,} {what if number == 1 else many or what + 's'}"
+
+
+def unmeasured(runs: Sequence[RunRecord]) -> list[str]:
+    """Which metrics could not be measured in some runs, or on real data, and why; nothing where all could."""
+    lines = []
+    for reason, (names, samples, real) in absences(runs).items():
+        where = [count(samples, "run")] * bool(samples) + ["real data"] * bool(real)
+        named = ", ".join(escape(spoken(name)) for name in names)
+        lines.append(f"- {named} ({' and '.join(where)}): {escape(reason)}.")
+    return ["Not measured:", "\n".join(lines)] if lines else []
