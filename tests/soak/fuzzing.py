@@ -75,6 +75,7 @@ FACTS = {
 ENVIRONMENT = {
     "device": "cpu",
     "threads": 1,
+    "protocol_version": PROTOCOL_VERSION,
     "versions": {"torch": "2"},
     "code": "c0de",
     "recipe": "small",
