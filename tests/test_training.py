@@ -11,7 +11,7 @@ import torch
 from benchmarks import Run, configure, load_run, train
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import DATASETS, Dataset, depends_on_seed, load
-from benchmarks.journal import ABSENT_REFERENCE, run_folders
+from benchmarks.journal import ABSENT_REFERENCE, STATUS, run_folders
 from benchmarks.randomness import stream
 from benchmarks.training import Diverged, Training, Watcher, evaluator, loaded
 from variants import Refused
@@ -291,7 +291,8 @@ def test_what_ends_a_run_from_outside_is_kept_and_the_run_goes_on(
         with pytest.raises(type(error)):
             trained(tmp_path)
     (folder,) = run_folders(tmp_path)
-    assert folder.status() == {"state": "KILLED", "epoch": 1, "cause": cause}
+    # As it stands in the file: reading would call it killed whatever was written.
+    assert folder.read_json(STATUS) == folder.status() == {"state": "KILLED", "epoch": 1, "cause": cause}
     again = trained(tmp_path)
     assert again.folder.status()["state"] == "FINISHED"
     assert result(again) == result(whole)
