@@ -123,19 +123,22 @@ def loaded(config: DatasetConfig, data_dir: Path | str | None, seed: int) -> Dat
 
     On MNIST the real side of the metrics takes three seconds, as much as a tenth of a short run.
     """
-    # Two folders of images of one name are equal configs.
-    return _loaded(config, config.path, data_folder(data_dir).absolute(), seed if depends_on_seed(config) else 0)
+    folder = data_folder(data_dir)
+    # Two folders of images of one name are equal configs, and one relative folder is another one elsewhere. Loading is
+    # told the folder as it was given: notes name it, and are published.
+    where = (config.path, folder.absolute())
+    return _loaded(config, where, folder, seed if depends_on_seed(config) else 0)
 
 
 @lru_cache(maxsize=2)
-def _loaded(config: DatasetConfig, path: str, data_dir: Path, seed: int) -> Dataset:
+def _loaded(config: DatasetConfig, where: tuple[str, Path], data_dir: Path, seed: int) -> Dataset:
     dataset = load(config, data_dir, seed)
-    first = _first_of(config, path, data_dir, dataset.checksum)
+    first = _first_of(config, where, dataset.checksum)
     return first.setdefault("dataset", dataset)
 
 
 @lru_cache(maxsize=2)
-def _first_of(config: DatasetConfig, path: str, data_dir: Path, checksum: str) -> dict[str, Dataset]:
+def _first_of(config: DatasetConfig, where: tuple[str, Path], checksum: str) -> dict[str, Dataset]:
     """Where the first dataset of these tensors is kept."""
     return {}
 

@@ -57,7 +57,7 @@ def _learned(decision: Decision, arms: Mapping[str, ArmRuns]) -> Iterator[Check]
     compared = {
         arm.name: arm
         for contrast in decision.contrasts
-        if contrast.outcome.is_quality
+        if outcomes.is_quality(contrast.outcome)
         for arm in contrast.arms
         if arm not in decision.may_stay_at_chance
     }

@@ -201,6 +201,16 @@ def test_what_is_not_finite_is_said_and_comes_back_exactly(folder: RunFolder, tr
     assert math.isnan(lines[2]["metrics"]["accuracy"])
 
 
+def test_a_run_that_older_code_called_failed_though_the_machine_ended_it_is_sent_as_killed(
+    folder: RunFolder, tracking_uri: str
+):
+    train(folder, range(2))
+    finish(folder, "FAILED", epoch=1, cause="[Errno 28] No space left on device")
+    sync(folder, tracking_uri)
+    ((_, tags, status),) = runs(tracking_uri)
+    assert (status, tags["state"], tags["cause"]) == ("KILLED", "KILLED", "[Errno 28] No space left on device")
+
+
 # Each value once
 
 

@@ -11,7 +11,8 @@ import torch
 from benchmarks import Run, configure, load_run, train
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import DATASETS, Dataset, depends_on_seed, load
-from benchmarks.journal import ABSENT_REFERENCE, run_folders
+from benchmarks.datasets.download import Unreachable
+from benchmarks.journal import ABSENT_REFERENCE, STATUS, run_folders
 from benchmarks.randomness import stream
 from benchmarks.training import Diverged, Training, Watcher, evaluator, loaded
 from variants import Refused
@@ -291,7 +292,8 @@ def test_what_ends_a_run_from_outside_is_kept_and_the_run_goes_on(
         with pytest.raises(type(error)):
             trained(tmp_path)
     (folder,) = run_folders(tmp_path)
-    assert folder.status() == {"state": "KILLED", "epoch": 1, "cause": cause}
+    # As it stands in the file: reading would call it killed whatever was written.
+    assert folder.read_json(STATUS) == folder.status() == {"state": "KILLED", "epoch": 1, "cause": cause}
     again = trained(tmp_path)
     assert again.folder.status()["state"] == "FINISHED"
     assert result(again) == result(whole)
@@ -409,3 +411,17 @@ def test_large_images_leave_a_picture_of_their_spectrum_and_small_ones_none(mnis
         config = configure("cgan_mlp", dataset, data_dir=mnist_dir, **tiny)
         run = train(config, runs_dir=tmp_path, data_dir=mnist_dir, track=False, pictures="milestones")
         assert (run.path / "spectrum.png").exists() is there
+
+
+def test_notes_on_data_name_no_folder_that_was_not_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are published with the report; a default folder is told as it is, and not where on this machine it lies."""
+
+    def unreachable(*_: object) -> None:
+        raise Unreachable("no network")
+
+    monkeypatch.setattr("benchmarks.datasets.images.fetch", unreachable)
+    monkeypatch.delenv("GANBENCH_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (note,) = loaded(DatasetConfig("auto"), None, 0).notes
+    assert "MNIST is not complete in data/MNIST/raw" in note
+    assert str(tmp_path) not in note

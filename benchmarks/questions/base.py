@@ -97,11 +97,6 @@ class Outcome:
     def called(self) -> str:
         return self.noun or self.words.partition(",")[0]
 
-    @property
-    def is_quality(self) -> bool:
-        """Whether it is about how good samples are, rather than about a loss, a gradient or a probe."""
-        return all(figure.startswith("metrics/") for figure in self.figures)
-
 
 @dataclass(frozen=True)
 class Contrast:
