@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.config import PRECISIONS, PROBES, SAMPLES, DatasetConfig, RunConfig
+from benchmarks.config import DEFAULT_SAMPLES, PRECISIONS, PROBES, DatasetConfig, RunConfig
 from benchmarks.datasets import Dataset
 from benchmarks.steps import ROUNDING
 from metrics.features import Extractor
@@ -121,7 +121,7 @@ def command(config: RunConfig) -> str:
     options |= {"recipe": recipe, **changes, "evaluate_every": config.evaluate_every}
     options |= {f.name: getattr(config.dataset, f.name) for f in fields(DatasetConfig)[1:]}
     neutral = {f.name: f.default for f in fields(DatasetConfig)}
-    if config.samples != SAMPLES:
+    if config.samples != DEFAULT_SAMPLES:
         options["samples"] = config.samples
     if config.precision != PRECISIONS[0]:
         options["precision"] = config.precision

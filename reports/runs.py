@@ -32,6 +32,7 @@ class RunRecord:
     names of the classes. picture: the last sample picture, as it was found, and pictured: its epoch, or 0 without one.
     updates: generator updates in an epoch; 0 where that is not known. link: its page in MLflow, or "". absent: metrics
     that its last evaluation could not measure, and why; absent_reference: the same of real data.
+    real_data: which real examples stand for samples there.
     """
 
     id: str
@@ -50,6 +51,7 @@ class RunRecord:
     link: str = ""
     absent: Mapping[str, str] = field(default_factory=dict)
     absent_reference: Mapping[str, str] = field(default_factory=dict)
+    real_data: str = ""
 
     @property
     def finished(self) -> bool:
@@ -147,6 +149,7 @@ def read(folder: RunFolder, id: str = "") -> RunRecord:
             updates=updates if isinstance(updates, int) and updates > 0 else config.recipe.epoch_updates,
             absent=folder.absent(),
             absent_reference=folder.absent(ABSENT_REFERENCE),
+            real_data=folder.real_data(),
         )
     except Refused as refused:
         # Where runs lie on a machine is nothing to publish.

@@ -79,6 +79,10 @@ class Split:
             return True
         return other.kinds <= self.kinds
 
+    def part(self, indices: Tensor) -> "Split":
+        """These examples as a split of their own."""
+        return replace(self, data=self.data[indices], labels=None if self.labels is None else self.labels[indices])
+
     @cached_property
     def kinds(self) -> frozenset[int]:
         """The labels that occur."""
