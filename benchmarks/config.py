@@ -5,6 +5,7 @@ Device, thread count and versions are environment: they are recorded beside a ru
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -21,6 +22,17 @@ DEFAULT_SAMPLES = 5_000
 PROBES = ("generalization_gap", "label_use")
 # Of the networks' layers while they are trained; the first one is what is meant where nothing is said.
 PRECISIONS = ("float32", "tf32", "bfloat16")
+# In place of a config's extractor until the classifier that judges such data is trained.
+PENDING = "pending"
+FOLDER = "folder:"
+
+PROTOCOL_VERSION = 2
+"""Of what an evaluation measures, and how; recorded with a run, and no part of its key.
+
+2: real data is a random sample of unseen images, the discriminator's curves are means over all of its steps, and the
+figures of CHANGED are defined anew.
+"""
+CHANGED = ("copies", "copies_pixels")
 
 
 def _setting(default: Any, help: str, **limits: Any) -> Any:
@@ -31,10 +43,16 @@ def _setting(default: Any, help: str, **limits: Any) -> Any:
 class DatasetConfig:
     """Which data, and how it is prepared. `name` is a registered name, or `folder:PATH`.
 
-    Every dataset takes only some options; `benchmarks.datasets.load` refuses the others unless they are neutral.
+    Of `folder:PATH` the name keeps the last part of PATH, which is displayed, and `path` the whole of it, by which the
+    images are found. Every dataset takes only some options; `benchmarks.datasets.load` refuses the others unless they
+    are neutral.
+
+    path: absolute, of a folder of images, else "". It is no part of the key, and configs that differ in it are equal:
+    the same images may lie elsewhere.
     """
 
     name: str = "auto"
+    path: str = field(default="", compare=False, kw_only=True)
     image_size: int = _setting(
         0, "height and width that a folder's images are resized to; 0: as the dataset has it", least=0
     )
@@ -49,13 +67,41 @@ class DatasetConfig:
         for f in fields(self):
             if f.metadata:
                 object.__setattr__(self, f.name, checked(f, getattr(self, f.name)))
+        if not isinstance(self.name, str) or not isinstance(self.path, str):
+            raise Refused(f"a dataset has a name and a path of text, not {shown(self.name)} and {shown(self.path)}")
+        if not self.path and self.name.startswith(FOLDER) and self.name != FOLDER:
+            object.__setattr__(self, "path", _absolute(self.name.removeprefix(FOLDER)))
+            object.__setattr__(self, "name", FOLDER + os.path.basename(self.path))
+        # Else what is told would be another folder than what is read.
+        if self.path and (not os.path.isabs(self.path) or self.name != FOLDER + os.path.basename(self.path)):
+            raise Refused(f"the dataset {shown(self.name)} does not lie in {shown(self.path)}")
+
+    def as_dict(self, *, neutral: bool = True) -> dict[str, Any]:
+        """JSON values; with neutral=False only those that say which data it is: its name, and options that are set."""
+        told = {f.name: getattr(self, f.name) for f in fields(self)}
+        if neutral:
+            return told
+        return {
+            f.name: told[f.name] for f in fields(self) if f.compare and (f.name == "name" or told[f.name] != f.default)
+        }
+
+
+def _absolute(path: str) -> str:
+    """The path with links resolved. Raises Refused for text that is no path, or that no file could hold."""
+    try:
+        found = os.path.realpath(os.path.expanduser(path))
+        found.encode()
+    except ValueError:
+        raise Refused(f"{shown(path)} is not the name of a folder in UTF-8; rename the folder") from None
+    return found
 
 
 @dataclass(frozen=True)
 class RunConfig:
     """Everything that can change the result of one run.
 
-    checksum: of the dataset's tensors; extractor: SHA-256 of the weights that judge; both in hexadecimal.
+    checksum: of the dataset's tensors; extractor: SHA-256 of the weights that judge; both in hexadecimal. The latter is
+    PENDING until the classifier of such data is trained.
     evaluate_every: epochs between evaluations (the last epoch is always one); samples: fakes in an evaluation.
     thorough: whether the last evaluation has the costly metrics too. precision: of the networks' layers in training;
     losses, weights and everything that judges are float32. probes: names, in the order of the alphabet.
@@ -93,11 +139,7 @@ class RunConfig:
             if f.name == "recipe":
                 values["recipe"] = value.as_dict(neutral=neutral)
             elif f.name == "dataset":
-                values["dataset"] = {
-                    d.name: getattr(value, d.name)
-                    for d in fields(value)
-                    if neutral or d.name == "name" or getattr(value, d.name) != d.default
-                }
+                values["dataset"] = value.as_dict(neutral=neutral)
             elif neutral or value != f.default:
                 values[f.name] = list(value) if isinstance(value, tuple) else value
         return values
@@ -113,7 +155,12 @@ class RunConfig:
 
     @property
     def key(self) -> str:
-        """SHA-256 of the canonical JSON: what makes two runs the same."""
+        """SHA-256 of the canonical JSON: what makes two runs the same. Raises Refused while the judge is PENDING."""
+        if self.extractor == PENDING:
+            raise Refused(
+                f"the classifier that judges {self.dataset.name} is not trained yet, and a run has no key before; "
+                "benchmarks.training.completed trains it, as train does"
+            )
         text = json.dumps(self.as_dict(neutral=False), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks import plugins
 from benchmarks.commands import Parser, main
 from variants.recipe import Refused
 
@@ -353,7 +354,9 @@ def command(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--samples", type=int, default=0, help="samples in a comparison (0: as many as the data allow)")
     parser.add_argument("--data-dir", help="folder of the data")
     parser.add_argument("--out", type=Path, help="file to write (by default the page is printed)")
+    plugins.add_option(parser)
     chosen = parser.parse_args(arguments)
+    plugins.load_plugins(chosen.plugin)
 
     from benchmarks.config import DatasetConfig
     from benchmarks.datasets import load

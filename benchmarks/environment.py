@@ -8,7 +8,6 @@ import platform
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import fields
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.config import DEFAULT_SAMPLES, PRECISIONS, PROBES, DatasetConfig, RunConfig
+from benchmarks.config import DEFAULT_SAMPLES, FOLDER, PRECISIONS, PROBES, PROTOCOL_VERSION, RunConfig
 from benchmarks.datasets import Dataset
 from benchmarks.steps import ROUNDING
 from metrics.features import Extractor
@@ -92,7 +91,10 @@ def keep_memory() -> None:
 def describe(
     device: torch.device, dataset: Dataset, config: RunConfig, extractors: Sequence[Extractor], notes: Sequence[str]
 ) -> dict[str, Any]:
-    """The environment of a run that starts now, as JSON values. It names no host, no user and no folder."""
+    """The environment of a run that starts now, as JSON values.
+
+    It names no host, no user, and no folder but that of a person's own images, in the command.
+    """
     return {
         "device": device_name(device),
         "threads": torch.get_num_threads(),
@@ -111,16 +113,18 @@ def describe(
         "dataset": dataset.name,
         "notes": list(notes),
         "protocol": dataset.reference_note,
+        "protocol_version": PROTOCOL_VERSION,
     }
 
 
 def command(config: RunConfig) -> str:
     """The command line that makes this run again."""
     recipe, changes = load_variant(config.variant).nearest(config.recipe)
-    options: dict[str, Any] = {"variant": config.variant, "dataset": config.dataset.name, "seed": config.seed}
-    options |= {"recipe": recipe, **changes, "evaluate_every": config.evaluate_every}
-    options |= {f.name: getattr(config.dataset, f.name) for f in fields(DatasetConfig)[1:]}
-    neutral = {f.name: f.default for f in fields(DatasetConfig)}
+    told = config.dataset.as_dict(neutral=False)
+    name = told.pop("name")
+    dataset = FOLDER + config.dataset.path if config.dataset.path else name
+    options: dict[str, Any] = {"variant": config.variant, "dataset": dataset, "seed": config.seed}
+    options |= {"recipe": recipe, **changes, "evaluate_every": config.evaluate_every, **told}
     if config.samples != DEFAULT_SAMPLES:
         options["samples"] = config.samples
     if config.precision != PRECISIONS[0]:
@@ -132,8 +136,6 @@ def command(config: RunConfig) -> str:
     if config.probes != PROBES:
         words += ["--probes", *(config.probes or ["none"])]
     for name, value in options.items():
-        if name in neutral and name != "dataset" and value == neutral[name]:
-            continue
         values = value if isinstance(value, tuple) else (str(value).lower() if isinstance(value, bool) else value,)
         words += ["--" + name.replace("_", "-"), *map(str, values)]
     return shlex.join(words)

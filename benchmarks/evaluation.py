@@ -463,11 +463,13 @@ def record(name: str) -> Metric:
 
 
 def judge(dataset: Dataset) -> str:
-    """The identity of what judges a dataset: SHA-256 of the extractor's file, or of those of several, joined in order.
+    """The identity of what judges a dataset, whose classifier is trained now where there is none."""
+    return identity(judges_of(dataset))
 
-    Empty where samples are their own features.
-    """
-    digests = [judge.sha256 for judge in judges_of(dataset)]
+
+def identity(judges: Iterable[Extractor]) -> str:
+    """SHA-256 of the extractor's file, or of those of several, joined in order; empty where there is none."""
+    digests = [judge.sha256 for judge in judges]
     return sha256("".join(digests).encode()).hexdigest() if len(digests) > 1 else "".join(digests)
 
 

@@ -32,6 +32,9 @@ EPOCHS, LEAST_UPDATES = 25, 3_000
 QUICK_UPDATES = 2_500
 """For a classifier that is trained because somebody waits for it."""
 SEEDS = (0, 1, 2)
+LEAST_ACCURACY, LEAST_REFERENCE = 0.9, 500
+"""Below these a run bears a note: the share of test images that a classifier is right on, and the examples of the
+reference. Chosen, not tuned."""
 LARGEST_TURN, LARGEST_SHIFT, LARGEST_ZOOM = math.radians(12), 0.07, 0.1
 RECIPE = (
     f"AdamW, one cycle to {LEARNING_RATE:g}, weight decay {WEIGHT_DECAY:g}, cross-entropy, batch {BATCH}; each image "
@@ -149,20 +152,31 @@ def pin(dataset: "Dataset", path: Path, seed: int, updates: int, say: Callable[[
     return read_extractor(path)
 
 
-def extractor_for(dataset: "Dataset", seed: int = 0, data_dir: Path | str | None = None) -> "Extractor":
+def extractor_path(dataset: "Dataset", seed: int = 0) -> Path:
+    """Where the classifier that judges a dataset lies, or will: the pinned one, else beside the data."""
+    from metrics.features import pinned_path
+
+    if (pinned := pinned_path(dataset.extractor, seed)).is_file():
+        return pinned
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", dataset.extractor).strip(".-")[-60:]
+    return dataset.data_dir / "extractors" / f"{name}-{seed}-{dataset.checksum[:8]}.safetensors"
+
+
+def is_trained(dataset: "Dataset") -> bool:
+    """Whether the deciding classifier of a dataset is there, or none is needed, so that judging trains nothing."""
+    return not dataset.extractor or extractor_path(dataset, SEEDS[0]).is_file()
+
+
+def extractor_for(dataset: "Dataset", seed: int = 0) -> "Extractor":
     """The classifier that judges a dataset: the pinned one, or one that is trained at its first use.
 
     The latter is kept beside the data, and said on standard error. Raises Refused for data without labelled images, and
     for a file that cannot be used.
     """
-    from benchmarks.datasets import data_folder
-    from metrics.features import BadExtractor, pinned_path, read_extractor
+    from metrics.features import BadExtractor, read_extractor
 
+    path = extractor_path(dataset, seed)
     try:
-        if pinned_path(dataset.extractor, seed).is_file():
-            return read_extractor(pinned_path(dataset.extractor, seed))
-        name = re.sub(r"[^A-Za-z0-9_.-]+", "-", dataset.extractor).strip(".-")[-60:]
-        path = data_folder(data_dir) / "extractors" / f"{name}-{seed}-{dataset.checksum[:8]}.safetensors"
         if path.is_file():
             return read_extractor(path)
     except BadExtractor as error:
@@ -180,7 +194,7 @@ def extractor_for(dataset: "Dataset", seed: int = 0, data_dir: Path | str | None
     return extractor
 
 
-def judges_of(dataset: "Dataset", data_dir: Path | str | None = None) -> "tuple[Extractor, ...]":
+def judges_of(dataset: "Dataset") -> "tuple[Extractor, ...]":
     """All classifiers that judge a dataset, the deciding one first: those of every seed that is pinned, else one.
 
     Empty where samples are their own features.
@@ -190,7 +204,23 @@ def judges_of(dataset: "Dataset", data_dir: Path | str | None = None) -> "tuple[
     if not dataset.extractor:
         return ()
     others = [seed for seed in SEEDS[1:] if pinned_path(dataset.extractor, seed).is_file()]
-    return tuple(extractor_for(dataset, seed, data_dir) for seed in (SEEDS[0], *others))
+    return tuple(extractor_for(dataset, seed) for seed in (SEEDS[0], *others))
+
+
+def doubts(dataset: "Dataset", judges: "Sequence[Extractor]") -> tuple[str, ...]:
+    """Sentences that a reader of the metrics has to know: the classifier is often wrong, the reference is small."""
+    found = []
+    if judges and (worst := min(judge.accuracy for judge in judges)) < LEAST_ACCURACY:
+        found.append(
+            f"the classifier that judges {dataset.name} is right on only {worst:.0%} of the test images, below "
+            f"{LEAST_ACCURACY:.0%}: what is measured with it says little"
+        )
+    if len(dataset.reference) < LEAST_REFERENCE:
+        found.append(
+            f"the reference of {dataset.name} has only {len(dataset.reference)} examples, below {LEAST_REFERENCE}: "
+            "distances such as FID are biased upwards, and metrics differ much by chance"
+        )
+    return tuple(found)
 
 
 def command(arguments: Sequence[str] | None = None) -> None:

@@ -4,7 +4,8 @@
 
     config.json              what was run, its key, and an id that tells a repetition from what it replaced
     metrics.jsonl            one line an epoch: {"epoch": 3, "curves": {…}, "metrics": {…}, "timing": {…}}
-    status.json              RUNNING, FINISHED, FAILED or KILLED, with the epoch and the cause
+    status.json              RUNNING, FINISHED, FAILED (by a loss that is not finite) or KILLED (by anything else), with
+                             the epoch and the cause
     environment.json         device, threads, versions, code: what is recorded but is not part of the key
     reference.json, facts.json            the metrics of real data; parameter counts, what could not be measured
     checkpoint.safetensors                the last whole state of training, and checkpoint-previous.safetensors
@@ -39,12 +40,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
-from benchmarks.config import RunConfig
+from benchmarks.config import PROTOCOL_VERSION, RunConfig
 from variants.recipe import Refused, shown
 
 Bytes = bytes | memoryview
 
 STATES = ("NONE", "RUNNING", "FINISHED", "FAILED", "KILLED")
+# The states of runs that ended and count. Any other run is trained on by the same command.
+ENDED = ("FINISHED", "FAILED")
 CONFIG, JOURNAL, STATUS, ENVIRONMENT = "config.json", "metrics.jsonl", "status.json", "environment.json"
 REFERENCE, FACTS = "reference.json", "facts.json"
 ABSENT, ABSENT_REFERENCE = "absent", "absent_reference"  # in the facts: metrics that could not be measured, and why
@@ -55,6 +58,8 @@ SAMPLES, PROBES = "samples", "probes"
 LOCK = ".lock"
 # The cause of a run that had no chance to tell one.
 WITHOUT_A_WORD = "the process ended without a word"
+# What training itself can do to a run: the cause of every failure, as `training.Diverged` words it.
+_DIVERGED = re.compile(r"\S+ is (?:nan|-?inf) in epoch \d+")
 
 # Chosen, not tuned: far above what any run writes, far below what would fill a memory.
 _JSON_LIMIT = 16 * 2**20
@@ -165,8 +170,19 @@ class RunFolder:
     def write_environment(self, environment: Mapping[str, Any]) -> None:
         self.write_json(ENVIRONMENT, environment)
 
+    @property
+    def protocol_version(self) -> int:
+        """By which version of the protocol the run was measured."""
+        version = self.environment().get("protocol_version", 1)
+        return version if isinstance(version, int) else 1
+
     def reference(self) -> dict[str, float]:
-        """The metrics' values on real data under the same protocol, by the name of the metric."""
+        """The metrics' values on real data under the same protocol, by the name of the metric.
+
+        Empty for a run that was measured by an earlier version of the protocol, which took other examples.
+        """
+        if self.protocol_version < PROTOCOL_VERSION:
+            return {}
         return _figures(self._read_dict(REFERENCE), lambda problem: self._damaged(REFERENCE, problem))
 
     def facts(self) -> dict[str, Any]:
@@ -189,14 +205,15 @@ class RunFolder:
         """{"state": one of STATES, "epoch": …, "cause": …, …}.
 
         A run that calls itself RUNNING while no process holds its lock was killed without a chance to say so, and
-        reads as KILLED.
+        reads as KILLED. So does a run that calls itself FAILED by anything but a loss that is not finite, as older
+        ones do where the machine or a bug ended them: its cause stays.
         """
         status = self._read_dict(STATUS) or {"state": "NONE"}
         if status.get("state") not in STATES:
             raise self._damaged(STATUS, f"its state is {shown(status.get('state'))}")
         if status["state"] == "RUNNING" and not self.in_use():
             return {"cause": WITHOUT_A_WORD, **status, "state": "KILLED"}
-        return status
+        return {**status, "state": ended_as(status["state"], status.get("cause"))}
 
     def set_status(self, state: str, **detail: Any) -> None:
         if state not in STATES:
@@ -434,6 +451,12 @@ class RunFolder:
             raise Refused(
                 f"cannot write {self.path / name}: {error.strerror or error}; what was written before is as it was"
             ) from error
+
+
+def ended_as(state: str, cause: Any) -> str:
+    """Gives the state that a run is in: FAILED only by what training itself did, else KILLED, which is not ended."""
+    by_training = isinstance(cause, str) and _DIVERGED.fullmatch(cause)
+    return "KILLED" if state == "FAILED" and not by_training else state
 
 
 def run_folders(runs_dir: Path | str) -> list[RunFolder]:

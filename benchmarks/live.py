@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from benchmarks.executors import Job, Result, Settings, open_executor
 from benchmarks.journal import RunFolder
 from benchmarks.terminal import printable
+from variants.recipe import Refused
 
 TRIES = 2
 # Seconds between two lines about the progress where there is no terminal to draw a bar on; chosen, not tuned.
@@ -26,8 +27,9 @@ class Live:
     def __init__(self, title: str, runs: int, expected: float = 0.0) -> None:
         self.console = Console(highlight=False)
         self.runs, self.done, self.failed, self.seconds, self.expected = runs, 0, 0, 0.0, expected
+        self.killed = 0
         self.workers, self.began, self._told = 1, time.monotonic(), time.monotonic()
-        self._trained = 0
+        self._trained, self._heard = 0, set[str]()
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -50,9 +52,17 @@ class Live:
     def say(self, sentence: str) -> None:
         self.console.print(printable(sentence), markup=False, soft_wrap=True)
 
+    def hear(self, sentence: str) -> None:
+        """Says what a run says, `NAME: sentence`, unless another one has said it, as all do with notes on the data."""
+        what = sentence.partition(": ")[2] or sentence
+        if what not in self._heard:
+            self._heard.add(what)
+            self.say(sentence)
+
     def ended(self, result: Result) -> None:
         self.done += 1
-        self.failed += result.state != "FINISHED"
+        self.failed += result.state == "FAILED"
+        self.killed += result.state == "KILLED"
         if result.seconds:
             self._trained += 1
             self.seconds += result.seconds
@@ -66,6 +76,8 @@ class Live:
         left = self.runs - self.done
         each = self.seconds / self._trained if self._trained else self.expected
         words = [f"{min(self.workers, left)} running", f"{self.failed} failed"]
+        if self.killed:
+            words.append(f"{self.killed} not ended")
         if each and left:
             words.append(f"about {duration(left * each / self.workers)} to go")
         return ", ".join(words)
@@ -107,7 +119,7 @@ def run_jobs(
                 waiting.append((place, which))
     if not waiting:
         return results
-    with open_executor(executor, settings, workers, address, say=live.say) as opened:
+    with open_executor(executor, settings, workers, address, say=live.hear) as opened:
         live.workers = opened.workers
         pending: dict[Future[Result], tuple[int, int, int]] = {}
         for place, places in groupby(waiting, key=lambda each: each[0]):
@@ -121,13 +133,22 @@ def run_jobs(
                 place, which, tried = pending.pop(future)
                 result = future.result()
                 if result.machine and tried < TRIES:
-                    live.say(f"{result.name} failed, and is tried once more: {result.cause}")
+                    live.say(f"{result.name} did not end, and is tried once more: {result.cause}")
                     (again,) = opened.submit(Job((jobs[place].configs[which],), jobs[place].notes))
                     pending[again] = (place, which, tried + 1)
                     continue
                 if result.state != "FINISHED":
-                    live.say(f"{result.name} failed: {result.cause}")
+                    live.say(f"{result.name} {'failed' if result.state == 'FAILED' else 'did not end'}: {result.cause}")
                 results.append(result)
                 live.ended(result)
                 ended(place, result)
     return results
+
+
+def all_ended(results: Sequence[Result]) -> None:
+    """Raises Refused where a run has not ended, since nothing may be decided without it."""
+    if left := [result for result in results if result.state == "KILLED"]:
+        raise Refused(
+            f"{len(left)} of {len(results)} runs did not end, such as {left[0].name} ({left[0].cause}); the same "
+            "command goes on with them"
+        )

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from statistics import fmean
 from typing import Any
 
@@ -11,6 +11,10 @@ from benchmarks.questions.base import Outcome
 
 EARLY, LATE, LAST = 0.02, 0.25, 0.10
 """Shares of a run: its first steps, the evaluations that decide, and the updates at the end of a loss curve."""
+
+LEARNED = 0.9
+"""Of images, a final FID that is not below this share of the untrained generator's is a failure. Chosen, not tuned: ten
+runs that never began to learn ended at .98 to 1.02 of it, so that 1 would toss a coin."""
 
 Lines = Sequence[Mapping[str, Any]]
 
@@ -28,19 +32,59 @@ def number(
     return -value if outcome.better == "less" else value
 
 
-def failure(state: str, lines: Lines, epochs: float = math.inf) -> str:
-    """Why a run has failed, or "".
+def failure(state: str, lines: Lines, epochs: float = math.inf, samples: int = 0) -> str:
+    """Tells why a run that ended has failed, or "".
 
-    A loss that is not finite; of images, a final FID that is not below that of the untrained generator. Points of the
-    plane have no such rule: a generator that makes one mode of eight is farther by FID than one that makes nothing,
-    and its overlap tells how little it covers.
+    state: FINISHED or FAILED; any other run has not ended, and neither failed nor succeeded. samples: in an evaluation,
+    for the sentence. A run has failed by a loss or a sample that is not finite or, of images, by a final FID that is
+    not below LEARNED of that of the untrained generator. Points of the plane have no such rule: a generator that makes
+    one mode of eight is farther by FID than one that makes nothing, and its overlap tells how little it covers.
     """
-    if state != "FINISHED":
+    if state == "FAILED":
         return "its training failed"
+    for line in lines:
+        if line["epoch"] <= epochs and (broken := _broken_samples(line)):
+            count = f"{broken:,.0f} " if math.isfinite(broken) else "some "
+            verb = "is" if broken == 1 else "are"
+            return f"{count}of its {f'{samples:,} ' if samples else ''}samples {verb} not finite"
     distances = _series("metrics/fid_normalized", lines, epochs, first=0)
-    if len(distances) > 1 and not distances[-1][1] < distances[0][1]:
-        return "its FID is not below that of the untrained generator"
+    if len(distances) > 1 and not distances[-1][1] < LEARNED * distances[0][1]:
+        return f"its FID is not below {100 * LEARNED:.0f} % of that of the untrained generator"
     return ""
+
+
+def is_quality(outcome: Outcome) -> bool:
+    """Tells whether an outcome judges the samples, so that a failed run is the worst by it."""
+    return any(figure.startswith("metrics/") for figure in outcome.figures)
+
+
+def applies(outcome: Outcome, journals: Iterable[Lines]) -> bool:
+    """Tells whether any of these journals, the untrained generator's evaluation included, has all figures."""
+    return any(
+        all(_series(figure, lines, math.inf, first=0) for figure in outcome.figures) and bool(outcome.figures)
+        for lines in journals
+    )
+
+
+def judged(
+    outcome: Outcome,
+    state: str,
+    lines: Lines,
+    *,
+    updates: int,
+    epochs: float = math.inf,
+    threshold: float = math.nan,
+) -> float:
+    """Gives the number by which a run that ended is compared, larger being better: as `number`, but for failures.
+
+    Where the outcome judges samples, a failed run is −∞. Any other outcome is read as it was measured, until a loss or
+    a sample was not finite.
+    """
+    if not is_quality(outcome):
+        lines = list(takewhile(_is_finite, lines))
+    elif failure(state, lines, epochs):
+        return -math.inf
+    return number(outcome, lines, updates=updates, epochs=epochs, threshold=threshold)
 
 
 def alternatives(outcome: Outcome) -> dict[str, Outcome]:
@@ -62,6 +106,16 @@ def _with_figure(outcome: Outcome, figure: str) -> Outcome:
     )
 
 
+def epochs_read(share: float, epochs: int) -> int:
+    """Tells how many epochs stand for a share of a run: journals have a line an epoch, and none for less."""
+    return max(1, round(share * epochs))
+
+
+def evaluations_read(count: int) -> int:
+    """Tells how many of so many evaluations stand for the last quarter."""
+    return max(1, int(count * LATE))
+
+
 def settled(figure: str, lines: Lines) -> float:
     """How much a figure still moves: its mean over the last quarter of evaluations less that over the one before.
 
@@ -77,12 +131,12 @@ def _reading(outcome: Outcome, name: str, lines: Lines, updates: int, epochs: fl
     if not series:
         return math.nan
     values, last = [value for _, value in series], series[-1][0]
-    early, end = max(1, round(EARLY * last)), max(1, round(LAST * last))
+    early, end = epochs_read(EARLY, last), epochs_read(LAST, last)
     match outcome.reading:
         case "final":
             return values[-1]
         case "late":
-            return fmean(values[-max(1, int(len(values) * LATE)) :])
+            return fmean(values[-evaluations_read(len(values)) :])
         case "early":
             return fmean(value for epoch, value in series if epoch <= early)
         case "rise":
@@ -130,3 +184,18 @@ def _series(name: str, lines: Lines, epochs: float, first: int = 1) -> list[tupl
 def _mean(values: Iterable[float]) -> float:
     values = list(values)
     return fmean(values) if values else math.nan
+
+
+def _broken_samples(line: Mapping[str, Any]) -> float:
+    """How many samples of an evaluation are not finite: 0 where all are, NaN where it is not known how many.
+
+    Older journals hold no number: each metric of such samples is NaN there.
+    """
+    metrics = line.get("metrics") or {}
+    if "not_finite_samples" in metrics:
+        return metrics["not_finite_samples"]
+    return math.nan if metrics and all(map(math.isnan, metrics.values())) else 0.0
+
+
+def _is_finite(line: Mapping[str, Any]) -> bool:
+    return not _broken_samples(line) and all(map(math.isfinite, (line.get("curves") or {}).values()))

@@ -7,20 +7,23 @@ its hash.
 import hashlib
 import json
 import math
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from pathlib import Path
 from statistics import variance
 from typing import Any
 
+from benchmarks import plugins
 from benchmarks.config import DatasetConfig, RunConfig
 from benchmarks.journal import RunFolder
 from benchmarks.presets import Preset
 from benchmarks.questions import QUESTIONS, Arm, Contrast, Decision, Outcome, Question, load_question
 from benchmarks.questions.base import unique
 from variants import Recipe, Refused, load_variant
+from variants.recipe import shown
 
 PLANS = "plans"
 
@@ -70,21 +73,22 @@ class PlannedArm:
             and (config.thorough, set(config.probes)) == (self.thorough, set(self.probes))
         )
 
+    def read(self, until: float = math.inf, curves: bool = False) -> list[int]:
+        """The trained epochs, up to one, that are evaluated; of curves, all."""
+        epochs, every = self.recipe.epochs, 1 if curves else self.evaluate_every
+        return [epoch for epoch in range(1, epochs + 1) if epoch <= until and (epoch % every == 0 or epoch == epochs)]
+
     def as_dict(self) -> dict[str, Any]:
         return {
             "variant": self.arm.variant,
             "recipe": self.recipe.as_dict(neutral=False),
-            "dataset": {f.name: getattr(self.dataset, f.name) for f in fields(self.dataset) if _told(self.dataset, f)},
+            "dataset": self.dataset.as_dict(neutral=False),
             "seeds": list(self.seeds),
             "evaluate_every": self.evaluate_every,
             "samples": self.samples,
             "thorough": self.thorough,
             "probes": list(self.probes),
         }
-
-
-def _told(dataset: DatasetConfig, field: Any) -> bool:
-    return field.name == "name" or getattr(dataset, field.name) != field.default
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,18 @@ class PlannedContrast:
     treatment_epochs: float
     control_epochs: float
     threshold: float
+
+    @property
+    def of_curves(self) -> bool:
+        """Whether it reads what has a line every epoch; all else is measured in evaluations."""
+        return any(figure.startswith("curves/") for figure in self.contrast.outcome.figures)
+
+    @property
+    def sides(self) -> tuple[tuple[Arm, tuple[int, ...], float], ...]:
+        """The treatment, and the control where there is one: the arm, its seeds, and how far it is read."""
+        treatment = (self.contrast.treatment, self.treatment_seeds, self.treatment_epochs)
+        control = self.contrast.control
+        return (treatment,) if control is None else (treatment, (control, self.control_seeds, self.control_epochs))
 
 
 @dataclass(frozen=True)
@@ -183,6 +199,17 @@ def _decision(planned: PlannedDecision) -> dict[str, Any]:
         "contradicted by": decision.contradicted_by,
         "held equal": decision.equal,
         "contrasts": contrasts,
+        "checks": [
+            {
+                "kind": check.kind,
+                "arm": check.arm.name,
+                "figure": check.figure,
+                "range": [_finite(check.low), _finite(check.high)],
+            }
+            for check in decision.checks
+        ],
+        "sizes differ": decision.sizes_differ,
+        "may stay at chance": [arm.name for arm in decision.may_stay_at_chance],
     }
 
 
@@ -209,22 +236,23 @@ def make_plan(
     if dataset:
         if "images" not in preset.budgets:
             raise Refused(f"the preset {preset.name} has no images, so --dataset would change nothing")
-        budgets = {**preset.budgets, "images": replace(preset.budgets["images"], dataset=dataset)}
+        budgets = {**preset.budgets, "images": replace(preset.budgets["images"], dataset=dataset, why_linear="")}
         preset = replace(preset, budgets=budgets)
     if seeds:
         summary = f"{preset.summary}; here {seeds} seed{'s' * (seeds > 1)} an arm"
         preset = replace(preset, seeds=seeds, seeds_alone=seeds, summary=summary)
     chosen = tuple(load_question(name) for name in dict.fromkeys(questions or QUESTIONS))
-    if preset.tuned and tuned is None:
-        tuned = kept_tuning(preset.name)
+    tuned = tuned_settings(preset) if tuned is None else tuned
     taken, not_taken = decisions_of(preset, chosen)
-    arms = _arms(preset, chosen, taken, tuned or {})
+    _refuse_untuned(preset, [arm for arm, _ in arms_of(preset, chosen)], tuned)
+    arms = _arms(preset, chosen, taken, tuned)
     named = {arm.name: arm for arm in arms}
     decisions = tuple(
-        PlannedDecision(decision, question, tuple(_contrast(c, preset, named, tuned or {}) for c in decision.contrasts))
+        PlannedDecision(decision, question, tuple(_contrast(c, preset, named, tuned) for c in decision.contrasts))
         for decision, question in taken
     )
-    return Plan(preset, chosen, arms, decisions, tuple(not_taken))
+    once, again = told_once(decisions, named)
+    return Plan(preset, chosen, arms, once, (*not_taken, *again))
 
 
 def decisions_of(preset: Preset, questions: Iterable[Question]) -> tuple[list[tuple[Decision, str]], list[NotTaken]]:
@@ -238,6 +266,32 @@ def decisions_of(preset: Preset, questions: Iterable[Question]) -> tuple[list[tu
             elif taken.setdefault(decision.name, (decision, question.name))[0] != decision:
                 raise ValueError(f"two decisions are called {decision.name}")
     return list(taken.values()), list(not_taken.values())
+
+
+def told_once(
+    decisions: Iterable[PlannedDecision], arms: Mapping[str, PlannedArm]
+) -> tuple[tuple[PlannedDecision, ...], list[NotTaken]]:
+    """Splits decisions into those taken, and later ones that would tell the same numbers a second time.
+
+    Two decisions have the same numbers where they read the same runs at the same evaluations by the same outcome.
+    """
+    first: dict[tuple, PlannedDecision] = {}
+    again = []
+    for planned in decisions:
+        known = first.setdefault(tuple(_read(part, arms) for part in planned.contrasts), planned)
+        if known is not planned:
+            why = f"it would read the same evaluations as {known.decision.name}"
+            again.append(NotTaken(planned.decision, planned.question, why))
+    return tuple(first.values()), again
+
+
+def _read(part: PlannedContrast, arms: Mapping[str, PlannedArm]) -> tuple:
+    """What a contrast reads, however it is worded: the figures, and of each side the arm, the seeds and the epochs."""
+    outcome = replace(part.contrast.outcome, words="", noun="", than="")
+    sides = tuple(
+        (arm.name, seeds, tuple(arms[arm.name].read(epochs, part.of_curves))) for arm, seeds, epochs in part.sides
+    )
+    return outcome, sides, part.contrast.constant, part.threshold if math.isfinite(part.threshold) else None
 
 
 def arms_of(preset: Preset, questions: Iterable[Question]) -> list[tuple[Arm, tuple[str, ...]]]:
@@ -283,8 +337,8 @@ def planned_arm(
     budget = preset.budgets[arm.data]
     recipe = load_variant(arm.variant).recipe(arm.recipe or budget.recipe)
     recipe = recipe.with_({**budget.fields, **budget.more.get(arm.recipe, {}), **arm.fields})
-    if preset.tuned and arm.tuned:
-        rate = tuned_rate(tuned, arm)
+    rate = tuned_rate(tuned, arm) if preset.tuned and arm.takes_tuning else arm.rate
+    if rate is not None:
         recipe = recipe.with_({"generator_lr": rate, "discriminator_lr": rate})
     if arm.lr_factor != 1:
         faster = {name: arm.lr_factor * getattr(recipe, name) for name in ("generator_lr", "discriminator_lr")}
@@ -311,6 +365,42 @@ def tuned_rate(tuned: Mapping[str, Any], arm: Arm) -> float:
         raise Refused(f"the arm {name} has no tuned learning rate; python -m benchmarks.tune gives it one") from None
 
 
+def _refuse_untuned(preset: Preset, arms: Iterable[Arm], tuned: Mapping[str, Any]) -> None:
+    """Raises Refused where arms have no tuned learning rate: names all of them, and the command that tunes them."""
+    missing: dict[str, Arm] = {}
+    for arm in arms if preset.tuned else ():
+        try:
+            if arm.takes_tuning:
+                tuned_rate(tuned, arm)
+        except Refused:
+            missing.setdefault(arm.like or arm.name, arm)
+    own = {arm.name for arm in tuned_arms(preset)}
+    for name, arm in missing.items():
+        if name not in own:
+            raise Refused(
+                f"the arm {arm.name} takes the learning rate of {name}, which the preset {preset.name} does not tune; "
+                "give it a rate of its own"
+            )
+    if missing:
+        command = tuning_command(preset.name, missing, tuned.get("file", ""))
+        some = f"arm {next(iter(missing))} has" if len(missing) == 1 else f"arms {', '.join(missing)} have"
+        raise Refused(f"the {some} no tuned learning rate; {command} tunes {'it' if len(missing) == 1 else 'them'}")
+
+
+def tuned_arms(preset: Preset) -> list[Arm]:
+    """The arms that a preset tunes, of all questions: those that take no other arm's rate and name none."""
+    return [arm for arm, _ in arms_of(preset, map(load_question, QUESTIONS)) if arm.takes_tuning and not arm.like]
+
+
+def tuning_command(preset: str, arms: Iterable[str] = (), file: str = "") -> str:
+    """The command line that tunes these arms of a preset, by default all, with the plugins of this process.
+
+    file: where it keeps the result; "" for the file with the code.
+    """
+    words = ["python", "-m", "benchmarks.tune", "--preset", preset, *(["--arms", *arms] if arms else [])]
+    return shlex.join([*words, *plugins.words(), *(["--out", file] if file else [])])
+
+
 def _contrast(
     contrast: Contrast, preset: Preset, arms: Mapping[str, PlannedArm], tuned: Mapping[str, Any]
 ) -> PlannedContrast:
@@ -319,7 +409,7 @@ def _contrast(
     first, others = preset.range_of(count), preset.range_of(count, after=count)
     epochs = (math.inf, math.inf)
     if control is not None and contrast.until != "updates":
-        epochs = tuple(_read_until(contrast.until, (treatment, control), tuned))
+        epochs = tuple(_read_until(contrast.until, (treatment, control), preset, tuned))
     return PlannedContrast(
         contrast,
         first,
@@ -334,7 +424,7 @@ def _count(contrast: Contrast, preset: Preset) -> int:
     return preset.seeds_alone if contrast.control is None else preset.seeds * (1 + contrast.twice)
 
 
-def _read_until(until: str, arms: Sequence[PlannedArm], tuned: Mapping[str, Any]) -> Iterator[float]:
+def _read_until(until: str, arms: Sequence[PlannedArm], preset: Preset, tuned: Mapping[str, Any]) -> Iterator[float]:
     """The epochs after which each arm has used up what the cheapest of them uses in a whole run."""
     costs = []
     for arm in arms:
@@ -343,7 +433,8 @@ def _read_until(until: str, arms: Sequence[PlannedArm], tuned: Mapping[str, Any]
         else:
             seconds = tuned.get("seconds_per_update", {}).get(arm.name)
             if not seconds:
-                raise Refused(f"the arm {arm.name} was not timed; python -m benchmarks.tune does it")
+                command = tuning_command(preset.name, [arm.name], tuned.get("file", ""))
+                raise Refused(f"the arm {arm.name} was not timed; {command} times it")
             costs.append(seconds)
     budget = min(cost * arm.recipe.epochs for cost, arm in zip(costs, arms, strict=True))
     return (round(budget / cost, 6) for cost in costs)
@@ -359,7 +450,10 @@ def _threshold(contrast: Contrast, preset: Preset, tuned: Mapping[str, Any]) -> 
     try:
         return outcome.threshold_factor * float(tuned["arms"][outcome.threshold_of]["quality"])
     except KeyError:
-        raise Refused(f"the arm {outcome.threshold_of} was not tuned, and it sets a threshold") from None
+        command = tuning_command(preset.name, [outcome.threshold_of], tuned.get("file", ""))
+        raise Refused(
+            f"the arm {outcome.threshold_of} sets a threshold and was not tuned; {command} tunes it"
+        ) from None
 
 
 # What was tuned, and what was planned before, on disk
@@ -370,19 +464,36 @@ def tuning_file(name: str) -> Path:
     return Path(str(resources.files("benchmarks"))) / "tuned" / f"{name}.json"
 
 
-def kept_tuning(name: str) -> dict[str, Any]:
-    """The tuned settings that are kept for a preset. Raises Refused where there are none."""
+def kept_tuning(name: str, file: Path | str | None = None) -> dict[str, Any]:
+    """The tuned settings that are kept for a preset: in that file, by default in the one with the code.
+
+    A file that is given is under "file" in the result, so that a refusal names it. Raises Refused where there are none.
+    """
+    path = tuning_file(name) if file is None else Path(file)
+    command = tuning_command(name, file="" if file is None else str(file))
     try:
-        kept = json.loads(tuning_file(name).read_bytes())
+        kept = json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise Refused(
-            f"the preset {name} has no tuned settings; python -m benchmarks.tune --preset {name} makes them"
-        ) from None
+        where = "" if file is None else f" in {file}"
+        raise Refused(f"the preset {name} has no tuned settings{where}; {command} makes them") from None
+    except OSError as error:
+        raise Refused(f"cannot read the tuned settings {path}: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
-        raise Refused(f"{tuning_file(name)} is not JSON: {error}") from None
+        raise Refused(f"{path} is not JSON: {error}") from None
     if not _is_tuning(kept):
-        raise Refused(f"{tuning_file(name)} is damaged; python -m benchmarks.tune --preset {name} makes it anew")
-    return kept
+        raise Refused(f"{path} is damaged; {command} makes it anew")
+    if kept.get("preset", name) != name:
+        raise Refused(f"{path} has the tuned settings of the preset {shown(kept['preset'])}, not of {name}")
+    return kept if file is None else {**kept, "file": str(file)}
+
+
+def tuned_settings(preset: Preset, file: Path | str | None = None) -> dict[str, Any]:
+    """The tuned settings for the plan of a preset: {} where it is not tuned. Raises Refused, as `kept_tuning` does."""
+    if preset.tuned:
+        return kept_tuning(preset.name, file)
+    if file is not None:
+        raise Refused(f"the preset {preset.name} is not tuned, so --tuned would change nothing")
+    return {}
 
 
 def _is_tuning(kept: Any) -> bool:

@@ -1,9 +1,10 @@
-"""Plugins: variants, losses, noises, datasets, metrics, probes and questions from a file, or from an installed package.
+"""Plugins: variants, losses, noises, datasets, metrics, probes, questions and presets from a file or a package.
 
 A plugin is a Python module that defines any of
 
     VARIANT                                                  a Variant, as the files in variants/ do
-    LOSSES, NOISES, DATASETS, METRICS, PROBES, QUESTIONS     dicts by name, as the project's own of the same names
+    LOSSES, NOISES, DATASETS, METRICS, PROBES,
+    QUESTIONS, PRESETS                                       dicts by name, as the project's own of the same names
 
 and is given as a file, or found as an entry point "gan_benchmark.plugins" of an installed package. What it adds is
 chosen by name like everything else. The hash of its source is part of the config of every run that uses it. Loading a
@@ -31,6 +32,7 @@ from variants.recipe import Recipe, Refused
 
 if TYPE_CHECKING:
     from benchmarks.commands import Parser
+    from benchmarks.questions import Question
 
 GROUP = "gan_benchmark.plugins"
 
@@ -60,8 +62,13 @@ def add_option(parser: "Parser") -> None:
         action="append",
         default=[],
         metavar="FILE.py",
-        help="adds what a file of yours defines: variants, losses, datasets, …; can be given several times",
+        help="adds what a file of yours defines: variants, datasets, questions, …; can be given several times",
     )
+
+
+def words() -> list[str]:
+    """The words of a command line that gives another process the plugin files of this one."""
+    return [word for file in FILES for word in ("--plugin", file.path)]
 
 
 def load_plugins(paths: Iterable[Path | str]) -> None:
@@ -175,6 +182,7 @@ def _lists() -> dict[str, _List]:
     """By their names in a plugin."""
     from benchmarks.datasets import DATASETS
     from benchmarks.evaluation import METRICS
+    from benchmarks.presets import PRESETS, Preset
     from benchmarks.probes import PROBES, Probe
     from benchmarks.questions import QUESTIONS, Question
     from metrics.record import Metric
@@ -198,6 +206,7 @@ def _lists() -> dict[str, _List]:
         "METRICS": _List("metric", METRICS, named(Metric), "a metrics.record.Metric of that name"),
         "PROBES": _List("probe", PROBES, named(Probe), "a benchmarks.probes.Probe of that name"),
         "QUESTIONS": _List("question", QUESTIONS, named(Question), "a benchmarks.questions.Question of that name"),
+        "PRESETS": _List("preset", PRESETS, named(Preset), "a benchmarks.presets.Preset of that name"),
     }
 
 
@@ -223,10 +232,28 @@ def _add(module: Any, plugin: str, digest: str, what: str, source: bytes = b"") 
             additions.append((kind, name, value))
     if not additions:
         raise Refused(f"the plugin {what} adds nothing; it defines none of {', '.join(lists)}")
+    _check_names([question for kind, _, question in additions if kind == "QUESTIONS"], what)
     for kind, name, value in additions:
         lists[kind].entries[name] = value
         ADDED[kind, name] = plugin
     HASHES[plugin] = digest
+
+
+def _check_names(questions: "Sequence[Question]", what: str) -> None:
+    """Raises Refused where two arms or two decisions share a name and differ, among these questions and all others."""
+    from benchmarks.questions import QUESTIONS, load_question
+
+    every = [*map(load_question, QUESTIONS), *questions] if questions else []
+    known: dict[tuple[str, str], Any] = {}
+    for question in every:
+        contrasts = [contrast for decision in question.decisions for contrast in decision.contrasts]
+        arms = [*(arm for contrast in contrasts for arm in contrast.arms), *question.more]
+        for kind, each in (*(("arm", arm) for arm in arms), *(("decision", one) for one in question.decisions)):
+            if known.setdefault((kind, each.name), each) != each:
+                raise Refused(
+                    f"the plugin {what}: the question {question.name} has the {kind} {each.name}, and there is another "
+                    f"{kind} of that name; call it otherwise"
+                )
 
 
 def _line_of(name: str, source: bytes) -> str:

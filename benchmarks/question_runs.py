@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.journal import RunFolder
+from benchmarks.journal import ENDED, RunFolder
 from benchmarks.outcomes import failure, number
 from benchmarks.plan import Plan, PlannedArm
 from benchmarks.questions import Question
@@ -33,7 +33,8 @@ _LONGEST = 5000
 def record(plan: Plan, question: Question, runs: Mapping[str, Sequence[str]], runs_dir: Path, uri: str | None) -> str:
     """Writes a question with its arms, or brings it up to date, and gives the id of its parent run.
 
-    runs: by the name of an arm, those of its run folders that ended. Raises Refused where MLflow cannot be used.
+    runs: by the name of an arm, its run folders; those that have not ended are sent, and do not count. Raises Refused
+    where MLflow cannot be used.
     """
     uri = resolved(uri)
     with asking(uri):
@@ -70,7 +71,8 @@ def _record_arm(
 ) -> None:
     from mlflow.entities import Metric, Param
 
-    journals = [(folder.status()["state"], folder.lines(), folder.facts()) for folder in folders]
+    states = [(folder.status()["state"], folder) for folder in folders]
+    journals = [(state, folder.lines(), folder.facts()) for state, folder in states if state in ENDED]
     failed = sum(bool(failure(state, lines)) for state, lines, _ in journals)
     tags = {
         "kind": "arm",
@@ -82,7 +84,7 @@ def _record_arm(
         "preset": plan.preset.name,
         "plan": plan.hash,
         "runs": " ".join(ids)[:_LONGEST],
-        "seeds": f"{len(folders)} of {len(arm.seeds)} seeds, {failed} failed",
+        "seeds": f"{len(journals)} of {len(arm.seeds)} seeds, {failed} failed",
     }
     run_id = _run(client, experiment, f"{plan.preset.name}/{question.name}/{arm.name}", arm.name, tags)
     finished = [(lines, facts) for state, lines, facts in journals if state == "FINISHED"]

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plugins
-from benchmarks.config import DEFAULT_SAMPLES, PRECISIONS, PROBES, DatasetConfig, RunConfig
+from benchmarks.config import DEFAULT_SAMPLES, PENDING, PRECISIONS, PROBES, DatasetConfig, RunConfig
 from benchmarks.evaluation import judge
+from benchmarks.extractors import is_trained
 from benchmarks.journal import RunFolder
 from benchmarks.training import check, loaded
 from variants import DataSpec, Recipe, Refused, Variant, load_variant
@@ -41,13 +42,16 @@ def configure(
     recipe: the name of one of the variant's recipes, a .toml file, or a run folder; "" takes the variant's own for such
     data. evaluate_every: epochs between evaluations, 0 for about ten in a run. samples, thorough, precision, probes:
     see RunConfig. fields: of the recipe, to change them.
-    Raises Refused for anything that cannot be trained.
+    Nothing is trained: where the classifier that judges such data is still to be, the extractor is PENDING, and
+    `training.completed`, which `train` calls, puts it in. Raises Refused for anything that cannot be trained.
     """
     plugins.load_installed()
     asked = DatasetConfig(dataset) if isinstance(dataset, str) else dataset
     data = loaded(asked, data_dir, seed)
-    for note in data.notes:
-        warnings.warn(note, stacklevel=2)
+    if data.name != asked.name:
+        # Of other data than what was asked for, whose notes training cannot know; it tells all others.
+        for note in data.notes:
+            warnings.warn(note, stacklevel=2)
     chosen = find_recipe(load_variant(variant), recipe, data.spec).with_(fields)
     config = RunConfig(
         variant=variant,
@@ -55,7 +59,7 @@ def configure(
         dataset=replace(asked, name=data.name),
         seed=seed,
         checksum=data.checksum,
-        extractor=judge(data),
+        extractor=judge(data) if is_trained(data) else PENDING,
         evaluate_every=evaluate_every or max(1, chosen.epochs // EVALUATIONS),
         samples=samples,
         thorough=thorough,

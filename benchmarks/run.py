@@ -118,17 +118,22 @@ def run() -> int:
 
     import torch
 
-    from benchmarks.environment import resolve_device
+    from benchmarks.environment import check_precision, resolve_device
     from benchmarks.executors import Job, Settings
     from benchmarks.executors.base import parts
     from benchmarks.resolve import configure
     from benchmarks.terminal import say, show_summary
-    from benchmarks.training import Diverged, loaded
+    from benchmarks.training import Diverged, completed, loaded, pictured_epochs
+    from benchmarks.updates import refuse_without_graphs
 
     settings = Settings(device=asked.device, stack=asked.stack)
+    check_precision(asked.precision, device := resolve_device(asked.device))
+    pictured_epochs(asked.pictures, 1)
+    if asked.cuda_graphs:
+        refuse_without_graphs(device)
 
     # What a GPU leaves to the CPU is small, and sixteen threads take twenty times as long for it as one.
-    if asked.threads or resolve_device(asked.device).type == "cuda":
+    if asked.threads or device.type == "cuda":
         torch.set_num_threads(asked.threads or 1)
     data = loaded(dataset, asked.data_dir, seeds[0])
     # All configs before the first run, so that what is refused is refused before anything is trained.
@@ -148,6 +153,7 @@ def run() -> int:
         )
         for seed in seeds
     ]
+    configs = [completed(config, asked.data_dir) for config in configs]
     options = {
         "runs_dir": asked.runs_dir,
         "data_dir": asked.data_dir,

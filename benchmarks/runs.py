@@ -9,12 +9,13 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Int64
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
@@ -26,6 +27,9 @@ from benchmarks.randomness import initialisation, stream
 from benchmarks.sampler import sampler
 from metrics.captions import WORDS
 from variants import DataSpec, Recipe, Refused, Variant, load_variant
+from variants.recipe import shown
+
+Build = Callable[[DataSpec, Recipe], tuple[nn.Module, nn.Module]]
 
 # Chosen, not tuned: in float32 with Adam's state a network of this size takes 6 GiB to train, far more than any here.
 MOST_PARAMETERS = 4 * 10**8
@@ -101,38 +105,71 @@ class Run:
 
         labels: one for each sample, for a variant that takes labels; left out, they go round the classes. prompt: a
         sentence, for a variant that takes captions; what it leaves open goes round the words. count: how many, by
-        default as many as labels, or 64. seed: of the noise; the same one gives the same samples.
+        default as many as labels, or 64. seed: of the noise; the same one gives the same samples. Raises Refused for
+        what the variant does not take, and for a number that is not whole or not in its range.
         """
-        if labels is not None and count not in (None, len(labels)):
+        seed = whole("seed", seed, 0)
+        count = None if count is None else whole("count", count, 1)
+        chosen = None if labels is None else self.labels(labels)
+        if chosen is not None and count not in (None, len(chosen)):
             raise Refused(
-                f"there are {len(labels)} labels for {count} samples; give as many labels, or leave count out"
+                f"there are {len(chosen)} labels for {count} samples; give as many labels, or leave count out"
             )
-        count = len(labels) if labels is not None else 64 if count is None else count
-        condition = self.condition(count, labels, prompt)
+        count = len(chosen) if chosen is not None else 64 if count is None else count
+        condition = self.condition(count, chosen, prompt)
         return sampler(self.generator, self.config.recipe, stream(seed, "samples"))(condition, count)
 
     def condition(
         self, count: int, labels: Sequence[int] | Tensor | None = None, prompt: str | None = None
     ) -> Tensor | None:
         """What its generator is told for so many samples: labels, tokens of captions, or None. See `generate`."""
-        kind, name = self.config.recipe.conditioning, self.config.variant
-        takes = {"none": "is unconditional and takes", "text": "takes a prompt and"}.get(kind, "takes labels and")
-        if labels is not None and kind in ("none", "text"):
-            raise Refused(f"{name} {takes} no labels")
+        kind = self.config.recipe.conditioning
+        chosen = None if labels is None else self.labels(labels)
         if prompt is not None and kind != "text":
-            raise Refused(f"{name} {takes} no prompt")
+            raise self._not_taken("prompt")
         if kind == "none":
             return None
         if kind == "text":
+            if not isinstance(prompt, str | None):
+                raise Refused(f"a prompt is a sentence, not {shown(prompt)}")
             if self.spec.vocabulary != WORDS:
                 raise Refused(f"{self.path} was trained on captions of other words, in which no prompt can be read")
             captions = read_prompt(prompt or "")
             return captions[torch.arange(count) % len(captions)]
-        classes = self.spec.classes
-        condition = torch.arange(count) % classes if labels is None else torch.as_tensor(labels, dtype=torch.int64)
-        if count and not 0 <= condition.min() <= condition.max() < classes:
-            raise Refused(f"labels are from 0 to {classes - 1}")
-        return condition
+        return torch.arange(count) % self.spec.classes if chosen is None else chosen
+
+    def labels(self, given: Sequence[int] | Tensor) -> Int64[Tensor, "labels"]:
+        """These labels as its generator reads them. Raises Refused where it takes none, and for what is no label."""
+        if self.config.recipe.conditioning in ("none", "text"):
+            raise self._not_taken("labels")
+        # A tensor and an array become plain numbers, so that one rule holds for all.
+        values = given.tolist() if hasattr(given, "tolist") else given
+        if not isinstance(values, Sequence) or isinstance(values, str | bytes) or not len(values):
+            raise Refused(f"labels are a list of whole numbers, at least one, not {shown(given)}")
+        last = self.spec.classes - 1
+        values = [_plain(value) for value in values]
+        for value in values:
+            if type(value) is not int or not 0 <= value <= last:
+                raise Refused(f"labels are whole numbers from 0 to {last}, not {shown(value)}")
+        return torch.tensor(values)
+
+    def _not_taken(self, what: str) -> Refused:
+        kind, name = self.config.recipe.conditioning, self.config.variant
+        takes = {"none": "is unconditional and takes", "text": "takes a prompt and"}.get(kind, "takes labels and")
+        return Refused(f"{name} {takes} no {what}")
+
+
+def whole(name: str, value: Any, least: int) -> int:
+    """A whole number as Python's own. Raises Refused for anything else, and for one below the least."""
+    number = _plain(value)
+    if type(number) is not int or number < least:
+        raise Refused(f"{name} is a whole number of at least {least}, not {shown(value)}")
+    return number
+
+
+def _plain(value: Any) -> Any:
+    """What a tensor or an array holds where it holds one number and has no dimensions; else the value itself."""
+    return value.item() if getattr(value, "ndim", None) == 0 else value
 
 
 def spec_of(kept: Any) -> DataSpec | None:
@@ -167,12 +204,17 @@ class Undrawn(TorchFunctionMode):
 
 def refuse_giants(variant: Variant, spec: DataSpec, recipe: Recipe) -> None:
     """Raises Refused for networks that would fill the memory before anything else is noticed."""
-    # On no device: nothing is allocated, nothing drawn.
-    with torch.device("meta"), Undrawn():
-        networks = variant.build(spec, recipe)
-    count = sum(parameter.numel() for network in networks for parameter in network.parameters())
-    if count > MOST_PARAMETERS:
+    if (count := _parameters(variant.build, spec, recipe)) > MOST_PARAMETERS:
         raise Refused(f"networks of {count:,} parameters are too large; give smaller --generator-widths or the like")
+
+
+# Kept: every seed of a recipe has as many, and a config that is made and then trained is checked twice.
+@lru_cache(maxsize=64)
+def _parameters(build: Build, spec: DataSpec, recipe: Recipe) -> int:
+    """How many parameters both networks have. They are built on no device: nothing is allocated, nothing drawn."""
+    with torch.device("meta"), Undrawn():
+        networks = build(spec, recipe)
+    return sum(parameter.numel() for network in networks for parameter in network.parameters())
 
 
 def load_run(path: Path | str) -> Run:

@@ -47,6 +47,8 @@ def command() -> None:
     plugins.load_plugins(asked.plugin)
     if asked.count is not None and not 1 <= asked.count <= MOST:
         raise Refused(f"--count is from 1 to {MOST}, not {asked.count}")
+    if asked.seed < 0:
+        raise Refused(f"--seed is at least 0, not {asked.seed}")
     if asked.out and asked.out.suffix.lower() != ".png":
         raise Refused(f"--out is the name of a .png file, not {str(asked.out)!r}")
 
@@ -69,7 +71,8 @@ def class_of(run: "Run", text: str) -> int:
     names = [str(name) for name in run.folder.facts().get("class_names") or ()]
     if text in names:
         return names.index(text)
-    if text.isdecimal():
+    # Python reads no number of thousands of digits.
+    if text.isdecimal() and len(text) < 10:
         return int(text)
     raise unknown("label", text, names, see="it is one of " + ", ".join(names) if names else "there are no labels")
 

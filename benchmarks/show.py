@@ -1,7 +1,6 @@
 """python -m benchmarks.show: what a run was, what was measured, where its pictures are, and how to run it again."""
 
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,7 +65,8 @@ def facts(run: "Run") -> Iterator[tuple[str, str]]:
 
     config, environment = run.config, run.folder.environment()
     data = config.dataset
-    options = [f"{f.name} {value}" for f in fields(data)[1:] if (value := getattr(data, f.name)) != f.default]
+    told = data.as_dict(neutral=False)
+    options = [f"{name} {value}" for name, value in told.items() if name != "name"]
     yield "variant", config.variant
     yield "recipe", recipe(run)
     yield "dataset", ", ".join((data.name, *options, f"checksum {config.checksum[:8]}"))

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmarks import plugins
 from benchmarks.commands import Parser, main
 from benchmarks.config import PRECISIONS
 from variants import VARIANTS
@@ -35,6 +36,7 @@ def parser() -> Parser:
     case = parser.add_argument_group("of what")
     case.add_argument("--variant", nargs="+", metavar="NAME", help=f"of {', '.join(VARIANTS)} (all that can)")
     case.add_argument("--dataset", nargs="+", default=["auto"], metavar="NAME", help="(auto: MNIST, else digits)")
+    plugins.add_option(case)
     case.add_argument("--recipe", default="", metavar="NAME", help="a recipe of the variants (their own)")
     case.add_argument("--against", default="stock", metavar="stock|none", help="the loop to compare with (stock)")
     case.add_argument(
@@ -69,6 +71,7 @@ def parser() -> Parser:
 
 def command() -> None:
     asked = parser().parse_args()
+    plugins.load_plugins(asked.plugin)
     check(asked)
 
     from benchmarks.timing.tables import fill, markdown

@@ -1,6 +1,8 @@
 """python -m benchmarks.suite: trains all runs that the chosen questions need, as many at once as the machine can."""
 
+import shlex
 import time
+from argparse import Namespace
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import plugins
 from benchmarks.commands import Parser, main
+from benchmarks.config import PENDING
 from benchmarks.executors import EXECUTORS
 from benchmarks.presets import PRESETS, preset
 from variants.recipe import Refused, unknown
@@ -28,6 +31,9 @@ def parser() -> Parser:
     what.add_argument("--dataset", default="", metavar="NAME", help="takes the place of the preset's images")
     what.add_argument("--seeds", type=int, default=0, metavar="N", help="seeds of each arm (the preset's)")
     plugins.add_option(what)
+    what.add_argument(
+        "--tuned", type=Path, default=None, metavar="FILE", help="of benchmarks.tune --out (the one with the code)"
+    )
     what.add_argument("--plan", action="store_true", help="show what would be run, and end")
     how = parser.add_argument_group("how")
     how.add_argument("--executor", default="processes", metavar="NAME", help="inline, processes or ray (processes)")
@@ -63,12 +69,13 @@ def suite() -> int:
 
     from benchmarks.executors import Settings
     from benchmarks.live import Live, duration, run_jobs
-    from benchmarks.plan import kept_tuning, make_plan, record_plan
+    from benchmarks.plan import make_plan, record_plan, tuned_settings
 
-    plan = make_plan(chosen, asked.questions, dataset=asked.dataset, seeds=asked.seeds)
-    jobs, missing = prepared(plan, asked.data_dir)
+    tuned = tuned_settings(chosen, asked.tuned)
+    plan = make_plan(chosen, asked.questions, tuned=tuned, dataset=asked.dataset, seeds=asked.seeds)
+    jobs, missing = prepared(plan, asked.data_dir, judge=not asked.plan)
     todo, done = counted(jobs, asked.runs_dir, asked.retrain)
-    expected = expectation(plan, kept_tuning(chosen.name) if chosen.tuned else {})
+    expected = expectation(plan, tuned)
     settings = Settings(
         asked.runs_dir,
         asked.data_dir,
@@ -111,23 +118,38 @@ def suite() -> int:
             address=asked.address,
             ended=Progress(plan, jobs, settings, live).ended,
         )
-        failed = [result for result in results if result.state != "FINISHED"]
-        live.say(f"{len(results) - len(failed)} runs finished, {len(failed)} failed")
+        live.say(f"{len(results) - live.failed - live.killed} runs finished, {live.failed} failed")
+        if live.killed:
+            live.say(f"{live.killed} did not end; the same command goes on with them")
         trained = [asked.runs_dir / result.name for result in results if not result.found]
         if trained:
             live.say(shared_out(trained, began, live.workers * (time.time() - began)))
-        live.say(f"the report: python -m reports.build --preset {chosen.name} --runs-dir {asked.runs_dir}")
-    return 1 if any(result.machine for result in failed) else 0
+        live.say(f"the report: {report_command(asked)}")
+    return 1 if live.killed else 0
 
 
-def prepared(plan: "Plan", data_dir: Path | None) -> "tuple[list[tuple[PlannedArm, Job]], dict[str, str]]":
+def report_command(asked: Namespace) -> str:
+    """The command line that reports on the suite: of the same plan, from its run folders."""
+    words = ["python", "-m", "reports.build", "--preset", asked.preset, "--runs-dir", str(asked.runs_dir)]
+    words += ["--questions", *asked.questions] if asked.questions else []
+    for name in ("dataset", "seeds", "tuned"):
+        words += [f"--{name}", str(value)] if (value := getattr(asked, name)) else []
+    return shlex.join([*words, *plugins.words()])
+
+
+def prepared(
+    plan: "Plan", data_dir: Path | None, *, judge: bool
+) -> "tuple[list[tuple[PlannedArm, Job]], dict[str, str]]":
     """A job for each arm, and the arms whose data are not to be had, with the reason.
 
-    Raises Refused for data that do not exist, and for an arm that cannot be trained on data that are there.
+    judge: whether classifiers that are still to judge such data are trained now, once every arm is checked; jobs
+    without them can be counted, not trained. Raises Refused for data that do not exist, and for an arm that cannot be
+    trained on data that are there.
     """
     from benchmarks.datasets import load
     from benchmarks.datasets.images import Missing
     from benchmarks.executors import Job
+    from benchmarks.training import completed
 
     jobs, missing, absent = [], {}, {}
     for arm in plan.arms:
@@ -142,6 +164,8 @@ def prepared(plan: "Plan", data_dir: Path | None) -> "tuple[list[tuple[PlannedAr
             missing[arm.name] = absent[name]
         else:
             jobs.append((arm, Job(tuple(arm.config(seed, data_dir) for seed in arm.seeds))))
+    if judge:
+        jobs = [(arm, Job(tuple(completed(config, data_dir) for config in job.configs))) for arm, job in jobs]
     return jobs, missing
 
 
@@ -161,9 +185,11 @@ def counted(jobs: "list[tuple[PlannedArm, Job]]", runs_dir: Path, retrain: bool)
     """How many runs are to be trained, and how many are already."""
     from benchmarks.journal import RunFolder
 
-    names = [config.name for _, job in jobs for config in job.configs]
-    done = 0 if retrain else sum(RunFolder(runs_dir / name).status()["state"] == "FINISHED" for name in names)
-    return len(names) - done, done
+    configs = [config for _, job in jobs for config in job.configs]
+    # Without its classifier no run can be there.
+    names = [] if retrain else [config.name for config in configs if config.extractor != PENDING]
+    done = sum(RunFolder(runs_dir / name).status()["state"] == "FINISHED" for name in names)
+    return len(configs) - done, done
 
 
 def expectation(plan: "Plan", tuned: dict[str, Any]) -> dict[str, float]:
@@ -180,15 +206,18 @@ class Progress:
         self.plan, self.settings, self.live = plan, settings, live
         self.arms = [arm for arm, _ in jobs]
         self.left = {arm.name: len(job.configs) for arm, job in jobs}
+        self.killed = dict.fromkeys(self.left, 0)
         self.runs: dict[str, list[str]] = {arm.name: [] for arm in self.arms}
 
     def ended(self, place: int, result: "Result") -> None:
         arm = self.arms[place]
         self.left[arm.name] -= 1
+        self.killed[arm.name] += result.state == "KILLED"
         self.runs[arm.name].append(result.name)
         for name in arm.questions:
             if not any(self.left.get(other.name, 0) for other in self.plan.of(name)):
-                self.live.say(f"all runs of {name} are done")
+                left = sum(self.killed.get(other.name, 0) for other in self.plan.of(name))
+                self.live.say(f"all runs of {name} are done" + (f", but for {left} that did not end" if left else ""))
                 if self.settings.track:
                     self.tell(name)
 

@@ -31,6 +31,8 @@ BEGINNING, GROWTH = 3, 1000.0
 # of the spread of real ones. Once half of the modes have been reached, losing half of those is a collapse as well.
 REAL_LOOKING, MODES_REACHED, SPREAD = 0.5, 0.5, 0.2
 EVALUATIONS = 2
+# All images have this metric, whatever is known of their classes, and points of the plane do not.
+OF_IMAGES = "fid_pixels"
 # Most trainings pass through a few modes on their way, so their first part is not judged by its samples.
 EARLY = 0.25
 
@@ -102,7 +104,7 @@ class Watch:
         if epoch < EARLY * self.epochs:
             return
         # As in the rule of what has failed: of images only, because points collapsed to a mode are far by FID.
-        images = "mode_coverage" in metrics
+        images = OF_IMAGES in metrics
         if self._lasts("fid", images and fid >= self._untrained, EVALUATIONS):
             self._tell(DIVERGENCE, epoch, f"the FID, {fid:.4g}, is not below that of the untrained generator")
         looking = metrics.get("high_quality", metrics.get("precision", math.nan))

@@ -24,7 +24,6 @@ from benchmarks import training
 from benchmarks.batches import side_by_side
 from benchmarks.config import RunConfig
 from benchmarks.datasets import Dataset, Split
-from benchmarks.journal import RunFolder
 from benchmarks.randomness import stream
 from benchmarks.runs import Run
 from benchmarks.steps import Players, players
@@ -55,10 +54,10 @@ def train_together(configs: Sequence[RunConfig], watchers: Sequence[Watcher], **
                     datasets[config.checksum] = loaded(config.dataset, options["data_dir"], config.seed)
                 dataset = datasets[config.checksum]
                 opening = opened(config, watcher=watcher, dataset=dataset, **options)
-                if (run := folders.enter_context(opening)) is not None:
-                    waiting[place] = run
+                if isinstance(run := folders.enter_context(opening), Run):
+                    ended[place] = run
                 else:
-                    ended[place] = Run(RunFolder(options["runs_dir"] / config.name), found=True)
+                    waiting[place] = run
             # A plugin may call sys.exit, which must not end the other runs.
             except (Exception, SystemExit) as error:
                 ended[place] = error

@@ -363,6 +363,8 @@ def _describe(
 def _params(folder: RunFolder) -> dict[str, str]:
     values = folder.config().as_dict()
     recipe, dataset = values.pop("recipe"), values.pop("dataset")
+    # Where a person's images lie is no setting, and may change from machine to machine, as a param cannot.
+    dataset.pop("path")
     parameters = folder.facts().get("parameters")
     flat = {
         **values,

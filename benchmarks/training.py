@@ -11,7 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -20,10 +20,11 @@ from PIL.Image import Image
 from torch import Tensor, nn
 
 from benchmarks import plugins, probes
-from benchmarks.config import DatasetConfig, RunConfig
-from benchmarks.datasets import Centres, Dataset, depends_on_seed, load, placed
+from benchmarks.config import PENDING, DatasetConfig, RunConfig
+from benchmarks.datasets import Centres, Dataset, data_folder, depends_on_seed, load, placed
 from benchmarks.environment import check_precision, describe, fingerprint, keep_memory, peak_memory, resolve_device
-from benchmarks.evaluation import Evaluator, like_the_reference
+from benchmarks.evaluation import Evaluator, identity, judge, like_the_reference
+from benchmarks.extractors import doubts
 from benchmarks.journal import ABSENT, ABSENT_REFERENCE, FACTS, REAL_DATA, REFERENCE, RunFolder
 from benchmarks.pictures import animate, loss_curves, network_graph, png, power_spectra, sample_grid, scatter
 from benchmarks.randomness import initialisation, stream
@@ -122,18 +123,19 @@ def loaded(config: DatasetConfig, data_dir: Path | str | None, seed: int) -> Dat
 
     On MNIST the real side of the metrics takes three seconds, as much as a tenth of a short run.
     """
-    return _loaded(config, data_dir, seed if depends_on_seed(config) else 0)
+    # Two folders of images of one name are equal configs.
+    return _loaded(config, config.path, data_folder(data_dir).absolute(), seed if depends_on_seed(config) else 0)
 
 
 @lru_cache(maxsize=2)
-def _loaded(config: DatasetConfig, data_dir: Path | str | None, seed: int) -> Dataset:
+def _loaded(config: DatasetConfig, path: str, data_dir: Path, seed: int) -> Dataset:
     dataset = load(config, data_dir, seed)
-    first = _first_of(config, data_dir, dataset.checksum)
+    first = _first_of(config, path, data_dir, dataset.checksum)
     return first.setdefault("dataset", dataset)
 
 
 @lru_cache(maxsize=2)
-def _first_of(config: DatasetConfig, data_dir: Path | str | None, checksum: str) -> dict[str, Dataset]:
+def _first_of(config: DatasetConfig, path: str, data_dir: Path, checksum: str) -> dict[str, Dataset]:
     """Where the first dataset of these tensors is kept."""
     return {}
 
@@ -170,8 +172,6 @@ def check(config: RunConfig, dataset: Dataset) -> Variant:
     objective(recipe)
     refuse_giants(variant, dataset.spec, recipe)
     refuse_reduced(recipe, config.precision)
-    with initialisation(config.seed):
-        variant.build(dataset.spec, recipe)
     if recipe.noise not in NOISES:
         raise unknown("noise", recipe.noise, NOISES)
     if config.samples < 2:
@@ -182,6 +182,23 @@ def check(config: RunConfig, dataset: Dataset) -> Variant:
         )
     probes.check(config, dataset)
     return variant
+
+
+def completed(config: RunConfig, data_dir: Path | str | None = None) -> RunConfig:
+    """The config with its judge: the classifier is trained now where there is none, once all else is checked.
+
+    Raises Refused where the config cannot be trained.
+    """
+    if config.extractor != PENDING:
+        return config
+    dataset = loaded(config.dataset, data_dir, config.seed)
+    check(config, dataset)
+    return judged(config, dataset)
+
+
+def judged(config: RunConfig, dataset: Dataset) -> RunConfig:
+    """The same of a config that is checked."""
+    return replace(config, extractor=judge(dataset)) if config.extractor == PENDING else config
 
 
 def train(
@@ -219,9 +236,10 @@ def train(
         notes=notes,
         watcher=watcher or Watcher(),
     ) as training:
-        if training is not None:
-            training.run()
-    return Run(RunFolder(Path(runs_dir) / config.name), found=training is None)
+        if isinstance(training, Run):
+            return training
+        training.run()
+    return Run(training.folder)
 
 
 @contextmanager
@@ -239,15 +257,13 @@ def opened(
     notes: Sequence[str],
     watcher: Watcher,
     dataset: Dataset | None = None,
-) -> "Iterator[Training | None]":
-    """A run that can be trained now: its folder is locked, and MLflow hears of it. None where it is trained already.
+) -> "Iterator[Training | Run]":
+    """A run that can be trained now: its folder is locked, and MLflow hears of it. The Run where it is trained already.
 
     dataset: that of the config, where it is in memory. The rest is as in `train`.
     """
     keep_memory()
-    for note in notes:
-        watcher.say(note)
-    plugins.require(config, config.name)
+    plugins.require(config, "this run")
     dataset = dataset or loaded(config.dataset, data_dir, config.seed)
     if dataset.checksum != config.checksum:
         raise Refused(f"the data of {dataset.name} is not what this config was made for; make the config anew")
@@ -255,21 +271,30 @@ def opened(
     place, pictured = resolve_device(device), pictured_epochs(pictures, config.recipe.epochs)
     check_precision(config.precision, place)
     recording = recorder(place, variant, config.recipe, watcher.say) if cuda_graphs else None
+    # Last, because it may take minutes.
+    config = judged(config, dataset)
     folder = RunFolder.create(runs_dir, config)
+    known = tuple(dict.fromkeys((*notes, *dataset.notes)))
+    for note in known:
+        watcher.say(note)
     if folder.status()["state"] == "FINISHED" and not retrain:
         if track:
             # What a server did not take then, it may take now.
             Tracker(folder, tracking_uri, say=watcher.say).close()
-        yield None
+        yield Run(folder, found=True)
         return
+    judges = evaluator(dataset, config.samples, place, torch.get_num_threads()).extractors
+    if identity(judges) != config.extractor:
+        raise Refused(
+            f"the classifier that judges {dataset.name} is not the one this config was made for; make the config anew"
+        )
     with folder.lock():
         if retrain:
             folder.clear()
-        for note in (others := begun_by_other_code(folder)):
+        for note in (others := (*doubts(dataset, judges), *begun_by_other_code(folder))):
             watcher.say(note)
-        notes = (*notes, *others)
         training = Training(config, variant, dataset, folder, place, pictured, watcher, recording)
-        environment = describe(training.device, dataset, config, training.evaluator.extractors, notes)
+        environment = describe(training.device, dataset, config, judges, (*known, *others))
         folder.write_environment(environment | ({"cuda_graphs": True} if recording else {}))
         with Tracker(folder, tracking_uri, say=watcher.say) if track else nullcontext() as tracker:
             if tracker:
@@ -330,10 +355,10 @@ class Training:
         self.end()
 
     def end(self, error: BaseException | None = None) -> None:
-        """Writes down how the training ended."""
-        state, cause = ("FINISHED", {}) if error is None else ("FAILED", {"cause": str(error) or type(error).__name__})
-        if isinstance(error, KeyboardInterrupt):
-            state, cause = "KILLED", {"cause": "interrupted"}
+        """Writes down how the training ended: FAILED by what training itself did, KILLED by anything else."""
+        state, cause = "FINISHED", {}
+        if error is not None:
+            state, cause = "FAILED" if isinstance(error, Diverged) else "KILLED", {"cause": told(error)}
         self.folder.set_status(state, epoch=self.state.epoch, **cause, **self.watch.mark)
 
     def restore(self) -> None:
@@ -480,6 +505,14 @@ class Training:
         samples = mean_power(generate(self.dataset.reference.condition(chosen), len(chosen)))
         title = f"{self.config.variant} on {self.dataset.name}: power spectra"
         power_spectra(samples, self.evaluator.real.power, self.folder.file("spectrum.png"), title)
+
+
+def told(error: BaseException) -> str:
+    """Words the cause of a run's end in one line. An error that no sentence was written for is told with its kind."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    text, kind = " ".join(str(error).split()), type(error).__name__
+    return text if text and isinstance(error, Refused | Diverged) else f"{kind}: {text}".removesuffix(": ")
 
 
 def means(measured: Sequence[dict[str, Tensor]]) -> dict[str, float]:

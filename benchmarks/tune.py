@@ -1,20 +1,25 @@
 """python -m benchmarks.tune: gives every arm of a preset the same small tuning, and keeps the winners with the code."""
 
+import errno
 import json
 import math
+import os
 import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any
 
+from benchmarks import plugins
 from benchmarks.commands import Parser, main
-from variants.recipe import Refused
+from variants.recipe import Refused, unknown
 
 if TYPE_CHECKING:
     from benchmarks.plan import PlannedArm
     from benchmarks.presets import Preset
+    from benchmarks.questions.base import Contrast
 
 TIMED_UPDATES, TIMED_ROUNDS = 60, 5
 
@@ -34,30 +39,26 @@ class Trial:
 def trials(preset: "Preset") -> list[Trial]:
     """Every arm that is tuned, with every rate of its grid, for half the budget.
 
-    Not tuned are arms that take the rate of another one, and those whose settings are the claim's own.
+    Not tuned are arms that take the rate of another one, that name one, and those whose settings are the claim's own.
     """
-    from benchmarks.plan import arms_of, planned_arm
+    from benchmarks.plan import planned_arm, tuned_arms
     from benchmarks.presets import RATES, SGD_RATES, TUNING_SEEDS
-    from benchmarks.questions import QUESTIONS, load_question
 
     found = []
-    for arm, _ in arms_of(preset, map(load_question, QUESTIONS)):
-        if arm.tuned and not arm.like:
-            for rate in SGD_RATES if arm.fields.get("optimizer") == "sgd" else RATES:
-                planned = planned_arm(arm, preset, {"arms": {arm.name: {"winner": rate}}}, seeds=TUNING_SEEDS)
-                half = planned.recipe.with_({"epochs": max(1, planned.recipe.epochs // 2)})
-                found.append(Trial(arm.name, rate, replace(planned, recipe=half, thorough=False, probes=())))
+    for arm in tuned_arms(preset):
+        for rate in SGD_RATES if arm.fields.get("optimizer") == "sgd" else RATES:
+            planned = planned_arm(arm, preset, {"arms": {arm.name: {"winner": rate}}}, seeds=TUNING_SEEDS)
+            half = planned.recipe.with_({"epochs": max(1, planned.recipe.epochs // 2)})
+            found.append(Trial(arm.name, rate, replace(planned, recipe=half, thorough=False, probes=())))
     return found
 
 
 def quality(lines: Sequence[Mapping[str, Any]], state: str, metric: str, updates: int) -> float:
     """What a rate is chosen by, larger being better: ln FID, or overlap, over the last quarter; −∞ for a failed run."""
-    from benchmarks.outcomes import failure, number
+    from benchmarks.outcomes import judged
     from benchmarks.questions.base import LN_FID, OVERLAP
 
-    if failure(state, lines):
-        return -math.inf
-    return number({"fid_normalized": LN_FID, "overlap": OVERLAP}[metric], lines, updates=updates)
+    return judged({"fid_normalized": LN_FID, "overlap": OVERLAP}[metric], state, lines, updates=updates)
 
 
 def chosen(values: Mapping[float, Sequence[float]], metric: str) -> dict[str, Any]:
@@ -91,8 +92,8 @@ def deviations(
 ) -> dict[str, dict[str, float]]:
     """How much each deciding outcome differs between seeds: by role and words, pooled over the arms of that role.
 
-    journals: of the runs that did not fail, by the names of arms and their rates; those at the winning rate count. What
-    tuning does not measure, such as what needs a probe, is left out.
+    winners: the entries of the arms. journals: of the runs that did not fail, by the names of arms and their rates;
+    those at the winning rate count. What tuning does not measure, such as what needs a probe, is left out.
     """
     from benchmarks.outcomes import number
     from benchmarks.plan import decisions_of, pooled_deviation
@@ -104,12 +105,14 @@ def deviations(
     for role, outcome in dict.fromkeys((c.treatment.data, c.outcome) for c in contrasts):
         threshold = math.nan
         if outcome.threshold_of:
+            if outcome.threshold_of not in winners:
+                continue
             threshold = outcome.threshold_factor * float(winners[outcome.threshold_of]["quality"])
         arms = {arm.name for c in contrasts for arm in c.arms if arm.data == role and arm.name in winners}
         groups = [
             [
                 number(outcome, lines, updates=n, threshold=threshold)
-                for lines, n in journals[name, winners[name]["winner"]]
+                for lines, n in journals.get((name, winners[name]["winner"]), ())
             ]
             for name in sorted(arms)
         ]
@@ -151,20 +154,123 @@ def timed(
     return {name: round(statistics.median(values), 7) for name, values in measured.items()}
 
 
-def by_seconds(preset: "Preset", tuned: Mapping[str, Any]) -> "list[PlannedArm]":
-    """The arms that are compared at equal seconds."""
-    from benchmarks.plan import decisions_of, planned_arm
+def at_equal_seconds(preset: "Preset") -> "list[Contrast]":
+    """The contrasts whose arms are compared at equal seconds."""
+    from benchmarks.plan import decisions_of
     from benchmarks.questions import QUESTIONS, load_question
-    from benchmarks.questions.base import unique
 
     taken, _ = decisions_of(preset, map(load_question, QUESTIONS))
-    contrasts = [contrast for decision, _ in taken for contrast in decision.contrasts if contrast.until == "seconds"]
-    return [planned_arm(arm, preset, tuned, seeds=(0,)) for arm in unique(a for c in contrasts for a in c.arms)]
+    return [contrast for decision, _ in taken for contrast in decision.contrasts if contrast.until == "seconds"]
+
+
+def by_seconds(preset: "Preset", tuned: Mapping[str, Any]) -> "list[PlannedArm]":
+    """The arms that are compared at equal seconds, where both sides have a learning rate."""
+    from benchmarks.plan import planned_arm
+    from benchmarks.questions.base import unique
+
+    ready = [
+        contrast
+        for contrast in at_equal_seconds(preset)
+        if all(not arm.takes_tuning or (arm.like or arm.name) in tuned["arms"] for arm in contrast.arms)
+    ]
+    return [planned_arm(arm, preset, tuned, seeds=(0,)) for arm in unique(a for c in ready for a in c.arms)]
+
+
+def paced(measured: Mapping[str, float], kept: Mapping[str, float]) -> dict[str, float]:
+    """The seconds that are kept, and those measured now of other arms, as they were where the first were measured.
+
+    How much faster that was is the median over the arms that were measured both times; 1 where there is none.
+    """
+    pace = statistics.median([kept[name] / measured[name] for name in measured if name in kept] or [1.0])
+    return {**{name: round(pace * seconds, 7) for name, seconds in measured.items()}, **kept}
+
+
+def refuse_arms(preset: "Preset", names: Sequence[str]) -> None:
+    """Raises Refused for arms that a preset does not have, and those that it neither tunes nor times."""
+    from benchmarks.plan import arms_of, tuned_arms
+    from benchmarks.questions import QUESTIONS, load_question
+
+    arms = {arm.name: arm for arm, _ in arms_of(preset, map(load_question, QUESTIONS))}
+    useful = {arm.name for arm in tuned_arms(preset)}
+    useful |= {arm.name for contrast in at_equal_seconds(preset) for arm in contrast.arms}
+    for name in names:
+        if name not in arms:
+            raise unknown("arm", name, arms, see=f"the preset {preset.name} has no such arm")
+        if name not in useful:
+            arm = arms[name]
+            why = f"takes the rate of {arm.like}" if arm.like else "has a rate of its own, which is not tuned"
+            raise Refused(f"the arm {name} {why}; leave it out")
+
+
+def refuse_unwritable(file: Path) -> None:
+    """Raises Refused where the file cannot be written, before hours of tuning."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if file.is_dir():
+            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with NamedTemporaryFile(dir=file.parent):
+            pass
+    except OSError as error:
+        raise _unwritable(file, error) from None
+
+
+def write(kept: Mapping[str, Any], file: Path) -> None:
+    """Writes tuned settings beside the file and renames them, so that it is whole at any time. Raises Refused."""
+    beside = file.with_name(f"{file.name}.{os.getpid()}")
+    try:
+        beside.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        beside.replace(file)
+    except OSError as error:
+        raise _unwritable(file, error) from None
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _unwritable(file: Path, error: OSError) -> Refused:
+    return Refused(
+        f"cannot write {file}: {error.strerror or error}; give another --out FILE, and the same to the suite and to "
+        "reports.build by --tuned FILE"
+    )
+
+
+def before(preset: "Preset", out: Path) -> dict[str, Any]:
+    """The settings that stay where only some arms are tuned: those in `out`, else those with the code, else none."""
+    from benchmarks.plan import kept_tuning, tuning_file
+
+    for file in (out, tuning_file(preset.name)):
+        if file.exists():
+            return kept_tuning(preset.name, file)
+    return {}
+
+
+def added(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """Tuned settings with those of the arms that were tuned now.
+
+    Each of these says by which code, where that is not the code of the others. Known deviations between seeds stay as
+    they are: they are pooled over all arms, and these are only some.
+    """
+    if not before:
+        return dict(now)
+    of_now = {} if before.get("code") == now["code"] else {"code": now["code"]}
+    roles = {**before.get("deviations", {}), **now["deviations"]}
+    return {
+        **{name: before.get(name, now[name]) for name in ("preset", "seeds", "budget", "code")},
+        "arms": {**before["arms"], **{name: {**arm, **of_now} for name, arm in now["arms"].items()}},
+        "deviations": {
+            role: {**now["deviations"].get(role, {}), **before.get("deviations", {}).get(role, {})} for role in roles
+        },
+        "seconds_per_run": {**before.get("seconds_per_run", {}), **now["seconds_per_run"]},
+        "seconds_per_update": before.get("seconds_per_update", {}),
+    }
 
 
 def tune() -> int:
     parser = Parser("benchmarks.tune", description=__doc__.partition(": ")[2])
     parser.add_argument("--preset", default="quick", metavar="NAME", help="quick, mnist or full (quick)")
+    parser.add_argument(
+        "--arms", nargs="+", default=[], metavar="NAME", help="only these; others stay as they were tuned (all)"
+    )
+    plugins.add_option(parser)
     parser.add_argument("--workers", type=int, default=0, metavar="N", help="runs at once (as many as cores)")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs/tuning"), metavar="DIR", help="(runs/tuning)")
     parser.add_argument(
@@ -172,6 +278,7 @@ def tune() -> int:
     )
     parser.add_argument("--out", type=Path, default=None, metavar="FILE", help="where to write (with the code)")
     asked = parser.parse_args()
+    plugins.load_plugins(asked.plugin)
 
     from benchmarks.presets import preset
 
@@ -180,16 +287,23 @@ def tune() -> int:
         raise Refused(f"the preset {wanted.name} is not tuned")
     from benchmarks.environment import fingerprint
     from benchmarks.executors import Job, Settings
-    from benchmarks.live import Live, run_jobs
+    from benchmarks.live import Live, all_ended, run_jobs
     from benchmarks.plan import tuning_file
     from benchmarks.presets import TUNING_SEEDS
     from benchmarks.runs import load_run
+    from benchmarks.training import completed
 
-    tried = trials(wanted)
-    jobs = [Job(tuple(trial.arm.config(seed, asked.data_dir) for seed in trial.arm.seeds)) for trial in tried]
+    out = asked.out or tuning_file(wanted.name)
+    refuse_arms(wanted, asked.arms)
+    refuse_unwritable(out)
+    if asked.arms:
+        before(wanted, out)  # or a damaged file would be told of after the runs
+    tried = [trial for trial in trials(wanted) if not asked.arms or trial.name in asked.arms]
+    configs = [[trial.arm.config(seed, asked.data_dir) for seed in trial.arm.seeds] for trial in tried]
+    jobs = [Job(tuple(completed(config, asked.data_dir) for config in each)) for each in configs]
     settings = Settings(asked.runs_dir, asked.data_dir, device="cpu", pictures="none", track=False)
     with Live(f"tuning of {wanted.name}", sum(len(job.configs) for job in jobs)) as live:
-        run_jobs(jobs, "processes", settings, live, workers=asked.workers)
+        all_ended(run_jobs(jobs, "processes", settings, live, workers=asked.workers))
         grids: dict[str, dict[float, list[float]]] = {}
         seconds: dict[str, list[float]] = {}
         journals: dict[tuple[str, float], list[Journal]] = {}
@@ -206,23 +320,32 @@ def tune() -> int:
                 spent = (line["timing"].get(part, 0.0) for line in lines for part in ("seconds", "evaluation_seconds"))
                 seconds.setdefault(trial.name, []).append(sum(spent))
         metrics = {trial.name: wanted.budgets[trial.arm.arm.data].quality for trial in tried}
-        winners = {name: chosen(grid, metrics[name]) for name, grid in grids.items()}
-        kept: dict[str, Any] = {
+        winners = {}
+        for name, grid in grids.items():
+            try:
+                winners[name] = chosen(grid, metrics[name])
+            except Refused as refused:
+                raise Refused(f"the arm {name}: {refused}") from None
+        # Read again: others may have been tuned in the meantime.
+        others = before(wanted, out) if asked.arms else {}
+        now: dict[str, Any] = {
             "preset": wanted.name,
             "seeds": list(TUNING_SEEDS),
             "budget": "half the epochs of the preset",
             "code": fingerprint(),
             "arms": winners,
-            "deviations": deviations(wanted, winners, journals),
+            "deviations": deviations(wanted, {**others.get("arms", {}), **winners}, journals),
             # Of a whole run, so that a suite can say how long it will take.
             "seconds_per_run": {name: round(2 * statistics.median(spent), 1) for name, spent in seconds.items()},
         }
-        live.say("timing each arm alone")
-        kept["seconds_per_update"] = timed(by_seconds(wanted, kept), asked.data_dir)
-        out = asked.out or tuning_file(wanted.name)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        for name, arm in kept["arms"].items():
+        kept = added(others, now)
+        known, compared = kept.get("seconds_per_update", {}), by_seconds(wanted, kept)
+        if any(arm.name not in known for arm in compared):
+            live.say("timing each arm alone")
+            known = paced(timed(compared, asked.data_dir), known)
+        kept["seconds_per_update"] = known
+        write(kept, out)
+        for name, arm in winners.items():
             live.say(f"{name:<28} {arm['winner']:g}{'  at the edge of the grid' if arm['edge'] else ''}")
         live.say(f"wrote {out}")
     return 0

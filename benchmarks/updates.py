@@ -36,22 +36,30 @@ class Updates:
         self.players, self.objective, self.recipe = players, objective, recipe
 
     def epoch(self, layers: Streams, batches: Iterator[Batch], epoch: int, count: int) -> Iterator[Measured]:
-        """So many generator updates; each, after its discriminator updates, yields what they measured.
+        """Does `count` generator updates, each after its discriminator updates, and yields what they measured.
 
-        layers: what the networks draw from. epoch: from 1; some things fall to 0 over the run.
+        The figures of the discriminator are means over its `critic_steps` updates. layers: what the networks draw from.
+        epoch: from 1; some things fall to 0 over the run.
         """
         ready(self.players, layers)
         for update in range(count):
             anneal(self.players, self.recipe, 1 - ((epoch - 1) * count + update) / (self.recipe.epochs * count))
-            for _ in range(self.recipe.critic_steps):
-                measured = self.discriminator(next(batches))
-            yield measured | self.generator(next(batches))
+            steps = [self.discriminator(next(batches)) for _ in range(self.recipe.critic_steps)]
+            yield averaged(steps) | self.generator(next(batches))
 
     def discriminator(self, batch: Batch) -> Measured:
         return discriminator_update(self.players, self.objective, self.recipe, batch)
 
     def generator(self, batch: Batch) -> Measured:
         return generator_update(self.players, self.objective, self.recipe, batch)
+
+
+def averaged(measured: Sequence[Measured]) -> Measured:
+    """Averages what several updates measured, on the device; of several seeds, each by itself."""
+    if len(measured) == 1:
+        return measured[0]
+    means = torch.stack([torch.stack(tuple(each.values())) for each in measured]).mean(0)
+    return dict(zip(measured[0], means.unbind(), strict=True))
 
 
 def train_updates(updates: Updates, data: Split, seed: int, epoch: int, count: int) -> Iterator[Measured]:

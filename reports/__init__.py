@@ -5,6 +5,7 @@
     runs.py            MLflow or run folders -> RunRecords; the only place that reads them
     tables.py          RunRecords -> sections of comparable runs, their arms, and the DataFrame of `results`
     evidence.py        a plan and RunRecords -> each run at its arm, each arm's numbers, what may not be compared
+    checks.py          whether a decision tests its claim: what has to hold of the runs before it is taken
     verdicts.py        comparisons and their numbers -> verdicts, corrected for their number, and what they hang on
     answers.py         the whole of a report on questions as plain records: verdicts, controls, deviations from the plan
     standings.py       all arms on the same data: means with intervals, who leads beyond doubt, ranks
@@ -23,7 +24,8 @@
         --preset NAME                  answers the questions by the plan of this preset, a page each
         --questions NAME …             some of them only
         --records                      with the records of the runs beside the report (from --runs-dir)
-        --seeds N --dataset NAME       as the suite was told, so that the plan is the same
+        --seeds N --dataset NAME --tuned FILE --plugin FILE.py
+                                       as the suite was told, so that the plan is the same
 
 From Python, one row a run, and the same reports:
 
@@ -72,32 +74,36 @@ def report(
     tracking_uri: str | None = None,
     seeds: int = 0,
     dataset: str = "",
+    tuned: Path | str | None = None,
     html: bool = False,
     records: bool = False,
 ) -> list[str]:
     """Writes a report into `out`, as python -m reports.build does; returns the lines that it says.
 
-    preset: answers the questions by its plan; "" compares all runs. questions: some of them only. seeds, dataset: as
-    the suite was told. runs, runs_dir, tracking_uri: which runs, as in reports.runs.find. records: keeps the records
-    of the runs in runs_dir beside the report. Raises Refused where there is nothing to read, where the plan cannot be
-    made, and where `out` cannot be written.
+    preset: answers the questions by its plan; "" compares all runs. questions: some of them only. seeds, dataset,
+    tuned (a file): as the suite was told. runs, runs_dir, tracking_uri: which runs, as in reports.runs.find. records:
+    keeps the records of the runs in runs_dir beside the report. Questions and presets of a plugin are known after
+    benchmarks.load_plugins. Raises Refused where there is nothing to read, where the plan cannot be made, and where
+    `out` cannot be written.
     """
+    from benchmarks import plugins
     from reports.build import build
     from reports.runs import find
     from variants.recipe import Refused
 
+    plugins.load_installed()
     if records and runs_dir is None:
         raise Refused("--records needs --runs-dir: the records are those of run folders")
     records_of = runs_dir if records else None
     if not preset:
         return build(find(runs, runs_dir, tracking_uri), out, html, records_of=records_of)
     from benchmarks import presets
-    from benchmarks.plan import kept_tuning, make_plan, plans
+    from benchmarks.plan import make_plan, plans, tuned_settings
 
     wanted = presets.preset(preset)
-    tuned = kept_tuning(preset) if wanted.tuned else {}
-    plan = make_plan(wanted, questions, tuned=tuned, dataset=dataset, seeds=seeds)
+    settings = tuned_settings(wanted, tuned)
+    plan = make_plan(wanted, questions, tuned=settings, dataset=dataset, seeds=seeds)
     kept = plans(runs_dir, preset) if runs_dir is not None else []
     found = find(runs, runs_dir, tracking_uri)
     partial = bool(questions)
-    return build(found, out, html, plan=plan, tuned=tuned, plans=kept, partial=partial, records_of=records_of)
+    return build(found, out, html, plan=plan, tuned=settings, plans=kept, partial=partial, records_of=records_of)

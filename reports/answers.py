@@ -8,18 +8,23 @@ from typing import Any
 
 from benchmarks.plan import NotTaken, Plan, PlannedDecision, differences
 from benchmarks.questions import Question
+from reports.checks import Checked, checked
 from reports.evidence import Evidence
 from reports.runs import RunRecord
-from reports.verdicts import NO_VERDICT, Verdict, decide
+from reports.verdicts import NO_VERDICT, NOT_TESTED, Verdict, decide
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a planned decision. verdict: None where there is none at all, and `why_not` says so."""
+    """What came of a planned decision.
+
+    verdict: None where there is none at all, and `why_not` says so. checks: its construct checks; () without runs.
+    """
 
     planned: PlannedDecision
     verdict: Verdict | None
     why_not: str = ""
+    checks: tuple[Checked, ...] = ()
 
     @property
     def name(self) -> str:
@@ -27,13 +32,15 @@ class Answer:
 
     @property
     def outcome(self) -> str:
+        if not all(check.holds for check in self.checks):
+            return NOT_TESTED
         return self.verdict.outcome if self.verdict else NO_VERDICT
 
     @property
     def passed(self) -> bool | None:
         """Of a control: whether it came out as it must; None where it did not come out, or is no control."""
         expected = self.planned.decision.expected
-        return self.outcome in expected if expected and self.outcome != NO_VERDICT else None
+        return self.outcome in expected if expected and self.outcome not in (NO_VERDICT, NOT_TESTED) else None
 
 
 @dataclass(frozen=True)
@@ -104,12 +111,17 @@ def answered(
     kept = plans[0]["plan"] if plans else {}
     # A report on a few of the questions is corrected as the whole one is, where that is known.
     tests = max(len(plan.decisions), len(kept.get("decisions", ())))
-    verdicts = {verdict.test: verdict for verdict in decide(evidence.tests, tests)}
+    named = {planned.decision.name: planned for planned in plan.decisions}
+    checks = {test.name: checked(named[test.name], evidence.by_name) for test in evidence.tests}
+    # What is not tested keeps its place in the correction, as if its p were 1.
+    valid = [test for test in evidence.tests if all(check.holds for check in checks[test.name])]
+    verdicts = {verdict.test: verdict for verdict in decide(valid, tests)}
     answers = []
-    for planned in plan.decisions:
-        name = planned.decision.name
-        why = evidence.refused.get(name, "") or ("" if name in verdicts else "none of the runs that it needs has ended")
-        answers.append(Answer(planned, verdicts.get(name), why))
+    for name, planned in named.items():
+        if failing := [check.why_not for check in checks.get(name, ()) if not check.holds]:
+            answers.append(Answer(planned, None, "; ".join(dict.fromkeys(failing)), checks[name]))
+            continue
+        answers.append(Answer(planned, verdicts.get(name), evidence.refused.get(name, ""), checks.get(name, ())))
     runs = {run.id: run for arm in evidence.arms for run in arm.ended}
     by_code = Counter(run.code for run in runs.values())
     code = min(by_code, key=lambda code: (-by_code[code], code)) if by_code else ""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks import plugins
 from benchmarks.commands import Parser, main
 from variants.recipe import Refused
 
@@ -226,9 +227,12 @@ def command() -> None:
     asked.add_argument("--questions", nargs="+", default=[], metavar="NAME", help="only these (all)")
     asked.add_argument("--seeds", type=int, default=0, metavar="N", help="as the suite was told (as the preset says)")
     asked.add_argument("--dataset", default="", metavar="NAME", help="as the suite was told (as the preset says)")
+    asked.add_argument("--tuned", type=Path, default=None, metavar="FILE", help="as the suite was told (with the code)")
+    plugins.add_option(parser)
     options = parser.parse_args()
-    if not options.preset and (options.questions or options.seeds or options.dataset):
-        raise Refused("--questions, --seeds and --dataset belong to a plan; name it by --preset")
+    plugins.load_plugins(options.plugin)
+    if not options.preset and (options.questions or options.seeds or options.dataset or options.tuned):
+        raise Refused("--questions, --seeds, --dataset and --tuned belong to a plan; name it by --preset")
 
     from reports import report
 
@@ -241,6 +245,7 @@ def command() -> None:
         tracking_uri=options.tracking_uri,
         seeds=options.seeds,
         dataset=options.dataset,
+        tuned=options.tuned,
         html=options.html,
         records=options.records,
     )

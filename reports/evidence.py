@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from benchmarks import outcomes
+from benchmarks.journal import ENDED
 from benchmarks.plan import Plan, PlannedArm, PlannedContrast, PlannedDecision
 from benchmarks.questions import Outcome
 from reports.runs import RunRecord
+from reports.statistics import significant
 from reports.tables import drawn_by_seed, preferred
 from reports.verdicts import Comparison, DecidingTest, Numbers
 
@@ -43,7 +45,7 @@ class ArmRuns:
     @cached_property
     def failures(self) -> Mapping[str, str]:
         """Why runs failed, by their ids."""
-        causes = {run.id: outcomes.failure(run.state, run.lines) for run in self.ended}
+        causes = {run.id: outcomes.failure(run.state, run.lines, samples=run.config.samples) for run in self.ended}
         return {id: cause for id, cause in causes.items() if cause}
 
     @property
@@ -65,7 +67,7 @@ class Evidence:
     """All that the runs say about a plan.
 
     others: how many runs are of no arm of the plan. repeated: of two runs of one config, those that do not count.
-    refused: by the name of a decision, why its runs cannot be compared. tests: what can be decided, in its order.
+    refused: by the name of a decision, why its runs decide nothing. tests: what can be decided, in its order.
     """
 
     plan: Plan
@@ -77,11 +79,11 @@ class Evidence:
     lacking: tuple[Lacking, ...]
 
     @cached_property
-    def _by_name(self) -> Mapping[str, ArmRuns]:
+    def by_name(self) -> Mapping[str, ArmRuns]:
         return {arm.name: arm for arm in self.arms}
 
     def arm(self, name: str) -> ArmRuns:
-        return self._by_name[name]
+        return self.by_name[name]
 
     def of(self, question: str) -> tuple[ArmRuns, ...]:
         return tuple(arm for arm in self.arms if question in arm.planned.questions)
@@ -102,6 +104,8 @@ def gathered(plan: Plan, runs: Iterable[RunRecord]) -> Evidence:
         # An empty group has no numbers to decide by; the decision still takes its share of the correction.
         if test.seeds:
             tests.append(test)
+        else:
+            refused[name] = without_numbers(decision, named)
     return Evidence(plan, arms, others, repeated, refused, tuple(tests), tuple(lacking))
 
 
@@ -126,7 +130,7 @@ def assigned(plan: Plan, runs: Iterable[RunRecord]) -> tuple[tuple[ArmRuns, ...]
     arms = []
     for arm in plan.arms:
         mine = sorted(found[arm.name].values(), key=lambda run: (run.config.seed, run.id))
-        ended = tuple(run for run in mine if run.state in ("FINISHED", "FAILED"))
+        ended = tuple(run for run in mine if run.state in ENDED)
         arms.append(ArmRuns(arm, ended, tuple(run for run in mine if run not in ended)))
     return tuple(arms), others, tuple(sorted({run.id: run for run in repeated}.values(), key=lambda run: run.id))
 
@@ -173,11 +177,22 @@ def deciding_test(planned: PlannedDecision, arms: Mapping[str, ArmRuns]) -> tupl
     return DecidingTest(decision.name, decision.claim, tuple(parts), alternatives), lacking
 
 
+def without_numbers(planned: PlannedDecision, arms: Mapping[str, ArmRuns]) -> str:
+    """Tells which arms of a decision have no numbers, as the end of a sentence; "" where all have some."""
+    said: dict[str, list[str]] = {}
+    for part in planned.contrasts:
+        for arm, seeds, epochs in part.sides:
+            runs = [run for run in arms[arm.name].ended if run.config.seed in seeds]
+            numbers = [number(run, part.contrast.outcome, epochs, part.threshold) for run in runs]
+            if all(map(math.isnan, numbers)):
+                what = "has the figure that decides" if runs else "has ended"
+                said.setdefault(what, []).append(arm.words)
+    return "; ".join(f"no run of {' or of '.join(dict.fromkeys(names))} {what}" for what, names in said.items())
+
+
 def number(run: RunRecord, outcome: Outcome, epochs: float = math.inf, threshold: float = math.nan) -> float:
-    """The number of a run that ended, larger being better: −∞ where it failed, NaN where it lacks the figure."""
-    if outcomes.failure(run.state, run.lines, epochs):
-        return -math.inf
-    return outcomes.number(outcome, run.lines, updates=run.updates, epochs=epochs, threshold=threshold)
+    """The number of a run that ended, larger being better: as `outcomes.judged`; NaN where it lacks the figure."""
+    return outcomes.judged(outcome, run.state, run.lines, updates=run.updates, epochs=epochs, threshold=threshold)
 
 
 def _comparison(name: str, part: PlannedContrast) -> Comparison:
@@ -203,15 +218,13 @@ def _numbers(part: PlannedContrast, outcome: Outcome, arms: Mapping[str, ArmRuns
         values, without = [], []
         for run in arms[name].ended:
             if run.config.seed in seeds:
-                value = number(run, outcome, epochs, part.threshold) - constant
+                # Rounded before it is subtracted from, or what rounding leaves of equal numbers would not be 0.
+                value = significant(number(run, outcome, epochs, part.threshold)) - constant
                 if math.isnan(value):
                     without.append(run)
                 else:
                     values.append(value)
         return tuple(values), without
 
-    treatment, lacking = of(contrast.treatment.name, part.treatment_seeds, part.treatment_epochs)
-    if contrast.control is None:
-        return Numbers(treatment), lacking
-    control, without = of(contrast.control.name, part.control_seeds, part.control_epochs)
-    return Numbers(treatment, control), lacking + without
+    groups = [of(arm.name, seeds, epochs) for arm, seeds, epochs in part.sides]
+    return Numbers(*(values for values, _ in groups)), [run for _, lacking in groups for run in lacking]

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import plugins
 from benchmarks.commands import Parser, main
 from benchmarks.config import PRECISIONS
 from benchmarks.questions.base import FID_MARGIN, LN_FID, Outcome
@@ -48,11 +49,13 @@ def parser() -> Parser:
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="(runs)")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="datasets ($GANBENCH_DATA, else data)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where all figures are written")
+    plugins.add_option(parser)
     return parser
 
 
 def command() -> None:
     asked = parser().parse_args()
+    plugins.load_plugins(asked.plugin)
     for name in asked.variant:
         if name not in VARIANTS:
             raise unknown("variant", name, VARIANTS)
@@ -64,10 +67,11 @@ def command() -> None:
 
     from benchmarks.environment import check_precision, device_name, fingerprint, resolve_device
     from benchmarks.executors import Job, Settings
-    from benchmarks.live import Live, run_jobs
+    from benchmarks.live import Live, all_ended, run_jobs
     from benchmarks.resolve import configure
     from benchmarks.timing.machine import machine, software
     from benchmarks.timing.tables import markdown
+    from benchmarks.training import completed
     from benchmarks.updates import refuse_without_graphs
 
     device = resolve_device(asked.device)
@@ -76,31 +80,31 @@ def command() -> None:
     for name in asked.precision:
         # Else each of its runs would fail, which counts as worse than any.
         check_precision(name, device)
-    jobs = [
-        Job(
-            tuple(
-                configure(
-                    variant,
-                    asked.dataset,
-                    seed=seed,
-                    data_dir=asked.data_dir,
-                    samples=asked.samples,
-                    thorough=False,
-                    precision=precision,
-                    probes=(),
-                    epochs=asked.epochs,
-                    epoch_updates=asked.epoch_updates,
-                )
-                for seed in range(asked.seeds)
+    configs = [
+        [
+            configure(
+                variant,
+                asked.dataset,
+                seed=seed,
+                data_dir=asked.data_dir,
+                samples=asked.samples,
+                thorough=False,
+                precision=precision,
+                probes=(),
+                epochs=asked.epochs,
+                epoch_updates=asked.epoch_updates,
             )
-        )
+            for seed in range(asked.seeds)
+        ]
         for variant in asked.variant
         for precision in (FULL, *asked.precision)
     ]
+    # All are checked before a classifier is trained that is still to judge them.
+    jobs = [Job(tuple(completed(config, asked.data_dir) for config in each)) for each in configs]
     how = {"device": asked.device, "cuda_graphs": asked.cuda_graphs}
     settings = Settings(asked.runs_dir, asked.data_dir, pictures="none", track=False, **how)
     with Live("precision", sum(len(job.configs) for job in jobs)) as live:
-        run_jobs(jobs, "processes", settings, live, workers=asked.workers)
+        all_ended(run_jobs(jobs, "processes", settings, live, workers=asked.workers))
     folders = {
         (job.configs[0].variant, job.configs[0].precision): [settings.runs_dir / each.name for each in job.configs]
         for job in jobs
@@ -130,11 +134,14 @@ def compared(runs: Mapping[tuple[str, str], tuple[Sequence[Path], Sequence[Path]
     runs: by variant and precision, the run folders of float32 and those of that precision. An unconditional variant has
     no accuracy.
     """
+    from benchmarks.journal import RunFolder
+    from benchmarks.outcomes import applies
+
     tests = []
     for (variant, precision), groups in runs.items():
         for what, (outcome, margin) in MARGINS.items():
-            full, reduced = (tuple(numbers(group, outcome)) for group in groups)
-            if full and reduced:
+            if applies(outcome, [RunFolder(path).lines() for group in groups for path in group]):
+                full, reduced = (tuple(numbers(group, outcome)) for group in groups)
                 comparison = Comparison(what, outcome.words, precision, FULL, -margin, margin, "different")
                 pair = ((comparison, Numbers(reduced, full)),)
                 tests.append(DecidingTest(f"{variant}, {precision}, {what}", variant, pair))
@@ -142,16 +149,12 @@ def compared(runs: Mapping[tuple[str, str], tuple[Sequence[Path], Sequence[Path]
 
 
 def numbers(folders: Sequence[Path], outcome: Outcome) -> list[float]:
-    """One number a run, larger being better, −∞ of one that failed; none where nothing has such a figure."""
-    from benchmarks.journal import RunFolder
-    from benchmarks.outcomes import failure, number
+    """One number of each run that ended and has the figure, larger being better, −∞ of one that failed."""
+    from benchmarks.journal import ENDED, RunFolder
+    from benchmarks.outcomes import judged
 
-    values = []
-    for path in folders:
-        folder = RunFolder(path)
-        lines = folder.lines()
-        failed = failure(folder.status()["state"], lines)
-        values.append(-float("inf") if failed else number(outcome, lines, updates=1))
+    ended = [(state, each.lines()) for each in map(RunFolder, folders) if (state := each.status()["state"]) in ENDED]
+    values = [judged(outcome, state, lines, updates=1) for state, lines in ended]
     return [value for value in values if value == value]
 
 
@@ -172,7 +175,7 @@ def row(verdict: Verdict) -> dict[str, Any]:
         "p": verdict.p,
         "adjusted": verdict.adjusted,
         "verdict": f"{verdict.better} is better" if verdict.better else verdict.outcome,
-        "fragile_by": [list(each) for each in verdict.fragile_by],
+        "fragile_by": [[each.way, each.outcome, each.better] for each in verdict.fragile_by],
     }
 
 

@@ -2,15 +2,19 @@
 
 Unpacked, it is a folder of runs: `reports.build` makes the same report from it, `benchmarks.sync` sends it to MLflow to
 be looked at there, and `benchmarks.suite` counts its runs as done. Weights, checkpoints and the pictures that no page
-shows are left out, which are nearly all of a run's size; the others are kept as they are shown.
+shows are left out, which are nearly all of a run's size; the others are kept as they are shown. Where a person's own
+images lie on a machine is left out as well.
 """
 
 import io
+import json
 import lzma
+import shlex
 import tarfile
 from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
+from benchmarks.config import FOLDER
 from benchmarks.journal import CONFIG, ENVIRONMENT, FACTS, JOURNAL, REFERENCE, STATUS, RunFolder
 from benchmarks.plan import PLANS
 from reports.figures import sample_picture
@@ -47,9 +51,23 @@ def _files(runs_dir: Path, runs: Iterable[RunRecord], shown: Container[str]) -> 
         picture = (folder.picture_name(run.pictured),) if run.id in shown and run.pictured else ()
         for name in (*_KEPT, *picture):
             if (data := folder.read_bytes(name, limit=2**28)) is not None:
-                yield f"{run.id}/{name}", as_shown(data) if name in picture else data
+                yield f"{run.id}/{name}", as_shown(data) if name in picture else without_path(name, data)
             elif name == CONFIG:
                 raise Refused(f"{run.id} is not in {runs_dir}, so its records cannot be kept")
+
+
+def without_path(name: str, data: bytes) -> bytes:
+    """A file of a run's record without the path of a folder of images, of which the last part is left."""
+    values = json.loads(data) if name in (CONFIG, ENVIRONMENT) and FOLDER.encode() in data else {}
+    if name == CONFIG and values:
+        values["config"]["dataset"].pop("path", None)
+    elif isinstance(command := values.get("command"), str):
+        try:
+            words = shlex.split(command)
+        except ValueError:  # it was changed by hand
+            words = []
+        values["command"] = shlex.join(FOLDER + Path(w).name if w.startswith(FOLDER) else w for w in words)
+    return json.dumps(values, indent=2).encode() + b"\n" if values else data
 
 
 def as_shown(picture: bytes) -> bytes:

@@ -13,8 +13,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.config import RunConfig
-from benchmarks.journal import ABSENT_REFERENCE, ENVIRONMENT, FACTS, JOURNAL, REFERENCE, STATUS, RunFolder, run_folders
+from benchmarks.config import CHANGED, PROTOCOL_VERSION, RunConfig
+from benchmarks.journal import (
+    ABSENT_REFERENCE,
+    ENVIRONMENT,
+    FACTS,
+    JOURNAL,
+    REFERENCE,
+    STATUS,
+    RunFolder,
+    ended_as,
+    run_folders,
+)
 from variants.recipe import Refused
 
 if TYPE_CHECKING:
@@ -30,9 +40,10 @@ class RunRecord:
     id: MLflow's, or the name of the folder where it was read without MLflow. state: FINISHED, FAILED, KILLED, RUNNING
     or NONE. lines: the journal. reference: the metrics of real data. parameters: their number, by network. classes: the
     names of the classes. picture: the last sample picture, as it was found, and pictured: its epoch, or 0 without one.
-    updates: generator updates in an epoch; 0 where that is not known. link: its page in MLflow, or "". absent: metrics
-    that its last evaluation could not measure, and why; absent_reference: the same of real data.
-    real_data: which real examples stand for samples there.
+    updates: generator updates in an epoch; 0 where that is not known. link: its page in MLflow, or "". shape: of one
+    example, () where that is not known. protocol_version: by which it was measured; figures that have been defined anew
+    since are left out of its lines. absent: metrics that its last evaluation could not measure, and why;
+    absent_reference: the same of real data. real_data: which real examples stand for samples there.
     """
 
     id: str
@@ -49,6 +60,8 @@ class RunRecord:
     pictured: int = 0
     updates: int = 0
     link: str = ""
+    shape: tuple[int, ...] = ()
+    protocol_version: int = PROTOCOL_VERSION
     absent: Mapping[str, str] = field(default_factory=dict)
     absent_reference: Mapping[str, str] = field(default_factory=dict)
     real_data: str = ""
@@ -81,6 +94,12 @@ class RunRecord:
     def code(self) -> str:
         """The fingerprint of the code that trained it; "" where it was not recorded."""
         return _text(self.environment.get("code"))
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of it has to know, as it was recorded."""
+        said = self.environment.get("notes")
+        return [note for note in said if isinstance(note, str)] if isinstance(said, list | tuple) else []
 
 
 @dataclass(frozen=True)
@@ -128,14 +147,16 @@ def read(folder: RunFolder, id: str = "") -> RunRecord:
         status = folder.status()
         facts = folder.facts()
         counts, classes = facts.get("parameters"), facts.get("class_names")
-        updates = facts.get("updates_per_epoch")
+        updates, spec = facts.get("updates_per_epoch"), facts.get("spec")
+        shape = spec.get("shape") if isinstance(spec, Mapping) else None
+        old = (version := folder.protocol_version) < PROTOCOL_VERSION
         return RunRecord(
             id=id or folder.name,
             name=config.name,
             config=config,
             state=status["state"],
             cause=_text(status.get("cause")),
-            lines=tuple(folder.lines()),
+            lines=tuple(map(_without_changed, folder.lines()) if old else folder.lines()),
             reference=folder.reference(),
             parameters={
                 network: count
@@ -147,6 +168,8 @@ def read(folder: RunFolder, id: str = "") -> RunRecord:
             picture=(folder.read_bytes(folder.picture_name(pictured)) or b"") if pictured else b"",
             pictured=pictured,
             updates=updates if isinstance(updates, int) and updates > 0 else config.recipe.epoch_updates,
+            shape=tuple(n for n in shape if isinstance(n, int)) if isinstance(shape, list) else (),
+            protocol_version=version,
             absent=folder.absent(),
             absent_reference=folder.absent(ABSENT_REFERENCE),
             real_data=folder.real_data(),
@@ -154,6 +177,26 @@ def read(folder: RunFolder, id: str = "") -> RunRecord:
     except Refused as refused:
         # Where runs lie on a machine is nothing to publish.
         raise Refused(str(refused).replace(str(folder.path) + os.sep, "").replace(str(folder.path), "it")) from None
+
+
+def earlier_protocol(runs: Sequence[RunRecord]) -> str:
+    """What is not told of runs that were measured by an earlier version of the protocol; "" where there are none."""
+    old = [run for run in runs if run.protocol_version < PROTOCOL_VERSION]
+    if not old:
+        return ""
+    several = any(run.config.recipe.critic_steps > 1 for run in old)
+    return (
+        f"Measured by an earlier version of the protocol: {len(old)} of {len(runs)} runs. Left out of them are the "
+        "figures of real data, which were those of the first training images of each class instead of a random sample "
+        f"of unseen ones, and the metrics that are defined otherwise today: {', '.join(CHANGED)}."
+        + (" With several discriminator steps, their curves are of the last one only." if several else "")
+    )
+
+
+def _without_changed(line: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A line of the journal without the metrics that have been defined anew since."""
+    metrics = {name: value for name, value in line.get("metrics", {}).items() if name not in CHANGED}
+    return {**line, "metrics": metrics} if metrics else line
 
 
 def _in_folder(runs_dir: Path | str, names: Sequence[str]) -> Found:
@@ -203,7 +246,8 @@ def _fetched(tracked: "TrackedRun", uri: str) -> RunRecord:
         fetch(tracked.run_id, uri, into, wanted=lambda name: name == last)
         run = read(folder, tracked.run_id)
     # While a run goes on, MLflow alone tells so.
-    return replace(run, state=tracked.status if run.state == "NONE" else run.state, link=_page(tracked.run_id, uri))
+    state = ended_as(tracked.status, run.cause) if run.state == "NONE" else run.state
+    return replace(run, state=state, link=_page(tracked.run_id, uri))
 
 
 def _page(run_id: str, uri: str) -> str:

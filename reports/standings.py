@@ -142,11 +142,7 @@ def ranked(arms: Sequence[ArmRuns], metric: str) -> tuple[Rank, ...]:
     The resamples are the same ones for the same runs.
     """
     outcome = _late(metric, "less" if less_is_better(metric) else "more")
-    groups = []
-    for arm in arms:
-        values = [value for run in arm.ended if not math.isnan(value := number(run, outcome))]
-        if values:
-            groups.append((arm, np.array(values)))
+    groups = [(arm, np.array(values)) for arm in arms if (values := _numbers(arm, outcome))]
     if len(groups) < 2:
         return ()
     random = np.random.default_rng(_SEED)
@@ -216,11 +212,7 @@ def _repeats(values: Mapping[str, Summary], other: Mapping[str, Summary]) -> boo
 def _leader(arms: Sequence[ArmRuns], metric: str) -> str:
     """The arm whose difference from every other one is beyond its interval, at 95 % for all of them together; or ""."""
     outcome = _late(metric, "less" if less_is_better(metric) else "more")
-    groups = {
-        arm.name: values
-        for arm in arms
-        if (values := [value for run in arm.ended if not math.isnan(value := number(run, outcome))])
-    }
+    groups = {arm.name: values for arm in arms if (values := _numbers(arm, outcome))}
     if len(groups) < 2:
         return ""
     leader = max(sorted(groups), key=lambda name: float(np.median(groups[name])))
@@ -228,6 +220,13 @@ def _leader(arms: Sequence[ArmRuns], metric: str) -> str:
     alpha = (1 - CONFIDENCE) / 2 / len(others)
     leads = all(rank_sum_tails(np.array(groups[leader]), np.array(values)).greater <= alpha for values in others)
     return leader if leads else ""
+
+
+def _numbers(arm: ArmRuns, outcome: Outcome) -> list[float]:
+    """One number of each run that ended; none where the metric does not apply to the arm, not even of failed runs."""
+    if not outcomes.applies(outcome, [run.lines for run in arm.ended]):
+        return []
+    return [value for run in arm.ended if not math.isnan(value := number(run, outcome))]
 
 
 def _late(metric: str, better: str) -> Outcome:

@@ -4,13 +4,16 @@ The numbers are one a run, oriented so that larger is better; a failed run is �
 Everything here is exact under ties, which failures, counts of modes and shares of few samples all make. scipy has the
 pieces without ties, and the tests hold ours against it and against brute force.
 
-Two runs whose values agree to nine digits are tied: their difference is rounding, and means nothing.
+Two runs whose values agree to nine significant digits are tied: their difference is rounding, and means nothing. From
+the rounded values on, arithmetic is exact: differences and averages are tied with each other, or with a margin, where
+they are equal. A value, however large, has no say in whether others are tied.
 """
 
 import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property, lru_cache
 from typing import Literal, NamedTuple
 
@@ -23,6 +26,11 @@ MOST_SEEDS = 100
 """More seeds than this are reported as "> 100": nobody would run them."""
 
 _DIGITS = 9
+
+
+def significant(value: float) -> float:
+    """Rounds a number to the nine significant digits that mean something; an infinite one stays."""
+    return float(f"{value:.{_DIGITS - 1}e}")
 
 
 class Tails(NamedTuple):
@@ -42,21 +50,23 @@ class Shift:
     """By how much values lie above others, or above zero, judged by ranks.
 
     estimate: of Hodges–Lehmann; NaN where nothing finite can be said, as where every run failed. breaks: the finite
-    shifts, sorted, between which the tests do not change. tails: the tests at a shift.
+    shifts, sorted, between which the tests do not change. at: the tests at a place among them: 2k + 1 is break k, 2k
+    lies between it and the one before.
     """
 
     estimate: float
     breaks: np.ndarray
-    tails: Callable[[float], Tails]
+    at: Callable[[int], Tails]
+
+    def tails(self, theta: float) -> Tails:
+        """The tests at a shift."""
+        theta = significant(theta)
+        return self.at(int(np.searchsorted(self.breaks, theta) + np.searchsorted(self.breaks, theta, "right")))
 
     @cached_property
     def _between(self) -> list[Tails]:
         """The tests below the first break, between each two, and above the last."""
-        breaks = self.breaks
-        if not len(breaks):
-            return [self.tails(0.0)]
-        room = max(float(np.abs(breaks).max()), 1.0)
-        return [self.tails(at) for at in (breaks[0] - room, *(breaks[1:] + breaks[:-1]) / 2, breaks[-1] + room)]
+        return [self.at(2 * place) for place in range(len(self.breaks) + 1)]
 
     def interval(self, level: float = CONFIDENCE) -> Interval:
         """The shifts that neither one-sided test rejects at (1 − level) / 2; infinite where no finite shift ends it.
@@ -80,15 +90,18 @@ def two_groups(treatment: Sequence[float], control: Sequence[float]) -> Shift:
 
     Raises ValueError for a NaN and for an empty group.
     """
-    above, below, rounded = _checked(treatment, control)
-    with np.errstate(invalid="ignore"):
-        differences = rounded(np.subtract.outer(above, below).ravel())
+    above, below = _checked(treatment), _checked(control)
+    differences = _exactly(lambda x, y: x - y, above, below)
+    breaks, side = _sides(differences)
+    own = [_doubled_ranks(group) for group in (above, below)]
+
+    def at(place: int) -> Tails:
+        # A pair adds two to the doubled rank of the larger one, and one to each of two that are tied.
+        larger = side(place).astype(np.int64)
+        return _rank_sum(own[0] + (1 + larger).sum(axis=1), own[1] + (1 - larger).sum(axis=0))
+
     # Two failures are tied whatever the shift: such a pair speaks for neither side, so half of it stands at each end.
-    return Shift(
-        _median(differences),
-        np.unique(differences[np.isfinite(differences)]),
-        lambda theta: rank_sum_tails(rounded(above - theta), below),
-    )
+    return Shift(_median(differences), breaks, at)
 
 
 def one_group(values: Sequence[float], test: Literal["signed_rank", "sign"] = "signed_rank") -> Shift:
@@ -98,36 +111,32 @@ def one_group(values: Sequence[float], test: Literal["signed_rank", "sign"] = "s
     their centre. sign: for any outcome, about the median, with less power. Raises ValueError for a NaN and for no
     values.
     """
-    values, _, rounded = _checked(values, values)
+    values = _checked(values)
     if test == "sign":
-        return Shift(
-            _median(values),
-            np.unique(values[np.isfinite(values)]),
-            lambda theta: sign_tails(rounded(values - theta)),
-        )
-    rows, columns = np.triu_indices(len(values))
-    with np.errstate(invalid="ignore"):
-        averages = rounded((values[rows] + values[columns]) / 2)
-    return Shift(
-        _median(averages),
-        np.unique(averages[np.isfinite(averages)]),
-        lambda theta: signed_rank_tails(rounded(values - theta)),
-    )
+        breaks, side = _sides(values)
+        return Shift(_median(values), breaks, lambda place: sign_tails(side(place)))
+    averages = _exactly(lambda x, y: (x + y) / 2, values, values)
+    breaks, side = _sides(averages)
+    order = np.sign(np.subtract.outer(*2 * [np.unique(values, return_inverse=True)[1]]))
+
+    def at(place: int) -> Tails:
+        # |x − θ| is larger than |y − θ| where (x − y) and (x + y) / 2 − θ have one sign.
+        above = side(place).astype(np.int64)
+        return _signed_rank(1 + (1 + order * above).sum(axis=1), above.diagonal())
+
+    return Shift(_median(averages[np.triu_indices(len(values))]), breaks, at)
 
 
 def rank_sum_tails(treatment: Sequence[float], control: Sequence[float]) -> Tails:
     """Exact permutation tests of the rank sum, with midranks for ties; infinite values are allowed."""
     ranks = _doubled_ranks(np.concatenate([treatment, control]))
-    observed = int(ranks[: len(treatment)].sum())
-    return _tails(subset_sums(tuple(np.sort(ranks).tolist()), len(treatment)), observed)
+    return _rank_sum(ranks[: len(treatment)], ranks[len(treatment) :])
 
 
 def signed_rank_tails(values: Sequence[float]) -> Tails:
     """Exact tests of the sum of the ranks of positive values, over all signs; zeros are ranked and then left out."""
     values = np.asarray(values, dtype=float)
-    ranks = _doubled_ranks(np.abs(values))
-    counted = ranks[values != 0]
-    return _tails(subset_sums(tuple(np.sort(counted).tolist()), None), int(ranks[values > 0].sum()))
+    return _signed_rank(_doubled_ranks(np.abs(values)), np.sign(values))
 
 
 def sign_tails(values: Sequence[float]) -> Tails:
@@ -273,24 +282,41 @@ def seeds_to_settle(
     return math.ceil(needed) if needed <= MOST_SEEDS else math.inf
 
 
-def _checked(
-    first: Sequence[float], second: Sequence[float]
-) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray], np.ndarray]]:
-    """Both groups rounded to the digits that mean something, and the function that rounds so."""
-    arrays = [np.asarray(values, dtype=float) for values in (first, second)]
-    if not all(array.ndim == 1 and array.size for array in arrays):
+def _checked(values: Sequence[float]) -> np.ndarray:
+    """A group, rounded to the digits that mean something."""
+    array = np.asarray(values, dtype=float)
+    if array.ndim != 1 or not array.size:
         raise ValueError("a group is a sequence of at least one number")
-    both = np.concatenate(arrays)
-    if np.isnan(both).any():
+    if np.isnan(array).any():
         raise ValueError("NaN is no outcome; a failed run is -inf")
-    largest = float(np.abs(both[np.isfinite(both)]).max(initial=0.0))
-    # Beyond 300 the power of ten by which numpy rounds is infinite.
-    decimals = min(_DIGITS - math.ceil(math.log10(largest)), 300) if largest > 0 else None
+    return np.array([significant(value) for value in array.tolist()])
 
-    def rounded(values: np.ndarray) -> np.ndarray:
-        return values if decimals is None else np.round(values, decimals)
 
-    return rounded(arrays[0]), rounded(arrays[1]), rounded
+def _exactly(combine: Callable[[Fraction, Fraction], Fraction], first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Every pair of two groups, combined as decimal fractions without rounding, and then made a float.
+
+    So pairs that are equal are so to the bit. Where one of a pair is infinite it is as floats have it.
+    """
+    exact = [[Fraction(repr(v)) if math.isfinite(v) else v for v in group.tolist()] for group in (first, second)]
+    return np.array([[_float(combine(x, y)) for y in exact[1]] for x in exact[0]])
+
+
+def _float(value: Fraction | float) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def _sides(values: np.ndarray) -> tuple[np.ndarray, Callable[[int], np.ndarray]]:
+    """The breaks among values, and on which side of a place among those each value lies: 1 above, −1 below, 0 at it.
+
+    A NaN, two failures against each other, is always tied.
+    """
+    finite = np.isfinite(values)
+    breaks = np.unique(values[finite])
+    places = np.where(finite, 2 * np.searchsorted(breaks, values) + 1, values)
+    return breaks, lambda place: np.nan_to_num(np.sign(places - place))
 
 
 def _median(values: np.ndarray) -> float:
@@ -332,6 +358,17 @@ def subset_sums(ranks: tuple[int, ...], size: int | None) -> np.ndarray:
         # The right side is computed whole before any of it is written, so no rank is taken twice.
         ways[1:, rank:] = ways[1:, rank:] + ways[:-1, : total + 1 - rank]
     return ways[size] / math.comb(len(ranks), size)
+
+
+def _rank_sum(treatment: np.ndarray, control: np.ndarray) -> Tails:
+    """The tests of a rank sum, from doubled ranks."""
+    both = np.sort(np.concatenate([treatment, control]))
+    return _tails(subset_sums(tuple(both.tolist()), len(treatment)), int(treatment.sum()))
+
+
+def _signed_rank(ranks: np.ndarray, signs: np.ndarray) -> Tails:
+    """The tests of a signed rank sum, from doubled ranks."""
+    return _tails(subset_sums(tuple(np.sort(ranks[signs != 0]).tolist()), None), int(ranks[signs > 0].sum()))
 
 
 def _tails(probabilities: np.ndarray, observed: int) -> Tails:

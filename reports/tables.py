@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.config import RunConfig
-from reports.runs import LeftOut, RunRecord
+from reports.runs import LeftOut, RunRecord, earlier_protocol
 
 if TYPE_CHECKING:
     import pandas
@@ -140,7 +140,7 @@ def frame(runs: Sequence[RunRecord]) -> "pandas.DataFrame":
             "recipe_name": run.recipe_name,
         }
         row |= {f.name: getattr(config.recipe, f.name) for f in fields(config.recipe)}
-        row |= {f.name: getattr(config.dataset, f.name) for f in fields(config.dataset) if f.name != "name"}
+        row |= {f.name: getattr(config.dataset, f.name) for f in fields(config.dataset) if f.metadata}
         row |= {f.name: getattr(config, f.name) for f in fields(config) if f.name not in ("recipe", *row)}
         row["seconds"] = run.seconds
         row |= {f"parameters_{network}": count for network, count in sorted(run.parameters.items())}
@@ -308,22 +308,13 @@ def differing(arms: Sequence[Arm]) -> dict[int, dict[str, Any]]:
 
 
 def _options(config: RunConfig) -> dict[str, Any]:
-    return {
-        f.name: getattr(config.dataset, f.name)
-        for f in fields(config.dataset)
-        if f.name != "name" and getattr(config.dataset, f.name) != f.default
-    }
+    return {name: value for name, value in config.dataset.as_dict(neutral=False).items() if name != "name"}
 
 
 def _notes(
     runs: Sequence[RunRecord], arms: Sequence[Arm], reference: Mapping[str, Summary], code: str
 ) -> tuple[str, ...]:
-    notes = []
-    for run in runs:
-        said = run.environment.get("notes")
-        for note in said if isinstance(said, (list, tuple)) else ():
-            if isinstance(note, str) and note not in notes:
-                notes.append(note)
+    notes = list(dict.fromkeys(note for run in runs for note in run.notes))
     codes = {made: _rows(arm for arm in arms if any(run.code == made for run in arm.runs)) for made in _codes(runs)}
     if len(codes) > 1:
         notes.append(
@@ -336,6 +327,8 @@ def _notes(
             f"Stale: trained by other code than the present one, in {_rows(stale)}; the same command with --retrain "
             "does them again."
         )
+    if said := earlier_protocol(runs):
+        notes.append(said)
     machines = sorted({_machine(run) for run in runs})
     if len(machines) > 1:
         notes.append("Training times are from different machines: " + "; ".join(machines) + ".")

@@ -26,6 +26,8 @@ from reports.statistics import (
 
 SUPPORTED, CONTRADICTED, UNDETERMINED = "supported", "contradicted", "undetermined"
 NO_DIFFERENCE, IN_BETWEEN, NO_VERDICT = "no practical difference", "less than claimed", "no verdict"
+NOT_TESTED = "not tested"
+"""A construct check fails, so that the numbers are not about the claim."""
 
 FEWEST_SEEDS = 5
 """Fewer an arm give no verdict."""
@@ -116,6 +118,15 @@ class Effect:
 
 
 @dataclass(frozen=True)
+class Alternative:
+    """What another way to decide would say. better: the arm that it finds better, as in a Verdict."""
+
+    way: str
+    outcome: str
+    better: str = ""
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What is decided by one test.
 
@@ -123,7 +134,7 @@ class Verdict:
     whether it had the seeds to take part in the correction; else the outcome is the raw verdict. p, adjusted: NaN where
     there is none. better: the arm for which a claim of a difference is supported. seeds_to_settle: an arm, of what is
     undetermined; infinite for more than 100, NaN where failed runs forbid to tell, None where it is settled.
-    fragile_by: what changes the outcome, and to what. unchecked: what could not be tried, and why.
+    fragile_by: what changes the outcome or the better arm, and to what. unchecked: what could not be tried, and why.
     """
 
     test: str
@@ -136,12 +147,28 @@ class Verdict:
     adjusted: float
     better: str = ""
     seeds_to_settle: float | None = None
-    fragile_by: tuple[tuple[str, str], ...] = ()
+    fragile_by: tuple[Alternative, ...] = ()
     unchecked: tuple[tuple[str, str], ...] = ()
 
     @property
     def fragile(self) -> bool:
         return bool(self.fragile_by)
+
+    @property
+    def reversed_by(self) -> tuple[Alternative, ...]:
+        """The other ways to decide that find the opposite: the other arm better, or contradicted what is supported.
+
+        Another margin turns no sign, and inside of margins there is none.
+        """
+        if any(effect.comparison.claims == "inside" for effect in self.effects):
+            return ()
+        opposite = {SUPPORTED: CONTRADICTED, CONTRADICTED: SUPPORTED}.get(self.outcome)
+        return tuple(
+            other
+            for other in self.fragile_by
+            if other.way not in (HALF, DOUBLE)
+            and (other.outcome == opposite or (self.better and other.better and other.better != self.better))
+        )
 
 
 @dataclass(frozen=True)
@@ -183,7 +210,9 @@ def decide(tests: Sequence[DecidingTest], planned: int = 0) -> tuple[Verdict, ..
         raw = raws[test.name]
         outcome, adjusted = corrected(test.name, raw)
         others, unchecked = _alternatives(test)
-        fragile_by = [(name, corrected(test.name, other)[0]) for name, other in others.items()]
+        better = raw.better if outcome == SUPPORTED else ""
+        ways = [Alternative(name, corrected(test.name, other)[0], other.better) for name, other in others.items()]
+        ways = [way if way.outcome == SUPPORTED else replace(way, better="") for way in ways]
         verdicts.append(
             Verdict(
                 test.name,
@@ -194,9 +223,9 @@ def decide(tests: Sequence[DecidingTest], planned: int = 0) -> tuple[Verdict, ..
                 test.name in deciding,
                 raw.p,
                 adjusted,
-                raw.better if outcome == SUPPORTED else "",
+                better,
                 _seeds_to_settle(test, effects, family) if outcome == UNDETERMINED else None,
-                tuple((name, other) for name, other in fragile_by if other != outcome),
+                tuple(way for way in ways if (way.outcome, way.better) != (outcome, better)),
                 tuple(unchecked.items()),
             )
         )

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from benchmarks.outcomes import EARLY, LAST, LATE, epochs_read, evaluations_read
+from benchmarks.plan import Plan, PlannedContrast
 from benchmarks.questions import Contrast, Outcome
 from reports.answers import Answer, least_seeds
 from reports.statistics import MOST_SEEDS
@@ -18,6 +20,7 @@ from reports.verdicts import (
     IN_BETWEEN,
     NO_DIFFERENCE,
     NO_VERDICT,
+    NOT_TESTED,
     SUPPORTED,
     UNDETERMINED,
     Effect,
@@ -25,6 +28,36 @@ from reports.verdicts import (
 )
 
 MINUS = "−"
+
+
+def as_read(plan: Plan, part: PlannedContrast) -> tuple[str, ...]:
+    """Tells what stands for a share of a run, where it is another share, as ends of sentences; () elsewhere.
+
+    `the first 2 % of the updates are the first epoch, 5 % of them`. Journals have a line an epoch, and evaluations are
+    few, so that a small share of a short run is none of them exactly.
+    """
+    said: dict[str, list[str]] = {}
+    for arm, _, until in part.sides:
+        count = len(plan.arm(arm.name).read(until, part.of_curves))
+        said.setdefault(_share_read(part.contrast.outcome.reading, count), []).append(arm.words)
+    if len(said) == 1:
+        return tuple(sentence for sentence in said if sentence)
+    return tuple(f"with {' and '.join(words)}, {sentence}" for sentence, words in said.items() if sentence)
+
+
+def _share_read(reading: str, count: int) -> str:
+    """What a reading takes of so many epochs, or evaluations, where it is not the share that its words name."""
+    share = {"early": EARLY, "rise": EARLY, "change": LAST, "late": LATE}.get(reading)
+    if share is None or not count:
+        return ""
+    read = evaluations_read(count) if reading == "late" else epochs_read(share, count)
+    if abs(read / count - share) < 0.005:
+        return ""
+    if reading == "late":
+        return f"the last quarter of training is the last{f' {read}' if read > 1 else ''} of {count} evaluations"
+    named, place = ("the last tenth", "last") if reading == "change" else ("the first 2 %", "first")
+    epochs = f"the {place} epoch" if read == 1 else f"the {place} {read} epochs"
+    return f"{named} of the updates are {epochs}, {100 * read / count:.2g} % of them"
 
 
 def kind(outcome: Outcome) -> Literal["ratio", "decades", "level"]:
@@ -122,7 +155,9 @@ def effect_amount(contrast: Contrast, effect: Effect) -> tuple[str, str]:
     # Beyond a half or the double a share of a hundred misleads; all of an effect is told in one way.
     factors = any(math.log(2) <= abs(value) < math.inf for value in (*ends, raw(contrast, effect.shift)))
     first, second = (amount(contrast, end, factors) for end in ends)
-    if (first.before, first.after) == (second.before, second.after):
+    if math.isinf(ends[0]) and ends[0] == ends[1]:
+        interval = str(first)
+    elif (first.before, first.after) == (second.before, second.after):
         # The one that is nearer to none first.
         if "lower" in first.before + first.after:
             first, second = second, first
@@ -188,15 +223,18 @@ def margin(contrast: Contrast) -> str:
 def conclusion(answer: Answer) -> str:
     """What follows from a verdict, in one or two sentences."""
     verdict, contrasts = answer.verdict, answer.planned.decision.contrasts
+    if answer.outcome == NOT_TESTED:
+        return f"Not tested: {answer.why_not}."
     if verdict is None:
         return f"There is no verdict: {answer.why_not}."
     outcome, first = verdict.outcome, contrasts[0]
     size = margin(first)
+    turned = f"; {reversal(verdict)}" if verdict.reversed_by else ""
     # Of several necessary parts the margin of one says little, and any one of them can bring the claim down.
     if len(contrasts) > 1 and outcome in (SUPPORTED, CONTRADICTED, NO_DIFFERENCE, IN_BETWEEN):
         fallen = {
-            SUPPORTED: "So all that the claim needs holds here.",
-            CONTRADICTED: "One of the parts that it needs does not hold, so the claim is contradicted here.",
+            SUPPORTED: f"So all that the claim needs holds here{turned}.",
+            CONTRADICTED: f"One of the parts that it needs does not hold, so the claim is contradicted here{turned}.",
         }
         return fallen.get(outcome, f"Of one of the parts that it needs there is {outcome}.")
     not_worse = first.low == first.high < 0 and first.control is not None
@@ -204,20 +242,20 @@ def conclusion(answer: Answer) -> str:
         return f"There is no verdict: fewer than {FEWEST_SEEDS} seeds an arm have run."
     if outcome == SUPPORTED:
         if verdict.better:
-            return f"So they differ by more than what was held to matter ({size}): better is {verdict.better}."
+            return f"So they differ by more than what was held to matter ({size}): better is {verdict.better}{turned}."
         if first.claims == "inside":
             return f"So it stays within what was held not to matter ({size})."
         if not_worse:
-            return f"So it is not worse by as much as was held to matter ({size})."
-        return f"So the claim holds here, by more than what was held to matter ({size})."
+            return f"So it is not worse by as much as was held to matter ({size}){turned}."
+        return f"So the claim holds here, by more than what was held to matter ({size}){turned}."
     if outcome == CONTRADICTED:
         if first.claims == "inside":
             return f"So it lies outside of what was held not to matter ({size})."
         if first.low > 0:
-            return f"So there is none of it here, or next to none ({size})."
+            return f"So there is none of it here, or next to none ({size}){turned}."
         if not_worse:
-            return f"So it is worse, by more than what was held to matter ({size})."
-        return f"So the opposite of the claim holds here, by more than what was held to matter ({size})."
+            return f"So it is worse, by more than what was held to matter ({size}){turned}."
+        return f"So the opposite of the claim holds here, by more than what was held to matter ({size}){turned}."
     if outcome == NO_DIFFERENCE:
         return f"So what difference there is, is smaller than what was held to matter ({size})."
     if outcome == IN_BETWEEN:
@@ -269,11 +307,24 @@ def certainty(answer: Answer, tests: int) -> str:
 
 
 def fragile_by(verdict: Verdict) -> str:
-    """`undetermined with half the margin or with the last checkpoint; supported with classifier 1 alone`."""
+    """`undetermined with half the margin or with the last checkpoint; supported with classifier 1 alone`.
+
+    Where the verdict names a better arm, another way that names one too is told with it.
+    """
     ways: dict[str, list[str]] = {}
-    for way, outcome in verdict.fragile_by:
-        ways.setdefault(outcome, []).append(f"with {way}")
+    for other in verdict.fragile_by:
+        better = f" (better: {other.better})" if other.better else ""
+        ways.setdefault(other.outcome + better, []).append(f"with {other.way}")
     return "; ".join(f"{outcome} {' or '.join(found)}" for outcome, found in ways.items())
+
+
+def reversal(verdict: Verdict) -> str:
+    """By what the opposite would be decided: `with pixels, without a classifier, the other arm is the better one`."""
+    ways = " or ".join(f"with {other.way}" for other in verdict.reversed_by)
+    if not ways:
+        return ""
+    said = "the other arm is the better one" if verdict.better else f"it is {verdict.reversed_by[0].outcome}"
+    return f"{ways}, {said}"
 
 
 def failures_differ(effects: Sequence[Effect]) -> str:

@@ -54,6 +54,31 @@ def dtype(request: pytest.FixtureRequest) -> Iterator[Any]:
     torch.set_default_dtype(before)
 
 
+@pytest.fixture
+def in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trains networks in float64 while the test runs; judges still see float32.
+
+    Updates amplify rounding, by how much depends on the processor: a bound on a float32 trajectory holds on one alone.
+    """
+    import torch
+
+    from benchmarks import training
+
+    fresh_players, sampler = training.fresh_players, training.sampler
+
+    def widened(module: torch.nn.Module, inputs: tuple) -> tuple:
+        return tuple(each.double() if torch.is_tensor(each) and each.is_floating_point() else each for each in inputs)
+
+    def wide(variant: Any, spec: Any, recipe: Any, *rest: Any) -> Any:
+        both = fresh_players(variant, spec, recipe, *rest)
+        for network in (both.generator.double(), both.discriminator.double()):
+            network.register_forward_pre_hook(widened)
+        return training.players(both.generator, both.discriminator, recipe)
+
+    monkeypatch.setattr(training, "fresh_players", wide)
+    monkeypatch.setattr(training, "sampler", lambda *given: lambda *asked: sampler(*given)(*asked).float())
+
+
 @pytest.fixture(scope="session")
 def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One folder for all workers of this test session."""

@@ -1,11 +1,25 @@
 """Small datasets in the published formats, written for tests."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from benchmarks.datasets import images
+
 TRAIN, TEST = 120, 40
+FAMILY = {"mnist": "MNIST", "fashion_mnist": "FASHION_MNIST", "kmnist": "KMNIST"}
+
+
+def write_all(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Writes every dataset that has files into a data folder; a folder of images is called own."""
+    monkeypatch.setattr(images, "MNIST", replace(images.MNIST, contents={}))
+    for number, name in enumerate(FAMILY.values()):
+        write_mnist_family(root / getattr(images, name).folder, seed=number)
+    write_cifar10(root / images.CIFAR10.folder)
+    write_folder(root / "own")
 
 
 def write_idx(path: Path, values: np.ndarray) -> None:

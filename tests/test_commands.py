@@ -266,7 +266,7 @@ def nothing_was_left(folder: Path) -> bool:
         ("--sigma 0.1", "--sigma does not apply to the dataset digits"),
         ("--variant vanilla_gan --conditioning channel", "--conditioning does not apply to vanilla_gan"),
         ("--variant dcgan --dataset ring8", "dcgan cannot be trained on data of shape (2,): convolutions need images"),
-        ("--dataset folder:nowhere", "there is no folder nowhere"),
+        ("--dataset folder:/nowhere", "there is no folder /nowhere"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_sentence(

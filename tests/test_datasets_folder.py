@@ -57,13 +57,10 @@ def test_images_are_grey_only_where_all_are(tmp_path: Path) -> None:
     assert own(tmp_path).spec.shape == (3, 32, 32)
 
 
-def test_depth_transparency_and_rotation_are_understood(tmp_path: Path) -> None:
+def test_transparency_and_rotation_are_understood(tmp_path: Path) -> None:
     write_folder(tmp_path, count=2)
-    Image.fromarray(np.full((8, 8), 40_000, np.uint16)).save(tmp_path / "cats" / "0.png")  # of 65,535
     Image.new("RGBA", (8, 8), (255, 0, 0, 0)).save(tmp_path / "dogs" / "0.png")  # invisible
-    first, second = own(tmp_path, image_size=8).train.data
-    assert set(first.flatten().tolist()) == {40_000 // 257}
-    assert set(second.flatten().tolist()) == {255}
+    assert set(own(tmp_path, image_size=8).train.data[1].flatten().tolist()) == {255}
 
     turned = Image.fromarray(np.repeat(np.array([[0], [255]], np.uint8), 8, axis=1).repeat(4, axis=0))
     exif = Image.Exif()
@@ -136,7 +133,7 @@ def test_links_that_lead_out_are_not_followed_and_that_is_said(tmp_path: Path) -
     assert after.checksum == before.checksum
     assert before.notes == ()
     assert [note.partition(": ")[2] for note in after.notes] == [
-        f"1 links that lead out of {root}",
-        f"1 links that lead out of {root}",
+        "1 links that lead out of own",
+        "1 links that lead out of own",
         "1 files that are not images by their name",
     ]

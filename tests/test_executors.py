@@ -209,7 +209,7 @@ def test_a_killed_worker_costs_only_its_own_run_which_can_go_on(held: Path) -> N
         os.kill(pids[names[1]], signal.SIGINT)
         os.kill(pids[names[0]], signal.SIGKILL)
         killed = futures[0].result(timeout=PATIENCE)
-        assert (killed.state, killed.machine) == ("FAILED", True)
+        assert (killed.state, killed.machine) == ("KILLED", True)
         assert "killed by SIGKILL" in killed.cause
         assert RunFolder(settings.runs_dir / names[0]).status()["state"] == "KILLED"
         (held / "go").touch()
@@ -235,7 +235,7 @@ def test_leaving_by_ctrl_c_stops_the_workers_and_every_run_can_go_on(held: Path,
     assert len(list(as_completed(futures, timeout=1))) == 3
     assert [future.cancelled() for future in futures] == [False, True, True]
     stopped = futures[0].result()
-    assert (stopped.state, stopped.cause, stopped.machine) == ("FAILED", STOPPED, True)
+    assert (stopped.state, stopped.cause, stopped.machine) == ("KILLED", STOPPED, True)
     status = RunFolder(settings.runs_dir / job.configs[0].name).status()
     assert status == {"state": "KILLED", "epoch": 1, "cause": "interrupted"}
     assert [run.status for run in runs(tracking_uri)] == ["KILLED"]
@@ -318,7 +318,7 @@ def test_an_mlflow_that_is_down_is_told_once_and_changes_no_result(
     assert [run.status for run in runs(tracking_uri)] == ["FINISHED"] * 2
 
 
-def test_a_plugin_that_a_worker_cannot_load_is_a_failed_result(own_plugins: None, tmp_path: Path) -> None:
+def test_a_run_whose_plugin_a_worker_cannot_load_has_not_ended(own_plugins: None, tmp_path: Path) -> None:
     (tmp_path / "here.py").write_text(
         "import multiprocessing\n"
         "from variants.noise import gaussian\n"
@@ -327,7 +327,7 @@ def test_a_plugin_that_a_worker_cannot_load_is_a_failed_result(own_plugins: None
     )
     load_plugins([tmp_path / "here.py"])
     (result,) = results("processes", quick(tmp_path / "runs", track=False), tiny(noise="here"), workers=1)
-    assert (result.state, result.machine) == ("FAILED", False)
+    assert (result.state, result.machine) == ("KILLED", False)
     assert "here.py is broken at line 3: AssertionError: only here" in result.cause
 
 
@@ -350,11 +350,12 @@ def from_(error: Exception, cause: Exception) -> Exception:
         (Refused("no http://me:secret@host:1"), False, "no http://host:1"),
     ],
 )
-def test_a_failure_is_one_sentence_and_says_whether_the_machine_was_the_cause(
+def test_an_end_is_one_sentence_and_only_training_itself_fails_a_run(
     error: Exception, machine: bool, sentence: str
 ) -> None:
     result = failure("run", error, 1.5, Settings(tracking_uri="http://me:secret@host:1"))
-    assert (result.name, result.state, result.seconds) == ("run", "FAILED", 1.5)
+    state = "FAILED" if isinstance(error, Diverged) else "KILLED"
+    assert (result.name, result.state, result.seconds) == ("run", state, 1.5)
     assert result.cause.startswith(sentence)
     assert "\n" not in result.cause
     assert result.machine == caused_by_machine(error) == machine

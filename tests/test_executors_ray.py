@@ -166,10 +166,10 @@ def test_a_cluster_started_here_listens_to_this_machine_only_and_each_end_of_a_r
     assert again == ["FINISHED", "", False, True]
     assert (bad[0], bad[2], bad[3]) == ("FAILED", False, False)
     assert "_loss is " in bad[1]
-    assert killed[0] == "FAILED"
+    assert killed[0] == "KILLED"
     assert killed[1].startswith("the machine or the worker that trained it was lost (")
     assert killed[2]
-    assert stopped == ["FAILED", STOPPED, True, False]
+    assert stopped == ["KILLED", STOPPED, True, False]
     assert cancelled
     assert address == "127.0.0.1"
     if not outside.startswith("127."):

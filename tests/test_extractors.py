@@ -14,7 +14,7 @@ from torch import Tensor
 
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import Dataset, Split, load
-from benchmarks.extractors import SEEDS, extractor_for, jittered, judges_of, pin, train_classifier
+from benchmarks.extractors import SEEDS, extractor_for, is_trained, jittered, judges_of, pin, train_classifier
 from metrics.features import (
     FEATURES,
     PINNED,
@@ -305,25 +305,29 @@ def test_data_without_a_pinned_classifier_get_one_at_first_use_and_keep_it(
     digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.setattr("benchmarks.extractors.QUICK_UPDATES", 3)
-    few = replace(digits, name="few", extractor="../../few digits")
-    first = extractor_for(few, 0, tmp_path)
+    few = replace(digits, name="few", extractor="../../few digits", data_dir=tmp_path)
+    assert not is_trained(few)
+    first = extractor_for(few)
+    assert is_trained(few)
     assert "few has no pinned classifier; one is trained now" in capsys.readouterr().err
     (kept,) = tmp_path.rglob("*.safetensors")
     assert kept.parent == tmp_path / "extractors"
-    assert extractor_for(few, 0, tmp_path).sha256 == first.sha256
+    assert extractor_for(few).sha256 == first.sha256
     assert capsys.readouterr().err == ""
-    assert [each.sha256 for each in judges_of(few, tmp_path)] == [first.sha256]
+    assert [each.sha256 for each in judges_of(few)] == [first.sha256]
     kept.write_bytes(b"x")
     with pytest.raises(Refused, match="is damaged"):
-        extractor_for(few, 0, tmp_path)
+        extractor_for(few)
 
 
 def test_data_without_labels_have_no_classifier(digits: Dataset, tmp_path: Path) -> None:
     unlabelled = Split(digits.train.data)
     spec = replace(digits.spec, classes=None)
-    dataset = replace(digits, name="grey", extractor="grey", train=unlabelled, test=unlabelled, spec=spec)
+    dataset = replace(
+        digits, name="grey", extractor="grey", train=unlabelled, test=unlabelled, spec=spec, data_dir=tmp_path
+    )
     with pytest.raises(Refused, match="a classifier needs labelled images, and grey has none"):
-        extractor_for(dataset, 0, tmp_path)
+        extractor_for(dataset)
 
 
 def test_pinned_judges_come_in_the_order_of_their_seeds(digits: Dataset) -> None:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from benchmarks.config import DatasetConfig, RunConfig
 from benchmarks.journal import CHECKPOINT, DAMAGED, JOURNAL, PREVIOUS, STATUS, RunFolder, _pack, _split, run_folders
+from reports import runs as reported
 from variants.recipe import Recipe, Refused
 
 CONFIG = RunConfig(
@@ -442,6 +443,26 @@ def test_links_in_circles_pipes_and_giants_are_refused_at_once(folder: RunFolder
         with pytest.raises(Refused, match=why):
             read()
     assert folder.pictures() == {}
+
+
+@pytest.mark.parametrize(
+    ("cause", "state"),
+    [
+        ("generator_loss is nan in epoch 3", "FAILED"),
+        ("discriminator_loss is -inf in epoch 12", "FAILED"),
+        ("[Errno 28] No space left on device", "KILLED"),
+        ("MemoryError", "KILLED"),
+        ("generator_loss is nan in epoch 3, said a plugin", "KILLED"),
+        ({"generator_loss": "is nan in epoch 3"}, "KILLED"),
+        (None, "KILLED"),
+    ],
+)
+def test_only_a_loss_that_is_not_finite_has_failed_a_run(folder: RunFolder, cause: object, state: str):
+    """Older code wrote FAILED whatever had ended a run."""
+    detail = {} if cause is None else {"cause": cause}
+    folder.set_status("FAILED", epoch=3, **detail)
+    assert folder.status() == {"state": state, "epoch": 3, **detail}
+    assert reported.read(folder).state == state
 
 
 @posix

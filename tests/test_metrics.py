@@ -575,9 +575,12 @@ def shapes(seed: int, count: int) -> tuple[Tensor, Tensor]:
     ).float(), labels
 
 
-def test_networks_that_are_trained_as_one_are_those_that_are_trained_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("dtype", [torch.float64], indirect=True, ids=["float64"])
+def test_networks_that_are_trained_as_one_are_those_that_are_trained_alone(
+    monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype
+) -> None:
     monkeypatch.setattr("metrics.gan_train.UPDATES", 30)
-    x, labels = normal(1, 450, 6, dtype=torch.float32), torch.arange(450) % 3
+    x, labels = normal(1, 450, 6, dtype=dtype), torch.arange(450) % 3
     together = gan_train_module._trained(x, labels, 3, (5, 7))
     for place, seed in enumerate((5, 7)):
         with torch.random.fork_rng(devices=()):
@@ -594,7 +597,7 @@ def test_networks_that_are_trained_as_one_are_those_that_are_trained_alone(monke
         first, first_bias, second, second_bias = (weight[place].detach() for weight in together)
         ours = {"0.weight": first.mT, "0.bias": first_bias[0], "2.weight": second.mT, "2.bias": second_bias[0]}
         for name, weight in alone.state_dict().items():
-            torch.testing.assert_close(ours[name], weight, rtol=1e-3, atol=1e-5)
+            torch.testing.assert_close(ours[name], weight, rtol=1e-9, atol=1e-12)
 
 
 def test_gan_train_falls_with_wrong_labels_and_missing_classes() -> None:

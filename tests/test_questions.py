@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from benchmarks.evaluation import record
-from benchmarks.outcomes import alternatives, failure, number, reaching, settled
+from benchmarks.outcomes import alternatives, applies, failure, is_quality, judged, number, reaching, settled
 from benchmarks.plan import (
     COSTLY,
     PlannedArm,
@@ -27,9 +28,12 @@ from benchmarks.plan import (
 from benchmarks.presets import FULL, MNIST, PRESETS, QUICK, RATES, SMOKE, preset
 from benchmarks.questions import QUESTIONS, Question, load_question
 from benchmarks.questions.arms import PLAIN
-from benchmarks.questions.base import LN_FID, OVERLAP, Arm, Outcome, unique
+from benchmarks.questions.base import BOTH, LN_FID, OVERLAP, Arm, Outcome, unique
+from benchmarks.runs import Undrawn
 from benchmarks.tune import chosen, deviations, quality, trials
+from metrics.captions import WORDS
 from tests.conftest import ROOT
+from variants import DataSpec, load_variant
 from variants.recipe import Refused
 
 ALL = [load_question(name) for name in QUESTIONS]
@@ -150,12 +154,79 @@ def test_a_figure_that_is_absent_is_no_number() -> None:
 
 
 def test_a_run_fails_that_ends_no_better_than_it_began() -> None:
-    sound = lines("metrics/fid_normalized", {0: 50.0, 5: 20.0, 10: 49.0})
+    sound = lines("metrics/fid_normalized", {0: 50.0, 5: 20.0, 10: 44.0})
     assert failure("FINISHED", sound) == ""
     assert "training failed" in failure("FAILED", sound)
-    assert "untrained" in failure("FINISHED", lines("metrics/fid_normalized", {0: 50.0, 5: 20.0, 10: 50.0}))
-    assert "untrained" in failure("FINISHED", lines("metrics/fid_normalized", {0: 50.0, 10: math.nan}))
     assert failure("FINISHED", lines("metrics/overlap", {0: 0.1, 5: 0.0})) == ""
+
+
+@pytest.mark.parametrize(("last", "failed"), [(1.02, True), (0.98, True), (0.9, True), (0.89, False), (0.1, False)])
+def test_images_fail_that_end_hardly_better_than_the_untrained_generator(last: float, failed: bool) -> None:
+    """Ten runs that never began to learn ended between .98 and 1.02 of it: half of them would have passed below 1."""
+    journal = lines("metrics/fid_normalized", {0: 50.0, 5: 20.0, 10: 50.0 * last})
+    why = "its FID is not below 90 % of that of the untrained generator" if failed else ""
+    assert failure("FINISHED", journal) == why
+    # Read up to epoch 5 it has learnt.
+    assert failure("FINISHED", journal, 5) == ""
+
+
+@pytest.mark.parametrize("figure", ["fid_normalized", "overlap"])
+def test_samples_that_are_not_finite_fail_a_run_of_images_and_of_points(figure: str) -> None:
+    sound = lines(f"metrics/{figure}", {0: 50.0, 5: 20.0, 10: 10.0})
+
+    def ending(metrics: dict[str, float]) -> list[dict]:
+        return [*sound[:-1], {**sound[-1], "metrics": metrics}]
+
+    one, all_, old = (
+        ending({"not_finite_samples": 1.0}),
+        ending({"not_finite_samples": 2500.0}),
+        ending({figure: math.nan, "coverage": math.nan}),
+    )
+    assert failure("FINISHED", one, samples=2500) == "1 of its 2,500 samples is not finite"
+    assert failure("FINISHED", one) == "1 of its samples is not finite"
+    assert failure("FINISHED", all_, samples=2500) == "2,500 of its 2,500 samples are not finite"
+    # Older journals do not say how many.
+    assert failure("FINISHED", old, samples=2500) == "some of its 2,500 samples are not finite"
+    assert failure("FINISHED", old, 5) == failure("FINISHED", ending({figure: 10.0, "kid": math.nan})) == ""
+    outcome = replace(OVERLAP, figures=(f"metrics/{figure}",))
+    assert [judged(outcome, "FINISHED", each, updates=1) for each in (one, all_, old)] == [-math.inf] * 3
+    assert quality(old, "FINISHED", figure, 1) == -math.inf
+
+
+CURVE = Outcome("", ("curves/d_fake",), "less")
+
+
+def test_a_failed_run_is_the_worst_by_its_samples_and_read_as_measured_by_anything_else() -> None:
+    journal = [
+        {"epoch": epoch, "curves": {"d_fake": value, "generator_loss": loss}, "probes": {"gap": value}}
+        for epoch, value, loss in ((1, 0.25, 1.0), (2, 0.75, 1.0), (3, 0.5, math.nan))
+    ]
+    journal = [{"epoch": 0, "metrics": {"fid_normalized": 50.0}}, *journal]
+    for state in ("FAILED", "FINISHED"):
+        # Of the epoch in which a loss was not finite nothing counts.
+        assert judged(replace(CURVE, reading="final"), state, journal, updates=1) == -0.75
+        assert judged(Outcome("", ("probes/gap",), "more"), state, journal, updates=1) == 0.75
+    assert judged(LN_FID, "FAILED", journal, updates=1) == -math.inf
+    assert math.isnan(judged(CURVE, "FAILED", [journal[0], journal[3]], updates=1))
+    # An FID that tells of no learning says nothing of what the discriminator gave.
+    stuck = [journal[0], {**journal[1], "metrics": {"fid_normalized": 51.0}}]
+    assert judged(CURVE, "FINISHED", stuck, updates=1) == -0.25
+    assert judged(LN_FID, "FINISHED", stuck, updates=1) == -math.inf
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_what_judges_samples_is_what_stands_under_metrics(name: str) -> None:
+    for decision in load_question(name).decisions:
+        for contrast in decision.contrasts:
+            sections = {figure.partition("/")[0] for figure in contrast.outcome.figures}
+            assert sections <= {"metrics"} or "metrics" not in sections
+            assert is_quality(contrast.outcome) == (sections == {"metrics"})
+
+
+def test_a_metric_applies_where_the_untrained_generator_has_it() -> None:
+    journal = [{"epoch": 0, "metrics": {"overlap": 0.1}}, {"epoch": 1, "metrics": {"not_finite_samples": 3.0}}]
+    assert applies(OVERLAP, [[], journal])
+    assert not applies(LN_FID, [[], journal])
 
 
 def test_alternatives_change_one_thing_each() -> None:
@@ -216,8 +287,9 @@ def test_budgets_are_read_off_where_the_cheaper_arm_ends() -> None:
         )
         for decision in plan.decisions
     }
-    # 60 epochs of one and one update are 120; of five and one, they are used up in 20 epochs.
-    assert limits == {"updates": (math.inf, math.inf), "all_updates": (20.0, 60.0), "seconds": (60.0, 60.0)}
+    # 60 epochs of one and one update are 120; of five and one, they are used up in 20 epochs. Equal costs would read
+    # what equal generator updates read.
+    assert limits == {"updates": (math.inf, math.inf), "all_updates": (20.0, 60.0)}
     timed = {"arms": Tuned(), "seconds_per_update": {"conditional": 0.002, "critic-5": 0.005}}
     plan = make_plan(QUICK, ["critic_steps"], tuned=timed)
     (contrast,) = next(d for d in plan.decisions if d.decision.name == "D-five-seconds").contrasts
@@ -239,7 +311,48 @@ def test_what_a_preset_does_not_take_is_told_with_the_reason() -> None:
     assert "points" in why["B1a-packing-points"]
     assert why["A2-truncated"] == "too costly for this preset"
     assert "control-dropped-labels takes its place" in why["control-dropped"]
-    assert not make_plan(FULL, tuned=TUNED).not_taken
+    equal = {each.decision.name for each in make_plan(FULL, tuned=TUNED).not_taken}
+    assert equal == {"D-five-seconds", "C-convolutions-seconds"}  # every arm was timed alike
+
+    class Timed(Tuned):
+        def get(self, name: str, default: Any = None) -> float:
+            return {"critic-5": 0.0025, "dcgan": 0.004}.get(name, 0.001)
+
+    assert not make_plan(FULL, tuned={"arms": Tuned(), "seconds_per_update": Timed()}).not_taken
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
+def test_no_two_decisions_read_the_same_evaluations_of_the_same_runs(preset: Any) -> None:
+    """Equal updates of both networks and equal seconds end within the same two evaluations: one number, told twice."""
+    kept = preset.name in ("quick", "mnist")
+    for tuned in (TUNED, *([kept_tuning(preset.name)] if kept else [])):
+        plan = make_plan(preset, tuned=tuned)
+        arms = {arm.name: arm for arm in plan.arms}
+        seen: dict[tuple, str] = {}
+        for planned in plan.decisions:
+            read = tuple(
+                (
+                    (part.contrast.outcome.figures, part.contrast.outcome.reading, part.contrast.outcome.scale),
+                    (part.contrast.constant, None if math.isnan(part.threshold) else part.threshold),
+                    *(
+                        (arm.name, seeds, *arms[arm.name].read(until, part.of_curves))
+                        for arm, seeds, until in part.sides
+                    ),
+                )
+                for part in planned.contrasts
+            )
+            assert seen.setdefault(read, planned.decision.name) == planned.decision.name
+    if kept:
+        why = {each.decision.name: each.why for each in plan.not_taken}
+        assert why["D-five-seconds"] == "it would read the same evaluations as D-five-all-updates"
+
+
+def test_an_arm_tells_which_of_its_epochs_are_evaluated() -> None:
+    arm = make_plan(SMOKE, ["dropout"]).arms[0]
+    arm = replace(arm, evaluate_every=3, recipe=arm.recipe.with_({"epochs": 10}))
+    assert arm.read() == [3, 6, 9, 10]
+    assert arm.read(6.7) == [3, 6]
+    assert arm.read(2.9, curves=True) == [1, 2]
 
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
@@ -321,18 +434,74 @@ def test_every_arm_of_a_preset_can_be_trained(name: str, request: pytest.Fixture
             arm.config(0, data_dir)
 
 
-def test_parameters_that_are_held_equal_are_equal() -> None:
-    from benchmarks.datasets import load
-    from variants import load_variant
+SPECS = {
+    **{name: DataSpec((1, 28, 28), classes=10) for name in ("mnist", "auto")},
+    "digits": DataSpec((1, 8, 8), classes=10),
+    "captions_mnist": DataSpec((1, 28, 28), vocabulary=WORDS),
+    "captions_digits": DataSpec((1, 8, 8), vocabulary=WORDS),
+    "ring8": DataSpec((2,), bounded=False, classes=8),
+    "grid25": DataSpec((2,), bounded=False, classes=25),
+    "arc": DataSpec((2,), bounded=False, classes=8),
+}
 
-    plan = make_plan(QUICK, ["dcgan"], tuned=TUNED)
 
-    def generator(arm: PlannedArm) -> int:
-        network, _ = load_variant(arm.arm.variant).build(load(arm.dataset).spec, arm.recipe)
-        return sum(parameter.numel() for parameter in network.parameters())
+def built(arm: PlannedArm) -> dict[str, tuple[Any, ...]]:
+    """The structure of both networks of an arm: their layers, and the shapes of their weights."""
+    with torch.device("meta"), Undrawn():
+        networks = load_variant(arm.arm.variant).build(SPECS[arm.dataset.name], arm.recipe)
+    return {
+        name: (repr(network), [(key, tuple(value.shape)) for key, value in network.state_dict().items()])
+        for name, network in zip(BOTH, networks, strict=True)
+    }
 
-    counts = {arm.name: generator(arm) for arm in plan.arms}
-    assert max(counts.values()) <= 1.05 * min(counts.values()), counts
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_arms_of_every_contrast_differ_and_where_the_decision_says_so(name: str) -> None:
+    plan = make_plan(PRESETS[name], tuned=TUNED)
+    networks = {arm.name: built(arm) for arm in plan.arms}
+    wrong = {}
+    for planned in plan.decisions:
+        for contrast in planned.decision.contrasts:
+            if contrast.control is None:
+                continue
+            treatment, control = (plan.arm(arm.name) for arm in contrast.arms)
+            differ = tuple(n for n in BOTH if networks[treatment.name][n] != networks[control.name][n])
+            same = (treatment.recipe, treatment.dataset) == (control.recipe, control.dataset)
+            # On 8×8 convolutional networks have too few layers, which is why every such decision has a check on sides.
+            small = any(check.figure == "side" for check in planned.decision.checks)
+            if small and SPECS[treatment.dataset.name].shape[-1] < 16:
+                continue
+            if differ != contrast.networks or same != contrast.other_seeds:
+                wrong[planned.decision.name] = (differ, contrast.networks)
+    assert not wrong
+
+
+def test_every_decision_on_convolutional_networks_needs_images_with_room_for_them() -> None:
+    without = [
+        decision.name
+        for question in ALL
+        for decision in question.decisions
+        if not all(arm.linear or arm.data == "large" for arm in decision.arms)
+        and not any(check.figure == "side" for check in decision.checks)
+    ]
+    assert without == []
+
+
+@pytest.mark.parametrize("name", ["quick", "mnist", "full"])
+def test_a_preset_of_small_images_trains_neither_convolutions_nor_the_sources_recipe_on_them(name: str) -> None:
+    plan = make_plan(PRESETS[name], tuned=TUNED)
+    small = [arm for arm in plan.arms if 2 < min(SPECS[arm.dataset.name].shape[-2:], default=0) < 16]
+    assert [arm.name for arm in small if not arm.arm.linear or arm.arm.recipe == "report"] == []
+    assert bool(small) == (name == "quick")
+
+
+def test_every_decision_on_the_sources_own_recipe_needs_its_setup_and_budget() -> None:
+    for question in ALL:
+        for decision in question.decisions:
+            for arm in decision.arms:
+                if arm.recipe == "report":
+                    mine = {check.figure for check in decision.checks if check.arm == arm}
+                    assert mine == {"side", "batch_size", "generator_updates"}, (decision.name, arm.name)
 
 
 # Tuning
@@ -395,8 +564,9 @@ def test_deviations_between_seeds_are_pooled_within_arms_at_their_winners() -> N
 
 def test_the_deviations_that_are_kept_are_those_of_outcomes_that_are() -> None:
     """They are found by words, so that an outcome told anew loses its own."""
-    plan, kept = make_plan(QUICK), kept_tuning("quick")["deviations"]
-    deciding = {(c.contrast.treatment.data, c.contrast.outcome.words) for d in plan.decisions for c in d.contrasts}
+    kept = kept_tuning("quick")["deviations"]
+    contrasts = [contrast for question in ALL for decision in question.decisions for contrast in decision.contrasts]
+    deciding = {(contrast.treatment.data, contrast.outcome.words) for contrast in contrasts}
     assert {(role, words) for role, of_role in kept.items() for words in of_role} <= deciding
     assert {LN_FID.words} <= set(kept["images"])
     assert {OVERLAP.words} == set(kept["points"])

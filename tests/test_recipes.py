@@ -152,8 +152,9 @@ def test_what_is_accepted_trains_and_what_is_not_is_refused_with_a_sentence(
         assert value.grad.isfinite().all(), name
         last_bias = name.startswith("discriminator") and name.endswith("head.dense.bias")
         if last_bias and loss.shift_invariant:
-            # Adding a constant to all logits changes nothing for these losses.
-            assert value.grad.abs().max() < 1e-6, name
+            # Adding a constant to all logits changes nothing for these losses. The sum of 2 n terms of at most 1 / n is
+            # off by no more than 2 n × 2⁻²⁴ × 2.
+            assert value.grad.abs().max() <= 4 * (recipe.batch_size // recipe.pack) * 2.0**-24, name
         elif not silent(recipe):
             assert value.grad.abs().max() > 0, f"{name} learns nothing"
     moved = [name for name, value in named(both).items() if not torch.equal(value, before[name])]

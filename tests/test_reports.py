@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from PIL import Image, PngImagePlugin
 
-from benchmarks.config import DatasetConfig, RunConfig
+from benchmarks.config import PROTOCOL_VERSION, DatasetConfig, RunConfig
 from benchmarks.journal import RunFolder
 from metrics.record import Metric
 from reports import figures, pages, results
@@ -36,6 +36,7 @@ ENVIRONMENT = {
     "notes": [],
     "protocol": "against 10,000 real test images",
     "extractor": {"name": "mnist", "sha256": "e" * 64, "accuracy": [0.9953, 0.9948]},
+    "protocol_version": PROTOCOL_VERSION,
 }
 
 
@@ -89,6 +90,9 @@ def picture(shade: int = 128) -> bytes:
     return out.getvalue()
 
 
+BROKEN = "generator_loss is nan in epoch 2"
+
+
 def on_disk(runs_dir: Path, config: RunConfig, metrics: Mapping[str, float], state: str = "FINISHED") -> RunFolder:
     folder = RunFolder.create(runs_dir, config)
     folder.write_environment(ENVIRONMENT)
@@ -97,7 +101,8 @@ def on_disk(runs_dir: Path, config: RunConfig, metrics: Mapping[str, float], sta
     for line in lines(metrics, config.recipe.epochs, config.seed / 10):
         folder.append(line)
     folder.write_bytes(folder.picture_name(config.recipe.epochs), picture())
-    folder.set_status(state, epoch=config.recipe.epochs, **({} if state == "FINISHED" else {"cause": "it said so"}))
+    causes = {"FAILED": {"cause": BROKEN}, "KILLED": {"cause": "it said so"}}
+    folder.set_status(state, epoch=config.recipe.epochs, **causes.get(state, {}))
     return folder
 
 
@@ -300,7 +305,7 @@ def test_results_has_one_row_a_run_and_metrics_of_finished_ones_only(tmp_path: P
     assert (finished.seed, finished.loss, finished.dataset, finished.status) == (3, "saturating", "mnist", "FINISHED")
     assert (finished.fid, finished.fid_reference, finished.accuracy, finished.seconds) == (10.0, 1.25, math.inf, 6.0)
     assert (finished.parameters_generator, finished.parameters_discriminator) == (1234, 567)
-    assert (failed.status, failed.cause) == ("FAILED", "it said so")
+    assert (failed.status, failed.cause) == ("FAILED", BROKEN)
     assert math.isnan(failed.fid)
     by_variant = data.query("status == 'FINISHED'").groupby(["variant", "dataset"]).fid.agg(["mean", "std"])
     assert by_variant.loc[("cgan_mlp", "mnist"), "mean"] == 10.0

@@ -29,7 +29,8 @@ def folders(where: Path, fid: float, accuracy: float | None, failing: int = 0) -
         lines = [{"epoch": 0, "curves": {}, "metrics": {"fid_normalized": 1000.0}}]
         lines += [{"epoch": epoch, "curves": {}, "metrics": metrics} for epoch in range(1, 5)]
         (path / JOURNAL).write_text("".join(json.dumps(line) + "\n" for line in lines))
-        (path / STATUS).write_text(json.dumps({"state": "FAILED" if seed < failing else "FINISHED"}))
+        failed = {"state": "FAILED", "cause": "generator_loss is nan in epoch 4"}
+        (path / STATUS).write_text(json.dumps(failed if seed < failing else {"state": "FINISHED"}))
         made.append(path)
     return made
 
@@ -58,6 +59,14 @@ def test_failed_runs_count_as_worse_than_any_and_a_gan_without_labels_has_no_acc
     (verdict,) = compared({("plain", "bfloat16"): (full, reduced)})
     assert (verdict.test, verdict.outcome, verdict.better) == ("plain, bfloat16, FID", SUPPORTED, "float32")
     assert verdict.effects[0].failed == (9, 0)
+
+
+def test_runs_that_have_not_ended_are_no_failures(tmp_path: Path) -> None:
+    full, reduced = folders(tmp_path / "full", 40.0, None), folders(tmp_path / "reduced", 40.0, None)
+    for path in reduced[:3]:
+        (path / STATUS).write_text(json.dumps({"state": "FAILED", "cause": "OSError: no space"}))
+    (verdict,) = compared({("plain", "bfloat16"): (full, reduced)})
+    assert (verdict.effects[0].seeds, verdict.effects[0].failed) == ((7, 10), (0, 0))
 
 
 @pytest.mark.long

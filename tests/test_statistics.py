@@ -188,6 +188,89 @@ def test_swapping_the_groups_turns_everything_round():
     assert one.tails(0.5) == pytest.approx(tuple(reversed(other.tails(-0.5))))
 
 
+# Values that are far from the others
+
+HUGE = [1e3, 1e6, 1e9, 1e12, 1e60, 1e300]
+HUNDREDTHS = st.lists(st.integers(-300, 300).map(lambda v: v / 100), min_size=4, max_size=9)
+
+
+def as_if_infinite(found: float) -> float:
+    """What a number would be, had the huge value in it been infinite."""
+    return math.copysign(math.inf, found) if abs(found) > 100 else found
+
+
+@given(HUNDREDTHS, HUNDREDTHS, st.sampled_from(HUGE), st.sampled_from([1, -1]), st.booleans())
+def test_a_huge_value_counts_as_an_infinite_one(
+    above: list[float], below: list[float], huge: float, sign: int, in_treatment: bool
+):
+    """It is the largest of all, and has no say in which of the others are tied."""
+
+    def shift(value: float) -> s.Shift:
+        return s.two_groups(above + in_treatment * [value], below + (not in_treatment) * [value])
+
+    ours, ranked = shift(sign * huge), shift(sign * math.inf)
+    for theta in (-0.1, 0.0, 0.01, 0.1, 0.25):
+        assert ours.tails(theta) == ranked.tails(theta)
+    assert [as_if_infinite(end) for end in ours.interval(0.9)] == list(ranked.interval(0.9))
+    if math.isfinite(ranked.estimate):
+        assert ours.estimate == ranked.estimate
+
+
+@given(HUNDREDTHS, st.sampled_from(HUGE), st.sampled_from([1, -1]), st.sampled_from(["signed_rank", "sign"]))
+def test_a_huge_value_of_one_group_counts_as_an_infinite_one(values: list[float], huge: float, sign: int, test: str):
+    ours, ranked = (s.one_group([*values, sign * value], test) for value in (huge, math.inf))
+    for theta in (-0.1, 0.0, 0.01, 0.1, 0.25):
+        assert ours.tails(theta) == ranked.tails(theta)
+    assert [as_if_infinite(end) for end in ours.interval(0.9)] == list(ranked.interval(0.9))
+    if math.isfinite(ranked.estimate):
+        assert ours.estimate == ranked.estimate
+
+
+@pytest.mark.parametrize("huge", HUGE)
+def test_one_huge_value_among_ten_leaves_the_others_apart(huge: float):
+    random = np.random.default_rng(0)
+    control, treatment = random.normal(0, 0.05, 10), random.normal(1, 0.05, 10)
+    treatment[0] = huge
+    shift = s.two_groups(treatment, control)
+    assert shift.estimate == pytest.approx(1, abs=0.05)
+    assert s.three_sided(shift.tails, -0.1, 0.1).p == pytest.approx(2 / math.comb(20, 10))
+    # One on either side: their own difference is 0, and swallows none of the others.
+    control[0] = huge
+    assert s.two_groups(treatment, control).estimate == pytest.approx(1, abs=0.05)
+
+
+@given(HUNDREDTHS, HUNDREDTHS, st.sampled_from([0.0, 0.1, 0.3, -0.07]))
+def test_ties_are_those_of_whole_numbers(above: list[float], below: list[float], theta: float):
+    """In hundredths, every sum is exact."""
+    ours = [s.two_groups(above, below), s.one_group(above)]
+    whole = [s.two_groups(*([round(100 * v) for v in group] for group in (above, below)))]
+    whole += [s.one_group([round(100 * v) for v in above])]
+    for mine, other in zip(ours, whole, strict=True):
+        assert mine.tails(theta) == other.tails(round(100 * theta))
+        assert len(mine.breaks) == len(other.breaks)
+        assert mine.estimate == pytest.approx(other.estimate / 100)
+
+
+@given(TIED, TIED, st.sampled_from([-1.0, 0.0, 0.25, 0.5]))
+def test_the_tests_of_a_shift_are_those_of_shifted_values(above: list[float], below: list[float], theta: float):
+    assert s.two_groups(above, below).tails(theta) == pytest.approx(s.rank_sum_tails(np.array(above) - theta, below))
+    assert s.one_group(above).tails(theta) == pytest.approx(s.signed_rank_tails(np.array(above) - theta))
+    assert s.one_group(above, "sign").tails(theta) == pytest.approx(s.sign_tails(np.array(above) - theta))
+
+
+def test_values_that_agree_to_nine_digits_are_tied_and_others_are_not():
+    for scale in (1e-30, 1.0, 1e30):
+        same, other = ((scale * value).tolist() for value in (np.array([1.0, 2.0]), np.array([1 + 1e-10, 2 - 1e-10])))
+        assert list(s.two_groups(same, other).breaks / scale) == pytest.approx([-1, 0, 1])
+        assert len(s.two_groups(same, [scale * 1.00000001, scale * 2]).breaks) == 4
+    assert 0.1 + 0.2 != 0.3
+    assert s.significant(0.1 + 0.2) == 0.3
+    assert s.significant(-math.inf) == -math.inf
+    # The smallest number there is, and the difference of the largest two, which no float holds.
+    assert s.two_groups([5e-324], [0.0]).tails(0.0).greater == 0.5
+    assert s.two_groups([1.7e308], [-1.7e308]).estimate == math.inf
+
+
 # Failures
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.executors import Job, Result, Settings
 from benchmarks.journal import RunFolder, run_folders
-from benchmarks.live import Live, duration, run_jobs
+from benchmarks.live import Live, all_ended, duration, run_jobs
 from benchmarks.plan import make_plan
 from benchmarks.presets import SMOKE
 from benchmarks.question_runs import mean_and_interval
@@ -18,6 +18,7 @@ from benchmarks.suite import prepared, shared_out, suite
 from reports import report
 from reports.records import RECORDS
 from tests.conftest import Done
+from variants.recipe import Refused
 
 Called = Callable[..., Done]
 TINY = ("--preset", "smoke", "--questions", "loss_curves", "--executor", "inline", "--pictures", "none")
@@ -129,7 +130,7 @@ def test_arms_whose_data_are_not_to_be_had_are_named(tmp_path: Path) -> None:
 
     plan = make_plan(QUICK, ["upsampling", "loss_curves"], tuned=TUNED, seeds=1)
     jobs, missing = prepared(plan, tmp_path)
-    assert {arm.name for arm, _ in jobs} == {"report", "conditional"}
+    assert {arm.name for arm, _ in jobs} == {"conditional"}
     assert set(missing) == {"transposed-4", "transposed-5", "resized", "pixel-shuffle"}
     assert all("MNIST is not complete" in why for why in missing.values())
 
@@ -166,11 +167,11 @@ def test_a_failure_of_the_machine_is_tried_once_more_and_others_are_not(
     names = [config.name for config in configs]
     executor = Scripted(
         [
-            Result(names[0], "FAILED", "killed", machine=True),
+            Result(names[0], "KILLED", "killed", machine=True),
             Result(names[1], "FAILED", "diverged"),
-            Result(names[2], "FAILED", "killed", machine=True),
+            Result(names[2], "KILLED", "killed", machine=True),
             Result(names[0], "FINISHED", seconds=1.0),
-            Result(names[2], "FAILED", "killed again", machine=True),
+            Result(names[2], "KILLED", "killed again", machine=True),
         ]
     )
     monkeypatch.setattr("benchmarks.live.open_executor", lambda *_, **__: executor)
@@ -180,9 +181,33 @@ def test_a_failure_of_the_machine_is_tried_once_more_and_others_are_not(
     assert {result.name: (result.state, result.cause) for result in results} == {
         names[0]: ("FINISHED", ""),
         names[1]: ("FAILED", "diverged"),
-        names[2]: ("FAILED", "killed again"),
+        names[2]: ("KILLED", "killed again"),
     }
-    assert (live.done, live.failed) == (3, 2)
+    assert (live.done, live.failed, live.killed) == (3, 1, 1)
+    # Nothing is decided without a run that has not ended; one that failed is a result.
+    with pytest.raises(
+        Refused, match=rf"1 of 3 runs did not end, such as {names[2]} \(killed again\); the same command"
+    ):
+        all_ended(results)
+    all_ended([result for result in results if result.state != "KILLED"])
+
+
+def test_runs_that_did_not_end_are_told_and_the_same_command_trains_them(
+    called: Called, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("benchmarks.training.Training.evaluate", broken)
+        done = called(suite, *TINY, "--no-tracking")
+    assert done.code == 1
+    assert "did not end: ZeroDivisionError: a bug" in done.out
+    assert "all runs of loss_curves are done, but for 4 that did not end" in done.out
+    assert "0 runs finished, 0 failed" in done.out
+    assert "4 did not end; the same command goes on with them" in done.out
+    assert {folder.status()["state"] for folder in run_folders("runs")} == {"KILLED"}
+    assert "4 runs finished, 0 failed" in called(suite, *TINY, "--no-tracking").out
 
 
 def test_an_interval_of_the_mean_is_students() -> None:

@@ -6,10 +6,15 @@ from pathlib import Path
 import pytest
 
 from benchmarks import configure, train
+from benchmarks.config import DatasetConfig
+from benchmarks.datasets import DATASETS, load
+from benchmarks.evaluation import Evaluator
 from benchmarks.show import facts
 from benchmarks.symptoms import COLLAPSE, DIVERGENCE, WON, symptoms
 from benchmarks.tracking import runs
 from benchmarks.training import Diverged, Watcher
+from metrics.features import load_extractor
+from tests.datasets_on_disk import write_all
 
 EPOCHS = 20
 
@@ -17,7 +22,7 @@ EPOCHS = 20
 def line(epoch: int, metrics: dict[str, float] | None = None, **curves: float) -> dict:
     """A line of a training in which nothing is wrong, but for what is given."""
     usual = {"generator_loss": 0.9, "discriminator_loss": 1.2, "d_real": 0.6, "d_fake": 0.4}
-    healthy = {"fid": 50.0 / (epoch + 1), "precision": 0.7, "mode_coverage": 0.9, "diversity": 0.8}
+    healthy = {"fid": 50.0 / (epoch + 1), "fid_pixels": 9.0, "precision": 0.7, "mode_coverage": 0.9, "diversity": 0.8}
     return {"epoch": epoch, "curves": usual | curves if epoch else {}, "metrics": healthy | (metrics or {})}
 
 
@@ -57,6 +62,21 @@ def test_images_no_better_than_untrained_are_a_divergence_and_points_are_not() -
     for each in worse:
         each["metrics"] = {"fid": each["metrics"]["fid"], "overlap": 0.9, "high_quality": 0.9}
     assert names(worse) == []
+
+
+@pytest.mark.parametrize("name", sorted(DATASETS))
+def test_images_of_every_dataset_can_be_told_a_divergence_by_fid(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_all(tmp_path, monkeypatch)
+    dataset = load(DatasetConfig("folder:own" if name == "folder" else name), tmp_path)
+    for judges in ((), (load_extractor("digits"),)):
+        measured = Evaluator(dataset, 100, judges).names(final=False)
+        lines = [
+            {"epoch": epoch, "metrics": dict.fromkeys(measured, math.nan) | {"fid": 60.0 if epoch else 50.0}}
+            for epoch in range(EPOCHS)
+        ]
+        assert names(lines) == ([(DIVERGENCE, EPOCHS // 4 + 1)] if dataset.spec.is_image else [])
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import tracking
-from benchmarks.config import DatasetConfig, RunConfig
+from benchmarks.config import PROTOCOL_VERSION, DatasetConfig, RunConfig
 from benchmarks.journal import RunFolder
 from benchmarks.tracking import (
     EXPERIMENT,
@@ -52,6 +52,7 @@ def folder(tmp_path: Path) -> RunFolder:
             "code": "c0de",
             "recipe": "default",
             "notes": ["no network: 8×8 digits instead of MNIST"],
+            "protocol_version": PROTOCOL_VERSION,
             "extractor": {"name": "digits", "sha256": "cd" * 32, "accuracy": 0.98},
         }
     )

@@ -18,9 +18,11 @@ from reports.verdicts import (
     SUPPORTED,
     UNDETERMINED,
     WELCH,
+    Alternative,
     Comparison,
     DecidingTest,
     Numbers,
+    Verdict,
     decide,
     raw_verdict,
 )
@@ -183,6 +185,11 @@ def test_one_group_is_held_against_zero():
 # Fragility
 
 
+def otherwise(verdict: Verdict) -> dict[str, str]:
+    """By the other ways to decide that change a verdict, what it would be."""
+    return {other.way: other.outcome for other in verdict.fragile_by}
+
+
 def test_a_strong_verdict_is_not_fragile():
     (verdict,) = decide([deciding(0.6)])
     assert (verdict.fragile_by, verdict.unchecked, verdict.fragile) == ((), (), False)
@@ -191,12 +198,12 @@ def test_a_strong_verdict_is_not_fragile():
 def test_a_verdict_that_hangs_on_the_margin_is_fragile_by_it():
     (verdict,) = decide([deciding(0.2)])
     assert verdict.outcome == SUPPORTED
-    assert dict(verdict.fragile_by)[DOUBLE] == UNDETERMINED
+    assert otherwise(verdict)[DOUBLE] == UNDETERMINED
     assert verdict.fragile is True
-    assert HALF not in dict(verdict.fragile_by)
+    assert HALF not in otherwise(verdict)
     (nil,) = decide([deciding(0.0, spread=0.9)])
     assert nil.outcome == NO_DIFFERENCE
-    assert HALF in dict(decide([deciding(0.0, spread=2.0)])[0].fragile_by)
+    assert HALF in otherwise(decide([deciding(0.0, spread=2.0)])[0])
 
 
 def test_ranks_and_means_may_differ():
@@ -205,7 +212,7 @@ def test_ranks_and_means_may_differ():
     wild = Numbers((*groups.treatment[:-1], 30.0), groups.control)
     (verdict,) = decide([DecidingTest("t", "B1", ((OVERLAP, wild),))])
     assert verdict.outcome == SUPPORTED
-    assert dict(verdict.fragile_by)[WELCH] == UNDETERMINED
+    assert otherwise(verdict)[WELCH] == UNDETERMINED
 
 
 def test_another_extractor_may_say_otherwise():
@@ -214,14 +221,47 @@ def test_another_extractor_may_say_otherwise():
         "the last checkpoint": {"overlap": numbers(0.5, seeds=4)},
     }
     (verdict,) = decide([replace(deciding(0.6), alternatives=other)])
-    assert verdict.fragile_by == (("the other extractor", CONTRADICTED),)
+    assert verdict.fragile_by == verdict.reversed_by == (Alternative("the other extractor", CONTRADICTED),)
     assert verdict.unchecked == (("the last checkpoint", "fewer than 5 seeds have it"),)
     just_enough = {"the last checkpoint": {"overlap": numbers(-0.5, seeds=5)}}
     (verdict,) = decide([replace(deciding(0.6), alternatives=just_enough)])
-    assert (verdict.fragile_by, verdict.unchecked) == ((("the last checkpoint", CONTRADICTED),), ())
+    assert (verdict.fragile_by, verdict.unchecked) == ((Alternative("the last checkpoint", CONTRADICTED),), ())
 
 
 COVERAGE = replace(OVERLAP, name="coverage")
+EITHER = replace(OVERLAP, claims="different")
+
+
+def test_another_better_arm_is_fragile_though_the_outcome_has_the_same_name():
+    other = {"pixels": {"overlap": numbers(-0.6)}, "the last checkpoint": {"overlap": numbers(0.5)}}
+    (verdict,) = decide([replace(deciding(0.6, EITHER), alternatives=other)])
+    assert (verdict.outcome, verdict.better) == (SUPPORTED, "packing")
+    assert verdict.fragile_by == verdict.reversed_by == (Alternative("pixels", SUPPORTED, "plain"),)
+    # One that cannot tell names no better arm, and turns nothing round.
+    (verdict,) = decide([replace(deciding(0.6, EITHER), alternatives={"pixels": {"overlap": numbers(0.1)}})])
+    assert (verdict.fragile_by, verdict.reversed_by) == ((Alternative("pixels", UNDETERMINED),), ())
+    # Nor does a way that finds a better arm where the verdict has none.
+    (verdict,) = decide([replace(deciding(0.0, EITHER), alternatives={"pixels": {"overlap": numbers(-0.6)}})])
+    assert verdict.outcome == NO_DIFFERENCE
+    assert Alternative("pixels", SUPPORTED, "plain") in verdict.fragile_by
+    assert not verdict.reversed_by
+
+
+@pytest.mark.parametrize("comparison", [OVERLAP, EITHER, replace(OVERLAP, low=-0.1, high=-0.1)])
+@pytest.mark.parametrize("shift", [0.6, -0.6])
+def test_every_reversal_of_sign_is_told_whichever_way_a_claim_is_worded(comparison: Comparison, shift: float):
+    turned = {"pixels": {"overlap": numbers(-shift)}}
+    (verdict,) = decide([replace(deciding(shift, comparison), alternatives=turned)])
+    (other,) = verdict.reversed_by
+    assert (other.way, verdict.fragile) == ("pixels", True)
+    # An interval that a level lies in has no sign, and margins alone turn none.
+    inside = replace(comparison, low=-0.1, high=0.1, claims="inside")
+    (verdict,) = decide([replace(deciding(0.0, inside), alternatives={"pixels": {"overlap": numbers(0.6)}})])
+    assert (verdict.outcome, verdict.reversed_by) == (SUPPORTED, ())
+    assert otherwise(verdict)["pixels"] == CONTRADICTED
+    (verdict,) = decide([deciding(-0.15, replace(OVERLAP, low=-0.2, high=-0.2))])
+    assert (verdict.outcome, otherwise(verdict)[HALF]) == (SUPPORTED, CONTRADICTED)
+    assert not verdict.reversed_by
 
 
 def test_what_one_part_lacks_the_whole_test_lacks():
@@ -240,11 +280,11 @@ def test_what_one_part_lacks_the_whole_test_lacks():
 
 def test_one_margin_that_is_not_zero_is_halved_and_doubled():
     one_sided = replace(OVERLAP, low=0.0, high=0.2)
-    assert DOUBLE in dict(decide([deciding(0.3, one_sided)])[0].fragile_by)
+    assert DOUBLE in otherwise(decide([deciding(0.3, one_sided)])[0])
     at_all = replace(COVERAGE, low=0.0, high=0.0)
     (verdict,) = decide([DecidingTest("t", "B1", ((one_sided, numbers(0.3)), (at_all, numbers(0.3))))])
     # From 0 to .4 there is no difference that matters.
-    assert dict(verdict.fragile_by)[DOUBLE] == NO_DIFFERENCE
+    assert otherwise(verdict)[DOUBLE] == NO_DIFFERENCE
 
 
 def test_the_wide_interval_has_a_share_of_the_error():
@@ -260,8 +300,8 @@ def test_fragility_counts_the_correction():
     with_correction = decide(tests)[0]
     assert with_correction.outcome == SUPPORTED
     alone = decide(tests[:1])[0]
-    assert DOUBLE in dict(with_correction.fragile_by)
-    assert dict(alone.fragile_by).keys() <= dict(with_correction.fragile_by).keys()
+    assert DOUBLE in otherwise(with_correction)
+    assert otherwise(alone).keys() <= otherwise(with_correction).keys()
 
 
 # Seeds

@@ -14,11 +14,11 @@ docstring's first line is what --list shows.
 
 import os
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from importlib import import_module
 from pathlib import Path
 
-from benchmarks.config import DatasetConfig
+from benchmarks.config import FOLDER, DatasetConfig
 from benchmarks.datasets.base import (
     Captions,
     Centres,
@@ -98,13 +98,14 @@ def load(config: DatasetConfig, data_dir: Path | str | None = None, seed: int = 
     function = _function(name)
     read = getattr(function, "takes", frozenset())
     for field in fields(config):
-        if field.name != "name" and field.name not in read and getattr(config, field.name) != field.default:
+        if field.metadata and field.name not in read and getattr(config, field.name) != field.default:
             raise Refused(f"--{field.name.replace('_', '-')} does not apply to the dataset {name}")
-    return reduced(function(config, data_folder(data_dir), seed), config)
+    folder = data_folder(data_dir)
+    return reduced(replace(function(config, folder, seed), data_dir=folder), config)
 
 
 def _name(config: DatasetConfig) -> str:
-    return "folder" if config.name.startswith("folder:") else config.name
+    return "folder" if config.name.startswith(FOLDER) else config.name
 
 
 def _function(name: str) -> Callable[[DatasetConfig, Path, int], Dataset]:

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -113,7 +114,8 @@ class Dataset:
     modes: what is known of the modes of the data, or None. class_names: one name a class, () where unlabelled.
     checksum: SHA-256 over all tensors, in hexadecimal. notes: sentences that a person has to be shown, loudly.
     extractor: name of the classifier that judges the samples; "" where the samples are their own features.
-    captions: rule and held-out captions, where the examples have captions.
+    captions: rule and held-out captions, where the examples have captions. data_dir: the folder that it was loaded
+    from, beside which a classifier that is trained at its first use is kept.
     """
 
     name: str
@@ -128,6 +130,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     extractor: str = ""
     captions: Captions | None = None
+    data_dir: Path = Path("data")
 
     @cached_property
     def conditions(self) -> Int64[Tensor, "conditions *words"]:

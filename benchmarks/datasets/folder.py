@@ -1,17 +1,21 @@
 """A person's own images: one subfolder a class."""
 
 import warnings
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 from PIL import Image, ImageOps
 
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets.base import Dataset, Split, takes
 from benchmarks.datasets.images import labelled
+from metrics.features import LARGEST_SIDE, SMALLEST_MAP
 from variants.recipe import Refused
 
 DEFAULT_SIZE = 32
@@ -29,6 +33,17 @@ FORMATS = {
     ".ppm": "PPM",
 }
 MOST_BYTES = 4 * 2**30  # of all images together, once they are resized
+NEARLY_BLACK = (
+    64  # the brightest of all values, of 255, below which a note asks whether that is meant; chosen, not tuned
+)
+
+
+class Deep(NamedTuple):
+    """A grey image of more than 8 bits, resized, and the range of the values that its file has."""
+
+    values: Float32[np.ndarray, "size size"]
+    low: float
+    high: float
 
 
 @takes("image_size", seed=False)
@@ -36,26 +51,37 @@ def folder(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
     """folder:PATH, a person's own images, one subfolder a class, cut to squares of --image-size (32)
 
     Each image is cut to the square in its middle and resized. They are grey where all of them are, else colour.
-    Transparent parts become white. Split: within a class, in the order of their names, the second of every five is for
-    testing. Links that lead out of the folder, and files that are not images by their name, are left out, and that is
-    said.
+    Transparent parts become white. Grey images of more than 8 bits are stretched: the darkest and the brightest value
+    of all of them become black and white, and that is said. Split: within a class, in the order of their names, the
+    second of every five is for testing. Links that lead out of the folder, and files that are not images by their name,
+    are left out, and that is said.
+
+    There are at least two classes: the classifier that judges has nothing to learn from one.
     """
-    root = Path(config.name.partition(":")[2]).expanduser()
-    size = config.image_size or DEFAULT_SIZE
-    if config.name in ("folder", "folder:"):
+    if not config.path or not Path(config.path).name:
         raise Refused("which folder? --dataset folder:PATH, where PATH has one subfolder of images for each class")
+    root, size = Path(config.path), config.image_size or DEFAULT_SIZE
     if not root.is_dir():
         raise Refused(f"there is no folder {root}")
+    if not SMALLEST_MAP <= size <= LARGEST_SIDE:
+        raise Refused(
+            f"--image-size of a folder is {SMALLEST_MAP} to {LARGEST_SIDE}, which its judge reads, not {size}"
+        )
     notes: list[str] = []
     classes = _classes_of(root, notes)
     if len(classes) < 2:
         found = f"only one folder, {classes[0]}," if classes else "no folders"
-        raise Refused(f"{root} has {found} in it; it needs two or more, each with the images of one class")
+        beside = _endings(_entries(root)[1])
+        raise Refused(
+            f"{root} has {found} in it{f' beside {beside}' if beside else ''}; it needs two or more, each with the "
+            "images of one class, so that the classifier that judges has something to learn"
+        )
     files = {name: _images_of(root / name, root, notes) for name in classes}
     for name, paths in files.items():
         if len(paths) < 2:
             raise Refused(
-                f"{root / name} has {len(paths)} images; a class needs at least 2, one to train and one to test"
+                f"{root / name} has {len(paths)} images{_instead(root / name)}; a class needs at least 2 directly in "
+                "its folder, one to train and one to test"
             )
     count = sum(len(paths) for paths in files.values())
     if count * 3 * size**2 > MOST_BYTES:
@@ -64,15 +90,26 @@ def folder(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
     data = torch.empty((count, 3, size, size), dtype=torch.uint8)
     labels = torch.empty(count, dtype=torch.int64)
     testing = torch.empty(count, dtype=torch.bool)
+    deep: dict[int, Deep] = {}
     every = ((path, label, place) for label, name in enumerate(classes) for place, path in enumerate(files[name]))
     for index, (path, label, place) in enumerate(every):
-        data[index] = torch.from_numpy(_read(path, size)).permute(2, 0, 1)
+        image = _read(path, size)
+        if isinstance(image, Deep):
+            deep[index] = image
+        else:
+            data[index] = torch.from_numpy(image).permute(2, 0, 1)
         labels[index] = label
         testing[index] = place % 5 == 1
+    if deep:
+        stretched, note = _stretched(list(deep.values()), count)
+        data[list(deep)] = torch.from_numpy(stretched)[:, None]
+        notes.append(note)
     if (data == data[:, :1]).all():
         data = data[:, :1].contiguous()
+    if (brightest := int(data.max())) < NEARLY_BLACK:
+        notes.append(f"the images of {root.name} are nearly black: their brightest value is {brightest} of 255")
     dataset = labelled(
-        f"folder:{root.resolve().name}",
+        config.name,
         Split(data[~testing], labels[~testing]),
         Split(data[testing], labels[testing]),
         tuple(classes),
@@ -82,50 +119,101 @@ def folder(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
     return replace(dataset, extractor=f"folder-{dataset.checksum[:12]}")
 
 
+def _entries(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Its folders and its files in the order of their names, without hidden ones."""
+    try:
+        entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        return [path for path in entries if path.is_dir()], [path for path in entries if path.is_file()]
+    except OSError as error:
+        raise Refused(f"{folder} cannot be read: {error.strerror}") from None
+
+
 def _classes_of(root: Path, notes: list[str]) -> list[str]:
     """The names of the class folders in their order. What is left out is noted."""
-    folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-    return [path.name for path in _only_inside(folders, root, root, notes)]
+    return [path.name for path in _only_inside(_entries(root)[0], root, root, notes)]
 
 
 def _only_inside(paths: list[Path], folder: Path, root: Path, notes: list[str]) -> list[Path]:
     inside = [path for path in paths if path.resolve().is_relative_to(root.resolve())]
     if len(inside) < len(paths):
-        notes.append(f"left out of {folder}: {len(paths) - len(inside)} links that lead out of {root}")
+        left = f"{len(paths) - len(inside)} links that lead out of {root.name}"
+        notes.append(f"left out of {_told(folder, root)}: {left}")
     return inside
+
+
+def _told(folder: Path, root: Path) -> str:
+    """A folder as notes name it, which are published: not where on this machine it lies."""
+    return folder.relative_to(root.parent).as_posix()
 
 
 def _images_of(folder: Path, root: Path, notes: list[str]) -> list[Path]:
     """The images of one class in the order of their names. What is left out is noted."""
-    entries = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    inside = _only_inside(entries, folder, root, notes)
+    inside = _only_inside(_entries(folder)[1], folder, root, notes)
     images = [path for path in inside if path.suffix.lower() in FORMATS]
     if len(images) < len(inside):
-        notes.append(f"left out of {folder}: {len(inside) - len(images)} files that are not images by their name")
+        left = f"{len(inside) - len(images)} files that are not images by their name"
+        notes.append(f"left out of {_told(folder, root)}: {left}")
     return images
 
 
-def _read(path: Path, size: int) -> UInt8[np.ndarray, "size size 3"]:
-    """One image as RGB, cut to the square in its middle and resized. Raises Refused, with its name, if that fails."""
+def _endings(files: Sequence[Path]) -> str:
+    """How many files there are of each ending, as `12 files .npy, 1 file .txt`; "" where there are none."""
+    counts = Counter(path.suffix.lower() or "without an ending" for path in files)
+    return ", ".join(f"{count} file{'s' * (count > 1)} {ending}" for ending, count in counts.most_common(5))
+
+
+def _instead(folder: Path) -> str:
+    """What a folder with hardly an image has instead, as a part of a sentence that begins with a comma."""
+    folders, files = _entries(folder)
+    hidden = sum(path.name.startswith(".") for path in folder.iterdir())
+    others = _endings([path for path in files if path.suffix.lower() not in FORMATS])
+    named = ", ".join(path.name for path in folders[:3]) + ", …" * (len(folders) > 3)
+    inner = f"the folders {named}, which are not looked into (folder:{folder} takes them for the classes)"
+    found = [inner] * bool(folders) + [others] * bool(others)
+    found += [f"{hidden} hidden, which are left out"] * bool(hidden)
+    return f", but {' and '.join(found)}" if found else " and nothing else"
+
+
+def _stretched(images: Sequence[Deep], count: int) -> tuple[UInt8[np.ndarray, "images size size"], str]:
+    """Grey images of more than 8 bits in 8, by the range of all of them, and the note that says so.
+
+    Such a file tells how many bits a value has, and not how many are used: a detector of 12 leaves 15 of 16 unused.
+    """
+    values = np.stack([image.values for image in images])
+    low, high = min(image.low for image in images), max(image.high for image in images)
+    share = "all images have" if len(images) == count else f"{len(images)} of {count} images have"
+    note = f"{share} more than 8 bits: their values from {low:g} to {high:g} are stretched to 0 to 255"
+    return np.rint((values - low) * (255 / ((high - low) or 1))).astype(np.uint8), note
+
+
+def _read(path: Path, size: int) -> UInt8[np.ndarray, "size size 3"] | Deep:
+    """One image, cut to the square in its middle and resized: as RGB, or Deep. Raises Refused, with its name."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=tuple(set(FORMATS.values()))) as image:
-                upright = _as_rgb(ImageOps.exif_transpose(image))
+                upright = _in_one_mode(ImageOps.exif_transpose(image))
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise Refused(
             f"{path} has more than {Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller, or remove it"
         ) from None
     except Exception as error:  # decoders fail in many ways, and all of them mean this
         raise Refused(f"{path} cannot be read as an image ({error}); repair it, or remove it") from None
-    return np.array(ImageOps.fit(upright, (size, size), Image.Resampling.LANCZOS))
+    resized = np.array(ImageOps.fit(upright, (size, size), Image.Resampling.LANCZOS))
+    if upright.mode != "F":
+        return resized
+    low, high = upright.getextrema()
+    # Beside an edge, resizing swings past both sides of it.
+    return Deep(resized.clip(low, high), low, high)
 
 
-def _as_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16"):  # Pillow would clip at 255
-        return Image.fromarray((np.asarray(image) // 257).astype(np.uint8)).convert("RGB")
-    if image.mode in ("I", "F"):
-        raise ValueError("its values are neither of 8 nor of 16 bits")
+def _in_one_mode(image: Image.Image) -> Image.Image:
+    """The image as RGB, or as F where its values are of more than 8 bits, which Pillow would clip at 255."""
+    if image.mode.startswith(("I", "F")):
+        values = np.asarray(image).astype(np.float32)
+        if not np.isfinite(values).all():
+            raise ValueError("a value is not finite")
+        return Image.fromarray(values)
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")

@@ -79,9 +79,10 @@ class Settings:
 class Result:
     """How the run of one seed ended.
 
-    name: of its run folder. state: FINISHED or FAILED. cause: of a failure, one sentence. machine: whether the cause
-    was the machine and not the training (a worker killed, a node lost, no memory, no disk), so that a second try may
-    help. seconds: wall-clock of the training, 0 where it was found already trained, which is `found`.
+    name: of its run folder. state: FINISHED; FAILED, by what training itself did; or KILLED, by anything else, so that
+    the run has not ended. cause: of the latter two, one sentence. machine: whether the cause was the machine (a worker
+    killed, a node lost, no memory, no disk), so that a second try may help. seconds: wall-clock of the training, 0
+    where it was found already trained, which is `found`.
     """
 
     name: str
@@ -109,7 +110,7 @@ class Executor(Protocol):
         """Waits until all is trained and has arrived in MLflow; the latter for a bounded time.
 
         With cancel=True what has not started is cancelled, and what is in training is stopped so that it can go on
-        later from its last checkpoint; its Result is FAILED with the cause STOPPED.
+        later from its last checkpoint; its Result is KILLED with the cause STOPPED.
         """
         ...
 
@@ -203,13 +204,12 @@ def train_together_here(
 def failure(name: str, error: BaseException, seconds: float, settings: Settings) -> Result:
     """What went wrong, in one sentence without secrets, and whether the machine was the cause."""
     from benchmarks.tracking import redacted, resolved
-    from benchmarks.training import Diverged
+    from benchmarks.training import Diverged, told
 
     uri = resolved(settings.tracking_uri)
-    text = " ".join(str(error).replace(uri, redacted(uri)).split())[:500]
-    if not isinstance(error, Refused | Diverged):
-        text = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    return Result(name, "FAILED", text, machine=caused_by_machine(error), seconds=seconds)
+    state = "FAILED" if isinstance(error, Diverged) else "KILLED"
+    cause = told(error).replace(uri, redacted(uri))[:500]
+    return Result(name, state, cause, machine=caused_by_machine(error), seconds=seconds)
 
 
 def caused_by_machine(error: BaseException | None) -> bool:

@@ -63,10 +63,10 @@ class Task:
             future.set_result(result)
 
     def failed(self, error: BaseException | str, seconds: float, settings: Settings) -> list[Result]:
-        """The same failure of each run: an error, or that of a machine in a sentence."""
+        """The same end of each run: by an error, or by the machine, in a sentence."""
         names = [config.name for config in self.job.configs]
         if isinstance(error, str):
-            return [Result(name, "FAILED", error, machine=True, seconds=seconds) for name in names]
+            return [Result(name, "KILLED", error, machine=True, seconds=seconds) for name in names]
         return [failure(name, error, seconds, settings) for name in names]
 
 

@@ -229,7 +229,7 @@ class OnRay(Executor):
             left = list(self._training.values())
             self._training.clear()
         for task in left:
-            self._fetching.submit(self._ended, task, Result(task.config.name, "FAILED", STOPPED, machine=True))
+            self._fetching.submit(self._ended, task, Result(task.config.name, "KILLED", STOPPED, machine=True))
 
     def _lost(self, task: Task, error: Exception) -> Result:
         """What Ray raised in place of a result."""
@@ -237,13 +237,13 @@ class OnRay(Executor):
 
         name = task.config.name
         if self._cancelled:
-            return Result(name, "FAILED", STOPPED, machine=True)
+            return Result(name, "KILLED", STOPPED, machine=True)
         if isinstance(error, RayTaskError):
             # Whatever training raises is a Result, so the task did not get as far.
             return failure(name, error.cause or error, 0.0, self._settings)
         kind = type(error).__name__
         cause = f"the machine or the worker that trained it was lost ({kind}), {RETRIES + 1} times in a row"
-        return Result(name, "FAILED", cause, machine=True)
+        return Result(name, "KILLED", cause, machine=True)
 
     def _is_found(self, config: RunConfig) -> bool:
         """Whether the run folder is here and finished: the workers, who share no disk, cannot know."""
@@ -464,7 +464,7 @@ def _trained(
         return sync(folder, settings.tracking_uri), result
     except Refused as refused:
         cause = f"it was trained ({result.state}), and is lost because MLflow did not take it: {refused}"
-        return "", replace(result, state="FAILED", cause=cause, machine=True)
+        return "", replace(result, state="KILLED", cause=cause, machine=True)
 
 
 def _here(settings: Settings) -> Path | None:

@@ -1,6 +1,6 @@
 """The questions that the project answers by experiment, one file each: data only, and no torch.
 
-    base.py   Arm, Outcome, Contrast, Decision, Question: what they are made of
+    base.py   Arm, Outcome, Contrast, Check, Decision, Question: what they are made of
     arms.py   the arms that several questions share
 
 A question is added by a file that defines QUESTION, and its name in QUESTIONS; a plugin adds one from outside.
@@ -8,10 +8,10 @@ A question is added by a file that defines QUESTION, and its name in QUESTIONS; 
 
 from importlib import import_module
 
-from benchmarks.questions.base import Arm, Contrast, Decision, Outcome, Question
+from benchmarks.questions.base import Arm, Check, Contrast, Decision, Outcome, Question
 from variants.recipe import unknown
 
-__all__ = ["QUESTIONS", "Arm", "Contrast", "Decision", "Outcome", "Question", "load_question"]
+__all__ = ["QUESTIONS", "Arm", "Check", "Contrast", "Decision", "Outcome", "Question", "load_question"]
 
 # In the order in which they are trained and told: what decides most for least first.
 QUESTIONS: dict[str, str | Question] = {

@@ -13,6 +13,8 @@ FID_MARGIN = math.log(1.25)
 OVERLAP_MARGIN = 0.10
 """On overlap: one of eight modes is .125. Chosen, not tuned."""
 
+BOTH = ("generator", "discriminator")
+
 LINEAR_ONLY = ("vanilla_gan", "cgan_mlp", "separate_gans")
 
 
@@ -25,6 +27,8 @@ class Arm:
     "" for its own for such data. fields: of the recipe, changed. options: of the dataset. probes: measured besides.
     like: the name of the arm whose tuned learning rate it takes, where a rate of its own would be a second change;
     "" where it is tuned itself. tuned: False for settings that are the claim's own. lr_factor: on the tuned rate.
+    rate: a learning rate of both networks that is chosen, not tuned; None where it is tuned, another arm's, or the
+    claim's own. Raises ValueError for a rate beside one of these.
     """
 
     name: str
@@ -38,6 +42,16 @@ class Arm:
     like: str = ""
     tuned: bool = True
     lr_factor: float = 1.0
+    rate: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.rate is not None and (self.like or not self.tuned):
+            raise ValueError(f"the arm {self.name} names a rate, so it cannot have like, or tuned=False")
+
+    @property
+    def takes_tuning(self) -> bool:
+        """Whether its learning rate comes from tuning: its own, or that of the arm that it is like."""
+        return self.tuned and self.rate is None
 
     def but(self, name: str, words: str, **changes: Any) -> "Arm":
         """This arm with some recipe fields changed; `recipe`, `data`, `variant` and the like are its own fields."""
@@ -83,6 +97,11 @@ class Outcome:
     def called(self) -> str:
         return self.noun or self.words.partition(",")[0]
 
+    @property
+    def is_quality(self) -> bool:
+        """Whether it is about how good samples are, rather than about a loss, a gradient or a probe."""
+        return all(figure.startswith("metrics/") for figure in self.figures)
+
 
 @dataclass(frozen=True)
 class Contrast:
@@ -92,6 +111,7 @@ class Contrast:
     difference, or on the number less `constant`. claims: that it lies above both, between them, or outside of both.
     until: at which equal budget the arms are read: generator updates, updates of both networks, or seconds, each arm
     timed alone. other_seeds: the control is the same arm with as many other seeds. twice: with twice the seeds.
+    networks: which of BOTH differ between the arms, by what the decision says.
     """
 
     treatment: Arm
@@ -104,10 +124,35 @@ class Contrast:
     until: Literal["updates", "all_updates", "seconds"] = "updates"
     other_seeds: bool = False
     twice: bool = False
+    networks: tuple[str, ...] = ()
 
     @property
     def arms(self) -> tuple[Arm, ...]:
         return (self.treatment,) if self.control is None else (self.treatment, self.control)
+
+
+@dataclass(frozen=True)
+class Check:
+    """A construct check: a condition on the runs of one arm without which a decision does not test its claim.
+
+    Where it fails the verdict is *not tested*, whatever the numbers of the contrasts say. It is fixed with the
+    decision, before the runs. It holds where the median of `figure` over the arm's runs lies in [low, high].
+    """
+
+    kind: Literal["reach", "learned", "disease", "sees"]
+    """reach: the arm has the setup and the budget that the sentence speaks of. learned: it has left chance. disease: it
+    shows the effect that a remedy is to mend. sees: the measure moves where the effect is known to be there."""
+    arm: Arm
+    figure: str
+    """Of the journal, section/name, read as its late mean; or one that `reports.checks` derives from runs."""
+    needs: str
+    """What is needed, in words that complete "it needs …"."""
+    low: float = -math.inf
+    high: float = math.inf
+
+    def __post_init__(self) -> None:
+        if not self.low <= self.high or (math.isinf(self.low) and math.isinf(self.high)):
+            raise ValueError(f"the range of {self.figure}, {self.low} to {self.high}, excludes nothing or everything")
 
 
 @dataclass(frozen=True)
@@ -117,6 +162,9 @@ class Decision:
     name: unique over all questions. claim: its id in docs/claims.md. says: what is claimed, in plain words. why: of the
     margin. contradicted_by: what would contradict it. equal: what is held equal. expected: of a control, the verdicts
     with which it passes. full_only: too costly for a small preset. only: the presets that have it; () for all.
+    checks: construct checks of its own; `reports.checks` adds those that every decision has to pass. sizes_differ: why
+    its networks differ in size, where that is part of the claim; "" where sizes have to match. may_stay_at_chance: arms
+    of which the claim itself says that they learn badly.
     """
 
     name: str
@@ -129,6 +177,9 @@ class Decision:
     expected: tuple[str, ...] = ()
     full_only: bool = False
     only: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+    sizes_differ: str = ""
+    may_stay_at_chance: tuple[Arm, ...] = ()
 
     @property
     def arms(self) -> tuple[Arm, ...]:
@@ -177,14 +228,16 @@ def better(
     return Contrast(treatment, control, outcome, -margin, margin, until=until, **rest)
 
 
-def different(treatment: Arm, control: Arm, outcome: Outcome, margin: float, until: str = "updates") -> Contrast:
+def different(
+    treatment: Arm, control: Arm, outcome: Outcome, margin: float, until: str = "updates", **rest: Any
+) -> Contrast:
     """That the two differ by more than the margin; the verdict names the better one."""
-    return Contrast(treatment, control, outcome, -margin, margin, claims="different", until=until)
+    return Contrast(treatment, control, outcome, -margin, margin, claims="different", until=until, **rest)
 
 
-def not_worse(treatment: Arm, control: Arm, outcome: Outcome, margin: float) -> Contrast:
+def not_worse(treatment: Arm, control: Arm, outcome: Outcome, margin: float, **rest: Any) -> Contrast:
     """That the treatment is not worse than the control by as much as the margin; contradicted where it is."""
-    return Contrast(treatment, control, outcome, -margin, -margin)
+    return Contrast(treatment, control, outcome, -margin, -margin, **rest)
 
 
 LN_FID = Outcome(

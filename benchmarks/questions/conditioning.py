@@ -1,7 +1,9 @@
 """I1: how should a label enter the networks?"""
 
-from benchmarks.questions.arms import CONDITIONAL
-from benchmarks.questions.base import FID_MARGIN, GAN_TRAIN_ERROR, Arm, Decision, Question, not_worse
+from typing import Any
+
+from benchmarks.questions.arms import CONDITIONAL, room_for_convolutions
+from benchmarks.questions.base import BOTH, FID_MARGIN, GAN_TRAIN_ERROR, Arm, Decision, Question, not_worse
 
 CHANNEL = CONDITIONAL.but("linear-channel", "linear: label as a channel (I1a)", conditioning="channel", probes=())
 PROJECTION = CONDITIONAL.but("linear-projection", "linear: projection", conditioning="projection", probes=())
@@ -12,15 +14,19 @@ CONV_EMBEDDING = CONV_CHANNEL.but("conv-embedding", "convolutional: embedding", 
 CONV_AUXILIARY = CONV_CHANNEL.but("conv-auxiliary", "convolutional: auxiliary classifier", conditioning="auxiliary")
 
 
-def as_good(name: str, claim: str, own: Arm, others: tuple[Arm, ...], says: str, **rest: bool) -> Decision:
+def as_good(
+    name: str, claim: str, own: Arm, others: tuple[tuple[Arm, tuple[str, ...]], ...], says: str, **rest: Any
+) -> Decision:
+    """That feeding the label in as `own` does is not worse. others: each with the networks in which it differs."""
     return Decision(
         name,
         claim,
         says,
-        tuple(not_worse(own, other, GAN_TRAIN_ERROR, FID_MARGIN) for other in others),
+        tuple(not_worse(own, arm, GAN_TRAIN_ERROR, FID_MARGIN, networks=networks) for arm, networks in others),
         "a quarter more errors of a classifier that was trained on the samples",
         "an error that is larger by a quarter than that of one of the others",
         equal="generator updates, batch, hidden layers, tuning budget; an embedding has a dimension for each class",
+        sizes_differ="each way to feed a label in brings weights of its own",
         **rest,
     )
 
@@ -38,7 +44,7 @@ QUESTION = Question(
             "I1b-linear",
             "I1b",
             CONDITIONAL,
-            (CHANNEL, PROJECTION, AUXILIARY),
+            ((CHANNEL, BOTH), (PROJECTION, ("discriminator",)), (AUXILIARY, ("discriminator",))),
             "In linear networks an embedding that is concatenated is not worse than a channel, a projection or an "
             "auxiliary classifier.",
         ),
@@ -46,18 +52,20 @@ QUESTION = Question(
             "I1a-convolutional",
             "I1a",
             CONV_CHANNEL,
-            (CONV_PROJECTION,),
+            ((CONV_PROJECTION, BOTH),),
             "In convolutional networks a label as one more channel is not worse than a projection.",
+            checks=room_for_convolutions(CONV_CHANNEL),
         ),
         as_good(
             "I1a-convolutional-all",
             "I1a",
             CONV_CHANNEL,
-            (CONV_EMBEDDING, CONV_AUXILIARY),
+            ((CONV_EMBEDDING, BOTH), (CONV_AUXILIARY, BOTH)),
             "In convolutional networks a label as one more channel is not worse than an embedding at the last "
             "feature map "
             "or an auxiliary classifier.",
             full_only=True,
+            checks=room_for_convolutions(CONV_CHANNEL),
         ),
     ),
     curve="metrics/accuracy",

@@ -54,6 +54,7 @@ def harm(name: str, planted: str, arm: Arm, control: Arm, only: tuple[str, ...] 
         "worse samples, as they must be",
         expected=("contradicted",),
         only=only,
+        may_stay_at_chance=(arm,),
     )
 
 

@@ -1,7 +1,7 @@
 """C1, C2: what do convolutions, strides and batch normalisation bring?"""
 
-from benchmarks.questions.arms import DCGAN, PLAIN
-from benchmarks.questions.base import FID_MARGIN, LN_FID_BOTH, Arm, Decision, Question, better
+from benchmarks.questions.arms import DCGAN, PLAIN, room_for_convolutions
+from benchmarks.questions.base import BOTH, FID_MARGIN, LN_FID_BOTH, Arm, Decision, Question, better
 
 NO_NORMALIZATION = DCGAN.but(
     "dcgan-no-batchnorm",
@@ -14,16 +14,25 @@ RELU = DCGAN.but("dcgan-relu", "DCGAN with ReLU for LeakyReLU", negative_slope=0
 SCALE = "ln 1.25 of FID is about twice what swapping the classifier moves"
 
 
-def helps(name: str, claim: str, treatment: Arm, control: Arm, says: str, until: str = "updates", **rest) -> Decision:
+def helps(
+    name: str,
+    claim: str,
+    treatment: Arm,
+    control: Arm,
+    says: str,
+    until: str = "updates",
+    networks: tuple[str, ...] = BOTH,
+    **rest: bool,
+) -> Decision:
     return Decision(
         name,
         claim,
         says,
-        (better(treatment, control, LN_FID_BOTH, FID_MARGIN, until),),
+        (better(treatment, control, LN_FID_BOTH, FID_MARGIN, until, networks=networks),),
         SCALE,
         "samples that are worse by as much",
-        equal="batch, parameters of the generator (to within 5 %), tuning budget; "
-        + ("seconds of training" if until == "seconds" else "generator updates"),
+        equal="batch, tuning budget; " + ("seconds of training" if until == "seconds" else "generator updates"),
+        checks=room_for_convolutions(treatment, control),
         **rest,
     )
 
@@ -53,7 +62,14 @@ QUESTION = Question(
             NO_NORMALIZATION,
             "Batch normalisation in both networks makes a DCGAN better.",
         ),
-        helps("C1-strides", "C1", DCGAN, POOLED, "Strided convolutions make a DCGAN better than pooling does."),
+        helps(
+            "C1-strides",
+            "C1",
+            DCGAN,
+            POOLED,
+            "Strided convolutions in the discriminator make a DCGAN better than pooling there does.",
+            networks=("discriminator",),
+        ),
         helps(
             "C2-leaky",
             "C1, C2",

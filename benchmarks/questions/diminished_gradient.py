@@ -1,7 +1,7 @@
 """B2: does the saturating loss starve the generator, and does the other loss help?"""
 
-from benchmarks.questions.arms import CONDITIONAL, REPORT
-from benchmarks.questions.base import FID_MARGIN, LN_FID, Arm, Contrast, Decision, Outcome, Question, better
+from benchmarks.questions.arms import CONDITIONAL, REPORT, source_setup
+from benchmarks.questions.base import FID_MARGIN, LN_FID, Arm, Check, Contrast, Decision, Outcome, Question, better
 
 SATURATING = CONDITIONAL.but("saturating", "saturating loss, tuned recipe", loss="saturating")
 REPORT_SATURATING = REPORT.but("report-saturating", "saturating loss, the source's recipe", loss="saturating")
@@ -28,7 +28,7 @@ RATIO = Outcome(
 )
 
 
-def early(name: str, arm: Arm, recipe: str) -> Decision:
+def early(name: str, arm: Arm, recipe: str, checks: tuple[Check, ...] = ()) -> Decision:
     return Decision(
         name,
         "B2",
@@ -37,10 +37,11 @@ def early(name: str, arm: Arm, recipe: str) -> Decision:
         "below .05 the gradient of log(1 − D) is below a twentieth of its largest",
         "a probability that is larger than .05 early, or not smaller than later",
         equal="one arm against constants",
+        checks=checks,
     )
 
 
-def ruins(name: str, treatment: Arm, control: Arm, recipe: str) -> Decision:
+def ruins(name: str, treatment: Arm, control: Arm, recipe: str, checks: tuple[Check, ...] = ()) -> Decision:
     return Decision(
         name,
         "B2",
@@ -48,6 +49,8 @@ def ruins(name: str, treatment: Arm, control: Arm, recipe: str) -> Decision:
         (better(treatment, control, LN_FID, FID_MARGIN),),
         "ln 1.25 of FID is about twice what swapping the classifier moves",
         "samples that are worse by as much",
+        checks=checks,
+        may_stay_at_chance=(control,),
     )
 
 
@@ -61,10 +64,16 @@ QUESTION = Question(
         "instead."
     },
     decisions=(
-        ruins("B2-report", REPORT, REPORT_SATURATING, "the source's recipe"),
+        ruins(
+            "B2-report",
+            REPORT,
+            REPORT_SATURATING,
+            "the source's recipe",
+            source_setup(REPORT, REPORT_SATURATING),
+        ),
         ruins("B2-tuned", CONDITIONAL, SATURATING, "a tuned recipe"),
         ruins("B2-sgd", SGD, SGD_SATURATING, "a tuned recipe with SGD, which does not rescale gradients"),
-        early("B2-early-report", REPORT, "the source's recipe"),
+        early("B2-early-report", REPORT, "the source's recipe", source_setup(REPORT)),
         early("B2-early-tuned", CONDITIONAL, "a tuned recipe"),
         Decision(
             "B2-norms-report",
@@ -75,6 +84,7 @@ QUESTION = Question(
             "one decade",
             "a saturating gradient that is ten times the other",
             equal="everything: both gradients are taken at the same weights, on the same noise",
+            checks=source_setup(REPORT),
         ),
     ),
     curve="curves/d_fake",

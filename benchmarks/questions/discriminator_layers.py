@@ -1,7 +1,7 @@
 """I3a: was the convolutional discriminator the reason for poor results?"""
 
-from benchmarks.questions.arms import CONDITIONAL, REPORT
-from benchmarks.questions.base import FID_MARGIN, LN_FID, Arm, Decision, Question, better
+from benchmarks.questions.arms import CONDITIONAL, REPORT, room_for_convolutions, source_setup
+from benchmarks.questions.base import FID_MARGIN, LN_FID, Arm, Check, Decision, Question, better
 
 CONVOLUTIONS = {"discriminator_layers": "convolutional", "discriminator_widths": (40,)}
 CONV = CONDITIONAL.but("conv-discriminator", "convolutional discriminator, tuned recipe", probes=(), **CONVOLUTIONS)
@@ -10,15 +10,17 @@ REPORT_CONV = REPORT.but(
 )
 
 
-def linear_better(name: str, linear: Arm, convolutional: Arm, recipe: str) -> Decision:
+def linear_better(name: str, linear: Arm, convolutional: Arm, recipe: str, checks: tuple[Check, ...] = ()) -> Decision:
     return Decision(
         name,
         "I3a",
         f"Under {recipe}, a linear discriminator gives better samples than a convolutional one.",
-        (better(linear, convolutional, LN_FID, FID_MARGIN),),
+        (better(linear, convolutional, LN_FID, FID_MARGIN, networks=("discriminator",)),),
         "ln 1.25 of FID is about twice what swapping the classifier moves",
         "samples that are worse by as much",
-        equal="generator, generator updates, batch, tuning budget",
+        equal="generator, weights of the discriminator, generator updates, batch, tuning budget",
+        checks=(*room_for_convolutions(convolutional), *checks),
+        may_stay_at_chance=(convolutional,),
     )
 
 
@@ -31,7 +33,7 @@ QUESTION = Question(
         "came after it."
     },
     decisions=(
-        linear_better("I3a-report", REPORT, REPORT_CONV, "the source's recipe"),
+        linear_better("I3a-report", REPORT, REPORT_CONV, "the source's recipe", source_setup(REPORT, REPORT_CONV)),
         linear_better("I3a-tuned", CONDITIONAL, CONV, "a tuned recipe"),
     ),
     curve="metrics/fid_normalized",

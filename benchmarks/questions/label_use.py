@@ -1,7 +1,7 @@
 """I2: does the discriminator learn to use labels, though nobody tells it to check them?"""
 
 from benchmarks.questions.arms import CONDITIONAL
-from benchmarks.questions.base import Contrast, Decision, Outcome, Question
+from benchmarks.questions.base import Check, Contrast, Decision, Outcome, Question
 
 SHUFFLED = CONDITIONAL.but(
     "labels-shuffled", "real images with the labels of others", shuffled_conditions=True, like="conditional", probes=()
@@ -38,6 +38,16 @@ QUESTION = Question(
             "six right rankings in ten where five are chance",
             "wrong labels ranked above right ones, or a control that ranks them, too",
             equal="networks, updates, settings; only which label stands beside a real image differs",
+            checks=(
+                Check(
+                    "sees",
+                    CONDITIONAL,
+                    "accuracy_unseen_by_label_use",
+                    "a probe that sees labels used in every run whose samples are of the right class (0, where it "
+                    "sees nothing the class accuracy over that of guessing)",
+                    high=2.0,
+                ),
+            ),
         ),
     ),
     curve="probes/label_use",

@@ -1,7 +1,7 @@
 """I3e: do the loss curves run as the source says?"""
 
-from benchmarks.questions.arms import CONDITIONAL, REPORT
-from benchmarks.questions.base import Arm, Contrast, Decision, Outcome, Question
+from benchmarks.questions.arms import CONDITIONAL, REPORT, source_setup
+from benchmarks.questions.base import Arm, Check, Contrast, Decision, Outcome, Question
 
 GENERATOR = Outcome(
     "generator's loss, mean of the last tenth of the updates less that of the first epoch, in nats",
@@ -23,7 +23,7 @@ DISCRIMINATOR = Outcome(
 )
 
 
-def runs_so(name: str, arm: Arm, recipe: str) -> Decision:
+def runs_so(name: str, arm: Arm, recipe: str, checks: tuple[Check, ...] = ()) -> Decision:
     return Decision(
         name,
         "I3e",
@@ -35,6 +35,7 @@ def runs_so(name: str, arm: Arm, recipe: str) -> Decision:
         "a tenth of a nat, and half of that for the discriminator, whose rise is said to be slight; chosen by eye",
         "a generator's loss that rises by as much, or a discriminator's that falls",
         equal="one arm against itself, earlier",
+        checks=checks,
     )
 
 
@@ -44,7 +45,7 @@ QUESTION = Question(
     asks="Does the generator's loss start high and fall, and the discriminator's start low and rise?",
     claims={"I3e": "The generator's loss starts high and falls; the discriminator's starts low and rises somewhat."},
     decisions=(
-        runs_so("I3e-report", REPORT, "the source's recipe"),
+        runs_so("I3e-report", REPORT, "the source's recipe", source_setup(REPORT)),
         runs_so("I3e-tuned", CONDITIONAL, "a tuned recipe"),
     ),
     curve="curves/generator_loss",

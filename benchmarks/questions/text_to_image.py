@@ -1,5 +1,6 @@
 """C4: can a DCGAN draw what a caption says?"""
 
+from benchmarks.questions.arms import room_for_convolutions
 from benchmarks.questions.base import Arm, Contrast, Decision, Outcome, Question, different
 
 CAPTIONS = Arm("captions", "dcgan_text", "captions", "captions")
@@ -32,6 +33,8 @@ QUESTION = Question(
             "one image in five that fits in every word beyond chance; within one in twenty it is contradicted",
             "agreement that is not above the control's by more than .05",
             equal="networks, updates, tuned settings, data",
+            checks=room_for_convolutions(CAPTIONS),
+            may_stay_at_chance=(SHUFFLED,),
         ),
         Decision(
             "C4-matching",
@@ -40,6 +43,7 @@ QUESTION = Question(
             (different(MATCHING, CAPTIONS, AGREEMENT, 0.10),),
             "one image in ten; chosen, not tuned",
             "nothing: the claim has no direction; within the margin there is no practical difference.",
+            checks=room_for_convolutions(CAPTIONS),
         ),
     ),
     curve="metrics/caption_agreement_held_out",

@@ -14,7 +14,7 @@ def cleaner(name: str, control: Arm, says: str) -> Decision:
         name,
         "C3",
         says,
-        (better(RESIZED, control, CHECKERBOARD, MARGIN),),
+        (better(RESIZED, control, CHECKERBOARD, MARGIN, networks=("generator",)),),
         "a factor of two in spectral power; chosen, not tuned",
         "images of resizing that are farther from real ones by as much",
         equal="generator updates, batch, channels, discriminator, tuning budget",

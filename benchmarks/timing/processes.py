@@ -7,12 +7,14 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
+from benchmarks import plugins
 from benchmarks.timing.cases import Case
 from variants.recipe import Refused
 
@@ -28,7 +30,7 @@ class Process:
         self._what = f"{contestant} of {case.name}"
         self._pipe, theirs = context.Pipe()
         # No daemon, which could not start the processes of a loader. It ends when its pipe does.
-        self._process = context.Process(target=_serve, args=(theirs, contestant, case))
+        self._process = context.Process(target=_serve, args=(theirs, contestant, case, tuple(plugins.FILES)))
         try:
             self._process.start()
         finally:
@@ -64,7 +66,7 @@ class Process:
                 return
 
 
-def _serve(pipe: Connection, contestant: str, case: Case) -> None:
+def _serve(pipe: Connection, contestant: str, case: Case, files: Sequence[plugins.PluginFile]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if case.threads:
         # For what reads it when it is imported; torch is told below.
@@ -79,6 +81,7 @@ def _serve(pipe: Connection, contestant: str, case: Case) -> None:
 
                     if case.threads:
                         torch.set_num_threads(case.threads)
+                    plugins.adopt(files)
                     there = getattr(import_module("benchmarks.timing.contestants"), contestant)(case)
                 answer = (True, getattr(there, method)(*arguments))
             except Refused as refused:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks import plugins
 from benchmarks.timing.machine import busy, machine
 from benchmarks.timing.rounds import Spread, in_turn
 from variants.recipe import Refused
@@ -56,7 +57,7 @@ def measure(
         return seconds
 
     version, threads = subprocess.run([sys.executable, "-c", VERSION], capture_output=True, text=True).stdout.split()
-    train = ["-c", FIRST_UPDATE, "--variant", variant, "--dataset", dataset, *where]
+    train = ["-c", FIRST_UPDATE, "--variant", variant, "--dataset", dataset, *where, *plugins.words()]
     say(f"starting each {rounds} times")
     timed = {
         "`python -m benchmarks.run --help`": lambda: ended("-m", "benchmarks.run", "--help"),

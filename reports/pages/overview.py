@@ -1,12 +1,13 @@
 """The first page of a report on questions: whether its controls pass, the verdicts at one glance, and all arms."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 from benchmarks.evaluation import METRICS
 from reports.answers import Answer, Answers, least_seeds, shown_p
 from reports.evidence import ArmRuns
 from reports.pages.markdown import code, count, escape, link, mean_and_spread, number, table, unmeasured
-from reports.runs import LeftOut, RunRecord
+from reports.runs import LeftOut, RunRecord, earlier_protocol
 from reports.standings import Standing, mean
 from reports.tables import Summary, spoken
 from reports.verdicts import (
@@ -14,10 +15,11 @@ from reports.verdicts import (
     IN_BETWEEN,
     NO_DIFFERENCE,
     NO_VERDICT,
+    NOT_TESTED,
     SUPPORTED,
     UNDETERMINED,
 )
-from reports.words import p_value, short_effects
+from reports.words import as_read, p_value, reversal, short_effects
 
 PROSE = 4000
 """Characters of a sentence of a question, which its author has kept short; from runs comes less."""
@@ -28,6 +30,7 @@ _TOLD = {
     NO_DIFFERENCE: "Made no practical difference",
     IN_BETWEEN: "Held less than claimed",
     UNDETERMINED: "Could not be told by these runs",
+    NOT_TESTED: "Not tested, because a construct check fails",
     NO_VERDICT: "Without a verdict",
 }
 OUTCOMES = tuple(_TOLD)
@@ -46,10 +49,11 @@ def overview(answers: Answers, standings: Sequence[Standing], left_out: Sequence
         f"{ended} of {plan.runs} planned runs of {count(len(plan.arms), 'arm')}; {failed} of them failed.",
         "A claim is *supported* where the difference is larger than a margin that was set beforehand, *contradicted* "
         "where it is as large the other way round, and makes *no practical difference* where it lies inside of the "
-        "margin; it is *undetermined* where these runs cannot tell. The unit is the training seed, the tests are exact "
-        "rank tests, and their p-values are corrected for all tests of the report, so that with 95 % certainty none of "
-        "the verdicts is wrong. A verdict that another sensible way to decide would change is *fragile*. Every verdict "
-        "is about these data at this budget.",
+        "margin; it is *undetermined* where these runs cannot tell, and *not tested* where a construct check fails: "
+        "where the runs are not about the claim, whatever their numbers say. The unit is the training seed, the tests "
+        "are exact rank tests, and their p-values are corrected for all tests of the report, so that with 95 % "
+        "certainty none of the verdicts is wrong. A verdict that another sensible way to decide would change is "
+        "*fragile*. Every verdict is about these data at this budget.",
         "## Controls",
         *_controls(answers),
         "## Verdicts",
@@ -162,19 +166,32 @@ def _verdicts(answers: Answers) -> list[str]:
         f"p is corrected for {count(answers.tests, 'test')} (Holm); in brackets that of a raw verdict, which takes no "
         "part in the correction because it has too few seeds. An effect is that of the first arm that is named on the "
         "question's page against the other.",
+        *_shares(answers),
     ]
+
+
+def _shares(answers: Answers) -> list[str]:
+    """What stands for a share of the updates where it is another share, and which decisions read it."""
+    shares: dict[str, list[str]] = {}
+    for answer in answers.answers:
+        parts = [part for part in answer.planned.contrasts if part.of_curves]
+        for sentence in dict.fromkeys(chain(*(as_read(answers.plan, part) for part in parts))):
+            shares.setdefault(sentence, []).append(code(answer.name))
+    return [f"In {', '.join(names)}, {escape(sentence, PROSE)}." for sentence, names in shares.items()]
 
 
 def _verdict(answer: Answer) -> list[str]:
     decision, verdict = answer.planned.decision, answer.verdict
     start = [link(escape(decision.claim), page_of(answer.planned.question)), escape(decision.says, PROSE)]
     if verdict is None:
-        return [*start, f"**{NO_VERDICT}**", escape(answer.why_not), "0", "–", "–"]
+        return [*start, f"**{answer.outcome}**", escape(answer.why_not, PROSE), "–", "–", "–"]
     p = p_value(shown_p(verdict))
     fragile = "–" if verdict.outcome == NO_VERDICT else "yes" if verdict.fragile else "no"
     return [
         *start,
-        f"**{verdict.outcome}**" + (f": {escape(verdict.better)}" if verdict.better else ""),
+        f"**{verdict.outcome}**"
+        + (f": {escape(verdict.better)}" if verdict.better else "")
+        + (f"; {escape(reversal(verdict))}" if verdict.reversed_by else ""),
         escape(short_effects(answer), PROSE),
         str(least_seeds(verdict)),
         (p if verdict.deciding or p == "–" else f"({p})").replace("<", "\\<"),
@@ -213,6 +230,16 @@ def _missing(answers: Answers, left_out: Sequence[LeftOut], runs: int) -> list[s
             f"Of {count(len(lacking), 'arm')} not all runs have ended:",
             table(["arm", "data", "planned", "ended", "of them failed", "begun"], rows, right=[2, 3, 4, 5]),
         ]
+        if stopped := {run.id: run for arm in lacking for run in arm.going}:
+            rows = [
+                [run_link(run), code(run.name), str(run.epoch), escape(run.cause or run.state.lower())]
+                for run in stopped.values()
+            ]
+            parts += [
+                "These runs were begun and have not ended; the command that began them goes on with them, and nothing "
+                "counts them:",
+                table(["run", "folder", "epoch", "why"], rows, right=[2]),
+            ]
     else:
         parts.append("All planned runs have ended.")
     if answers.plan.not_taken:
@@ -226,6 +253,8 @@ def _missing(answers: Answers, left_out: Sequence[LeftOut], runs: int) -> list[s
             f"{code('python -m benchmarks.speed --suite full')} times what all of them would cost on your machine, arm "
             f"by arm; figures of one machine stand in {code('docs/speed.md')}.",
         ]
+    if said := earlier_protocol([run for arm in evidence.arms for run in arm.ended]):
+        parts.append(escape(said, PROSE))
     if evidence.others:
         parts.append(f"{count(evidence.others, 'run')} of {runs} found belong to no arm of this plan and are left out.")
     if evidence.repeated:

@@ -3,7 +3,9 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
+from benchmarks.outcomes import is_quality
 from benchmarks.plan import PlannedArm, pilot_deviation
 from benchmarks.questions import Contrast, Outcome, Question
 from reports.answers import Answer, Answers
@@ -16,7 +18,19 @@ from reports.standings import cells, mean, on_real_data, unsettled
 from reports.statistics import MOST_SEEDS, POWER, seeds_to_settle
 from reports.tables import Summary, spelled
 from reports.verdicts import FEWEST_SEEDS
-from reports.words import certainty, compared, conclusion, effect_sentence, failures_differ, figure, kind, margin, unit
+from reports.words import (
+    as_read,
+    certainty,
+    compared,
+    conclusion,
+    effect_sentence,
+    failures_differ,
+    figure,
+    kind,
+    margin,
+    reversal,
+    unit,
+)
 
 
 def question_page(answers: Answers, question: Question, pictures: Sequence[Picture], samples: Sequence[Sample]) -> str:
@@ -67,14 +81,18 @@ def prose(text: object) -> str:
 def _answer(answers: Answers, answer: Answer) -> list[str]:
     decision, verdict = answer.planned.decision, answer.verdict
     better = f": {escape(verdict.better)}" if verdict and verdict.better else ""
+    better += f"; {escape(reversal(verdict))}" if verdict and verdict.reversed_by else ""
     parts = [f"### {escape(decision.claim)}, {code(decision.name)}: {answer.outcome}{better}", prose(decision.says)]
     if verdict is None:
-        return [*parts, f"**{prose(conclusion(answer))}**"]
+        return [*parts, f"**{prose(conclusion(answer))}**", *_checks(answer)]
     effects = [
         effect_sentence(part.contrast, effect)
         for part, effect in zip(answer.planned.contrasts, verdict.effects, strict=True)
     ]
     parts.append(f"**{prose(' '.join(effects))}** {prose(conclusion(answer))}")
+    # Shares of evaluations stand in the protocol; of single updates they are what the sentence is about.
+    read = [as_read(answers.plan, part) for part in answer.planned.contrasts if part.of_curves]
+    parts += [prose(f"Here {sentence}.") for sentence in dict.fromkeys(chain(*read))]
     if answer.passed is not None:
         passed = "As it must be: the control passes." if answer.passed else "**The control fails: it must be "
         parts.append(passed if answer.passed else f"{passed}{escape(' or '.join(decision.expected))}.**")
@@ -82,7 +100,16 @@ def _answer(answers: Answers, answer: Answer) -> list[str]:
         parts.append(prose(sure))
     if differing := failures_differ(verdict.effects):
         parts.append(prose(differing))
-    return parts
+    return [*parts, *_checks(answer)]
+
+
+def _checks(answer: Answer) -> list[str]:
+    """The construct checks of a decision, each with what the runs show."""
+    rows = [
+        [check.kind, prose(check.arms), prose(check.needs), prose(check.measured), "yes" if check.holds else "**no**"]
+        for check in answer.checks
+    ]
+    return [table(["construct check", "of", "needs", "measured", "holds"], rows)] if rows else []
 
 
 def _samples(samples: Sequence[Sample], arms: Sequence[ArmRuns]) -> list[str]:
@@ -132,7 +159,8 @@ def _arms(answers: Answers, question: Question, arms: Sequence[ArmRuns]) -> list
     ]
     return [
         "Means over seeds ± half of their 95 % interval (Student's t), of the runs that did not fail; of a run, means "
-        "over the last quarter of its evaluations. Metrics that are not named above are shown and never decide.",
+        "over the last quarter of its evaluations. What decides and does not judge samples, such as a loss, is of all "
+        "runs that ended. Metrics that are not named above are shown and never decide.",
         table(header, rows, right=range(2, len(header))),
         "How they were trained:",
         table(
@@ -161,7 +189,8 @@ def _deciding(answers: Answers, question: Question) -> Mapping[str, Outcome]:
 def _level(arm: ArmRuns, outcome: Outcome) -> Summary:
     """The figure that decides as it is, not turned."""
     sign = -1.0 if outcome.better == "less" else 1.0
-    values = [sign * value for run in arm.sound if not math.isnan(value := number(run, outcome))]
+    runs = arm.sound if is_quality(outcome) else arm.ended
+    values = [sign * value for run in runs if not math.isnan(value := number(run, outcome))]
     return mean(values) if values else Summary(math.nan, math.nan, 0)
 
 
@@ -173,9 +202,11 @@ def _rate(answers: Answers, planned: PlannedArm) -> tuple[str, str]:
         rate += f" (G), {recipe.discriminator_lr:g} (D)"
     if not arm.tuned:
         return rate, "the source's own"
+    times = f"{arm.lr_factor:g} times " if arm.lr_factor != 1 else ""
+    if arm.rate is not None:
+        return rate, f"{times}{arm.rate:g}, chosen, not tuned" if times else "chosen, not tuned"
     if not answers.plan.preset.tuned:
         return rate, "the recipe's own; this preset does not tune"
-    times = f"{arm.lr_factor:g} times " if arm.lr_factor != 1 else ""
     tuned = answers.tuned.get("arms", {}).get(arm.like or arm.name, {})
     edge = ", at the **edge** of the grid" if tuned.get("edge") else ""
     if arm.like:
@@ -230,6 +261,11 @@ def _protocol(answers: Answers, question: Question, arms: Sequence[ArmRuns], min
         for part in answer.planned.contrasts
         if math.isfinite(part.threshold)
     ]
+    shares: dict[str, list[str]] = {}
+    for answer in mine:
+        for sentence in dict.fromkeys(chain(*(as_read(answers.plan, part) for part in answer.planned.contrasts))):
+            shares.setdefault(sentence, []).append(code(answer.name))
+    read += [f"{', '.join(names)}: {prose(sentence)}." for sentence, names in shares.items()]
     if read:
         parts.append("\n".join(f"- {sentence}" for sentence in read))
     return parts or ["Nothing was run."]
@@ -258,14 +294,16 @@ def _seeds_needed(answers: Answers, contrast: Contrast) -> str:
 
 
 def _data(role: str, arms: Sequence[ArmRuns]) -> str:
+    """The data, the budgets and the judges of a role's arms. Where budgets differ, each names its arms."""
+    budgets: dict[str, list[str]] = {}
+    for arm in arms:
+        budgets.setdefault(_budget(arm), []).append(code(arm.name))
+    named = [f"{told} ({', '.join(names)})" if len(budgets) > 1 else told for told, names in budgets.items()]
+    # A preset has one dataset, and one way to judge, for all arms of a role.
     planned = arms[0].planned
-    recipe = planned.recipe
-    said = f"*{escape(role)}*: {escape(planned.dataset.name)}, {count(recipe.epochs, 'epoch')}"
-    if recipe.epoch_updates:
-        said += f" of {count(recipe.epoch_updates, 'generator update')}"
-    sizes = sorted({arm.planned.recipe.batch_size for arm in arms})
-    said += f", batches of {' or '.join(map(str, sizes))}; evaluated every {count(planned.evaluate_every, 'epoch')}"
-    said = said.replace("every 1 epoch", "every epoch") + f" on {planned.samples:,} samples"
+    said = f"*{escape(role)}*: {escape(planned.dataset.name)}, {'; '.join(named)}"
+    said += f"; evaluated every {count(planned.evaluate_every, 'epoch')}".replace("every 1 epoch", "every epoch")
+    said += f" on {planned.samples:,} samples"
     runs = [run for arm in arms for run in arm.ended]
     judges = sorted({run.config.extractor[:8] for run in runs if run.config.extractor})
     if judges:
@@ -280,6 +318,16 @@ def _data(role: str, arms: Sequence[ArmRuns]) -> str:
     return said + (f" Other data: {'; '.join(changed)}." if changed else "")
 
 
+def _budget(arm: ArmRuns) -> str:
+    recipe = arm.planned.recipe
+    # Of whole epochs of the data the plan does not know how many updates they have; the runs do.
+    updates = recipe.epoch_updates or max((run.updates for run in arm.ended), default=0)
+    said = count(recipe.epochs, "epoch")
+    if updates:
+        said += f" of {count(updates, 'generator update')}, {updates * recipe.epochs:,} in all"
+    return f"{said}, batches of {recipe.batch_size}"
+
+
 def _limits(answers: Answers, question: Question, arms: Sequence[ArmRuns]) -> list[str]:
     limits = list(question.limits)
     for arm in arms:
@@ -291,6 +339,14 @@ def _limits(answers: Answers, question: Question, arms: Sequence[ArmRuns]) -> li
                 f"{arm.words}: {what} is not flat at the end of the budget; over the last quarter it still moved by "
                 f"{figure(moves / 2)} of a margin."
             )
+    for note in dict.fromkeys(note for arm in arms for run in arm.ended for note in run.notes):
+        noted = [arm.words for arm in arms if any(note in run.notes for run in arm.ended)]
+        limits.append(f"{note[:1].upper()}{note[1:]}" + ("." if len(noted) == len(arms) else f" ({', '.join(noted)})."))
+    if chosen := [arm.words for arm in arms if arm.planned.arm.rate is not None]:
+        limits.append(
+            f"Of {', '.join(chosen)}, the learning rate was chosen, not tuned: a difference from a tuned arm may be that "
+            "of the rates."
+        )
     thin = [arm.words for arm in arms if len(arm.ended) < FEWEST_SEEDS]
     if thin:
         limits.append(f"Fewer than {FEWEST_SEEDS} runs have ended of: {', '.join(thin)}.")
@@ -313,7 +369,7 @@ def _runs(arms: Sequence[ArmRuns]) -> list[str]:
 def _grid(answers: Answers, arms: Sequence[ArmRuns]) -> list[str]:
     tuned = answers.tuned.get("arms", {})
     rows = []
-    for name in dict.fromkeys(arm.planned.arm.like or arm.name for arm in arms if arm.planned.arm.tuned):
+    for name in dict.fromkeys(arm.planned.arm.like or arm.name for arm in arms if arm.planned.arm.takes_tuning):
         entry = tuned.get(name)
         if not isinstance(entry, Mapping) or not isinstance(entry.get("grid"), Mapping):
             continue

@@ -1,0 +1,150 @@
+"""Construct checks: whether a decision tests the claim that its sentence states.
+
+A check reads figures of the runs, as a decision does, and is fixed with the plan. One that does not hold makes the
+verdict *not tested*; it never counts as contradicted. docs/method.md has the reasons.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from statistics import median
+
+from benchmarks import outcomes
+from benchmarks.plan import PlannedDecision
+from benchmarks.questions import Check, Decision, Outcome
+from reports.evidence import ArmRuns
+from reports.runs import RunRecord
+
+LARGEST_SIZE_RATIO = 1.1
+"""Of the weights of one arm's network to the other's. Chosen, not tuned."""
+LARGEST_UNTRAINED_SHARE = 0.5
+"""Of an arm's FID to that of its untrained generator. Chosen, not tuned."""
+LEAST_OVER_CHANCE = 2.0
+"""Of an arm's class accuracy to that of guessing. Chosen, not tuned."""
+SEEN_LABEL_USE = 0.6
+"""Share of right labels ranked above wrong ones, from which on the probe is taken to see that labels are used."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One construct check, held against the runs.
+
+    kind: of Check, or fair. arms: what it is about, in words. needs: what is needed. measured: what the runs have, as
+    text. holds: False too where nothing could be measured.
+    """
+
+    kind: str
+    arms: str
+    needs: str
+    measured: str
+    holds: bool
+
+    @property
+    def why_not(self) -> str:
+        """A reason for *not tested*, without the full stop."""
+        return f"it needs {self.needs}, and {self.arms}: {self.measured}"
+
+
+def checked(planned: PlannedDecision, arms: Mapping[str, ArmRuns]) -> tuple[Checked, ...]:
+    """Every construct check of a decision: its own, and those that all decisions have to pass."""
+    decision = planned.decision
+    own = [_of_runs(check, arms[check.arm.name]) for check in (*decision.checks, *_learned(decision, arms))]
+    return (*own, *_fair(decision, arms))
+
+
+def _learned(decision: Decision, arms: Mapping[str, ArmRuns]) -> Iterator[Check]:
+    """That arms compared by the quality of their images have left chance."""
+    compared = {
+        arm.name: arm
+        for contrast in decision.contrasts
+        if contrast.outcome.is_quality
+        for arm in contrast.arms
+        if arm not in decision.may_stay_at_chance
+    }
+    for name, arm in compared.items():
+        runs = arms[name].ended
+        if any("fid_normalized" in (line.get("metrics") or {}) for run in runs for line in run.lines):
+            yield Check(
+                "learned",
+                arm,
+                "untrained_fid_share",
+                f"a FID below {LARGEST_UNTRAINED_SHARE:g} times that of the untrained generator",
+                high=LARGEST_UNTRAINED_SHARE,
+            )
+        told = not arms[name].planned.recipe.shuffled_conditions
+        if told and any("accuracy" in (line.get("metrics") or {}) for run in runs for line in run.lines):
+            yield Check(
+                "learned",
+                arm,
+                "accuracy_over_chance",
+                f"a class accuracy of {LEAST_OVER_CHANCE:g} times that of guessing",
+                low=LEAST_OVER_CHANCE,
+            )
+
+
+def _of_runs(check: Check, arm: ArmRuns) -> Checked:
+    read = DERIVED.get(check.figure) or (lambda run: _late(run, check.figure))
+    values = [value for run in arm.ended if not math.isnan(value := read(run))]
+    if not values:
+        return Checked(check.kind, check.arm.words, check.needs, "not measured", False)
+    value = median(values)
+    shown = f"{value:,.0f}" if value == round(value) else f"{value:,.3g}"
+    return Checked(check.kind, check.arm.words, check.needs, shown, check.low <= value <= check.high)
+
+
+def _fair(decision: Decision, arms: Mapping[str, ArmRuns]) -> Iterator[Checked]:
+    """That the networks of two arms are of one size, unless their sizes are part of the claim."""
+    for contrast in decision.contrasts:
+        if contrast.control is None or contrast.other_seeds:
+            continue
+        pair = (contrast.treatment, contrast.control)
+        for network in ("generator", "discriminator"):
+            sizes = [_size(arms[arm.name], network) for arm in pair]
+            known = all(sizes)
+            matched = known and max(sizes) <= LARGEST_SIZE_RATIO * min(sizes)
+            reason = f"; they differ by intention: {decision.sizes_differ}" if decision.sizes_differ else ""
+            yield Checked(
+                "fair",
+                " and ".join(arm.words for arm in pair),
+                f"{network}s of one size, to within {100 * (LARGEST_SIZE_RATIO - 1):.0f} %",
+                " and ".join(f"{size:,.0f}" for size in sizes) + " weights" + ("" if matched else reason)
+                if known
+                else "not measured",
+                matched or (known and bool(decision.sizes_differ)),
+            )
+
+
+def _size(arm: ArmRuns, network: str) -> float:
+    return median([run.parameters.get(network, 0) for run in arm.ended] or [0])
+
+
+def _late(run: RunRecord, figure: str, scale: str = "") -> float:
+    """The mean of a figure over the last quarter of a run's evaluations; NaN where the journal lacks it."""
+    value = outcomes.number(Outcome("", (figure,), "more", "late", scale), run.lines, updates=run.updates)
+    return math.exp(value) if scale == "ln" else value
+
+
+def _untrained_fid_share(run: RunRecord) -> float:
+    untrained = [line["metrics"].get("fid_normalized", math.nan) for line in run.lines[:1] if line.get("metrics")]
+    return _late(run, "metrics/fid_normalized", "ln") / untrained[0] if untrained and untrained[0] > 0 else math.nan
+
+
+def _accuracy_over_chance(run: RunRecord) -> float:
+    return _late(run, "metrics/accuracy") * len(run.classes) if run.classes else math.nan
+
+
+def _accuracy_unseen_by_label_use(run: RunRecord) -> float:
+    """The class accuracy, over chance, of a run in which the probe of label use sees nothing; 0 where it sees."""
+    use = _late(run, "probes/label_use")
+    return math.nan if math.isnan(use) else 0.0 if use >= SEEN_LABEL_USE else _accuracy_over_chance(run)
+
+
+DERIVED: Mapping[str, Callable[[RunRecord], float]] = {
+    "generator_updates": lambda run: float(run.updates * run.config.recipe.epochs) or math.nan,
+    "batch_size": lambda run: float(run.config.recipe.batch_size),
+    "side": lambda run: float(min(run.shape[1:])) if len(run.shape) == 3 else math.nan,
+    "untrained_fid_share": _untrained_fid_share,
+    "accuracy_over_chance": _accuracy_over_chance,
+    "accuracy_unseen_by_label_use": _accuracy_unseen_by_label_use,
+}
+"""Figures of a run that its journal does not have as they are, by the names that checks call them."""
