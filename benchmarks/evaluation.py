@@ -577,9 +577,14 @@ class Evaluator:
         if not len(held):
             self.seconds, self.absent = {}, dict.fromkeys(names, "one real example cannot stand for samples as well")
             return {}
-        rest = self.real.part(self._others(held), len(held))
-        held, reference = held.to(self._place), self.real.reference
-        return self.measure(names, Comparison(rest, reference.images(held), *self._asked(reference, held)))
+        return self.measure(names, self.beside_the_others(held))
+
+    def beside_the_others(self, held: Tensor) -> Comparison:
+        """These examples of the reference in the place of samples, beside the rest of it."""
+        reference, rest = self.real.reference, torch.ones(len(self.real.reference), dtype=torch.bool)
+        rest[held] = False
+        side, held = self.real.part(rest.nonzero().flatten(), len(held)), held.to(self._place)
+        return Comparison(side, reference.images(held), *self._asked(reference, held))
 
     @cached_property
     def held_out(self) -> Tensor:
@@ -591,10 +596,11 @@ class Evaluator:
         stream = torch.Generator().manual_seed(int(sha256(self.dataset.checksum.encode()).hexdigest()[:8], 16))
         return drawn_alike(reference, min(self.samples, len(reference) // 2), stream)
 
-    def _others(self, held: Tensor) -> Tensor:
-        rest = torch.ones(len(self.dataset.reference), dtype=torch.bool)
-        rest[held] = False
-        return rest.nonzero().flatten()
+    @cached_property
+    def reference_error(self) -> float:
+        """How much larger the sampling error of an FID in `reference` is than that of the samples: as Σ 1 / count."""
+        whole, held = len(self.dataset.reference), len(self.held_out)
+        return (1 / held + 1 / (whole - held)) / (1 / self.samples + 1 / whole)
 
     @cached_property
     def reference_note(self) -> str:
@@ -602,10 +608,10 @@ class Evaluator:
         whole, held = len(self.dataset.reference), len(self.held_out)
         if not held:
             return "no real examples are left to stand for samples"
-        error = (1 / held + 1 / (whole - held)) / (1 / self.samples + 1 / whole)
         return (
             f"{held:,} real examples, drawn at random from the {whole:,} that samples are compared with, against the "
-            f"other {whole - held:,}; the sampling error of their FID is {error:.3g} times that of the samples"
+            f"other {whole - held:,}; the sampling error of their FID is {self.reference_error:.3g} times that of the "
+            "samples"
         )
 
     def _generated(self, generate: Generate) -> Tensor:

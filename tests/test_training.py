@@ -335,7 +335,7 @@ def test_points_are_trained_judged_and_drawn(tmp_path: Path) -> None:
         ({"recipe": "reprot"}, "unknown recipe of cgan_mlp 'reprot'; did you mean 'report'?"),
         ({"loss": "saturated"}, "unknown loss 'saturated'; did you mean 'saturating'?"),
         ({"noise": "gausian"}, "unknown noise 'gausian'; did you mean 'gaussian'?"),
-        ({"batch_size": 5000}, "--batch-size 5000 is more than the 1437 examples of digits"),
+        ({"batch_size": 5000}, "--batch-size 5000 is more than the 899 examples of digits"),
         ({"epochs": 0}, "--epochs is at least 1, not 0"),
         ({"samples": 1}, "--samples is at least 2, not 1"),
         ({"pack": 5}, "--batch-size 64 cannot be cut into packs of 5"),
