@@ -70,7 +70,9 @@ class Real:
 
     def part(self, indices: Tensor, samples: int) -> "Real":
         """These examples of the reference as a real side of their own, for so many samples."""
-        return Real(self.dataset, self.reference.part(indices), self.judges, samples, whole=self)
+        part = Real(self.dataset, self.reference.part(indices), self.judges, samples, whole=self)
+        part.features = [features[indices] for features in self.features]
+        return part
 
     def read(self, images: Tensor, judge: int = 0) -> tuple[Tensor, Tensor | None]:
         """Features and predicted classes; without a judge, the values themselves and None."""
@@ -671,7 +673,7 @@ def alike(split: Split, reference: Split, samples: int) -> Tensor:
     A label's examples are taken in their order, again from the first where there are too few. Raises Refused where the
     split lacks a label that the reference has.
     """
-    if reference.labels is None:
+    if reference.labels is None or not samples:
         return torch.arange(samples) % len(split)
     counts = torch.bincount(reference.labels)
     exact = counts.double() * samples / counts.sum()

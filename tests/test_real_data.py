@@ -86,7 +86,8 @@ def test_whoever_repeats_training_examples_does_not_beat_real_data_unnoticed(
         assert noticing, beaten
         assert ours["copies"] > 0.9 > 10 * row["copies"]
         assert ours["memorization"] > 0.9
-        assert row["memorization"] == pytest.approx(0.5, abs=0.06)
+        # Above a half: those that do not look real, which are farther from everything, are left out.
+        assert 0.4 < row["memorization"] < 0.65
 
 
 @pytest.mark.parametrize("name", ["digits", "captions_digits", "stacked_digits", "ring8"])
