@@ -29,8 +29,8 @@ FOLDER = "folder:"
 PROTOCOL_VERSION = 2
 """Of what an evaluation measures, and how; recorded with a run, and no part of its key.
 
-2: real data is a random sample of unseen images, the discriminator's curves are means over all of its steps, and the
-figures of CHANGED are defined anew.
+2: real data is a random sample of the reference against the rest of it, the discriminator's curves are means over all
+of its steps, and the figures of CHANGED are defined anew.
 """
 CHANGED = ("copies", "copies_pixels")
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from benchmarks.datasets import Centres, Classes, Dataset, Split, Stacked
 from benchmarks.extractors import judges_of
+from benchmarks.randomness import stream
 from metrics import gan_train as gan_training
 from metrics.accuracy import accuracy, accuracy_by_class
 from metrics.captions import captions
@@ -435,13 +436,13 @@ _RECORDS = (
             lambda c: c.diversities[c.diversities.isfinite()].min().item()),
     _metric("checkerboard", "distance of the checkerboard contrast from that of real images, in decades",
             _MIN, _POSITIVE, 0, "images large", "compare Odena et al. 2016", _checkerboard),
-    _metric("memorization", "P(nearer to a training example than a test example is), in features; ½ is right",
+    _metric("memorization", "P(nearer to a training example than a fresh example is), in features; ½ is right",
             _MIN, _SHARE, 0.5, "classes extractor", _MEEHAN,
             lambda c: c.memorization.probability, cost="final"),
     _metric("memorization_pixels", "the same in pixels",
             _MIN, _SHARE, 0.5, "classes extractor", _MEEHAN,
             lambda c: c.pixel_memorization.probability, cost="final"),
-    _metric("copies", "share of samples nearer to a training example than 99 % of test examples, in features",
+    _metric("copies", "share of samples nearer to a training example than 99 % of fresh examples, in features",
             _MIN, _SHARE, 0.01, "classes extractor", _MEEHAN,
             lambda c: c.memorization.copies, cost="final"),
     _metric("copies_pixels", "the same in pixels",
@@ -575,7 +576,7 @@ class Evaluator:
 
     def reference(self, *, final: bool = True) -> dict[str, float]:
         """Every metric with real examples in the place of samples, which training never saw: see reference_note."""
-        names, held = self.names(final=final), self.held_out
+        names, held = self.names(final=final), self.stand_ins
         if not len(held):
             self.seconds, self.absent = {}, dict.fromkeys(names, "one real example cannot stand for samples as well")
             return {}
@@ -589,31 +590,30 @@ class Evaluator:
         return Comparison(side, reference.images(held), *self._asked(reference, held))
 
     @cached_property
-    def held_out(self) -> Tensor:
+    def stand_ins(self) -> Tensor:
         """The reference examples, as many as samples but at most half, that stand for samples of a perfect generator.
 
         They are drawn at random with the label frequencies of the reference, by a stream of the data's checksum.
         """
         reference = self.dataset.reference
-        stream = torch.Generator().manual_seed(int(sha256(self.dataset.checksum.encode()).hexdigest()[:8], 16))
-        return drawn_alike(reference, min(self.samples, len(reference) // 2), stream)
+        own = stream(0, f"real data/{self.dataset.checksum}")
+        return drawn_alike(reference, min(self.samples, len(reference) // 2), own)
 
     @cached_property
     def reference_error(self) -> float:
-        """How much larger the sampling error of an FID in `reference` is than that of the samples: as Σ 1 / count."""
-        whole, held = len(self.dataset.reference), len(self.held_out)
+        """How many times the bias of the samples' FID that in `reference` has: it falls as one over the counts."""
+        whole, held = len(self.dataset.reference), len(self.stand_ins)
         return (1 / held + 1 / (whole - held)) / (1 / self.samples + 1 / whole)
 
     @cached_property
     def reference_note(self) -> str:
         """What `reference` compares, in one sentence, and what its smaller number of examples does to FID."""
-        whole, held = len(self.dataset.reference), len(self.held_out)
+        whole, held = len(self.dataset.reference), len(self.stand_ins)
         if not held:
             return "no real examples are left to stand for samples"
         return (
-            f"{held:,} real examples, drawn at random from the {whole:,} that samples are compared with, against the "
-            f"other {whole - held:,}; the sampling error of their FID is {self.reference_error:.3g} times that of the "
-            "samples"
+            f"{held:,} examples of the reference, drawn at random, against the other {whole - held:,}: FID has "
+            f"{self.reference_error:.3g} times the bias there that {self.samples:,} samples have against all {whole:,}"
         )
 
     def _generated(self, generate: Generate) -> Tensor:
@@ -691,9 +691,9 @@ def alike(split: Split, reference: Split, samples: int) -> Tensor:
     return torch.cat(chosen)[torch.cat(places).argsort(stable=True)]
 
 
-def drawn_alike(reference: Split, count: int, stream: torch.Generator) -> Tensor:
+def drawn_alike(reference: Split, count: int, generator: torch.Generator) -> Tensor:
     """Indices (count,) of different examples, random within each label, with the label frequencies of all."""
-    shuffled = torch.randperm(len(reference), generator=stream)
+    shuffled = torch.randperm(len(reference), generator=generator)
     return shuffled[alike(reference.part(shuffled), reference, count)]
 
 

@@ -381,10 +381,13 @@ def _refuse_untuned(preset: Preset, arms: Iterable[Arm], tuned: Mapping[str, Any
                 f"the arm {arm.name} takes the learning rate of {name}, which the preset {preset.name} does not tune; "
                 "give it a rate of its own"
             )
+    file = tuned.get("file", "")
     if missing:
-        command = tuning_command(preset.name, missing, tuned.get("file", ""))
+        command = tuning_command(preset.name, () if set(missing) == own else missing, file)
         some = f"arm {next(iter(missing))} has" if len(missing) == 1 else f"arms {', '.join(missing)} have"
         raise Refused(f"the {some} no tuned learning rate; {command} tunes {'it' if len(missing) == 1 else 'them'}")
+    if file and not Path(file).exists():
+        raise Refused(f"there is no file {file}, and no arm of this plan needs a tuned rate; leave --tuned out")
 
 
 def tuned_arms(preset: Preset) -> list[Arm]:
@@ -488,12 +491,15 @@ def kept_tuning(name: str, file: Path | str | None = None) -> dict[str, Any]:
 
 
 def tuned_settings(preset: Preset, file: Path | str | None = None) -> dict[str, Any]:
-    """The tuned settings for the plan of a preset: {} where it is not tuned. Raises Refused, as `kept_tuning` does."""
-    if preset.tuned:
-        return kept_tuning(preset.name, file)
-    if file is not None:
+    """The tuned settings for the plan of a preset; of no arms where there are none: `make_plan` names who needs some.
+
+    Raises Refused for a file that is damaged, or of another preset, or given for a preset that is not tuned.
+    """
+    if file is not None and not preset.tuned:
         raise Refused(f"the preset {preset.name} is not tuned, so --tuned would change nothing")
-    return {}
+    if preset.tuned and Path(tuning_file(preset.name) if file is None else file).exists():
+        return kept_tuning(preset.name, file)
+    return {"arms": {}} if file is None else {"arms": {}, "file": str(file)}
 
 
 def _is_tuning(kept: Any) -> bool:

@@ -188,7 +188,7 @@ def earlier_protocol(runs: Sequence[RunRecord]) -> str:
     return (
         f"Measured by an earlier version of the protocol: {len(old)} of {len(runs)} runs. Left out of them are the "
         "figures of real data, which were those of the first training images of each class instead of a random sample "
-        f"of unseen ones, and the metrics that are defined otherwise today: {', '.join(CHANGED)}."
+        f"of the reference, and the metrics that are defined otherwise today: {', '.join(CHANGED)}."
         + (" With several discriminator steps, their curves are of the last one only." if several else "")
     )
 

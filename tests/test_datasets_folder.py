@@ -69,7 +69,7 @@ def test_transparency_and_rotation_are_understood(tmp_path: Path) -> None:
     assert own(tmp_path, image_size=8).train.data[0, 0, 0, 0] == 255
 
 
-def test_each_trouble_has_its_sentence(tmp_path: Path) -> None:
+def test_each_trouble_has_its_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Refused, match=r"which folder\? --dataset folder:PATH"):
         load(DatasetConfig("folder"))
     with pytest.raises(Refused, match=r"which folder\? --dataset folder:PATH"):
@@ -85,8 +85,11 @@ def test_each_trouble_has_its_sentence(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="/b has 1 images; a class needs at least 2"):
         own(tmp_path)
     write_folder(tmp_path, ("b",), count=2)
-    with pytest.raises(Refused, match="do not fit in memory; choose a smaller --image-size"):
+    with pytest.raises(Refused, match="--image-size of a folder is 4 to 512, which its judge reads, not 20000"):
         own(tmp_path, image_size=20_000)
+    monkeypatch.setattr("benchmarks.datasets.folder.MOST_BYTES", 1000)
+    with pytest.raises(Refused, match="do not fit in memory; choose a smaller --image-size"):
+        own(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,9 @@ def test_a_path_is_written_and_read_back_and_is_no_part_of_the_key(images: Path,
 def test_two_folders_of_one_name_are_two_datasets(images: Path, tmp_path: Path) -> None:
     other = tmp_path / "other" / NAME
     write_folder(other, ("a", "b", "c"), count=20)
-    first, second = (configure("vanilla_gan", DatasetConfig(f"folder:{each}", **SMALL)) for each in (images, other))
+    first, second = (
+        configure("vanilla_gan", DatasetConfig(f"folder:{each}", **SMALL), **TINY) for each in (images, other)
+    )
     assert first.dataset == second.dataset
     assert first.checksum != second.checksum
 
@@ -115,7 +117,7 @@ def test_it_is_trained_shown_run_again_resumed_and_sampled_from_anywhere(
     where = ["--no-tracking", "--runs-dir", str(tmp_path / "runs")]
     done = called(run, "--variant", "vanilla_gan", "--dataset", f"folder:meine Bilder/{NAME}", *WORDS, *where)
     assert done.code == 0, done.err
-    first = only_run()
+    first = only_run(tmp_path / "runs")
     assert first.config().dataset.path == str(images)
 
     # The command that is shown, given in another folder, finds the run.
@@ -153,10 +155,10 @@ def test_an_interrupted_run_goes_on_from_its_config_in_another_folder(
 ) -> None:
     monkeypatch.setattr("benchmarks.training.CHECKPOINT_SECONDS", 0.0)
     where = {"runs_dir": tmp_path / "runs", "data_dir": tmp_path / "data", "track": False, "pictures": "none"}
-    config = configure("vanilla_gan", DatasetConfig(f"folder:meine Bilder/{NAME}", **SMALL), **TINY, epochs=3)
+    config = configure("vanilla_gan", DatasetConfig(f"folder:meine Bilder/{NAME}", **SMALL), **TINY | {"epochs": 3})
     with pytest.raises(KeyboardInterrupt):
         train(config, **where, watcher=Stops())
-    folder = only_run()
+    folder = only_run(where["runs_dir"])
     assert folder.status()["state"] == "KILLED"
     monkeypatch.chdir("/")
     said: list[str] = []
@@ -197,7 +199,7 @@ def test_a_suite_a_report_and_its_records(images: Path, tmp_path: Path, called: 
     for out in ("answered", "compared"):
         pages = "\n".join(page.read_text() for page in Path(out).rglob("*.md"))
         for note in notes:
-            assert note[1:].replace("<", "&lt;") in pages, out
+            assert note[1:] in pages.replace("\\", ""), out
         assert str(images.parent) not in pages
     with tarfile.open(Path("answered", RECORDS)) as archive:
         texts = {m.name: archive.extractfile(m).read() for m in archive if m.name.endswith(("json", "jsonl"))}

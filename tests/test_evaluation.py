@@ -90,6 +90,15 @@ def large(digits: Dataset) -> Bench:
 
 
 @pytest.fixture(scope="module")
+def many(digits: Dataset) -> Bench:
+    """So many images of each class that one in a hundred can be told: each one again, with a little noise."""
+    data, labels = digits.reference.data, digits.reference.labels
+    noise = torch.randint(8, data.shape, generator=drawn(), dtype=torch.uint8)
+    again = torch.cat((data, (data.int() + noise).clamp_max(255).byte()))
+    return Bench(replace(digits, reference=Split(again, labels.repeat(2))))
+
+
+@pytest.fixture(scope="module")
 def points() -> Bench:
     return Bench(load(DatasetConfig("ring8")), 1000)
 
@@ -129,8 +138,8 @@ CONTRACT: dict[str, tuple[str, float, str, float]] = {
     "checkerboard": ("large", 0.1, "checkerboard", 0.5),
     "memorization": ("images", 0.1, "copies of training", 0.35),
     "memorization_pixels": ("images", 0.1, "copies of training", 0.35),
-    "copies": ("images", 0.05, "copies of training", 0.9),
-    "copies_pixels": ("images", 0.05, "copies of training", 0.9),
+    "copies": ("many", 0.01, "copies of training", 0.9),
+    "copies_pixels": ("many", 0.01, "copies of training", 0.9),
 }
 
 
@@ -269,7 +278,8 @@ def test_what_cannot_be_measured_is_absent_with_its_reason(
         "noise": torch.rand(40, *dataset.spec.shape, generator=drawn()) * 2 - 1,
         "one class": dataset.train.images(torch.zeros(40, dtype=torch.long)),
     }[generator]
-    for values in (evaluator.evaluate(handing_out(samples), final=True), evaluator.reference()):
+    for measure in (lambda: evaluator.evaluate(handing_out(samples), final=True), evaluator.reference):
+        values = measure()
         assert all(map(math.isfinite, values.values()))
         assert not set(values) & set(evaluator.absent)
         families = {record(name).name for name in values}
@@ -317,6 +327,16 @@ def test_a_split_without_a_label_of_the_reference_is_refused(digits: Dataset) ->
     kept = digits.train.labels != 4
     with pytest.raises(Refused, match="no example has label 4, which the reference has"):
         alike(Split(digits.train.data[kept], digits.train.labels[kept]), digits.reference, 100)
+
+
+def test_the_row_of_real_data_is_good_and_in_the_order_of_the_tables(digits: Dataset) -> None:
+    evaluator = Evaluator(digits, 400)
+    row = evaluator.reference()
+    assert row["precision"] < 0.99  # a sample in the reference would lie in its own ball
+    assert row["gan_train"] > 0.9
+    assert row["mode_coverage"] == 1
+    assert row["accuracy"] == pytest.approx(load_extractor("digits").accuracy, abs=0.015)
+    assert list(row) == sorted(row, key=lambda name: (list(METRICS).index(record(name).name), len(name), name))
 
 
 @on_a_gpu

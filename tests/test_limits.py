@@ -7,6 +7,7 @@ import torch
 
 from metrics.diversity import class_diversity, mean_distance, spread
 from metrics.memorization import memorization
+from metrics.record import Unmeasurable
 
 
 def test_two_points_have_a_distance() -> None:
@@ -38,11 +39,24 @@ def test_a_class_is_diverse_from_two_samples_and_a_tenth_of_its_share_on(
 
 def test_a_class_without_distances_is_left_out_of_memorization() -> None:
     near, classes = torch.tensor([1.0, 1.0, 3.0]), torch.tensor([0, 0, 1])
-    usual, test_classes = torch.tensor([2.0, torch.inf, 2.0, 2.0]), torch.tensor([0, 0, 1, 1])
-    assert memorization(near, classes, usual, test_classes) == (0.0, 0.0)
+    usual, test_classes = torch.tensor([2.0, torch.inf] + 99 * [2.0]), torch.tensor([0, 0] + 99 * [1])
+    found = memorization(near, classes, usual, test_classes)
+    assert (found.probability, found.copies) == (0, 0)
 
 
-def test_a_sample_as_far_as_test_examples_is_no_copy() -> None:
-    same, zeros = torch.ones(3), torch.zeros(3, dtype=torch.int64)
-    assert memorization(same, zeros, same, zeros) == (0.5, 0.0)
-    assert memorization(same - 0.1, zeros, same, zeros) == (1.0, 1.0)
+def test_a_sample_as_far_as_the_nearest_of_a_hundred_is_a_copy_and_a_farther_one_is_not() -> None:
+    usual, zeros = 2.0 + torch.arange(99), torch.zeros(99, dtype=torch.int64)
+    for distance, copies in ((1.9, 1), (2.0, 1), (2.1, 0)):
+        near = torch.full((3,), distance)
+        assert memorization(near, zeros[:3], usual, zeros).copies == copies
+    assert memorization(usual, zeros, usual, zeros).probability == 0.5
+
+
+def test_with_fewer_than_99_fresh_examples_no_sample_is_told_a_copy() -> None:
+    zeros = torch.zeros(200, dtype=torch.int64)
+    for leaked in (0, 101):  # test examples that are in training do not count
+        usual = torch.cat((torch.zeros(leaked), torch.ones(98)))
+        found = memorization(zeros[:3].float(), zeros[:3], usual, zeros[: len(usual)])
+        assert found.probability == 1
+        with pytest.raises(Unmeasurable, match=r"99 test examples of a class .* no class has more than 98"):
+            assert found.copies

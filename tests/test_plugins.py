@@ -1,11 +1,16 @@
 """Plugins: what they add is used like everything else, and known by its source; broken ones are named."""
 
+import json
+import os
 import re
+import shlex
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -202,7 +207,7 @@ def test_a_broken_installed_plugin_is_named(installed: Path) -> None:
         ("x = '\0'\n", "{path} is broken: "),
         (
             "x = 1\n",
-            "{path} adds nothing; it defines none of VARIANT, LOSSES, NOISES, DATASETS, METRICS, PROBES, QUESTIONS",
+            "{path} adds nothing; it defines none of VARIANT, LOSSES, NOISES, DATASETS, METRICS, PROBES, QUESTIONS, PR",
         ),
         ("x = 1\nNOISES = [1]\n", "{path}, line 2: NOISES is a dict by name, not list"),
         ("NOISES = {'flat': 3}\n", "{path}, line 1: NOISES holds 3, which is not a function (shape, stream) -> tensor"),
@@ -259,7 +264,9 @@ def test_the_snippets_of_the_documentation_work(tmp_path: Path, plugin: Callable
     load_plugins([plugin(code, name) for name, code in snippets])
     run = trained(tmp_path / "runs", "vanilla_gan", "stripes", loss="linear")
     assert "ink" in run.metrics
-    assert {entry.partition(":")[0] for entry in run.config.plugins} == {name for name, _ in snippets}
+    assert {entry.partition(":")[0] for entry in run.config.plugins} == {
+        name for name, code in snippets if "QUESTIONS" not in code
+    }
 
 
 def test_what_an_example_adds_is_new() -> None:
@@ -304,3 +311,142 @@ QUESTIONS = {
     assert [arm.name for arm in plan.arms] == ["wide", "plain"]
     assert plan.arm("wide").recipe.generator_widths == (256, 512)
     assert [decision.decision.name for decision in plan.decisions] == ["W-wide"]
+
+
+@pytest.mark.parametrize("kind", ["arm", "decision"])
+def test_a_question_whose_names_stand_for_something_else_is_refused(plugin: Callable[..., Path], kind: str) -> None:
+    from benchmarks.questions import QUESTIONS, load_question
+
+    (taken, *_) = load_question("mode_collapse").decisions
+    arm, decision = ("plain", "mine") if kind == "arm" else ("mine", taken.name)
+    path = plugin(
+        f'''
+from benchmarks.questions.arms import PLAIN
+from benchmarks.questions.base import FID_MARGIN, LN_FID, Decision, Question, better
+
+MINE = PLAIN.but("{arm}", "twice as wide", generator_widths=(256, 512), probes=())
+OTHER = PLAIN.but("other", "another")
+DECISION = Decision("{decision}", "W", "A.", (better(MINE, OTHER, LN_FID, FID_MARGIN),), "a", "b")
+QUESTIONS = {{"width": Question("width", "Width", "?", {{}}, (DECISION,), "metrics/fid_normalized", (), (), ())}}
+'''
+    )
+    name = {"arm": arm, "decision": decision}[kind]
+    with pytest.raises(
+        Refused, match=rf"the question width has the {kind} {name}, and there is another {kind} of that"
+    ):
+        load_plugins([path])
+    assert "width" not in QUESTIONS
+
+
+def sections(language: str) -> list[str]:
+    """The fenced blocks of that language in the section of the documentation on questions."""
+    section = (ROOT / "docs" / "plugins.md").read_text().partition("## A question\n")[2].partition("\n## ")[0]
+    return re.findall(rf"^```{language}\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+
+
+def started(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run([sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.long
+def test_a_question_of_a_plugin_is_tuned_trained_and_answered_by_the_documented_commands(own_folder: Path) -> None:
+    (source,), (commands,) = sections("python"), sections("sh")
+    small = {"epochs": 2, "epoch_updates": 3, "seeds": 2, "seeds_alone": 2, "samples": 50}
+    for name, value in small.items():
+        source, count = re.subn(rf'("?{name}"?[=:] ?)\d+', rf"\g<1>{value}", source)
+        assert count == 1
+    (own_folder / "my_question.py").write_text(source)
+    tune, suite, build = (shlex.split(line)[1:] for line in commands.splitlines())
+    suite = [*suite, "--no-tracking"]
+
+    early = started(suite, own_folder)
+    # The refusal says the command of the documentation, which sets it right.
+    assert early.returncode == 2
+    told = "error: the arms plain-points, narrow-points have no tuned learning rate; python (.*) tunes them\n"
+    mend = re.fullmatch(told, early.stderr)
+    assert mend is not None, early.stderr
+    assert sorted(shlex.split(mend[1])) == sorted(tune)
+
+    for words in (tune, suite, build):
+        done = started(words, own_folder)
+        assert (done.returncode, done.stderr) == (0, ""), words
+        if words == suite:
+            assert "6 runs finished, 0 failed" in done.stdout
+            said = re.search(r"the report: python (.*)", done.stdout)
+            assert said is not None
+            assert sorted(shlex.split(said[1])) == sorted(build)
+    page = (own_folder / "reports" / "out" / "width.md").read_text()
+    assert "### W, `W-wide`: " in page
+    assert "| plain GAN, rate .001 | `vanilla_gan` | 0.001 | chosen, not tuned |" in page
+    assert "Of plain GAN, rate .001, the learning rate was chosen, not tuned" in page
+    # Only what was tuned has a grid.
+    grid = page.partition("## Tuning")[2]
+    assert "`narrow-points`" in grid
+    assert "`slow-points`" not in grid
+    assert set(json.loads((own_folder / "tuned.json").read_text())["arms"]) == {"plain-points", "narrow-points"}
+
+
+TAKE_PLUGINS = {
+    *("benchmarks.run", "benchmarks.suite", "benchmarks.tune", "benchmarks.sample", "benchmarks.show"),
+    *("benchmarks.speed", "benchmarks.defects", "reports.build", "reports.precision"),
+}
+# They copy, remove or simulate: they need no code of a variant, metric or question. The last one pins classifiers
+# in the project itself.
+NEED_NONE = {"benchmarks.sync", "benchmarks.prune", "reports.calibrate", "benchmarks.extractors"}
+
+
+def test_a_command_takes_plugins_unless_it_needs_none(called: Callable[..., Any], plugin: Callable[..., Path]) -> None:
+    from importlib import import_module
+
+    files = [*(ROOT / "benchmarks").glob("*.py"), *(ROOT / "reports").glob("*.py")]
+    ends = {
+        file: re.search(r'^if __name__ == "__main__":\n    main\((\w+)\)', file.read_text(), re.M) for file in files
+    }
+    functions = {f"{file.parent.name}.{file.stem}": end[1] for file, end in ends.items() if end}
+    assert set(functions) == TAKE_PLUGINS | NEED_NONE
+    path = plugin("1 / 0\n")
+    for name, function in functions.items():
+        command = getattr(import_module(name), function)
+        needs = {"benchmarks.show": ["RUN"], "benchmarks.sample": ["--run", "RUN"]}.get(name, [])
+        done = called(command, *needs, "--plugin", str(path))
+        assert done.code == 2
+        broken = f"error: the plugin {path} is broken at line 1: ZeroDivisionError"
+        assert done.err.startswith(broken if name in TAKE_PLUGINS else "error: unknown option --plugin"), name
+
+
+def test_a_run_of_a_plugin_is_sent_pruned_and_compared_without_it(
+    called: Callable[..., Any], plugin: Callable[..., Path], tracking_uri: str
+) -> None:
+    from benchmarks import prune, sync
+    from reports import build
+
+    load_plugins([plugin(EXAMPLE.read_text())])
+    trained(Path("runs"), noise="laplace")
+    forget("mine.py")
+    sent = called(sync.command, "--tracking-uri", tracking_uri)
+    assert "1 runs, 1 sent, 0 there already, 0 failed" in sent.out
+    for command, words in ((build.command, ["--runs-dir", "runs"]), (build.command, ["--tracking-uri", tracking_uri])):
+        assert called(command, *words).code == 0
+        assert "1 finished run of 1 variant" in Path("reports/out/index.md").read_text()
+    assert called(prune.command, "--yes").code == 0
+    assert "residual_gan" not in VARIANTS
+
+
+@pytest.mark.long
+def test_a_metric_and_a_variant_of_a_plugin_are_known_to_the_other_commands(
+    called: Callable[..., Any], plugin: Callable[..., Path]
+) -> None:
+    from benchmarks import defects, speed
+
+    text = (ROOT / "docs" / "plugins.md").read_text()
+    snippets = dict(re.findall(r"```python\n# (\w+\.py)\n(.*?)```", text, re.DOTALL))
+    ink, mine = plugin(snippets["my_metric.py"], "my_metric.py"), plugin(EXAMPLE.read_text())
+    done = called(defects.command, "--dataset", "digits", "--samples", "100", "--plugin", str(ink))
+    assert done.code == 0, done.err
+    assert "| `ink` | lower |" in done.out
+    # In a process of its own, which has the plugin from this one.
+    few = ("--rounds", "1", "--seconds", "0.01", "--run-seconds", "0", "--threads", "1", "--against", "none")
+    timed = called(speed.command, "--variant", "residual_gan", "--dataset", "ring8", "--plugin", str(mine), *few)
+    assert timed.code == 0, timed.err
+    assert "`residual_gan`" in timed.out

@@ -69,7 +69,7 @@ def test_whoever_repeats_training_examples_does_not_beat_real_data_unnoticed(
     noticing = [each for each in evaluator.names() if each in NOTICING]
     row = evaluator.reference()
     ours = evaluator.measure([*deciding, *noticing], evaluator.compare(repeated(evaluator)))
-    size = len(evaluator.held_out)
+    size = len(evaluator.stand_ins)
     drawings = [drawn_alike(evaluator.dataset.reference, size, drawn(seed)) for seed in range(8)]
     others = [evaluator.measure(deciding, evaluator.beside_the_others(held)) for held in drawings]
     beaten = []
@@ -84,8 +84,9 @@ def test_whoever_repeats_training_examples_does_not_beat_real_data_unnoticed(
     assert deciding
     if beaten:
         assert noticing, beaten
-        assert ours["copies"] > 0.9 > 10 * row["copies"]
         assert ours["memorization"] > 0.9
+        # Where there are enough examples of a class to tell copies at all.
+        assert ours.get("copies", 1) > 0.9 > 10 * row.get("copies", 0)
         # Above a half: those that do not look real, which are farther from everything, are left out.
         assert 0.4 < row["memorization"] < 0.65
 
@@ -94,7 +95,7 @@ def test_whoever_repeats_training_examples_does_not_beat_real_data_unnoticed(
 def test_the_row_is_of_examples_that_nothing_else_has(name: str) -> None:
     dataset = load(DatasetConfig(name))
     evaluator = Evaluator(dataset, 200)
-    held = evaluator.held_out
+    held = evaluator.stand_ins
     assert len(held) == len(held.unique()) == 200
     comparison = evaluator.beside_the_others(held)
     assert torch.equal(comparison.samples, dataset.reference.images(held))
@@ -111,21 +112,21 @@ def test_the_row_is_of_examples_that_nothing_else_has(name: str) -> None:
 
 def test_the_row_is_random_within_a_class_and_has_the_share_of_each() -> None:
     digits = load(DatasetConfig("digits"))
-    held = Evaluator(digits, 400).held_out
+    held = Evaluator(digits, 400).stand_ins
     counts, whole = (digits.reference.labels[places].bincount() for places in (held, slice(None)))
     assert (counts - whole * 400 / 898).abs().max() < 1
     # The first of a class would have a mean place of half the last place.
     assert held.double().mean() == pytest.approx(449, abs=45)
-    assert torch.equal(held, Evaluator(digits, 400).held_out)
-    assert not torch.equal(held, Evaluator(replace(digits, checksum="f" * 64), 400).held_out)
+    assert torch.equal(held, Evaluator(digits, 400).stand_ins)
+    assert not torch.equal(held, Evaluator(replace(digits, checksum="f" * 64), 400).stand_ins)
 
 
 def test_there_are_as_many_as_samples_but_half_of_the_reference_at_most() -> None:
     digits = load(DatasetConfig("digits"))
-    assert [len(Evaluator(digits, samples).held_out) for samples in (10, 449, 450, 5000)] == [10, 449, 449, 449]
+    assert [len(Evaluator(digits, samples).stand_ins) for samples in (10, 449, 450, 5000)] == [10, 449, 449, 449]
     assert Evaluator(digits, 2500).reference_note == (
-        "449 real examples, drawn at random from the 898 that samples are compared with, against the other 449; the "
-        "sampling error of their FID is 2.94 times that of the samples"
+        "449 examples of the reference, drawn at random, against the other 449: FID has 2.94 times the bias there that "
+        "2,500 samples have against all 898"
     )
     # (1/449 + 1/449) / (1/2500 + 1/898), by hand.
     assert Evaluator(digits, 2500).reference_error == pytest.approx(0.0044543 / 0.0015136, rel=1e-4)
@@ -135,7 +136,7 @@ def test_gan_train_of_the_row_is_tested_on_the_other_examples() -> None:
     """Of all labels of the examples that stand for samples wrong, none can be learnt from them."""
     digits = load(DatasetConfig("digits"))
     evaluator = Evaluator(digits, 400)
-    held = evaluator.held_out
+    held = evaluator.stand_ins
     labels = digits.test.labels.clone()
     labels[held] = (labels[held] + 1) % 10
     wrong = Split(digits.test.data, labels)

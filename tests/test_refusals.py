@@ -255,7 +255,7 @@ def test_tables_that_cannot_be_written(called: Callable[..., Done], monkeypatch:
 
 def test_a_comparison_that_cannot_be_written(called: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> None:
     Path("file").touch()
-    monkeypatch.setattr("benchmarks.live.run_jobs", lambda *_, **__: None)
+    monkeypatch.setattr("benchmarks.live.run_jobs", lambda *_, **__: [])
     monkeypatch.setattr("reports.precision.compared", lambda runs: ())
     done = called(precision.command, "--variant", "vanilla_gan", "--dataset", "ring8", "--json", "file/p.json")
     assert done.code == 2

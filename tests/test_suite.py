@@ -129,7 +129,7 @@ def test_arms_whose_data_are_not_to_be_had_are_named(tmp_path: Path) -> None:
     from tests.test_questions import TUNED
 
     plan = make_plan(QUICK, ["upsampling", "loss_curves"], tuned=TUNED, seeds=1)
-    jobs, missing = prepared(plan, tmp_path)
+    jobs, missing = prepared(plan, tmp_path, judge=False)
     assert {arm.name for arm, _ in jobs} == {"conditional"}
     assert set(missing) == {"transposed-4", "transposed-5", "resized", "pixel-shuffle"}
     assert all("MNIST is not complete" in why for why in missing.values())

@@ -80,10 +80,6 @@ class Split:
             return True
         return other.kinds <= self.kinds
 
-    def part(self, indices: Tensor) -> "Split":
-        """These examples as a split of their own."""
-        return replace(self, data=self.data[indices], labels=None if self.labels is None else self.labels[indices])
-
     @cached_property
     def kinds(self) -> frozenset[int]:
         """The labels that occur."""
@@ -100,6 +96,11 @@ class Split:
     def tensors(self) -> tuple[Tensor, ...]:
         """All that the examples are made of: what the checksum is taken over."""
         return (self.data,) if self.labels is None else (self.data, self.labels)
+
+    def part(self, indices: Tensor) -> "Split":
+        """These examples of it, in this order."""
+        labels = None if self.labels is None else self.labels[indices]
+        return replace(self, data=self.data[indices], labels=labels)
 
     def to(self, device: torch.device | str) -> "Split":
         labels = None if self.labels is None else self.labels.to(device)

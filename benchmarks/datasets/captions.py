@@ -26,11 +26,11 @@ class CaptionedSplit(Split):
     def condition(self, indices: Tensor | slice) -> Int64[Tensor, "batch 3"]:
         return self.tokens[indices]
 
-    def part(self, indices: Tensor) -> "CaptionedSplit":
-        return replace(super().part(indices), tokens=self.tokens[indices])
-
     def tensors(self) -> tuple[Tensor, ...]:
         return (*super().tensors(), self.tokens)
+
+    def part(self, indices: Tensor) -> "CaptionedSplit":
+        return replace(super().part(indices), tokens=self.tokens[indices])
 
     def to(self, device: torch.device | str) -> "CaptionedSplit":
         return replace(super().to(device), tokens=self.tokens.to(device))

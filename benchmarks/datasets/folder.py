@@ -163,7 +163,7 @@ def _endings(files: Sequence[Path]) -> str:
 
 
 def _instead(folder: Path) -> str:
-    """What a folder with hardly an image has instead, as a part of a sentence that begins with a comma."""
+    """What a folder with hardly an image has instead, as a part of a sentence from its comma on; "" for nothing."""
     folders, files = _entries(folder)
     hidden = sum(path.name.startswith(".") for path in folder.iterdir())
     others = _endings([path for path in files if path.suffix.lower() not in FORMATS])
@@ -171,7 +171,7 @@ def _instead(folder: Path) -> str:
     inner = f"the folders {named}, which are not looked into (folder:{folder} takes them for the classes)"
     found = [inner] * bool(folders) + [others] * bool(others)
     found += [f"{hidden} hidden, which are left out"] * bool(hidden)
-    return f", but {' and '.join(found)}" if found else " and nothing else"
+    return f", but {' and '.join(found)}" if found else ""
 
 
 def _stretched(images: Sequence[Deep], count: int) -> tuple[UInt8[np.ndarray, "images size size"], str]:

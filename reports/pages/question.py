@@ -344,8 +344,8 @@ def _limits(answers: Answers, question: Question, arms: Sequence[ArmRuns]) -> li
         limits.append(f"{note[:1].upper()}{note[1:]}" + ("." if len(noted) == len(arms) else f" ({', '.join(noted)})."))
     if chosen := [arm.words for arm in arms if arm.planned.arm.rate is not None]:
         limits.append(
-            f"Of {', '.join(chosen)}, the learning rate was chosen, not tuned: a difference from a tuned arm may be "
-            "that of the rates."
+            f"Of {', '.join(chosen)}, the learning rate was chosen, not tuned: against a tuned arm, a difference may "
+            "be that of the rates."
         )
     thin = [arm.words for arm in arms if len(arm.ended) < FEWEST_SEEDS]
     if thin:
