@@ -21,6 +21,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from benchmarks.config import PROTOCOL_VERSION
 from benchmarks.questions.base import LN_FID
 from tests.soak.figures import Steps, code
 from tests.soak.hostile import as_json, as_json_lines, damaged, either, forged_tensors, text, value
@@ -75,6 +76,7 @@ FACTS = {
 ENVIRONMENT = {
     "device": "cpu",
     "threads": 1,
+    "protocol_version": PROTOCOL_VERSION,
     "versions": {"torch": "2"},
     "code": "c0de",
     "recipe": "small",
