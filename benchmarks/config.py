@@ -13,8 +13,11 @@ from typing import Any
 
 from variants.recipe import NEUTRAL, Recipe, Refused, checked, shown, unknown
 
-# Fakes in an evaluation: as many as the test images of MNIST.
+# Fakes in an evaluation where a config says nothing; what has not this number has it in its key.
 SAMPLES = 10_000
+# Fakes in an evaluation where a person says nothing: half the test images of MNIST, so that as many of those can stand
+# for samples where the metrics of real data are measured.
+DEFAULT_SAMPLES = 5_000
 # Probes that are cheap enough to be on in every run in which they can be measured.
 PROBES = ("generalization_gap", "label_use")
 # Of the networks' layers while they are trained; the first one is what is meant where nothing is said.

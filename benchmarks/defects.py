@@ -256,9 +256,9 @@ def prepared(dataset: "Dataset", generator: "Generator", samples: int = 0) -> "t
         return Split(split.data[indices], split.labels[indices])
 
     reference, training = dataset.test, dataset.train
-    if len(dataset.reference) > len(dataset.test):
-        # Too few for a test split that FID can use: the whole in three parts.
-        every = dataset.reference
+    if len(training) < 2 * len(reference):
+        # Half of the training examples would be fewer than the samples: the whole in three parts.
+        every = Split(*(torch.cat(pair) for pair in zip(training.tensors(), reference.tensors(), strict=True)))
         order = torch.randperm(len(every), generator=generator)
         reference, source, training = (part(every, indices) for indices in order.chunk(3))
     else:

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.config import FOLDER, PRECISIONS, PROBES, PROTOCOL_VERSION, SAMPLES, RunConfig
+from benchmarks.config import DEFAULT_SAMPLES, FOLDER, PRECISIONS, PROBES, PROTOCOL_VERSION, RunConfig
 from benchmarks.datasets import Dataset
 from benchmarks.steps import ROUNDING
 from metrics.features import Extractor
@@ -125,7 +125,7 @@ def command(config: RunConfig) -> str:
     dataset = FOLDER + config.dataset.path if config.dataset.path else name
     options: dict[str, Any] = {"variant": config.variant, "dataset": dataset, "seed": config.seed}
     options |= {"recipe": recipe, **changes, "evaluate_every": config.evaluate_every, **told}
-    if config.samples != SAMPLES:
+    if config.samples != DEFAULT_SAMPLES:
         options["samples"] = config.samples
     if config.precision != PRECISIONS[0]:
         options["precision"] = config.precision

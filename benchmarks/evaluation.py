@@ -57,11 +57,23 @@ NOT_FINITE = "not_finite_samples"
 
 
 class Real:
-    """The real side of every comparison: the reference split, and all that is computed from it once, when asked for."""
+    """The real side of every comparison: the reference split, and all that is computed from it once, when asked for.
 
-    def __init__(self, dataset: Dataset, reference: Split, judges: tuple[Judge, ...], samples: int) -> None:
+    samples: how many it is compared with. whole: the real side that this one is a part of; they share what is computed
+    from the training examples.
+    """
+
+    def __init__(
+        self, dataset: Dataset, reference: Split, judges: tuple[Judge, ...], samples: int, whole: "Real | None" = None
+    ) -> None:
         self.dataset, self.reference, self.judges, self.samples = dataset, reference, judges, samples
-        self.modes = dataset.modes
+        self.modes, self.whole = dataset.modes, whole
+
+    def part(self, indices: Tensor, samples: int) -> "Real":
+        """These examples of the reference as a real side of their own, for so many samples."""
+        part = Real(self.dataset, self.reference.part(indices), self.judges, samples, whole=self)
+        part.features = [features[indices] for features in self.features]
+        return part
 
     def read(self, images: Tensor, judge: int = 0) -> tuple[Tensor, Tensor | None]:
         """Features and predicted classes; without a judge, the values themselves and None."""
@@ -96,12 +108,13 @@ class Real:
 
     @cached_property
     def kernel(self) -> KernelSide:
-        return kernel_side(thinned(self.standardized_features, LARGEST_PAIRWISE))
+        return kernel_side(thinned(self.standardized_features, LARGEST_PAIRWISE, self.reference.labels))
 
     @cached_property
     def manifold(self) -> Manifold:
         """Of no more reference examples than there are samples."""
-        return manifold(thinned(self.standardized_features, min(self.samples, LARGEST_PAIRWISE)))
+        most = min(self.samples, LARGEST_PAIRWISE)
+        return manifold(thinned(self.standardized_features, most, self.reference.labels))
 
     @cached_property
     def balls(self) -> tuple[Balls, ...]:
@@ -151,7 +164,7 @@ class Real:
     @cached_property
     def known_features(self) -> Tensor:
         """Of the training examples."""
-        return self.features_of(self.dataset.train)
+        return self.whole.known_features if self.whole else self.features_of(self.dataset.train)
 
     @cached_property
     def known_pixels(self) -> Tensor:
@@ -160,18 +173,13 @@ class Real:
 
     @cached_property
     def usual_distances(self) -> Tensor:
-        """Of each test example to the nearest training example of its class, in features."""
-        return self.nearest_known(self.features_of(self.dataset.test), self.test_labels, self.known_features)
+        """Of each reference example to the nearest training example of its class, in features."""
+        return self.nearest_known(self.standardized_features, self.reference.labels, self.known_features)
 
     @cached_property
     def usual_pixel_distances(self) -> Tensor:
         """The same in pixels."""
-        pixels = self.dataset.test.data.flatten(1).to(self.reference.data.device)
-        return self.nearest_known(pixels, self.test_labels, self.known_pixels)
-
-    @property
-    def test_labels(self) -> Tensor:
-        return self.dataset.test.labels.to(self.reference.data.device)
+        return self.nearest_known(self.reference.data.flatten(1), self.reference.labels, self.known_pixels)
 
     def nearest_known(self, points: Tensor, classes: Tensor, known: Tensor) -> Tensor:
         """Squared distances to the nearest training example of the same class."""
@@ -232,13 +240,13 @@ class Comparison:
 
     @cached_property
     def discrepancy(self) -> Discrepancy:
-        return squared_mmd(kernel_side(thinned(self.features, LARGEST_PAIRWISE)), self.real.kernel)
+        return squared_mmd(kernel_side(thinned(self.features, LARGEST_PAIRWISE, self.labels)), self.real.kernel)
 
     @cached_property
     def neighbourhood(self) -> Neighbourhood:
         """With as many samples as real examples."""
         real = self.real.manifold
-        return neighbourhood(thinned(self.features, len(real.points)), real)
+        return neighbourhood(thinned(self.features, len(real.points), self.labels), real)
 
     @cached_property
     def diversities(self) -> Tensor:
@@ -264,7 +272,7 @@ class Comparison:
         if not bool(inside.any()):
             raise Unmeasurable("no sample looks real")
         classes = self.classes[inside]
-        return memorization(real.nearest_known(samples[inside], classes, known), classes, usual, real.test_labels)
+        return memorization(real.nearest_known(samples[inside], classes, known), classes, usual, real.reference.labels)
 
     @cached_property
     def memorization(self) -> Memorization:
@@ -315,10 +323,8 @@ def _accuracy_by_class(c: Comparison) -> Mapping[int, float]:
 
 
 def _gan_train(c: Comparison) -> float:
-    test, limit = c.real.dataset.test, gan_training.SAMPLES
-    samples, labels = c.samples[:limit], c.labels[:limit]
-    real, place = test.images(slice(None)).to(samples), labels.device
-    return gan_training.gan_train(samples, labels, real, test.labels.to(place), c.real.modes.count)
+    samples, labels = (thinned(rows, gan_training.SAMPLES, c.labels) for rows in (c.samples, c.labels))
+    return gan_training.gan_train(samples, labels, c.real.images, c.real.reference.labels, c.real.modes.count)
 
 
 def _checkerboard(c: Comparison) -> float:
@@ -388,34 +394,33 @@ _RECORDS = (
             )),
     _metric("accuracy", "share of samples that the classifier takes for what was asked (GAN-test)",
             _MAX, _SHARE, 1, "condition classes extractor", _SHMELKOV,
-            lambda c: accuracy(c.classes, c.labels), stand_in="test"),
+            lambda c: accuracy(c.classes, c.labels)),
     _metric("accuracy_class", "the same for the samples of one label",
-            _MAX, _SHARE, 1, "condition classes extractor", _SHMELKOV, _accuracy_by_class,
-            stand_in="test", family=True),
+            _MAX, _SHARE, 1, "condition classes extractor", _SHMELKOV, _accuracy_by_class, family=True),
     _metric("caption_digit", "share of samples that show the digit of their caption",
             _MAX, _SHARE, 1, "condition captions", _OURS,
-            lambda c: c.words_right[:, 0].double().mean().item(), stand_in="test"),
+            lambda c: c.words_right[:, 0].double().mean().item()),
     _metric("caption_thickness", "share of samples that are as thick as their caption says",
             _MAX, _SHARE, 1, "condition captions", _OURS,
-            lambda c: c.words_right[:, 1].double().mean().item(), stand_in="test"),
+            lambda c: c.words_right[:, 1].double().mean().item()),
     _metric("caption_slant", "share of samples that lean as their caption says",
             _MAX, _SHARE, 1, "condition captions", _OURS,
-            lambda c: c.words_right[:, 2].double().mean().item(), stand_in="test"),
+            lambda c: c.words_right[:, 2].double().mean().item()),
     _metric("caption_digit_held_out", "caption_digit for combinations of words that training never showed",
             _MAX, _SHARE, 1, "condition captions", _OURS,
-            lambda c: share(c.words_right[c.held_out, 0], NO_CAPTION), stand_in="test"),
+            lambda c: share(c.words_right[c.held_out, 0], NO_CAPTION)),
     _metric("caption_thickness_held_out", "caption_thickness for combinations of words that training never showed",
             _MAX, _SHARE, 1, "condition captions", _OURS,
-            lambda c: share(c.words_right[c.held_out, 1], NO_CAPTION), stand_in="test"),
+            lambda c: share(c.words_right[c.held_out, 1], NO_CAPTION)),
     _metric("caption_slant_held_out", "caption_slant for combinations of words that training never showed",
             _MAX, _SHARE, 1, "condition captions", _OURS,
-            lambda c: share(c.words_right[c.held_out, 2], NO_CAPTION), stand_in="test"),
+            lambda c: share(c.words_right[c.held_out, 2], NO_CAPTION)),
     _metric("caption_agreement_seen", "share of real-looking samples with every word right, captions seen in training",
-            _MAX, _SHARE, 1, "condition captions", _OURS, lambda c: c.agreement(~c.held_out), stand_in="test"),
+            _MAX, _SHARE, 1, "condition captions", _OURS, lambda c: c.agreement(~c.held_out)),
     _metric("caption_agreement_held_out", "the same for combinations of words that training never showed",
-            _MAX, _SHARE, 1, "condition captions", _OURS, lambda c: c.agreement(c.held_out), stand_in="test"),
+            _MAX, _SHARE, 1, "condition captions", _OURS, lambda c: c.agreement(c.held_out)),
     _metric("gan_train", "accuracy on real data of a small network trained on samples",
-            _MAX, _SHARE, 1, "condition classes images", _SHMELKOV, _gan_train, cost="final", stand_in="train"),
+            _MAX, _SHARE, 1, "condition classes images", _SHMELKOV, _gan_train, cost="final"),
     _metric("precision", "share of samples inside the real manifold",
             _MAX, _SHARE, 1, "", _KYNKAANNIEMI, lambda c: c.neighbourhood.precision),
     _metric("recall", "share of real examples inside the samples' manifold; noise raises it",
@@ -433,16 +438,16 @@ _RECORDS = (
             _MIN, _POSITIVE, 0, "images large", "compare Odena et al. 2016", _checkerboard),
     _metric("memorization", "P(nearer to a training example than a fresh example is), in features; ½ is right",
             _MIN, _SHARE, 0.5, "classes extractor", _MEEHAN,
-            lambda c: c.memorization.probability, cost="final", stand_in="test"),
+            lambda c: c.memorization.probability, cost="final"),
     _metric("memorization_pixels", "the same in pixels",
             _MIN, _SHARE, 0.5, "classes extractor", _MEEHAN,
-            lambda c: c.pixel_memorization.probability, cost="final", stand_in="test"),
+            lambda c: c.pixel_memorization.probability, cost="final"),
     _metric("copies", "share of samples nearer to a training example than 99 % of fresh examples, in features",
             _MIN, _SHARE, 0.01, "classes extractor", _MEEHAN,
-            lambda c: c.memorization.copies, cost="final", stand_in="test"),
+            lambda c: c.memorization.copies, cost="final"),
     _metric("copies_pixels", "the same in pixels",
             _MIN, _SHARE, 0.01, "classes extractor", _MEEHAN,
-            lambda c: c.pixel_memorization.copies, cost="final", stand_in="test"),
+            lambda c: c.pixel_memorization.copies, cost="final"),
 )
 # fmt: on
 
@@ -570,27 +575,45 @@ class Evaluator:
         return values
 
     def reference(self, *, final: bool = True) -> dict[str, float]:
-        """Every metric with real examples in the place of samples: see Metric.stand_in, and reference_note."""
-        names = self.names(final=final)
-        measured: dict[str, float] = {}
-        absent: dict[str, str] = {}
-        for stand_in in ("fresh", "train", "test"):
-            wanted = [name for name in names if METRICS[name].stand_in == stand_in]
-            comparison = self._stand_in(stand_in) if wanted else None
-            if comparison is not None:
-                measured |= self.measure(wanted, comparison)
-                absent |= self.absent
-        self.absent = absent
-        return {name: measured[name] for name in sorted(measured, key=_place_in_tables)}
+        """Every metric with real examples in the place of samples, which training never saw: see reference_note."""
+        names, held = self.names(final=final), self.stand_ins
+        if not len(held):
+            self.seconds, self.absent = {}, dict.fromkeys(names, "one real example cannot stand for samples as well")
+            return {}
+        return self.measure(names, self.beside_the_others(held))
+
+    def beside_the_others(self, held: Tensor) -> Comparison:
+        """These examples of the reference in the place of samples, beside the rest of it."""
+        reference, rest = self.real.reference, torch.ones(len(self.real.reference), dtype=torch.bool)
+        rest[held] = False
+        side, held = self.real.part(rest.nonzero().flatten(), len(held)), held.to(self._place)
+        return Comparison(side, reference.images(held), *self._asked(reference, held))
+
+    @cached_property
+    def stand_ins(self) -> Tensor:
+        """The reference examples, as many as samples but at most half, that stand for samples of a perfect generator.
+
+        They are drawn at random with the label frequencies of the reference, by a stream of the data's checksum.
+        """
+        reference = self.dataset.reference
+        own = stream(0, f"real data/{self.dataset.checksum}")
+        return drawn_alike(reference, min(self.samples, len(reference) // 2), own)
+
+    @cached_property
+    def reference_error(self) -> float:
+        """How many times the bias of the samples' FID that in `reference` has: it falls as one over the counts."""
+        whole, held = len(self.dataset.reference), len(self.stand_ins)
+        return (1 / held + 1 / (whole - held)) / (1 / self.samples + 1 / whole)
 
     @cached_property
     def reference_note(self) -> str:
-        """What `reference` compares, in one sentence."""
-        fresh, rest = map(len, self._dealt)
-        factor = (1 / fresh + 1 / rest) / (1 / self.samples + 1 / (fresh + rest))
+        """What `reference` compares, in one sentence, and what its smaller number of examples does to FID."""
+        whole, held = len(self.dataset.reference), len(self.stand_ins)
+        if not held:
+            return "no real examples are left to stand for samples"
         return (
-            f"{fresh:,} examples of the reference, drawn at random, against the other {rest:,}: FID has {factor:.2g} "
-            f"times the bias there that {self.samples:,} samples have against all {fresh + rest:,}"
+            f"{held:,} examples of the reference, drawn at random, against the other {whole - held:,}: FID has "
+            f"{self.reference_error:.3g} times the bias there that {self.samples:,} samples have against all {whole:,}"
         )
 
     def _generated(self, generate: Generate) -> Tensor:
@@ -625,41 +648,7 @@ class Evaluator:
     @cached_property
     def real(self) -> Real:
         """The reference, and what is computed from it."""
-        return self._side(self.dataset.reference)
-
-    def _side(self, reference: Split) -> Real:
-        return Real(self.dataset, reference.to(self._place), self._judges, self.samples)
-
-    @cached_property
-    def _dealt(self) -> tuple[Tensor, Tensor]:
-        """Which of the reference stand for samples, and which remain: a random draw with its frequencies of labels.
-
-        As many as there are samples, and no more than half, so that the rest is as good a reference. Always the same
-        ones for the same data.
-        """
-        reference = self.dataset.reference
-        order = torch.randperm(len(reference), generator=stream(0, f"real data/{self.dataset.checksum}"))
-        labels = None if reference.labels is None else reference.labels[order]
-        shuffled = Split(order, labels)
-        fresh = order[alike(shuffled, shuffled, min(self.samples, len(reference) // 2))]
-        remain = torch.ones(len(reference), dtype=torch.bool)
-        remain[fresh] = False
-        return fresh, remain.nonzero().flatten()
-
-    def _stand_in(self, which: str) -> Comparison | None:
-        """None where training lacks a class, so that its examples cannot stand for samples of all."""
-        data = self.dataset
-        if which == "fresh":
-            fresh, rest = self._dealt
-            real, split, chosen = self._side(data.reference.part(rest)), data.reference, fresh
-        elif which == "train":
-            real, split = self.real, data.train
-            if not split.has_labels_of(data.reference):
-                return None
-            chosen = alike(split, data.reference, self.samples)
-        else:
-            real, split, chosen = self.real, data.test, torch.arange(len(data.test))
-        return Comparison(real, split.images(chosen).to(self._place), *self._asked(split, chosen))
+        return Real(self.dataset, self.dataset.reference.to(self._place), self._judges, self.samples)
 
     def _asked(self, split: Split, chosen: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """Labels of these examples, and captions where there are any."""
@@ -684,7 +673,7 @@ def alike(split: Split, reference: Split, samples: int) -> Tensor:
     A label's examples are taken in their order, again from the first where there are too few. Raises Refused where the
     split lacks a label that the reference has.
     """
-    if reference.labels is None:
+    if reference.labels is None or not samples:
         return torch.arange(samples) % len(split)
     counts = torch.bincount(reference.labels)
     exact = counts.double() * samples / counts.sum()
@@ -702,14 +691,18 @@ def alike(split: Split, reference: Split, samples: int) -> Tensor:
     return torch.cat(chosen)[torch.cat(places).argsort(stable=True)]
 
 
-def thinned(rows: Tensor, most: int) -> Tensor:
-    """At most so many rows, evenly spread over their order."""
+def drawn_alike(reference: Split, count: int, generator: torch.Generator) -> Tensor:
+    """Indices (count,) of different examples, random within each label, with the label frequencies of all."""
+    shuffled = torch.randperm(len(reference), generator=generator)
+    return shuffled[alike(reference.part(shuffled), reference, count)]
+
+
+def thinned(rows: Tensor, most: int, labels: Tensor | None = None) -> Tensor:
+    """At most so many rows, evenly spread over their order; with labels, over the examples of each label.
+
+    Labels may come in turn, as those of `alike` do: then every second row has half of them only.
+    """
     if len(rows) <= most:
         return rows
-    return rows[torch.arange(most, device=rows.device) * len(rows) // most]
-
-
-def _place_in_tables(name: str) -> tuple[int, int]:
-    metric = record(name)
-    member = int(name.rpartition("_")[2]) if metric.family else 0
-    return list(METRICS).index(metric.name), member
+    even = torch.arange(most, device=rows.device) * len(rows) // most
+    return rows[even if labels is None else labels.argsort(stable=True)[even].sort().values]

@@ -53,6 +53,7 @@ CONFIG, JOURNAL, STATUS, ENVIRONMENT = "config.json", "metrics.jsonl", "status.j
 REFERENCE, FACTS = "reference.json", "facts.json"
 HERE = "here.json"
 ABSENT, ABSENT_REFERENCE = "absent", "absent_reference"  # in the facts: metrics that could not be measured, and why
+REAL_DATA = "real_data"  # in the facts: which real examples stand for samples in the reference
 CHECKPOINT, PREVIOUS, DAMAGED = (f"checkpoint{end}.safetensors" for end in ("", "-previous", "-damaged"))
 GENERATOR = "generator.safetensors"
 SAMPLES, PROBES = "samples", "probes"
@@ -188,6 +189,11 @@ class RunFolder:
 
     def facts(self) -> dict[str, Any]:
         return self._read_dict(FACTS)
+
+    def real_data(self) -> str:
+        """Which real examples stand for samples where the metrics of real data are measured; "" where none is told."""
+        told = self.facts().get(REAL_DATA)
+        return told if isinstance(told, str) else ""
 
     def absent(self, which: str = ABSENT) -> dict[str, str]:
         """Metrics that the last evaluation, or that of real data (ABSENT_REFERENCE), could not measure, and why."""

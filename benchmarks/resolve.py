@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plugins
-from benchmarks.config import PENDING, PRECISIONS, PROBES, SAMPLES, DatasetConfig, RunConfig
+from benchmarks.config import DEFAULT_SAMPLES, PENDING, PRECISIONS, PROBES, DatasetConfig, RunConfig
 from benchmarks.evaluation import judge
 from benchmarks.extractors import is_trained
 from benchmarks.journal import RunFolder
@@ -30,7 +30,7 @@ def configure(
     recipe: str = "",
     seed: int = 0,
     evaluate_every: int = 0,
-    samples: int = SAMPLES,
+    samples: int = DEFAULT_SAMPLES,
     thorough: bool = True,
     precision: str = PRECISIONS[0],
     probes: Sequence[str] = PROBES,

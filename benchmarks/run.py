@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import plugins
 from benchmarks.commands import Parser, add_tracking, given, main
-from benchmarks.config import PRECISIONS, PROBES, SAMPLES, DatasetConfig
+from benchmarks.config import DEFAULT_SAMPLES, PRECISIONS, PROBES, DatasetConfig
 from variants import VARIANTS
 from variants.recipe import FIELDS, Refused, unknown
 
@@ -45,7 +45,9 @@ def parser() -> Parser:
     how.add_argument(
         "--evaluate-every", type=int, default=0, metavar="N", help="epochs between evaluations (a tenth of all)"
     )
-    how.add_argument("--samples", type=int, default=SAMPLES, metavar="N", help=f"fakes in an evaluation ({SAMPLES})")
+    how.add_argument(
+        "--samples", type=int, default=DEFAULT_SAMPLES, metavar="N", help=f"fakes in an evaluation ({DEFAULT_SAMPLES})"
+    )
     how.add_argument("--quick-metrics", action="store_true", help="leave out the metrics that are costly to measure")
     how.add_argument(
         "--probes",

@@ -113,6 +113,8 @@ def show_summary(run: Run, tracking_uri: str | None, experiment: str | None = No
 def show_metrics(run: Run) -> None:
     """Prints the metrics of the last evaluation, and why others could not be measured."""
     console.print(metrics_table(run))
+    if told := run.folder.real_data():
+        say(f"real data: {told}")
     for which, of in ((ABSENT, ""), (ABSENT_REFERENCE, " of real data")):
         reasons: dict[str, list[str]] = {}
         for name, reason in run.folder.absent(which).items():

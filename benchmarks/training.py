@@ -25,7 +25,7 @@ from benchmarks.datasets import Centres, Dataset, data_folder, depends_on_seed, 
 from benchmarks.environment import check_precision, describe, fingerprint, keep_memory, peak_memory, resolve_device
 from benchmarks.evaluation import Evaluator, identity, judge, like_the_reference
 from benchmarks.extractors import doubts
-from benchmarks.journal import ABSENT, ABSENT_REFERENCE, FACTS, HERE, REFERENCE, RunFolder
+from benchmarks.journal import ABSENT, ABSENT_REFERENCE, FACTS, HERE, REAL_DATA, REFERENCE, RunFolder
 from benchmarks.pictures import animate, loss_curves, network_graph, png, power_spectra, sample_grid, scatter
 from benchmarks.randomness import initialisation, stream
 from benchmarks.runs import Run, refuse_giants
@@ -393,6 +393,7 @@ class Training:
         """What comes before the epochs that are left. Epoch 0, the untrained generator, is judged after the first."""
         # What could not be measured before an interruption is still so.
         self.facts = facts(self.dataset, self.state.players, self.updates) | absences(self.folder.facts())
+        self.facts[REAL_DATA] = self.evaluator.reference_note
         self.folder.write_json(FACTS, self.facts)
         self.folder.set_status("RUNNING", epoch=self.state.epoch, **self.watch.mark)
         self.watcher.start(self.config, self.updates, self.state.epoch)

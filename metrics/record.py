@@ -25,8 +25,6 @@ class Metric:
     cost: "each" where it is cheap enough for every evaluation, "final" where it is measured once, at the end.
     measure: from one comparison of samples with real data to the value. It raises Unmeasurable where these examples are
     too few, or too much alike, to have one.
-    stand_in: which real examples take the place of samples where its value on real data is measured: "fresh" ones that
-    the reference does not have, or those of the "train" or the "test" split.
     family: the name stands for several, `<name>_<k>`, and measure gives one value for each k.
     """
 
@@ -39,5 +37,4 @@ class Metric:
     paper: str
     measure: Callable[[Any], float | Mapping[int, float]]
     cost: Literal["each", "final"] = "each"
-    stand_in: Literal["fresh", "train", "test"] = "fresh"
     family: bool = False

@@ -43,7 +43,7 @@ class RunRecord:
     updates: generator updates in an epoch; 0 where that is not known. link: its page in MLflow, or "". shape: of one
     example, () where that is not known. protocol_version: by which it was measured; figures that have been defined anew
     since are left out of its lines. absent: metrics that its last evaluation could not measure, and why;
-    absent_reference: the same of real data.
+    absent_reference: the same of real data. real_data: which real examples stand for samples there.
     """
 
     id: str
@@ -64,6 +64,7 @@ class RunRecord:
     protocol_version: int = PROTOCOL_VERSION
     absent: Mapping[str, str] = field(default_factory=dict)
     absent_reference: Mapping[str, str] = field(default_factory=dict)
+    real_data: str = ""
 
     @property
     def finished(self) -> bool:
@@ -177,6 +178,7 @@ def read(folder: RunFolder, id: str = "") -> RunRecord:
             protocol_version=version,
             absent=folder.absent(),
             absent_reference=folder.absent(ABSENT_REFERENCE),
+            real_data=folder.real_data(),
         )
     except Refused as refused:
         # Where runs lie on a machine is nothing to publish.

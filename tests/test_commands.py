@@ -256,7 +256,7 @@ def nothing_was_left(folder: Path) -> bool:
         ("--epochs -3", "--epochs is at least 1, not -3"),
         ("--epochs many", "argument --epochs: it is a whole number, not 'many'"),
         ("--generator-lr nan", "--generator-lr is a number, not nan"),
-        ("--batch-size 5000", "--batch-size 5000 is more than the 1437 examples of digits"),
+        ("--batch-size 5000", "--batch-size 5000 is more than the 899 examples of digits"),
         ("--seeds 1 2 1", "--seeds has 1 twice; a seed is one run"),
         ("--samples 1", "--samples is at least 2, not 1"),
         ("--threads -1", "--threads is at least 0, not -1"),

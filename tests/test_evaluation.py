@@ -67,7 +67,7 @@ def enlarged(dataset: Dataset) -> Dataset:
 
 def captioned(dataset: Dataset, right: bool) -> dict[str, float]:
     """Real captioned images, asked for by their own captions or by those of others."""
-    evaluator = Evaluator(dataset, 360)
+    evaluator = Evaluator(dataset, len(dataset.test))
     images = dataset.test.images(slice(None))
     tokens = dataset.test.tokens if right else dataset.test.tokens.roll(7, 0)
     names = [name for name in evaluator.names() if "captions" in METRICS[name].needs]
@@ -92,10 +92,14 @@ def large(digits: Dataset) -> Bench:
 @pytest.fixture(scope="module")
 def many(digits: Dataset) -> Bench:
     """So many images of each class that one in a hundred can be told: each one again, with a little noise."""
-    data, labels = digits.reference.data, digits.reference.labels
-    noise = torch.randint(8, data.shape, generator=drawn(), dtype=torch.uint8)
-    again = torch.cat((data, (data.int() + noise).clamp_max(255).byte()))
-    return Bench(replace(digits, reference=Split(again, labels.repeat(2))))
+
+    def doubled(split: Split) -> Split:
+        noise = torch.randint(8, split.data.shape, generator=drawn(), dtype=torch.uint8)
+        again = torch.cat((split.data, (split.data.int() + noise).clamp_max(255).byte()))
+        return Split(again, split.labels.repeat(2))
+
+    test = doubled(digits.test)
+    return Bench(replace(digits, train=doubled(digits.train), test=test, reference=test))
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +192,6 @@ def test_a_record_says_what_it_has_to(name: str) -> None:
         "captions",
     }
     assert metric.needs <= facts
-    assert metric.stand_in in ("fresh", "train", "test")
     assert metric.cost in ("each", "final")
 
 
@@ -307,21 +310,21 @@ def test_a_generator_is_asked_for_the_labels_of_the_reference_in_small_batches(d
         assert condition is not None
         assert len(condition) == count <= 1000
         asked.append(condition)
-        return digits.train.images(torch.arange(count))
+        return digits.train.images(torch.arange(count) % len(digits.train))
 
     evaluator = Evaluator(digits, 2500)
     evaluator.evaluate(generate)
     counts = torch.bincount(torch.cat(asked))
-    exact = torch.bincount(digits.reference.labels) * 2500 / 1797
+    exact = torch.bincount(digits.reference.labels) * 2500 / 898
     assert (counts - exact).abs().max() < 1
     # Any beginning has nearly the same frequencies, so that a part of the samples can stand for all.
     assert (torch.bincount(torch.cat(asked)[:500]) - exact / 5).abs().max() <= 2
 
 
 def test_as_many_samples_as_the_reference_get_its_own_labels(digits: Dataset) -> None:
-    assert torch.equal(like_the_reference(digits.reference, 1797), torch.arange(1797))
+    assert torch.equal(like_the_reference(digits.reference, 898), torch.arange(898))
     unlabelled = Split(digits.reference.data)
-    assert torch.equal(like_the_reference(unlabelled, 2000), torch.arange(2000) % 1797)
+    assert torch.equal(like_the_reference(unlabelled, 2000), torch.arange(2000) % 898)
 
 
 def test_a_split_without_a_label_of_the_reference_is_refused(digits: Dataset) -> None:
@@ -330,46 +333,14 @@ def test_a_split_without_a_label_of_the_reference_is_refused(digits: Dataset) ->
         alike(Split(digits.train.data[kept], digits.train.labels[kept]), digits.reference, 100)
 
 
-@pytest.mark.parametrize("name", ["digits", "ring8", "stacked_digits", "captions_digits"])
-def test_real_data_are_a_random_sample_of_the_reference_against_the_rest_of_it(name: str) -> None:
-    dataset = load(DatasetConfig(name))
-    evaluator = Evaluator(dataset, 500)
-    fresh, rest = evaluator._dealt
-    assert len(fresh) == 500
-    assert torch.equal(torch.cat([fresh, rest]).sort().values, torch.arange(len(dataset.reference)))
-    assert all(torch.equal(a, b) for a, b in zip(Evaluator(dataset, 500)._dealt, (fresh, rest), strict=True))
-    # In the order of the reference, whose beginning the first examples of each class are, the draw lies anywhere.
-    assert abs(fresh.double().mean() / len(dataset.reference) - 0.5) < 0.1
-    if dataset.reference.labels is not None:
-        counts = torch.bincount(dataset.reference.labels[fresh], minlength=dataset.spec.classes or 0)
-        exact = torch.bincount(dataset.reference.labels).double() * 500 / len(dataset.reference)
-        assert (counts - exact).abs().max() < 1
-    note = evaluator.reference_note
-    assert note.startswith(f"500 examples of the reference, drawn at random, against the other {len(rest):,}: FID")
-    row = evaluator.reference(final=False)
-    # A sample in the reference would lie in its own ball.
-    assert row["precision"] < 0.99
-    assert list(row) == sorted(row, key=lambda name: (list(METRICS).index(record(name).name), len(name), name))
-
-
-def test_real_data_are_no_more_than_half_of_the_reference(digits: Dataset) -> None:
-    evaluator = Evaluator(replace(digits, reference=digits.test), 360)
-    assert [len(part) for part in evaluator._dealt] == [180, 180]
-    assert evaluator.reference_note.endswith("2 times the bias there that 360 samples have against all 360")
+def test_the_row_of_real_data_is_good_and_in_the_order_of_the_tables(digits: Dataset) -> None:
+    evaluator = Evaluator(digits, 400)
     row = evaluator.reference()
-    assert row["memorization"] == pytest.approx(0.5, abs=0.01)  # test images in the place of samples
+    assert row["precision"] < 0.99  # a sample in the reference would lie in its own ball
     assert row["gan_train"] > 0.9
     assert row["mode_coverage"] == 1
-    assert row["accuracy"] == pytest.approx(load_extractor("digits").accuracy)
-
-
-def test_the_row_of_real_data_is_one_of_many_random_draws(digits: Dataset) -> None:
-    """It was of the first training images of each class, whose FID lay far outside of what random draws have."""
-    evaluator = Evaluator(digits, 500)
-    own = evaluator.reference(final=False)["fid_pixels"]
-    drawn_anew = [Evaluator(replace(digits, checksum=f"{k:064x}"), 500) for k in range(8)]
-    others = [each.reference(final=False)["fid_pixels"] for each in drawn_anew]
-    assert min(others) / 2 < own < 2 * max(others)
+    assert row["accuracy"] == pytest.approx(load_extractor("digits").accuracy, abs=0.015)
+    assert list(row) == sorted(row, key=lambda name: (list(METRICS).index(record(name).name), len(name), name))
 
 
 @on_a_gpu
@@ -380,10 +351,11 @@ def test_a_gpu_gives_the_figures_of_a_cpu(name: str) -> None:
     seen = []
     for device in ("cpu", resolve_device("cuda")):
         judges = Evaluator(dataset, 1000, device=device)
-        samples = dataset.train.images(torch.arange(1000)).roll(1, -1)
+        chosen = torch.arange(1000) % len(dataset.train)
+        samples = dataset.train.images(chosen).roll(1, -1)
         samples = samples + 0.1 * torch.randn(samples.shape, generator=drawn())
-        where, labels = samples.to(device), dataset.train.labels[:1000].to(device)
-        tokens = dataset.train.condition(torch.arange(1000)).to(device) if dataset.captions else None
+        where, labels = samples.to(device), dataset.train.labels[chosen].to(device)
+        tokens = dataset.train.condition(chosen).to(device) if dataset.captions else None
         comparison = Comparison(judges.real, where, labels, tokens)
         seen.append(judges.measure(judges.names(), comparison) | judges.reference())
     assert seen[1] == pytest.approx(seen[0], rel=1e-3, abs=1e-3, nan_ok=True)
@@ -432,13 +404,13 @@ def test_the_captions_of_real_images_are_true_of_them() -> None:
     assert isinstance(dataset.reference, CaptionedSplit)
     row = Evaluator(dataset, 500).reference(final=False)
     assert row["caption_thickness"] == 1
-    assert row["caption_agreement_held_out"] > 0.95
+    assert row["caption_agreement_held_out"] > 0.9
 
 
 def test_agreement_tells_seen_captions_from_those_that_training_never_showed() -> None:
     """A generator that draws what it is asked for, except for held-out captions, where it draws another digit."""
     dataset = load(DatasetConfig("captions_digits"))
-    evaluator, test, held_out = Evaluator(dataset, 360), dataset.test, dataset.captions.held_out
+    evaluator, test, held_out = Evaluator(dataset, len(dataset.test)), dataset.test, dataset.captions.held_out
     asked = test.tokens.clone()
     which = (asked[:, None] == held_out).all(2)
     # Two places on in the list of held-out captions stands another digit.
@@ -473,6 +445,41 @@ def test_rows_are_thinned_evenly() -> None:
     rows = torch.arange(10)[:, None]
     assert thinned(rows, 5).flatten().tolist() == [0, 2, 4, 6, 8]
     assert thinned(rows, 20) is rows
+
+
+@pytest.mark.parametrize("order", ["in turn", "sorted", "random"])
+def test_thinned_rows_keep_the_share_of_each_label(order: str) -> None:
+    """Every second of labels that come in turn would be half of them; the first half of sorted ones likewise."""
+    labels = torch.arange(1000) % 10
+    labels = {"in turn": labels, "sorted": labels.sort().values, "random": labels[torch.randperm(1000)]}[order]
+    for most in (500, 333, 20):
+        counts = thinned(labels, most, labels).bincount(minlength=10)
+        assert counts.sum() == most
+        assert (counts - most / 10).abs().max() < 1
+    places = thinned(torch.arange(1000), 500, labels)
+    assert torch.equal(places, places.sort().values)
+
+
+def test_a_perfect_generator_trains_as_well_whatever_the_order_of_the_reference(digits: Dataset) -> None:
+    """GAN-train takes 5,000 samples; the first ones of a reference that is ordered by class lack two classes."""
+    values = []
+    mixed = torch.arange(7 * 898) % 898
+    for order in (mixed, mixed[digits.test.labels[mixed].argsort(stable=True)]):
+        test = digits.test.part(order)
+        evaluator = Evaluator(replace(digits, test=test, reference=test), len(test))
+        samples = digits.train.images(drawn_from(digits.train, test.labels))
+        values.append(evaluator.measure(["gan_train"], evaluator.compare(samples))["gan_train"])
+    assert min(values) > 0.9
+    assert values[1] == pytest.approx(values[0], abs=0.02)
+
+
+def drawn_from(split: Split, labels: Tensor) -> Tensor:
+    """For each label a place of the split that has it, in turn."""
+    places = torch.empty_like(labels)
+    for label in labels.unique():
+        members, wanted = (split.labels == label).nonzero().flatten(), labels == label
+        places[wanted] = members[torch.arange(int(wanted.sum())) % len(members)]
+    return places
 
 
 def test_modes_of_data_without_labels_are_not_measured(digits: Dataset) -> None:
@@ -513,7 +520,8 @@ def test_planting_uses_images_that_nobody_else_has(images: Bench) -> None:
     )
     assert not source & reference
     assert not source & training
-    assert len(set(images.planting.places.tolist())) > 0.95 * len(images.planting.places)
+    # A class may have fewer images in one of the three parts than in another.
+    assert len(set(images.planting.places.tolist())) > 0.9 * len(images.planting.places)
 
 
 def test_features_of_a_whole_split_leave_out_dead_units() -> None:

@@ -22,7 +22,7 @@ DEFAULT = Recipe(
     averaging=0.99,
 )
 # With as many weights in the generator, to within 5 %, as the linear variants have for images of this size.
-SMALL = {"epochs": 100, "batch_size": 64, "generator_widths": (40,), "discriminator_widths": (40,)}
+SMALL = {"epochs": 160, "batch_size": 64, "generator_widths": (40,), "discriminator_widths": (40,)}
 
 
 def refuses(spec: DataSpec) -> str:

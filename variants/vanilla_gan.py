@@ -17,7 +17,7 @@ DEFAULT = Recipe(
 )
 
 # For images of about 8x8: a quarter of the weights are enough.
-SMALL = {"epochs": 100, "batch_size": 64, "generator_widths": (128, 256), "discriminator_widths": (256, 128)}
+SMALL = {"epochs": 160, "batch_size": 64, "generator_widths": (128, 256), "discriminator_widths": (256, 128)}
 
 # Two units of noise and 2×128 ReLU: the smallest setup known to show collapse on the ring, and its remedy.
 POINTS = Recipe(

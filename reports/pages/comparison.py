@@ -132,7 +132,9 @@ def _protocol(section: Section) -> str:
     data = (
         f"Checksum of the data: {code(section.checksum[:8])}" if section.checksum else "Every seed draws its own data"
     )
-    return f"{words}. {data}."
+    told = sorted({run.real_data for arm in section.arms for run in arm.runs if run.real_data})
+    real = "".join(f" *Real data*: {escape(each)}." for each in told)
+    return f"{words}.{real} {data}."
 
 
 def _comparison(section: Section, names: Sequence[str], metrics: Mapping[str, Metric]) -> str:
