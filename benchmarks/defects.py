@@ -141,12 +141,21 @@ def blur(p: Planting) -> "Tensor":
 
 
 def checkerboard(p: Planting) -> "Tensor":
-    """a checkerboard of amplitude 0.15 on every image"""
+    """a checkerboard of amplitude 0.15 on every image, of period 2: fields of one pixel"""
+    return (p.sound + PATTERN * board(p.sound, 2)).clamp(-1, 1)
+
+
+def coarse_checkerboard(p: Planting) -> "Tensor":
+    """the same of period 4, as the first of two layers of stride 2 leaves it: fields of 2 × 2 pixels"""
+    return (p.sound + PATTERN * board(p.sound, 4)).clamp(-1, 1)
+
+
+def board(images: "Tensor", period: int) -> "Tensor":
+    """A checkerboard of −1 and 1 of this period, as large as the images."""
     import torch
 
-    height, width = p.sound.shape[2:]
-    board = 1 - 2 * ((torch.arange(height)[:, None] + torch.arange(width)) % 2)
-    return (p.sound + PATTERN * board).clamp(-1, 1)
+    rows, columns = (torch.arange(side) // (period // 2) for side in images.shape[2:])
+    return 1 - 2 * ((rows[:, None] + columns) % 2)
 
 
 def wider(p: Planting) -> "Tensor":
@@ -180,6 +189,7 @@ IMAGE_DEFECTS: dict[str, Callable[[Planting], "Tensor"]] = {
     "copies of training": copies,
     "blur": blur,
     "checkerboard": checkerboard,
+    "coarse checkerboard": coarse_checkerboard,
 }
 POINT_DEFECTS: dict[str, Callable[[Planting], "Tensor"]] = {
     "dropped mode": dropped_class,
@@ -314,7 +324,7 @@ def page(tables: Sequence[Table]) -> str:
         "- **bold**: the metric notices the defect: it is worse in every random split, by more than three standard",
         "  deviations of its values on sound samples over the splits, and more than a hundredth of their mean;",
         "- _italic_ ✗: the metric is fooled: it is better than on sound samples, by as much;",
-        "- plain: it does not move by that much; –: no sample was left to measure.",
+        "- plain: it does not move by that much; –: it cannot be measured, for want of samples or of real examples.",
         "",
         "Figures are means over the splits. Labels are told to the generator, as to a conditional variant.",
         "",
@@ -345,6 +355,8 @@ def page(tables: Sequence[Table]) -> str:
 
 def _figure(values: Sequence[float]) -> str:
     mean = math.fsum(values) / len(values)
+    if math.isnan(mean):
+        return "–"
     return f"{mean:.0f}" if abs(mean) >= 100 else f"{mean:.3g}"
 
 

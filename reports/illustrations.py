@@ -30,7 +30,7 @@ _LABELS = {
     "curves/discriminator_loss": "discriminator's loss (nats)",
     "metrics/fid_normalized": "FID",
     "metrics/overlap": "overlap with the true mixture",
-    "metrics/checkerboard": "checkerboard, from real images (decades)",
+    "metrics/checkerboard": "checkerboard above real images (decades)",
     "metrics/caption_agreement_held_out": "share that fits a new caption",
     "probes/generalization_gap": "share of training images above test images",
     "probes/label_use": "share of right labels above wrong ones",

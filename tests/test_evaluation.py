@@ -139,7 +139,8 @@ CONTRACT: dict[str, tuple[str, float, str, float]] = {
     "coverage": ("images", 0.1, "duplicates", 0.5),
     "diversity": ("images", 0.15, "one image in a class", 0.05),
     "diversity_worst": ("images", 0.25, "one image in a class", 0.6),
-    "checkerboard": ("large", 0.1, "checkerboard", 0.5),
+    "checkerboard": ("large", 0.1, "coarse checkerboard", 0.3),
+    "checkerboard_period": ("large", 0.1, "checkerboard", 0.5),
     "memorization": ("images", 0.1, "copies of training", 0.35),
     "memorization_pixels": ("images", 0.1, "copies of training", 0.35),
     "copies": ("many", 0.01, "copies of training", 0.9),
@@ -217,6 +218,25 @@ def test_names_are_absent_where_a_metric_does_not_apply(images: Bench, large: Be
         *("fid", "kid", "kid_error", "mode_kl", "modes_captured", "high_quality", "overlap", "mode_spread"),
         *("precision", "recall", "density", "coverage"),
     }
+
+
+def test_a_checkerboard_is_power_above_that_of_real_images(large: Bench) -> None:
+    def above(defect: str) -> tuple[float, float, float]:
+        return tuple(large.values("checkerboard", "checkerboard_period", defect=defect).values())
+
+    (_, *sound), (fine, *of_fine), (coarse, *of_coarse) = map(above, ("", "checkerboard", "coarse checkerboard"))
+    # The positive part, at the period with most of it; a figure of each.
+    assert fine == of_fine[0] > 0.5
+    assert coarse == of_coarse[1] > 0.3
+    assert of_coarse[0] == pytest.approx(sound[0], abs=0.1)
+    assert of_fine[1] == pytest.approx(sound[1], abs=0.1)
+    # Enlarging by repeating pixels takes power away just there, which is no checkerboard.
+    half = torch.nn.functional.avg_pool2d(large.planting.sound, 2)
+    resized = large.evaluator.compare(torch.nn.functional.interpolate(half, scale_factor=2))
+    lacking = large.evaluator.measure(("checkerboard", "checkerboard_period"), resized)
+    assert lacking["checkerboard_period_2"] < -1
+    assert lacking["checkerboard"] == max(0.0, lacking["checkerboard_period_4"]) < 0.3
+    assert record("checkerboard_period_4") is METRICS["checkerboard_period"]
 
 
 def test_accuracy_by_class_stands_under_the_class(images: Bench) -> None:

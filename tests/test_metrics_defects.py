@@ -4,8 +4,9 @@ import math
 from pathlib import Path
 
 import pytest
+import torch
 
-from benchmarks.defects import POINT_DEFECTS, Table, command, page
+from benchmarks.defects import POINT_DEFECTS, Table, board, command, page
 from variants.recipe import Refused
 
 NAN = math.nan
@@ -45,6 +46,18 @@ def test_the_page_marks_each_verdict() -> None:
     text = page([table("min", [10.0, 11.0, 12.0], [14.0, 15.0, 16.0])])
     assert "| `fid` | lower | 11 | **15** | 1 of 1 |" in text
     assert "| `fid` | lower | 11 | _7_ ✗ | 0 of 1 |" in page([table("min", [10.0, 11.0, 12.0], [6.0, 7.0, 8.0])])
+
+
+def test_what_cannot_be_measured_has_a_dash() -> None:
+    nothing = 3 * [NAN]
+    assert "| `fid` | lower | – | – | 0 of 1 |" in page([table("min", nothing, nothing)])
+
+
+def test_checkerboards_of_both_periods_are_planted() -> None:
+    fine = [[1, -1, 1, -1, 1], [-1, 1, -1, 1, -1], [1, -1, 1, -1, 1]]
+    coarse = [[1, 1, -1, -1, 1], [1, 1, -1, -1, 1], [-1, -1, 1, 1, -1]]
+    assert board(torch.zeros(2, 1, 3, 5), 2).tolist() == fine
+    assert board(torch.zeros(2, 1, 3, 5), 4).tolist() == coarse
 
 
 def test_the_command_writes_the_page(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

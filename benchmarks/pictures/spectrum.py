@@ -7,14 +7,15 @@ from torch import Tensor
 
 from benchmarks.pictures.colours import FAKE, INK
 from benchmarks.pictures.samples import write_figure
-from metrics.spectrum import checkerboard_contrast
+from metrics.spectrum import contrasts, lattice
 
 
-def power_spectra(samples: Tensor, real: Tensor, out: Path | str, title: str = "", stride: int = 2) -> None:
+def power_spectra(samples: Tensor, real: Tensor, out: Path | str, title: str = "") -> None:
     """Draws both spectra on one scale, and how far samples lie above real images, into a PNG file.
 
     samples, real: (height, width), as metrics.spectrum.mean_power gives them. Frequency 0 is in the middle; a circle is
-    at each frequency of the stride's lattice, where a checkerboard would stand out (Odena et al. 2016).
+    at each frequency where a checkerboard would stand out (Odena et al. 2016), a smaller one for a longer period. The
+    contrast of each period is told, and by how much that of samples lies above or below that of real images.
     """
     from matplotlib.figure import Figure
 
@@ -23,25 +24,23 @@ def power_spectra(samples: Tensor, real: Tensor, out: Path | str, title: str = "
     above = logs[0] - logs[1]
     # A bound that is not set by a few frequencies at which real images have no power at all.
     most = max(above.abs().quantile(0.98).item(), 0.1)
+    ours, theirs = contrasts(samples), contrasts(real)
     panels = (
-        (logs[0], f"samples, contrast {checkerboard_contrast(samples, stride):+.2f}", low, high, "viridis"),
-        (logs[1], f"real images, contrast {checkerboard_contrast(real, stride):+.2f}", low, high, "viridis"),
-        (above, "samples above real", -most, most, "PuOr_r"),
+        (logs[0], f"samples\n{_told(ours)}", low, high, "viridis"),
+        (logs[1], f"real images\n{_told(theirs)}", low, high, "viridis"),
+        (above, f"samples above real\n{_told({p: ours[p] - theirs[p] for p in ours})}", -most, most, "PuOr_r"),
     )
     figure = Figure(figsize=(9.6, 3.4), dpi=100)
     axes = figure.subplots(1, len(panels))
     # Not a layout that matplotlib finds out: that takes as long as all the rest.
-    figure.subplots_adjust(left=0.01, right=0.925, bottom=0.04, top=0.82 if title else 0.92, wspace=0.2)
+    figure.subplots_adjust(left=0.01, right=0.925, bottom=0.04, top=0.76 if title else 0.86, wspace=0.2)
     height, width = samples.shape
-    lattice = [
-        ((c * width // stride + width // 2) % width, (r * height // stride + height // 2) % height)
-        for r in range(stride)
-        for c in range(stride)
-        if r or c
-    ]
     for axis, (values, caption, least, largest, colours) in zip(axes, panels, strict=True):
         shown = axis.imshow(torch.fft.fftshift(values).numpy(), cmap=colours, vmin=least, vmax=largest)
-        axis.scatter(*zip(*lattice, strict=True), s=90, facecolors="none", edgecolors=FAKE, linewidths=1.8)
+        for period in ours:
+            rows, columns = zip(*lattice(height, width, period), strict=True)
+            across, down = (torch.tensor(columns) + width // 2) % width, (torch.tensor(rows) + height // 2) % height
+            axis.scatter(across, down, s=180 / period, facecolors="none", edgecolors=FAKE, linewidths=1.8)
         axis.set_title(caption, fontsize=9, color=INK)
         axis.set_xticks([])
         axis.set_yticks([])
@@ -50,3 +49,8 @@ def power_spectra(samples: Tensor, real: Tensor, out: Path | str, title: str = "
     if title:
         figure.suptitle(title, fontsize=11, color=INK)
     write_figure(out, figure)
+
+
+def _told(contrasts: dict[int, float]) -> str:
+    """The contrast of each period, as a caption."""
+    return "period " + ", ".join(f"{period}: {contrast:+.2f}" for period, contrast in contrasts.items())

@@ -256,7 +256,7 @@ GAN_TRAIN_ERROR = Outcome(
     noun="GAN-train error",
 )
 CHECKERBOARD = Outcome(
-    "distance of the checkerboard contrast from that of real images, in decades",
+    "power of the checkerboard above that of real images, in decades",
     ("metrics/checkerboard",),
     "less",
     noun="the excess power of the checkerboard",

@@ -16,7 +16,7 @@ def cleaner(name: str, control: Arm, says: str) -> Decision:
         says,
         (better(RESIZED, control, CHECKERBOARD, MARGIN, networks=("generator",)),),
         "a factor of two in spectral power; chosen, not tuned",
-        "images of resizing that are farther from real ones by as much",
+        "images of resizing whose checkerboard has more power by as much",
         equal="generator updates, batch, channels, discriminator, tuning budget",
     )
 
@@ -44,13 +44,22 @@ QUESTION = Question(
         cleaner("C3-shuffle", SHUFFLED, "Pixel shuffle leaves a checkerboard that resizing does not."),
     ),
     curve="metrics/checkerboard",
-    shown=("checkerboard", "fid_normalized", "fid_pixels", "coverage"),
+    shown=(
+        "checkerboard",
+        "checkerboard_period_2",
+        "checkerboard_period_4",
+        "fid_normalized",
+        "fid_pixels",
+        "coverage",
+    ),
     others=(
         "Odena et al. 2016 show the uneven overlap of indivisible kernels, and resizing as a way round it, by eye and "
         "without seeds.",
     ),
     limits=(
         "C3 describes an operation; a test shows its 2×2 → 4×4 by hand. What is tested here is what follows from it.",
+        "A checkerboard is power above that of real images, at the period with most of it: 4, which the first of two "
+        "layers leaves, or 2. Less power than real images have is what resizing takes away, and is told with its sign.",
         "Judged on trained networks: a discriminator may teach the generator to undo what its layers would leave.",
         "Images of 28×28 and a narrow network, because 8×8 has no room for the frequencies that are measured.",
     ),
