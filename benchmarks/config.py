@@ -32,7 +32,7 @@ PROTOCOL_VERSION = 2
 2: real data is a random sample of the reference against the rest of it, the discriminator's curves are means over all
 of its steps, and the figures of CHANGED are defined anew.
 """
-CHANGED = ("copies", "copies_pixels")
+CHANGED = ("copies", "copies_pixels", "checkerboard")
 
 
 def _setting(default: Any, help: str, **limits: Any) -> Any:

@@ -153,7 +153,8 @@ def test_the_same_command_finds_the_run_and_retrain_does_it_again(
     assert "already trained" not in again.out
     assert folder.id != id_
     assert len(run_folders(tmp_path / "runs")) == 1
-    assert folder.status() == {"state": "FINISHED", "epoch": 3}
+    status = folder.status()
+    assert (status["state"], status["epoch"]) == ("FINISHED", 3)
 
 
 INTERRUPTED = """
