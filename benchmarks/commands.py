@@ -56,6 +56,14 @@ def given(parsed: argparse.Namespace, fields: Mapping[str, Field] | Iterable[Fie
     return {f.name: checked(f, getattr(parsed, f.name)) for f in known if hasattr(parsed, f.name)}
 
 
+def refuse_unread(asked: argparse.Namespace, by: str, *options: str) -> None:
+    """Raises Refused for an option that was given and is not read, because the option `by` was given as well."""
+    for option in options:
+        if getattr(asked, by) and getattr(asked, option, None):
+            words = [f"--{name.replace('_', '-')}" for name in (option, by)]
+            raise Refused(f"{words[0]} is not read beside {words[1]}; leave one of them out")
+
+
 def main(command: Callable[[], int | None]) -> NoReturn:
     """Runs a command and ends the process: 2 and one sentence for a person's mistake, 130 for Ctrl-C."""
     try:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 SPLITS = {"mnist": 3}
 USUAL_SPLITS = 5
+# The class that is dropped, so that the next one is made instead, and the one of which every sample is the same.
+DROPPED, REPEATED = 3, 7
 MARGIN, LEAST = 3.0, 0.01
 SOURCE = 10_000
 POINTS = 2_500
@@ -75,13 +77,13 @@ class Planting:
 def dropped_class(p: Planting) -> "Tensor":
     """one class is never made; the next one is made instead"""
     labels = p.labels.clone()
-    labels[labels == 3] = 4
-    return _where(p.labels == 3, p.another(labels), p.sound)
+    labels[labels == DROPPED] = DROPPED + 1
+    return _where(p.labels == DROPPED, p.another(labels), p.sound)
 
 
 def one_image(p: Planting) -> "Tensor":
     """every sample of one class is the same perfect image"""
-    of_class = p.labels == 7
+    of_class = p.labels == REPEATED
     return _where(of_class, p.sound[of_class][:1].expand_as(p.sound), p.sound)
 
 
@@ -275,6 +277,13 @@ def prepared(dataset: "Dataset", generator: "Generator", samples: int = 0) -> "t
         size = min(SOURCE, len(training) // 2)
         order = torch.randperm(len(training), generator=generator)
         source, training = part(training, order[:size]), part(training, order[size:])
+    parts = {"reference": reference, "samples": source, "training": training}
+    for what, split in parts.items():
+        if lacking := set(range(len(dataset.class_names))) - split.kinds:
+            raise Refused(
+                f"defects are planted by class, and {dataset.name} has too few examples of "
+                f"{dataset.class_names[min(lacking)]} to leave the {what} one; choose another dataset"
+            )
     count = samples or (len(reference) if dataset.spec.is_image else POINTS)
     if samples or len(reference) > len(source):
         reference = part(reference, alike(reference, reference, min(count, len(reference))))
@@ -362,10 +371,14 @@ def _figure(values: Sequence[float]) -> str:
 
 def command(arguments: Sequence[str] | None = None) -> None:
     parser = Parser("benchmarks.defects", description="Which metric notices which planted defect.")
-    parser.add_argument("--dataset", nargs="+", default=list(DEFAULT), help=f"datasets ({' '.join(DEFAULT)})")
-    parser.add_argument("--samples", type=int, default=0, help="samples in a comparison (0: as many as the data allow)")
-    parser.add_argument("--data-dir", help="folder of the data")
-    parser.add_argument("--out", type=Path, help="file to write (by default the page is printed)")
+    parser.add_argument(
+        "--dataset", nargs="+", default=list(DEFAULT), metavar="NAME", help=f"datasets ({' '.join(DEFAULT)})"
+    )
+    parser.add_argument(
+        "--samples", type=int, default=0, metavar="N", help="samples in a comparison (0: as many as the data allow)"
+    )
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="datasets ($GANBENCH_DATA, else data)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="where to write (by default the page is printed)")
     plugins.add_option(parser)
     chosen = parser.parse_args(arguments)
     plugins.load_plugins(chosen.plugin)
@@ -381,6 +394,10 @@ def command(arguments: Sequence[str] | None = None) -> None:
         dataset = load(DatasetConfig(name), chosen.data_dir)
         if dataset.test.labels is None:
             raise Refused(f"defects are planted by class, and {name} has no labels; choose another dataset")
+        if (classes := len(dataset.class_names)) <= REPEATED:
+            raise Refused(
+                f"defects are planted into {REPEATED + 1} classes, and {name} has {classes}; choose another dataset"
+            )
         tables.append(measure(dataset, SPLITS.get(name, USUAL_SPLITS), say, chosen.samples))
     text = page(tables)
     if chosen.out is None:

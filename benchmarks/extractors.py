@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks import plugins
 from benchmarks.commands import Parser, main
 from variants.recipe import Refused
 
@@ -225,11 +226,15 @@ def doubts(dataset: "Dataset", judges: "Sequence[Extractor]") -> tuple[str, ...]
 
 def command(arguments: Sequence[str] | None = None) -> None:
     parser = Parser("benchmarks.extractors", description="Trains and pins the classifiers that judge a dataset.")
-    parser.add_argument("--dataset", default="mnist", help="a dataset of labelled images (mnist)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS), help="one classifier each (0 1 2)")
-    parser.add_argument("--data-dir", help="folder of the data")
-    parser.add_argument("--out", type=Path, help="folder to write to (metrics/extractors)")
+    parser.add_argument("--dataset", default="mnist", metavar="NAME", help="a dataset of labelled images (mnist)")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=list(SEEDS), metavar="N", help="one classifier each (0 1 2)"
+    )
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="datasets ($GANBENCH_DATA, else data)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (metrics/extractors)")
+    plugins.add_option(parser)
     chosen = parser.parse_args(arguments)
+    plugins.load_plugins(chosen.plugin)
 
     from benchmarks.config import DatasetConfig
     from benchmarks.datasets import load

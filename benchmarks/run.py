@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import plugins
-from benchmarks.commands import Parser, add_tracking, given, main
+from benchmarks.commands import Parser, add_tracking, given, main, refuse_unread
 from benchmarks.config import DEFAULT_SAMPLES, PRECISIONS, PROBES, DatasetConfig
 from variants import VARIANTS
 from variants.recipe import FIELDS, Refused, unknown
@@ -73,7 +73,7 @@ def parser() -> Parser:
     how.add_argument("--retrain", action="store_true", help="train again what is already trained")
 
     where = parser.add_argument_group("where")
-    where.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="where run folders go (runs)")
+    where.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="of the run folders (runs)")
     where.add_argument(
         "--data-dir", type=Path, default=None, metavar="DIR", help="datasets ($GANBENCH_DATA, else data)"
     )
@@ -100,6 +100,7 @@ def run() -> int:
         from benchmarks.terminal import show_choices
 
         return show_choices()
+    refuse_unread(asked, "no_tracking", "tracking_uri", "experiment")
     # What can be refused without torch is refused before it is imported, which takes seconds.
     if asked.variant not in VARIANTS:
         raise unknown("variant", asked.variant, VARIANTS)

@@ -32,9 +32,7 @@ def parser() -> Parser:
         "--interpolate", action="store_true", help="rows of pictures, each from one noise vector to another"
     )
     parser.add_argument("--out", type=Path, metavar="FILE.png", help="where to write (RUN.png in this folder)")
-    parser.add_argument(
-        "--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="where run folders are (runs)"
-    )
+    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="of the run folders (runs)")
     add_tracking(parser)
     plugins.add_option(parser)
     return parser

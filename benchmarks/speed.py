@@ -22,6 +22,16 @@ from benchmarks.config import PRECISIONS
 from variants import VARIANTS
 from variants.recipe import Refused, unknown
 
+# What each kind of timing reads of the options. Any kind takes --json and --plugin.
+READS = {
+    "evaluation": {"dataset", "threads", "rounds", "data_dir"},
+    "start": {"variant", "dataset", "rounds", "data_dir"},
+    "growth": {"variant", "threads", "rounds", "seconds", "picture"},
+    "suite": {"rounds", "data_dir"},
+    "fill": set(),
+}
+# Of these, a timing that does not compare takes one.
+ONE = {"evaluation": ("dataset",), "start": ("dataset", "variant")}
 LEAST = {"threads": 0, "seeds": 1, "loader_workers": 0, "rounds": 1, "run_seconds": 0}
 
 
@@ -57,7 +67,7 @@ def parser() -> Parser:
         "--seeds", type=int, nargs="+", default=[1], metavar="N", help="that ours trains as one; told of each (1)"
     )
     how.add_argument("--device", default="cpu", metavar="auto|cpu|cuda", help="where to train (cpu)")
-    how.add_argument("--cuda-graphs", action="store_true", help="record our updates and replay them (on a GPU)")
+    how.add_argument("--cuda-graphs", action="store_true", help="record updates and replay them (on a GPU)")
     how.add_argument("--rounds", type=int, default=7, metavar="N", help="how often each is timed (7)")
     how.add_argument("--seconds", type=float, default=2.0, metavar="S", help="of each in a round, about (2)")
     how.add_argument(
@@ -106,9 +116,17 @@ def check(asked: Namespace) -> None:
         for value in given if isinstance(given, list) else [given]:
             if not value >= least:
                 raise Refused(f"--{name.replace('_', '-')} is at least {least}, not {value}")
-    other = next((name for name in ("evaluation", "start", "growth", "suite") if getattr(asked, name)), "")
-    if other and asked.seeds != [1]:
-        raise Refused(f"--seeds is of updates, which --{other} does not time so; leave it out")
+    if kind := next((name for name in READS if getattr(asked, name)), ""):
+        known = parser()
+        for name, value in vars(asked).items():
+            if name in READS[kind] | READS.keys() | {"json", "plugin"} or value == known.get_default(name):
+                continue
+            raise Refused(f"--{name.replace('_', '-')} is nothing that --{kind} reads; leave it out")
+        for name in ONE.get(kind, ()):
+            if len(getattr(asked, name) or ()) > 1:
+                raise Refused(f"--{kind} times one --{name}, not {len(getattr(asked, name))}")
+    if asked.against == "none" and asked.loader_workers:
+        raise Refused("--loader-workers load the data of the stock loop, which --against none leaves out; take one")
     if max(asked.seeds) > 1 and asked.run_seconds:
         raise Refused("--seeds times updates alone; add --run-seconds 0")
     if not asked.seconds > 0:

@@ -10,7 +10,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import plugins
-from benchmarks.commands import Parser, add_tracking, main
+from benchmarks.commands import Parser, add_tracking, main, refuse_unread
 from benchmarks.config import PENDING
 from benchmarks.executors import EXECUTORS
 from benchmarks.presets import PRESETS, preset
@@ -47,7 +47,7 @@ def parser() -> Parser:
     how.add_argument("--cuda-graphs", action="store_true", help="record updates and replay them (on a GPU)")
     how.add_argument("--retrain", action="store_true", help="train again what is already trained")
     where = parser.add_argument_group("where")
-    where.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="where run folders go (runs)")
+    where.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="of the run folders (runs)")
     where.add_argument(
         "--data-dir", type=Path, default=None, metavar="DIR", help="datasets ($GANBENCH_DATA, else data)"
     )
@@ -59,6 +59,7 @@ def parser() -> Parser:
 def suite() -> int:
     asked = parser().parse_args()
     plugins.load_plugins(asked.plugin)
+    refuse_unread(asked, "no_tracking", "tracking_uri", "experiment")
     chosen = preset(asked.preset)
     if asked.seeds < 0:
         raise Refused(f"--seeds is at least 1, not {asked.seeds}")

@@ -272,7 +272,9 @@ def tune() -> int:
     )
     plugins.add_option(parser)
     parser.add_argument("--workers", type=int, default=0, metavar="N", help="runs at once (as many as cores)")
-    parser.add_argument("--runs-dir", type=Path, default=Path("runs/tuning"), metavar="DIR", help="(runs/tuning)")
+    parser.add_argument(
+        "--runs-dir", type=Path, default=Path("runs/tuning"), metavar="DIR", help="of the run folders (runs/tuning)"
+    )
     parser.add_argument(
         "--data-dir", type=Path, default=None, metavar="DIR", help="datasets ($GANBENCH_DATA, else data)"
     )

@@ -22,6 +22,7 @@ from torch.nn import functional
 from torch.nn.utils import fusion
 
 from metrics.parts import at_once
+from metrics.record import Unmeasurable
 
 WIDTHS = (16, 32, 48, 64)
 FEATURES = 64
@@ -31,6 +32,8 @@ ARCHITECTURE = "convolutions 3x3 of 16, 32, 48, 64 channels, strides 1 then 2 do
 
 DEAD = 1e-3
 """A unit with less than this share of the largest deviation over training data tells nothing; chosen, not tuned."""
+# Share of a feature that differs between equal images by rounding alone, as float32 has it.
+_ROUNDING = 1e-6
 
 _CHUNK = 125  # with channels last, what fits the cache: twice as fast as 1,000 at once
 _LARGEST_FILE = 16 * 2**20
@@ -140,14 +143,20 @@ class Extractor:
         return features, logits.argmax(1)
 
     def standardized(self, features: Float[Tensor, "batch features"]) -> Float[Tensor, "batch alive"]:
-        """Features in units of their deviation about their mean over real training images, dead units left out."""
+        """Features in units of their deviation about their mean over real training images, dead units left out.
+
+        Raises Unmeasurable where no unit tells one training image from another.
+        """
         alive, mean, deviation = self._alive
         return (features[:, alive] - mean.to(features)) / deviation.to(features)
 
     @functools.cached_property
     def _alive(self) -> tuple[Int[Tensor, " alive"], Float[Tensor, " alive"], Float[Tensor, " alive"]]:
         """Which units tell something, with their means and deviations."""
-        (alive,) = (self.deviation > DEAD * self.deviation.max()).nonzero(as_tuple=True)
+        least = max(DEAD * self.deviation.max(), _ROUNDING * self.mean.abs().max())
+        (alive,) = (self.deviation > least).nonzero(as_tuple=True)
+        if not len(alive):
+            raise Unmeasurable("the classifier takes all training images for the same")
         return alive, self.mean[alive], self.deviation[alive]
 
     def to(self, device: torch.device | str) -> "Extractor":

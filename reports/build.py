@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import plugins
-from benchmarks.commands import Parser, add_tracking, main
+from benchmarks.commands import Parser, add_tracking, main, refuse_unread
 from variants.recipe import Refused
 
 if TYPE_CHECKING:
@@ -231,6 +231,8 @@ def command() -> None:
     plugins.load_plugins(options.plugin)
     if not options.preset and (options.questions or options.seeds or options.dataset or options.tuned):
         raise Refused("--questions, --seeds, --dataset and --tuned belong to a plan; name it by --preset")
+
+    refuse_unread(options, "runs_dir", "tracking_uri", "experiment")
 
     from reports import report
 

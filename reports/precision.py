@@ -46,7 +46,7 @@ def parser() -> Parser:
     parser.add_argument("--workers", type=int, default=0, metavar="N", help="runs at once (as many as cores)")
     parser.add_argument("--device", default="cpu", metavar="auto|cpu|cuda", help="where to train (cpu)")
     parser.add_argument("--cuda-graphs", action="store_true", help="record updates and replay them (on a GPU)")
-    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="(runs)")
+    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="of the run folders (runs)")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="datasets ($GANBENCH_DATA, else data)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where all figures are written")
     plugins.add_option(parser)

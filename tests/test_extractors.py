@@ -27,6 +27,7 @@ from metrics.features import (
     read_extractor,
     save_extractor,
 )
+from metrics.record import Unmeasurable
 from variants.recipe import Refused
 
 LEAST_ACCURACY = {"mnist": 0.994, "digits": 0.97}
@@ -129,6 +130,15 @@ def test_a_unit_is_dead_below_a_thousandth_of_the_largest_deviation() -> None:
     deviation = torch.full((FEATURES,), 1.1e-3).double()
     deviation[0], deviation[1] = 1.0, 0.9e-3
     assert replace(extractor, deviation=deviation).standardized(torch.ones(2, FEATURES)).shape == (2, FEATURES - 1)
+
+
+@pytest.mark.parametrize("deviation", [0.0, 1e-8])
+def test_a_classifier_that_takes_all_training_images_for_the_same_measures_nothing(deviation: float) -> None:
+    """Without a unit left every distance would be 0, and units that differ by rounding alone would be all of it."""
+    mean, deviations = torch.ones(FEATURES), torch.full((FEATURES,), deviation)
+    blind = replace(load_extractor("digits"), mean=mean, deviation=deviations)
+    with pytest.raises(Unmeasurable, match="takes all training images for the same"):
+        blind.standardized(torch.ones(2, FEATURES))
 
 
 def test_an_extractor_moves_to_a_device_as_a_copy(digits: Dataset) -> None:

@@ -1,12 +1,16 @@
 """The table of planted defects: its verdicts follow from its figures, and the command writes it."""
 
 import math
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
 from benchmarks.defects import POINT_DEFECTS, Table, board, command, page
+from tests.conftest import Done
+from tests.test_small_sets import NOISE, Images
 from variants.recipe import Refused
 
 NAN = math.nan
@@ -76,3 +80,21 @@ def test_the_command_writes_the_page(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_data_without_labels_are_refused() -> None:
     with pytest.raises(Refused, match="stacked_digits has no labels"):
         command(["--dataset", "stacked_digits"])
+
+
+@pytest.mark.parametrize(
+    ("counts", "sentence"),
+    [
+        ((6, 6), "defects are planted into 8 classes, and folder:own has 2; choose another dataset"),
+        ((2,) * 8, r"folder:own has too few examples of \d to leave the \w+ one; choose another dataset"),
+    ],
+    ids=["two classes", "two images in a class"],
+)
+def test_a_set_that_is_too_small_to_plant_defects_into_is_refused(
+    counts: tuple[int, ...], sentence: str, called: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.extractors.QUICK_UPDATES", 1)
+    Images(counts, (NOISE,) * len(counts), 8, 8, colour=False, twice=False, seed=0).write(Path("own"))
+    done = called(command, "--dataset", "folder:own")
+    assert (done.code, done.out) == (2, "")
+    assert re.search(rf"^error: .*{sentence}$", done.err, re.MULTILINE)

@@ -1,0 +1,193 @@
+"""Small sets of a person's own images: whatever they are, each metric is a number in its range, or absent for a reason.
+
+Hypothesis draws the sets. They are written as PNG files and loaded as any folder is; an untrained classifier judges
+them, since training one takes seconds. Two sets are judged by one that is trained at its first use.
+"""
+
+import math
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from torch import Tensor
+
+from benchmarks.config import DatasetConfig
+from benchmarks.datasets import Dataset, load
+from benchmarks.evaluation import METRICS, Evaluator, Generate, record
+from benchmarks.journal import run_folders
+from benchmarks.run import run
+from metrics import gan_train
+from metrics.features import Classifier, Extractor
+from tests.conftest import Done
+from variants.recipe import Refused
+
+NOISE, CONSTANT, SAME, BLANK = "noise", "constant", "same", "blank"
+
+
+@dataclass(frozen=True)
+class Images:
+    """A set to be written: how many images a class has, what they show, and how large they are and are made."""
+
+    counts: tuple[int, ...]
+    kinds: tuple[str, ...]
+    side: int
+    image_size: int
+    colour: bool
+    twice: bool
+    seed: int
+
+    def write(self, root: Path) -> None:
+        """Writes a folder for each class. Where `twice`, the first image is the last one of the last class as well."""
+        random = np.random.default_rng(self.seed)
+        shape = (self.side, self.side, 3) if self.colour else (self.side, self.side)
+        for name, (count, kind) in enumerate(zip(self.counts, self.kinds, strict=True)):
+            (root / str(name)).mkdir(parents=True)
+            same = random.integers(0, 256, shape, dtype=np.uint8)
+            for place in range(count):
+                grey = np.full(shape, random.integers(256), np.uint8)
+                noise, blank = random.integers(0, 256, shape, dtype=np.uint8), np.full(shape, 128, np.uint8)
+                pixels = {NOISE: noise, CONSTANT: grey, SAME: same, BLANK: blank}[kind]
+                Image.fromarray(pixels).save(root / str(name) / f"{place:02d}.png", compress_level=0)
+        if self.twice and sum(self.counts) > 1:
+            shutil.copy(root / "0" / "00.png", root / str(name) / f"{count - 1:02d}.png")
+
+
+SIDES = st.sampled_from((4, 8, 16, 17, 32, 33, 40)) | st.integers(4, 40)
+
+
+@st.composite
+def image_sets(draw: st.DrawFn) -> Images:
+    counts = draw(st.lists(st.integers(1, 20) | st.integers(2, 6), min_size=1, max_size=5))
+    kind = st.sampled_from((NOISE, CONSTANT, SAME, BLANK))
+    kinds = draw(st.lists(kind, min_size=len(counts), max_size=len(counts)) | kind.map(lambda one: [one] * len(counts)))
+    options = (draw(SIDES), draw(SIDES), draw(st.booleans()), draw(st.booleans()), draw(st.integers(0, 99)))
+    return Images(tuple(counts), tuple(kinds), *options)
+
+
+def untrained(dataset: Dataset) -> Extractor:
+    """A classifier as it is before it learns, with the statistics of its features over the training images."""
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(1)
+        classifier = Classifier(dataset.spec.shape, dataset.spec.classes).eval().requires_grad_(False)
+    features, _ = classifier(dataset.train.images(slice(None)))
+    mean, deviation = features.double().mean(0), features.double().std(0)
+    shape, classes = dataset.spec.shape, dataset.spec.classes
+    return Extractor(classifier, "untrained", 0, 0.0, "0" * 64, shape, classes, mean, deviation, {})
+
+
+def noise(dataset: Dataset) -> Generate:
+    """Uniform noise."""
+    random = torch.Generator().manual_seed(2)
+    return lambda condition, count: torch.rand(count, *dataset.spec.shape, generator=random) * 2 - 1
+
+
+def one_image(dataset: Dataset) -> Generate:
+    """The first training image, again and again: a generator that has collapsed."""
+    return lambda condition, count: dataset.train.images(slice(0, 1)).expand(count, *dataset.spec.shape)
+
+
+def real_of_the_class(dataset: Dataset) -> Generate:
+    """A training image of the class that is asked for: a generator that repeats them."""
+
+    def generate(condition: Tensor, count: int) -> Tensor:
+        firsts = [int((dataset.train.labels == label).nonzero()[0]) for label in condition.tolist()]
+        return dataset.train.images(torch.tensor(firsts))
+
+    return generate
+
+
+def accounted_for(evaluator: Evaluator, values: Mapping[str, float]) -> None:
+    """Asserts that each metric is a finite number in its range, or absent with a reason; never both, never neither."""
+    absent, classes = evaluator.absent, evaluator.dataset.spec.classes
+    assert not set(values) & set(absent)
+    for name, value in values.items():
+        low, high = record(name).range
+        assert math.isfinite(value), name
+        assert low <= value <= high, (name, value)
+    for name, reason in absent.items():
+        assert record(name)
+        assert reason == reason.strip().rstrip(".")
+        assert len(reason) > 5
+    members = {
+        "accuracy_class": range(classes),
+        "fid_normalized_extractor": range(len(evaluator.extractors)),
+        "checkerboard_period": evaluator.real.checkerboard if "checkerboard_period" not in absent else (),
+    }
+    told = set(values) | set(absent)
+    expected = set()
+    for name in evaluator.names():
+        if not METRICS[name].family or name in absent:
+            expected.add(name)
+        else:
+            expected |= {f"{name}_{place}" for place in members[name]}
+    assert told == expected
+
+
+JUDGED = {name for name, metric in METRICS.items() if "extractor" in metric.needs} | {"kid", "kid_error"}
+JUDGED -= {"accuracy"}  # which asks for the class alone
+GENERATORS = (noise, one_image, real_of_the_class)
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(images=image_sets(), samples=st.integers(2, 30), make=st.sampled_from(GENERATORS))
+def test_each_metric_of_a_small_set_is_in_its_range_or_absent_for_a_reason(
+    images: Images, samples: int, make: Callable[[Dataset], Generate], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gan_train, "UPDATES", 2)
+    shutil.rmtree(tmp_path / "own", ignore_errors=True)
+    images.write(tmp_path / "own")
+    config = DatasetConfig(f"folder:{tmp_path / 'own'}", image_size=images.image_size)
+    if len(images.counts) < 2 or min(images.counts) < 2:
+        with pytest.raises(Refused, match=r"it needs two or more|a class needs at least 2") as refused:
+            load(config)
+        assert "\n" not in str(refused.value)
+        return
+    dataset = load(config)
+    evaluator = Evaluator(dataset, samples, (untrained(dataset),))
+    accounted_for(evaluator, values := evaluator.evaluate(make(dataset), final=True))
+    if len(dataset.train.data.unique(dim=0)) == 1:
+        # Nothing tells how far apart two images are, so no sample is at any distance, or at none.
+        assert not set(values) & JUDGED
+    accounted_for(evaluator, evaluator.reference())
+    assert "\n" not in evaluator.reference_note
+
+
+@pytest.mark.parametrize(
+    ("images", "measured"),
+    [
+        (
+            Images((3, 7, 2), (NOISE, SAME, CONSTANT), 33, 17, colour=True, twice=True, seed=4),
+            {"fid", "fid_normalized"},
+        ),
+        (Images((2, 5), (BLANK, BLANK), 8, 8, colour=False, twice=False, seed=5), {"fid", "accuracy"}),
+    ],
+    ids=["of each kind", "all the same"],
+)
+def test_a_small_set_is_trained_on_and_judged_by_a_classifier_of_its_own(
+    images: Images,
+    measured: set[str],
+    called: Callable[..., Done],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("benchmarks.extractors.QUICK_UPDATES", 60)
+    monkeypatch.setattr(gan_train, "UPDATES", 20)
+    images.write(tmp_path / "own")
+    words = f"--dataset folder:own --image-size {images.image_size} --epochs 1 --epoch-updates 2 --batch-size 4"
+    done = called(run, *words.split(), "--samples", "12", "--no-tracking", "--data-dir", "data")
+    assert done.code == 0, done.err
+    assert "Traceback" not in done.out + done.err
+    (folder,) = run_folders("runs")
+    assert folder.status()["state"] == "FINISHED"
+    values, absent = folder.lines()[-1]["metrics"], folder.facts()["absent"]
+    assert measured <= set(values)
+    assert all(math.isfinite(value) for value in values.values())
+    assert not set(values) & set(absent)
+    assert all(absent.values())
