@@ -160,7 +160,9 @@ def test_a_cluster_started_here_listens_to_this_machine_only_and_each_end_of_a_r
         timeout=4 * PATIENCE,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    # On a slow machine it is told that MLflow is being waited for, and after each warning stands its line of code.
+    told = [line for line in done.stderr.splitlines() if "self._say(" not in line]
+    assert not [line for line in told if "waiting until MLflow at " not in line]
     (good, bad, again, killed, stopped), cancelled, address, outside, heard = json.loads(done.stdout)
     assert good == ["FINISHED", "", False, False]
     assert again == ["FINISHED", "", False, True]

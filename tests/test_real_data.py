@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 import torch
@@ -77,7 +78,7 @@ def test_whoever_repeats_training_examples_does_not_beat_real_data_unnoticed(
         values = [other[each] for other in others]
         spread = max(values) - min(values)
         # It is one of such rows itself: twice the range of eight is about six standard deviations.
-        assert abs(row[each] - sum(values) / len(values)) <= 2 * spread
+        assert abs(row[each] - fmean(values)) <= 2 * spread
         mine = ours[each] * (evaluator.reference_error if each in DISTANCES else 1)
         better = row[each] - mine if METRICS[each].direction == "min" else mine - row[each]
         beaten += [each] if better > spread else []

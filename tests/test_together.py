@@ -276,11 +276,17 @@ def test_one_update_in_float32_is_that_in_float64_but_for_rounding(variant: str,
 
 
 def test_the_bound_on_one_update_notices_fewer_digits() -> None:
-    """Every operation off by the rounding of bfloat16, in the place of that of float32."""
+    """Every operation off by the rounding of bfloat16, in the place of that of float32.
+
+    Signs are drawn, so that in a single result they may cancel: most results, not all, are outside.
+    """
     case = ("cgan_mlp", "digits", {"conditioning": "projection"})
     wanted = one_update(*case, torch.float64)
-    allowed, ours = bounds(*case, wanted), one_update(*case, torch.float64, off=Off(2.0**-9, 9))
-    assert all((ours[name] - value).norm() > allowed[name] for name, value in wanted.items() if "saturated" not in name)
+    allowed = bounds(*case, wanted)
+    for seed in range(9, 12):
+        ours = one_update(*case, torch.float64, off=Off(2.0**-9, seed))
+        outside = [(ours[name] - value).norm() > allowed[name] for name, value in wanted.items()]
+        assert sum(outside) > 0.5 * len(outside)
 
 
 def test_each_kind_of_loss_and_term_is_among_the_recipes() -> None:
