@@ -1,12 +1,9 @@
 """Where and by what code a run was made: recorded beside it, and no part of its key."""
 
 import ast
-import ctypes
 import hashlib
-import os
 import platform
 import shlex
-import sys
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
@@ -15,11 +12,11 @@ from typing import Any
 
 import torch
 
+from benchmarks.algorithm.device import device_name
 from benchmarks.config import DEFAULT_SAMPLES, FOLDER, PRECISIONS, PROBES, PROTOCOL_VERSION, RunConfig
 from benchmarks.datasets import Dataset
-from benchmarks.steps import ROUNDING
 from metrics.features import Extractor
-from variants import Refused, load_variant
+from variants import load_variant
 
 HOUSE = Path(__file__).resolve().parent.parent
 
@@ -27,65 +24,18 @@ HOUSE = Path(__file__).resolve().parent.parent
 DECIDING = (
     "variants/**/*.py",
     "metrics/**/*.py",
-    "benchmarks/batches.py",
+    "benchmarks/algorithm/batches.py",
     "benchmarks/datasets/**/*.py",
     "benchmarks/evaluation.py",
-    "benchmarks/optimizer.py",
+    "benchmarks/algorithm/adam.py",
     "benchmarks/probes/**/*.py",
-    "benchmarks/randomness.py",
-    "benchmarks/sampler.py",
-    "benchmarks/steps.py",
+    "benchmarks/algorithm/random_streams.py",
+    "benchmarks/algorithm/sampling.py",
+    "benchmarks/algorithm/steps.py",
     "benchmarks/together.py",
     "benchmarks/training.py",
-    "benchmarks/updates.py",
+    "benchmarks/algorithm/epoch.py",
 )
-
-
-def resolve_device(name: str) -> torch.device:
-    """The device of that name; auto is CUDA where there is one, else the CPU. Raises Refused where there is none.
-
-    From then on float32 is float32 there: torch has convolutions on a GPU round it to TF32, unless told otherwise.
-    """
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if name == "auto":
-        name = "cuda" if there["cuda"] else "cpu"
-    if not there.get(name):
-        raise Refused(
-            f"this machine has no device {name!r}; it has {', '.join(n for n, here in there.items() if here)}"
-        )
-    for place in ROUNDING:
-        place.fp32_precision = "ieee"
-    return torch.device(name)
-
-
-def device_name(device: torch.device) -> str:
-    """What a person calls it: the model of a GPU, else its kind."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-
-
-def check_precision(precision: str, device: torch.device) -> None:
-    """Raises Refused where a device cannot train in a precision."""
-    gpu = device.type == "cuda"
-    able = {
-        "float32": True,
-        "tf32": gpu and torch.cuda.get_device_capability(device) >= (8, 0),
-        "bfloat16": device.type == "cpu" or (gpu and torch.cuda.is_bf16_supported()),
-    }
-    if not able[precision]:
-        raise Refused(f"the device {device.type!r} does not train in {precision}; take --precision float32")
-
-
-@cache
-def keep_memory() -> None:
-    """Has glibc keep freed memory for the next step: giving it back to the system takes half of a convolutional step.
-
-    Elsewhere it does nothing. It changes no result.
-    """
-    mmap_threshold, trim_threshold = -3, -1  # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of malloc.h
-    if platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
-        for parameter in (mmap_threshold, trim_threshold):
-            libc.mallopt(parameter, 1 << 30)
 
 
 def describe(
@@ -152,15 +102,3 @@ def fingerprint() -> str:
                 node.body = node.body[1:]
         digest.update(f"{path.relative_to(HOUSE).as_posix()}\n{ast.dump(tree)}\n".encode())
     return digest.hexdigest()
-
-
-def peak_memory(device: torch.device) -> float:
-    """Largest memory so far in MiB: of the process, or on the GPU. NaN where the system does not tell."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    if os.name != "posix":
-        return float("nan")
-    import resource
-
-    # Linux counts in KiB, macOS in bytes.
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)

@@ -15,9 +15,9 @@ from hashlib import sha256
 import torch
 from torch import Tensor
 
+from benchmarks.algorithm.random_streams import stream
 from benchmarks.datasets import Centres, Classes, Dataset, Split, Stacked
 from benchmarks.extractors import judges_of
-from benchmarks.randomness import stream
 from metrics import gan_train as gan_training
 from metrics.accuracy import accuracy, accuracy_by_class
 from metrics.captions import captions

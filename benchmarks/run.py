@@ -117,13 +117,13 @@ def run() -> int:
 
     import torch
 
-    from benchmarks.environment import check_precision, resolve_device
+    from benchmarks.algorithm.cuda_graphs import refuse_without_graphs
+    from benchmarks.algorithm.device import check_precision, resolve_device
     from benchmarks.executors import Job, Settings
     from benchmarks.executors.base import parts
     from benchmarks.resolve import configure
     from benchmarks.terminal import say, show_summary
     from benchmarks.training import Diverged, completed, loaded, pictured_epochs
-    from benchmarks.updates import refuse_without_graphs
 
     settings = Settings(device=asked.device, stack=asked.stack)
     check_precision(asked.precision, device := resolve_device(asked.device))

@@ -9,30 +9,26 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Sequence
-from functools import cached_property, lru_cache
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Int64
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from benchmarks import plugins
+from benchmarks.algorithm.players import refuse_giants
+from benchmarks.algorithm.random_streams import initialisation, stream
+from benchmarks.algorithm.sampling import sampler
 from benchmarks.config import RunConfig
 from benchmarks.journal import CONFIG, FACTS, GENERATOR, RunFolder
 from benchmarks.prompts import read_prompt
-from benchmarks.randomness import initialisation, stream
-from benchmarks.sampler import sampler
 from metrics.captions import WORDS
-from variants import DataSpec, Recipe, Refused, Variant, load_variant
+from variants import DataSpec, Refused, load_variant
 from variants.recipe import shown
 
-Build = Callable[[DataSpec, Recipe], tuple[nn.Module, nn.Module]]
-
-# Chosen, not tuned: in float32 with Adam's state a network of this size takes 6 GiB to train, far more than any here.
-MOST_PARAMETERS = 4 * 10**8
 # Of an image, in pixels; also the most channels and classes.
 LARGEST_SIDE = 4096
 
@@ -190,31 +186,6 @@ def spec_of(kept: Any) -> DataSpec | None:
         and all(isinstance(word, str) for word in words)
     )
     return DataSpec(tuple(shape), bounded, classes, tuple(words)) if right else None
-
-
-class Undrawn(TorchFunctionMode):
-    """Within it, weights stay as they are made: on no device, a normal draw makes torch import its compiler (4 s)."""
-
-    def __torch_function__(self, function, types, arguments=(), options=None):
-        options = options or {}
-        if getattr(function, "__module__", "") == nn.init.__name__:
-            return options["tensor"] if "tensor" in options else arguments[0]
-        return function(*arguments, **options)
-
-
-def refuse_giants(variant: Variant, spec: DataSpec, recipe: Recipe) -> None:
-    """Raises Refused for networks that would fill the memory before anything else is noticed."""
-    if (count := _parameters(variant.build, spec, recipe)) > MOST_PARAMETERS:
-        raise Refused(f"networks of {count:,} parameters are too large; give smaller --generator-widths or the like")
-
-
-# Kept: every seed of a recipe has as many, and a config that is made and then trained is checked twice.
-@lru_cache(maxsize=64)
-def _parameters(build: Build, spec: DataSpec, recipe: Recipe) -> int:
-    """How many parameters both networks have. They are built on no device: nothing is allocated, nothing drawn."""
-    with torch.device("meta"), Undrawn():
-        networks = build(spec, recipe)
-    return sum(parameter.numel() for network in networks for parameter in network.parameters())
 
 
 def load_run(path: Path | str) -> Run:

@@ -121,7 +121,7 @@ def interpolated(run: "Run", rows: int, label: int | None = None, prompt: str | 
     """(rows · STEPS, *shape): row by row, samples of noise between two drawn vectors, spherically or linearly."""
     import torch
 
-    from benchmarks.randomness import stream
+    from benchmarks.algorithm.random_streams import stream
     from variants.noise import NOISES
 
     recipe = run.config.recipe

@@ -20,23 +20,26 @@ from PIL.Image import Image
 from torch import Tensor, nn
 
 from benchmarks import plugins, probes
+from benchmarks.algorithm.cuda_graphs import Recorder, recorder, updates_of
+from benchmarks.algorithm.device import check_precision, keep_memory, peak_memory, resolve_device
+from benchmarks.algorithm.epoch import means, train_updates
+from benchmarks.algorithm.players import Players, fresh_players, refuse_giants
+from benchmarks.algorithm.precision import refuse_reduced
+from benchmarks.algorithm.random_streams import stream
+from benchmarks.algorithm.sampling import Generate, sampler
 from benchmarks.config import PENDING, DatasetConfig, RunConfig
 from benchmarks.datasets import Centres, Dataset, data_folder, depends_on_seed, load, placed
-from benchmarks.environment import check_precision, describe, fingerprint, keep_memory, peak_memory, resolve_device
+from benchmarks.environment import describe, fingerprint
 from benchmarks.evaluation import Evaluator, identity, judge, like_the_reference
 from benchmarks.extractors import doubts
 from benchmarks.journal import ABSENT, ABSENT_REFERENCE, FACTS, HERE, REAL_DATA, REFERENCE, RunFolder
 from benchmarks.pictures import animate, loss_curves, network_graph, png, power_spectra, sample_grid, scatter
-from benchmarks.randomness import initialisation, stream
-from benchmarks.runs import Run, refuse_giants
-from benchmarks.sampler import Generate, sampler
-from benchmarks.steps import Players, players, refuse_reduced
+from benchmarks.runs import Run
 from benchmarks.symptoms import Watch
 from benchmarks.tracking import Tracker
-from benchmarks.updates import Recorder, recorder, train_updates, updates_of
 from metrics.captions import DIGITS, all_captions
 from metrics.spectrum import mean_power
-from variants import DataSpec, Recipe, Refused, Variant, load_variant
+from variants import Recipe, Refused, Variant, load_variant
 from variants.noise import NOISES
 from variants.objective import objective
 from variants.recipe import unknown
@@ -521,22 +524,6 @@ def told(error: BaseException) -> str:
         return "interrupted"
     text, kind = " ".join(str(error).split()), type(error).__name__
     return text if text and isinstance(error, Refused | Diverged) else f"{kind}: {text}".removesuffix(": ")
-
-
-def means(measured: Sequence[dict[str, Tensor]]) -> dict[str, float]:
-    """The mean of each thing that updates measured. The only place where training waits for the device."""
-    return {name: torch.stack([each[name] for each in measured]).mean().item() for name in measured[0]}
-
-
-def fresh_players(
-    variant: Variant, spec: DataSpec, recipe: Recipe, seed: int, device: torch.device, precision: str = "float32"
-) -> Players:
-    """The networks of a run as they are before its first update, with what a recipe gives them."""
-    with initialisation(seed):
-        networks = variant.build(spec, recipe)
-    # Convolutions are faster where channels lie next to each other; linear layers do not notice.
-    generator, discriminator = (n.to(device, memory_format=torch.channels_last) for n in networks)
-    return players(generator, discriminator, recipe, precision)
 
 
 def sample_picture(generate: Generate, dataset: Dataset, recipe: Recipe, caption: str) -> Image:

@@ -130,8 +130,9 @@ def timed(
     """
     import torch
 
-    from benchmarks.training import check, fresh_players, loaded
-    from benchmarks.updates import Updates, train_updates
+    from benchmarks.algorithm.epoch import Updates, train_updates
+    from benchmarks.algorithm.players import fresh_players
+    from benchmarks.training import check, loaded
     from variants.objective import objective
 
     torch.set_num_threads(1)

@@ -65,14 +65,15 @@ def command() -> None:
     if asked.seeds < FEWEST_SEEDS:
         raise Refused(f"--seeds is at least {FEWEST_SEEDS}, not {asked.seeds}: fewer decide nothing")
 
-    from benchmarks.environment import check_precision, device_name, fingerprint, resolve_device
+    from benchmarks.algorithm.cuda_graphs import refuse_without_graphs
+    from benchmarks.algorithm.device import check_precision, device_name, resolve_device
+    from benchmarks.environment import fingerprint
     from benchmarks.executors import Job, Settings
     from benchmarks.live import Live, all_ended, run_jobs
     from benchmarks.resolve import configure
     from benchmarks.timing.machine import machine, software
     from benchmarks.timing.tables import markdown
     from benchmarks.training import completed
-    from benchmarks.updates import refuse_without_graphs
 
     device = resolve_device(asked.device)
     if asked.cuda_graphs:

@@ -6,8 +6,8 @@ import itertools
 import pytest
 import torch
 
-from benchmarks import batches
-from benchmarks.batches import AHEAD, AHEAD_BYTES, drawn_ahead, epoch_batches, side_by_side
+from benchmarks.algorithm import batches
+from benchmarks.algorithm.batches import AHEAD, AHEAD_BYTES, drawn_ahead, epoch_batches, side_by_side
 from benchmarks.datasets import Split
 from variants import Recipe
 from variants.exchange import Batch
@@ -33,7 +33,7 @@ def number(batch: Batch) -> torch.Tensor:
 
 @pytest.fixture(params=[(), (1,), (4,)], ids=["each for itself", "one ahead", "four ahead"])
 def ahead(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> batches.Ahead:
-    monkeypatch.setattr("benchmarks.batches.drawn_ahead", lambda recipe, data: request.param)
+    monkeypatch.setattr("benchmarks.algorithm.batches.drawn_ahead", lambda recipe, data: request.param)
     return request.param
 
 

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from benchmarks.randomness import stream
-from benchmarks.steps import discriminator_update, generator_update
-from benchmarks.training import fresh_players
+from benchmarks.algorithm.players import fresh_players
+from benchmarks.algorithm.random_streams import stream
+from benchmarks.algorithm.steps import discriminator_update, generator_update
 from variants import DataSpec, load_variant
 from variants.blocks import FromImage, ToImage, Unflatten, draw_from, flat
 from variants.exchange import Batch

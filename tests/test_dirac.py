@@ -12,8 +12,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmarks.randomness import stream
-from benchmarks.steps import Players, discriminator_update, generator_update
+from benchmarks.algorithm.players import Players
+from benchmarks.algorithm.random_streams import stream
+from benchmarks.algorithm.steps import discriminator_update, generator_update
 from variants.base import Judgement
 from variants.exchange import Batch
 from variants.losses import LOSSES

@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.algorithm.device import resolve_device
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import Classes, Dataset, Split, load
 from benchmarks.datasets.captions import CaptionedSplit
 from benchmarks.defects import IMAGE_DEFECTS, POINT_DEFECTS, Planting, handing_out, prepared
-from benchmarks.environment import resolve_device
 from benchmarks.evaluation import (
     METRICS,
     NOT_FINITE,

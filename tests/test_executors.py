@@ -190,7 +190,7 @@ def test_a_gpu_has_two_workers_where_nobody_says_how_many(
     device: str, asked: int, wanted: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("benchmarks.executors.processes.cores", lambda: 6)
-    monkeypatch.setattr("benchmarks.environment.resolve_device", torch.device)
+    monkeypatch.setattr("benchmarks.algorithm.device.resolve_device", torch.device)
     with Processes(Settings(tmp_path, device=device, threads=2, track=False), asked) as executor:
         assert executor.workers == wanted
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from benchmarks.randomness import stream
+from benchmarks.algorithm.random_streams import stream
 from variants.losses import LOSSES
 from variants.noise import NOISES
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmarks.optimizer import Adam
+from benchmarks.algorithm.adam import Adam
 
 BETAS = (0.5, 0.999)
 
@@ -91,7 +91,7 @@ from benchmarks.config import DatasetConfig
 from benchmarks.datasets import load
 from benchmarks.runs import refuse_giants
 from benchmarks.training import fresh_players
-from benchmarks.updates import Updates, train_updates
+from benchmarks.algorithm.epoch import Updates, train_updates
 from variants import load_variant
 from variants.objective import objective
 conditional, digits = load_variant("cgan_mlp"), load(DatasetConfig("digits"))

@@ -14,6 +14,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from benchmarks import Run, configure, load_run, tracking, train
+from benchmarks.algorithm.players import players
+from benchmarks.algorithm.random_streams import initialisation, stream
 from benchmarks.config import PROBES as ALWAYS
 from benchmarks.config import DatasetConfig, RunConfig
 from benchmarks.datasets import Classes, Dataset, Split
@@ -24,8 +26,6 @@ from benchmarks.probes import PROBES, Moment
 from benchmarks.probes.diminished_gradient import BATCHES, generator_gradient, norm, points_of, train_on
 from benchmarks.probes.ranking import drawn, generalization_gap, joined, label_use
 from benchmarks.probes.swapped_noise import noise_swap
-from benchmarks.randomness import initialisation, stream
-from benchmarks.steps import players
 from benchmarks.terminal import show_choices
 from benchmarks.training import loaded
 from tests.gpu import on_a_gpu

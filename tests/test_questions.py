@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from benchmarks.algorithm.players import Undrawn
 from benchmarks.evaluation import record
 from benchmarks.outcomes import alternatives, applies, failure, is_quality, judged, number, reaching, settled
 from benchmarks.plan import (
@@ -29,7 +30,6 @@ from benchmarks.presets import FULL, MNIST, PRESETS, QUICK, RATES, SMOKE, preset
 from benchmarks.questions import QUESTIONS, Question, load_question
 from benchmarks.questions.arms import PLAIN
 from benchmarks.questions.base import BOTH, LN_FID, OVERLAP, Arm, Outcome, unique
-from benchmarks.runs import Undrawn
 from benchmarks.tune import chosen, deviations, quality, trials
 from metrics.captions import WORDS
 from tests.conftest import ROOT

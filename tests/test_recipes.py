@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from benchmarks.randomness import initialisation, stream
-from benchmarks.runs import refuse_giants
-from benchmarks.steps import Players, discriminator_update, generator_update, players
-from benchmarks.updates import anneal
+from benchmarks.algorithm.epoch import anneal
+from benchmarks.algorithm.players import Players, players, refuse_giants
+from benchmarks.algorithm.random_streams import initialisation, stream
+from benchmarks.algorithm.steps import discriminator_update, generator_update
 from variants import VARIANTS, DataSpec, Refused, load_variant
 from variants.blocks import draw_from
 from variants.exchange import Batch

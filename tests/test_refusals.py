@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from benchmarks import configure
+from benchmarks.algorithm.device import check_precision
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import images, load
 from benchmarks.defects import command as defects
-from benchmarks.environment import check_precision
 from benchmarks.executors import Settings
 from benchmarks.executors import ray as on_ray
 from benchmarks.extractors import pin

@@ -9,11 +9,12 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from benchmarks.batches import Packs, epoch_batches, real_batches
+from benchmarks.algorithm.batches import Packs, epoch_batches, real_batches
+from benchmarks.algorithm.epoch import anneal
+from benchmarks.algorithm.players import average, optimizer, players
+from benchmarks.algorithm.random_streams import stream
+from benchmarks.algorithm.steps import clip
 from benchmarks.datasets import Split
-from benchmarks.randomness import stream
-from benchmarks.steps import average, clip, optimizer, players
-from benchmarks.updates import anneal
 from variants.base import DataSpec, Judgement
 from variants.blocks import BatchNorm, Dropout, SpectralNorm, draw_from, held, normalize_spectrally
 from variants.exchange import Batch, Exchange

@@ -14,21 +14,21 @@ import pytest
 import torch
 from torch import nn
 
+from benchmarks.algorithm.players import fresh_players
+from benchmarks.algorithm.random_streams import initialisation, stream
+from benchmarks.algorithm.steps import discriminator_update, generator_update
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import load
 from benchmarks.pictures import growth_curves
 from benchmarks.plan import make_plan
 from benchmarks.presets import PRESETS
-from benchmarks.randomness import initialisation, stream
 from benchmarks.speed import command
-from benchmarks.steps import discriminator_update, generator_update
 from benchmarks.timing import evaluation, growth, start, stock, suites
 from benchmarks.timing.cases import Case
 from benchmarks.timing.contestants import Ours, Real
 from benchmarks.timing.products import operations
 from benchmarks.timing.rounds import Spread, in_turn, ratios
 from benchmarks.timing.tables import fill, markdown, number, spread
-from benchmarks.training import fresh_players
 from benchmarks.tune import timed
 from tests.conftest import ROOT, Done
 from variants import Refused, load_variant
@@ -106,7 +106,7 @@ def test_a_unit_of_the_loop_is_one_update_and_epochs_follow_each_other(ring: Our
         epochs.append(epoch)
         return stream(seed, name, epoch, device)
 
-    monkeypatch.setattr("benchmarks.updates.stream", noted)
+    monkeypatch.setattr("benchmarks.algorithm.epoch.stream", noted)
     assert ring.seconds_for("loop", 7) > 0
     assert set(epochs) == {1, 2}
     assert ring.count_in("loop", 0.0) == 1

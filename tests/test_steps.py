@@ -5,19 +5,11 @@ import math
 import pytest
 import torch
 
-from benchmarks.environment import resolve_device
-from benchmarks.randomness import stream
-from benchmarks.steps import (
-    ROUNDING,
-    SATURATED,
-    Players,
-    descend,
-    discriminator_update,
-    generator_update,
-    optimizer,
-    players,
-    total_norm,
-)
+from benchmarks.algorithm.device import resolve_device
+from benchmarks.algorithm.players import Players, optimizer, players
+from benchmarks.algorithm.precision import ROUNDING
+from benchmarks.algorithm.random_streams import stream
+from benchmarks.algorithm.steps import SATURATED, descend, discriminator_update, generator_update, total_norm
 from tests.test_dirac import Point, Slope
 from variants.exchange import Batch
 from variants.objective import objective

@@ -15,18 +15,20 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
-from benchmarks import Run, batches, configure, train
-from benchmarks.batches import epoch_batches, side_by_side
+from benchmarks import Run, configure, train
+from benchmarks.algorithm import batches
+from benchmarks.algorithm.batches import epoch_batches, side_by_side
+from benchmarks.algorithm.epoch import Updates, anneal, ready, train_updates
+from benchmarks.algorithm.players import Players, players
+from benchmarks.algorithm.random_streams import initialisation, stream
+from benchmarks.algorithm.stacked import Stack, of_seed
 from benchmarks.config import DatasetConfig, RunConfig
 from benchmarks.datasets import Split, load
 from benchmarks.executors import Job, Settings, open_executor
 from benchmarks.executors.base import parts
 from benchmarks.journal import RunFolder
-from benchmarks.randomness import initialisation, stream
-from benchmarks.steps import Players, players
-from benchmarks.together import Lockstep, Stack, of_seed, train_together
+from benchmarks.together import Lockstep, train_together
 from benchmarks.training import Diverged, TrainState, Watcher
-from benchmarks.updates import Updates, anneal, ready, train_updates
 from variants import Recipe, Refused, load_variant
 from variants.exchange import Batch
 from variants.losses import LOSSES
@@ -380,7 +382,7 @@ def test_a_seed_that_fails_leaves_the_others(tmp_path: Path, monkeypatch: pytest
             yield [turn._replace(noise=turn.noise * factor) for turn in turns]
 
     with monkeypatch.context() as patched:
-        patched.setattr("benchmarks.batches.epoch_parts", broken)
+        patched.setattr("benchmarks.algorithm.batches.epoch_parts", broken)
         first, failed, last = trained(wanted, tmp_path / "together")
     assert isinstance(failed, Diverged)
     status = RunFolder(tmp_path / "together" / wanted[1].name).status()

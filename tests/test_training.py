@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from benchmarks import Run, configure, load_run, train
+from benchmarks.algorithm.random_streams import stream
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import DATASETS, Dataset, depends_on_seed, load
 from benchmarks.datasets.download import Unreachable
 from benchmarks.journal import ABSENT_REFERENCE, STATUS, run_folders
-from benchmarks.randomness import stream
 from benchmarks.training import Diverged, Training, Watcher, evaluator, loaded
 from variants import Refused
 
@@ -374,9 +374,9 @@ def test_streams_differ_by_seed_name_and_epoch() -> None:
 
 
 def test_shuffled_conditions_are_those_of_others_and_packs_stay_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    from benchmarks import updates
+    from benchmarks.algorithm import epoch
+    from benchmarks.algorithm.players import players
     from benchmarks.datasets import load
-    from benchmarks.steps import players
     from variants import load_variant
     from variants.objective import objective
 
@@ -388,12 +388,12 @@ def test_shuffled_conditions_are_those_of_others_and_packs_stay_whole(monkeypatc
         recipe = known.recipe("small").with_({"pack": 2, **changes})
         seen, labels = [], []
         with monkeypatch.context() as patched:
-            patched.setattr(updates, "discriminator_update", lambda p, o, r, batch: seen.append(batch.condition) or {})
-            patched.setattr(updates, "generator_update", lambda *_: {})
+            patched.setattr(epoch, "discriminator_update", lambda p, o, r, batch: seen.append(batch.condition) or {})
+            patched.setattr(epoch, "generator_update", lambda *_: {})
             images = type(data.train).condition
             patched.setattr(type(data.train), "condition", lambda self, i: labels.append(images(self, i)) or labels[-1])
             both = players(*known.build(data.spec, recipe), recipe)
-            list(updates.train_updates(updates.Updates(both, objective(recipe), recipe), data.train, 0, 1, 1))
+            list(epoch.train_updates(epoch.Updates(both, objective(recipe), recipe), data.train, 0, 1, 1))
         return seen[0], next(each for each in labels if len(each) == recipe.batch_size)
 
     own, labels = shown()

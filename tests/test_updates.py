@@ -14,26 +14,18 @@ import torch
 from torch import Generator, Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-import benchmarks.updates
+import benchmarks.algorithm.epoch
 from benchmarks import configure, train
+from benchmarks.algorithm.cuda_graphs import WARM, Recorded, Recorder, recorder, unrecordable, updates_of
+from benchmarks.algorithm.device import resolve_device
+from benchmarks.algorithm.epoch import Measured, Updates, means, train_updates
+from benchmarks.algorithm.players import Players, fresh_players
+from benchmarks.algorithm.stacked import Abreast, Stack
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import Split
-from benchmarks.environment import resolve_device
 from benchmarks.executors.base import forwarding
-from benchmarks.steps import Players
-from benchmarks.together import Abreast, Stack, train_together
-from benchmarks.training import TrainState, Watcher, fresh_players, means
-from benchmarks.updates import (
-    WARM,
-    Measured,
-    Recorded,
-    Recorder,
-    Updates,
-    recorder,
-    train_updates,
-    unrecordable,
-    updates_of,
-)
+from benchmarks.together import train_together
+from benchmarks.training import TrainState, Watcher
 from tests.gpu import on_a_gpu
 from tests.test_together import RECIPES, SEEDS, examples, farthest, loaded, names, recipe_of, started
 from variants import Recipe, Refused, load_variant
@@ -331,7 +323,7 @@ def test_the_discriminators_curves_are_means_over_all_its_updates(
 ) -> None:
     """The second of three updates measures 30, the others what they are; so the last one alone would not do."""
     done: list[Measured] = []
-    update = benchmarks.updates.discriminator_update
+    update = benchmarks.algorithm.epoch.discriminator_update
 
     def noted(*arguments: Any) -> Measured:
         measured = update(*arguments)
@@ -340,7 +332,7 @@ def test_the_discriminators_curves_are_means_over_all_its_updates(
         done.append({name: value.clone() for name, value in measured.items()})
         return measured
 
-    monkeypatch.setattr(benchmarks.updates, "discriminator_update", noted)
+    monkeypatch.setattr(benchmarks.algorithm.epoch, "discriminator_update", noted)
     rehearsed(monkeypatch)
     changes = {"epochs": 2, "epoch_updates": 3, "critic_steps": 3, "samples": 100, "thorough": False}
     seeds = SEEDS if "seeds" in way else SEEDS[:1]

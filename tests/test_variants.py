@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks.randomness import stream
-from benchmarks.steps import discriminator_update, generator_update, players
+from benchmarks.algorithm.players import players
+from benchmarks.algorithm.random_streams import stream
+from benchmarks.algorithm.steps import discriminator_update, generator_update
 from variants import VARIANTS, DataSpec, Refused, Variant, load_variant
 from variants.blocks import draw_from
 from variants.exchange import Batch

@@ -51,8 +51,8 @@ def open_executor(
         raise Refused("--executor ray needs Ray, which is not installed; pip install 'gan-benchmark[ray]' has it")
     if settings.cuda_graphs and name != "ray":
         # Now, and not once for each run; the machines of a cluster have devices of their own.
-        from benchmarks.environment import resolve_device
-        from benchmarks.updates import refuse_without_graphs
+        from benchmarks.algorithm.cuda_graphs import refuse_without_graphs
+        from benchmarks.algorithm.device import resolve_device
 
         refuse_without_graphs(resolve_device(settings.device))
     module, _, kind = EXECUTORS[name].partition(":")

@@ -129,7 +129,7 @@ def parts(job: Job, settings: Settings, workers: int, say: Callable[[str], None]
     """
     size = 1
     if len(job.configs) > 1 and settings.stack != "off":
-        from benchmarks.environment import resolve_device
+        from benchmarks.algorithm.device import resolve_device
         from variants import load_variant
 
         config = job.configs[0]

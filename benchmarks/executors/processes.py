@@ -252,7 +252,7 @@ def usual(settings: Settings) -> int:
     the first judges and draws.
     """
     if settings.device != "cpu":
-        from benchmarks.environment import resolve_device
+        from benchmarks.algorithm.device import resolve_device
 
         # A device that is not there is told in each Result.
         with suppress(Refused):

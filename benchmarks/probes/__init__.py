@@ -14,6 +14,7 @@ Adding a probe takes a function (moment, stream) -> figures, and one line in PRO
 import copy
 from dataclasses import replace
 
+from benchmarks.algorithm.random_streams import stream
 from benchmarks.config import PROBES as ALWAYS
 from benchmarks.config import RunConfig
 from benchmarks.datasets import Dataset
@@ -21,7 +22,6 @@ from benchmarks.probes.base import Moment, Probe
 from benchmarks.probes.diminished_gradient import gradient, gradient_norms, needs_cross_entropy
 from benchmarks.probes.ranking import generalization_gap, label_use, needs_all_classes, needs_condition
 from benchmarks.probes.swapped_noise import noise_swap
-from benchmarks.randomness import stream
 from variants.recipe import Refused, unknown
 
 __all__ = ["PROBES", "Moment", "Probe", "check", "measure"]

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from torch import Generator
 
+from benchmarks.algorithm.players import Players
 from benchmarks.config import RunConfig
 from benchmarks.datasets import Dataset
 from benchmarks.evaluation import Evaluator
 from benchmarks.journal import RunFolder
-from benchmarks.steps import Players
 from variants import Recipe
 from variants.objective import Objective
 

@@ -13,12 +13,13 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.utils import get_total_norm
 
-from benchmarks.batches import Packs, real_batches
+from benchmarks.algorithm.batches import Packs, real_batches
+from benchmarks.algorithm.players import Players
+from benchmarks.algorithm.steps import discriminator_update
 from benchmarks.datasets import Dataset, Split, placed
 from benchmarks.journal import PROBES
 from benchmarks.pictures import gradient_curves
 from benchmarks.probes.base import Moment
-from benchmarks.steps import Players, discriminator_update
 from variants import Recipe
 from variants.blocks import draw_from, held
 from variants.exchange import Batch

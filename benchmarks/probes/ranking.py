@@ -8,7 +8,7 @@ import math
 import torch
 from torch import Generator, Tensor, nn
 
-from benchmarks.batches import Packs
+from benchmarks.algorithm.batches import Packs
 from benchmarks.datasets import Dataset, Split, placed
 from benchmarks.evaluation import alike
 from benchmarks.probes.base import Moment

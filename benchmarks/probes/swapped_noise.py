@@ -4,8 +4,8 @@ import math
 
 from torch import Generator
 
+from benchmarks.algorithm.sampling import sampler
 from benchmarks.probes.base import Moment
-from benchmarks.sampler import sampler
 from variants.noise import NOISES
 
 

@@ -17,20 +17,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.batches import epoch_batches, side_by_side
+from benchmarks.algorithm.batches import epoch_batches, side_by_side
+from benchmarks.algorithm.cuda_graphs import WARM, CudaGraphs, Recorder, recorder, updates_of
+from benchmarks.algorithm.device import check_precision, device_name, keep_memory, peak_memory, resolve_device
+from benchmarks.algorithm.epoch import Streams, means, train_updates
+from benchmarks.algorithm.players import Players, fresh_players
+from benchmarks.algorithm.precision import in_precision
+from benchmarks.algorithm.random_streams import initialisation, stream
+from benchmarks.algorithm.stacked import Abreast, Stack, goes_abreast
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import Dataset, Split
-from benchmarks.environment import check_precision, device_name, keep_memory, peak_memory, resolve_device
-from benchmarks.randomness import initialisation, stream
 from benchmarks.resolve import EVALUATIONS, configure, find_recipe
-from benchmarks.steps import Players, in_precision
 from benchmarks.timing import stock
 from benchmarks.timing.cases import Case
 from benchmarks.timing.machine import software
 from benchmarks.timing.products import operations, peak_product, recorded
-from benchmarks.together import Abreast, Stack, goes_abreast
-from benchmarks.training import fresh_players, loaded, means, train
-from benchmarks.updates import WARM, CudaGraphs, Recorder, Streams, recorder, train_updates, updates_of
+from benchmarks.training import loaded, train
 from variants import Recipe, Refused, load_variant
 from variants.exchange import Batch
 from variants.objective import objective

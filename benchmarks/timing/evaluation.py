@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
+from benchmarks.algorithm.device import keep_memory
 from benchmarks.config import SAMPLES, DatasetConfig
 from benchmarks.datasets import load
-from benchmarks.environment import keep_memory
 from benchmarks.evaluation import Evaluator, alike
 from benchmarks.timing.machine import busy, machine, software
 from benchmarks.timing.rounds import Spread, in_turn, ratios

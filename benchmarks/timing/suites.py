@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.environment import keep_memory
+from benchmarks.algorithm.device import keep_memory
 from benchmarks.evaluation import Evaluator, alike
 from benchmarks.plan import PlannedArm, arms_of, make_plan
 from benchmarks.presets import Preset, preset

@@ -223,10 +223,10 @@ def json_readers() -> list[Reader]:
 def tensor_readers() -> list[Reader]:
     import torch
 
+    from benchmarks.algorithm.players import players
+    from benchmarks.algorithm.random_streams import initialisation
     from benchmarks.journal import RunFolder, _pack
-    from benchmarks.randomness import initialisation
     from benchmarks.runs import Run
-    from benchmarks.steps import players
     from benchmarks.training import Training, TrainState, Watcher
     from metrics.features import pinned_path, read_extractor
     from variants import DataSpec, load_variant

@@ -22,7 +22,7 @@ from tests.soak.figures import PACKAGES, ROOT, Steps
 
 # The tests that are about a file. They run in this order, the quickest first, until one fails.
 TESTS = {
-    "benchmarks/steps.py": (
+    "benchmarks/algorithm/steps.py": (
         *("test_steps", "test_dirac", "test_remedies", "test_variants", "test_recipes", "test_training"),
         "test_together",
     ),

@@ -9,122 +9,22 @@ on the device, so that nothing here waits for the device.
 Networks of several seeds are trained like those of one (`variants.seeds`): their losses and measurements are (seeds,).
 """
 
-import copy
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property, wraps
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from benchmarks.optimizer import Adam
-from variants.base import Judgement
+from benchmarks.algorithm.players import Players, average
+from benchmarks.algorithm.precision import in_precision
 from variants.blocks import held
 from variants.exchange import Batch, Exchange
 from variants.objective import Objective
-from variants.recipe import Recipe, Refused
-from variants.remedies import Replay, unrolled
-from variants.seeds import Replays
-
-Update = Callable[..., dict[str, Tensor]]
+from variants.recipe import Recipe
+from variants.remedies import unrolled
 
 # Beyond it a sigmoid is within 1 % of 0 or 1.
 SATURATED = math.log(99)
-
-
-@dataclass(frozen=True)
-class Players:
-    """The two networks and their optimisers; where the recipe has them, old fakes and an averaged generator.
-
-    precision: in which the layers calculate while they are trained; tf32 is for `in_precision` to see to.
-    """
-
-    generator: nn.Module
-    discriminator: nn.Module
-    generator_optimizer: Optimizer
-    discriminator_optimizer: Optimizer
-    replay: Replay | Replays | None = None
-    averaged: nn.Module | None = None
-    precision: str = "float32"
-
-    @cached_property
-    def averaged_parts(self) -> tuple[tuple[list[Tensor], list[Tensor]], ...]:
-        """Parameters of the averaged generator and of the generator, and buffers likewise: a walk takes as long as a
-        small layer, so it is made once."""
-        both = (self.averaged, self.generator)
-        return tuple(list(n.parameters()) for n in both), tuple(list(n.buffers()) for n in both)
-
-    def calculating(self, network: nn.Module) -> nn.Module | Callable:
-        """One of the networks as an update calls it. What it returns is float32, so that the losses are."""
-        return reduced(network, torch.bfloat16) if self.precision == "bfloat16" else network
-
-
-def players(generator: nn.Module, discriminator: nn.Module, recipe: Recipe, precision: str = "float32") -> Players:
-    """The networks with what a recipe gives them."""
-    return Players(
-        generator,
-        discriminator,
-        optimizer(generator, recipe, recipe.generator_lr),
-        optimizer(discriminator, recipe, recipe.discriminator_lr),
-        replay=Replay(recipe.replay, recipe.replay_size) if recipe.replay else None,
-        averaged=copy.deepcopy(generator).requires_grad_(False).eval() if recipe.averaging else None,
-        precision=precision,
-    )
-
-
-def reduced(network: nn.Module, dtype: torch.dtype) -> Callable[..., Tensor | Judgement]:
-    """The network with its layers in a smaller type; its weights, and what it returns, stay float32."""
-
-    def called(inputs: Tensor, condition: Tensor | None) -> Tensor | Judgement:
-        with torch.autocast(inputs.device.type, dtype):
-            result = network(inputs, condition)
-        if isinstance(result, Tensor):
-            return result.float()
-        return Judgement(*(part if part is None else part.float() for part in result))
-
-    return called
-
-
-# Where a GPU may round float32 to the ten bits of TF32 before it multiplies.
-ROUNDING = (torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn)
-
-
-def in_precision(update: Update) -> Update:
-    """An update whose products and convolutions on a GPU are of TF32 if the players' precision is that."""
-
-    @wraps(update)
-    def rounded(players: Players, *rest: Any) -> dict[str, Tensor]:
-        if players.precision != "tf32":
-            return update(players, *rest)
-        before = [place.fp32_precision for place in ROUNDING]
-        try:
-            for place in ROUNDING:
-                place.fp32_precision = "tf32"
-            return update(players, *rest)
-        finally:
-            for place, precision in zip(ROUNDING, before, strict=True):
-                place.fp32_precision = precision
-
-    return rounded
-
-
-def refuse_reduced(recipe: Recipe, precision: str) -> None:
-    """Raises Refused for what needs more digits than a reduced precision has: gradients of gradients."""
-    for name in ("gradient_penalty", "r1", "r2", "unrolled_steps"):
-        if precision != "float32" and getattr(recipe, name):
-            raise Refused(
-                f"--{name.replace('_', '-')} takes the gradient of a gradient, of which {precision} leaves too few "
-                "digits; take --precision float32"
-            )
-
-
-def optimizer(network: nn.Module, recipe: Recipe, rate: float) -> Optimizer:
-    if recipe.optimizer == "sgd":
-        return torch.optim.SGD(network.parameters(), lr=rate, momentum=recipe.beta1)
-    return Adam(network.parameters(), rate, (recipe.beta1, recipe.beta2))
 
 
 @in_precision
@@ -208,12 +108,3 @@ def clip(discriminator: nn.Module, largest: float) -> None:
     """Bounds every weight (Arjovsky et al. 2017, algorithm 1)."""
     for parameter in discriminator.parameters():
         parameter.clamp_(-largest, largest)
-
-
-@torch.no_grad()
-def average(players: Players, decay: float) -> None:
-    """An exponential moving average of the weights (Yazıcı et al. 2019); buffers are those of the generator."""
-    (means, weights), (copies, buffers) = players.averaged_parts
-    torch._foreach_lerp_(means, weights, 1 - decay)
-    if buffers:
-        torch._foreach_copy_(copies, buffers)

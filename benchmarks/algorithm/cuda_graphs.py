@@ -1,8 +1,4 @@
-"""The updates of an epoch, each network's in its turn: as they stand in `steps`, or recorded and replayed.
-
-On a GPU a small network waits for Python, which launches each of its kernels anew in every update. A CUDA graph is all
-kernels of an update, recorded once, and launched by one call. What is calculated is the same.
-"""
+"""benchmarks.algorithm.cuda_graphs: TODO."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
@@ -10,80 +6,16 @@ from typing import Protocol
 import torch
 from torch import Generator, Tensor
 
-from benchmarks.batches import epoch_batches, tensors
-from benchmarks.datasets import Split
-from benchmarks.randomness import stream
-from benchmarks.steps import Players, discriminator_update, generator_update
+from benchmarks.algorithm.batches import tensors
+from benchmarks.algorithm.epoch import Measured, Streams, Update, Updates
+from benchmarks.algorithm.players import Players
 from variants import Recipe, Refused, Variant
-from variants.blocks import draw_from
 from variants.exchange import Batch
 from variants.objective import Objective
-from variants.remedies import Noisy
-
-Streams = Generator | Sequence[Generator]
-Measured = dict[str, Tensor]
-Update = Callable[[Batch], Measured]
 
 # Updates that come before a recording: they make the optimisers' moments, and have libraries choose their ways.
 # torch advises three; chosen, not tuned.
 WARM = 3
-
-
-class Updates:
-    """Both updates of two players by a recipe, of one seed or of several."""
-
-    def __init__(self, players: Players, objective: Objective, recipe: Recipe) -> None:
-        self.players, self.objective, self.recipe = players, objective, recipe
-
-    def epoch(self, layers: Streams, batches: Iterator[Batch], epoch: int, count: int) -> Iterator[Measured]:
-        """Does `count` generator updates, each after its discriminator updates, and yields what they measured.
-
-        The figures of the discriminator are means over its `critic_steps` updates. layers: what the networks draw from.
-        epoch: from 1; some things fall to 0 over the run.
-        """
-        ready(self.players, layers)
-        for update in range(count):
-            anneal(self.players, self.recipe, 1 - ((epoch - 1) * count + update) / (self.recipe.epochs * count))
-            steps = [self.discriminator(next(batches)) for _ in range(self.recipe.critic_steps)]
-            yield averaged(steps) | self.generator(next(batches))
-
-    def discriminator(self, batch: Batch) -> Measured:
-        return discriminator_update(self.players, self.objective, self.recipe, batch)
-
-    def generator(self, batch: Batch) -> Measured:
-        return generator_update(self.players, self.objective, self.recipe, batch)
-
-
-def averaged(measured: Sequence[Measured]) -> Measured:
-    """Averages what several updates measured, on the device; of several seeds, each by itself."""
-    if len(measured) == 1:
-        return measured[0]
-    means = torch.stack([torch.stack(tuple(each.values())) for each in measured]).mean(0)
-    return dict(zip(measured[0], means.unbind(), strict=True))
-
-
-def train_updates(updates: Updates, data: Split, seed: int, epoch: int, count: int) -> Iterator[Measured]:
-    """The updates of one epoch of one seed."""
-    layers = stream(seed, "layers", epoch, data.data.device)
-    return updates.epoch(layers, epoch_batches(updates.recipe, data, seed, epoch), epoch, count)
-
-
-def ready(players: Players, layers: Streams) -> None:
-    """Puts both networks into training mode, and lets them draw from this stream."""
-    for network in (players.generator, players.discriminator):
-        network.train()
-        draw_from(network, layers)
-
-
-def anneal(players: Players, recipe: Recipe, remaining: float) -> None:
-    """What falls to 0 over the run: learning rates and instance noise, where the recipe says so."""
-    if recipe.lr_decay == "linear":
-        players.generator_optimizer.param_groups[0]["lr"] = recipe.generator_lr * remaining
-        players.discriminator_optimizer.param_groups[0]["lr"] = recipe.discriminator_lr * remaining
-    if recipe.instance_noise:
-        for module in players.discriminator.modules():
-            if isinstance(module, Noisy):
-                module.deviation = recipe.instance_noise * remaining
 
 
 class Recorder(Protocol):

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import torch
 from torch import Generator, Tensor
 
+from benchmarks.algorithm.random_streams import stream
 from benchmarks.datasets import Split
-from benchmarks.randomness import stream
 from variants import Recipe
 from variants.exchange import Batch
 from variants.noise import NOISES
