@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from benchmarks.plugins import load_plugins
     from benchmarks.resolve import configure
     from benchmarks.runs import Run, find_run, load_run
-    from benchmarks.training import train
+    from benchmarks.training.train import train
 
 __all__ = ["Run", "configure", "find_run", "load_plugins", "load_run", "train"]
 

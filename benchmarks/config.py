@@ -159,7 +159,7 @@ class RunConfig:
         if self.extractor == PENDING:
             raise Refused(
                 f"the classifier that judges {self.dataset.name} is not trained yet, and a run has no key before; "
-                "benchmarks.training.completed trains it, as train does"
+                "benchmarks.training.configure.completed trains it, as train does"
             )
         text = json.dumps(self.as_dict(neutral=False), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()

@@ -16,7 +16,8 @@ from benchmarks.config import DEFAULT_SAMPLES, PENDING, PRECISIONS, PROBES, Data
 from benchmarks.evaluation import judge
 from benchmarks.extractors import is_trained
 from benchmarks.journal import RunFolder
-from benchmarks.training import check, loaded
+from benchmarks.training.configure import check
+from benchmarks.training.shared import loaded
 from variants import DataSpec, Recipe, Refused, Variant, load_variant
 
 # About ten evaluations a run where nobody says how often; chosen, not tuned.

@@ -123,7 +123,9 @@ def run() -> int:
     from benchmarks.executors.base import parts
     from benchmarks.resolve import configure
     from benchmarks.terminal import say, show_summary
-    from benchmarks.training import Diverged, completed, loaded, pictured_epochs
+    from benchmarks.training.configure import completed
+    from benchmarks.training.loop import Diverged, pictured_epochs
+    from benchmarks.training.shared import loaded
 
     settings = Settings(device=asked.device, stack=asked.stack)
     check_precision(asked.precision, device := resolve_device(asked.device))
@@ -182,8 +184,9 @@ def trained(part: "Job", options: dict[str, Any]) -> "list[Run | BaseException]"
     """How each run of a part of a job ended; the screen shows the first one's progress."""
     from benchmarks.executors.base import forwarding
     from benchmarks.terminal import Screen
-    from benchmarks.together import train_together
-    from benchmarks.training import Diverged, train
+    from benchmarks.training.lockstep import train_together
+    from benchmarks.training.loop import Diverged
+    from benchmarks.training.train import train
 
     with Screen() as screen:
         if len(part.configs) > 1:

@@ -78,7 +78,7 @@ def heading(run: "Run") -> str:
 
 def facts(run: "Run") -> Iterator[tuple[str, str]]:
     """What it was, as pairs of a name and a value."""
-    from benchmarks.environment import fingerprint
+    from benchmarks.training.provenance import fingerprint
 
     config, environment = run.config, run.folder.environment()
     data = config.dataset

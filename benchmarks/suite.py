@@ -149,7 +149,7 @@ def prepared(
     from benchmarks.datasets import load
     from benchmarks.datasets.images import Missing
     from benchmarks.executors import Job
-    from benchmarks.training import completed
+    from benchmarks.training.configure import completed
 
     jobs, missing, absent = [], {}, {}
     for arm in plan.arms:

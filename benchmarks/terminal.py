@@ -8,12 +8,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from benchmarks.config import RunConfig
-from benchmarks.environment import fingerprint
 from benchmarks.evaluation import record
 from benchmarks.journal import ABSENT, ABSENT_REFERENCE
 from benchmarks.probes import PROBES
 from benchmarks.runs import Run
-from benchmarks.training import Watcher
+from benchmarks.training.provenance import fingerprint
+from benchmarks.training.watcher import Watcher
 from variants import VARIANTS, Refused, load_variant
 from variants.losses import LOSSES
 from variants.noise import NOISES

@@ -132,7 +132,8 @@ def timed(
 
     from benchmarks.algorithm.epoch import Updates, train_updates
     from benchmarks.algorithm.players import fresh_players
-    from benchmarks.training import check, loaded
+    from benchmarks.training.configure import check
+    from benchmarks.training.shared import loaded
     from variants.objective import objective
 
     torch.set_num_threads(1)
@@ -288,13 +289,13 @@ def tune() -> int:
     wanted = preset(asked.preset)
     if not wanted.tuned:
         raise Refused(f"the preset {wanted.name} is not tuned")
-    from benchmarks.environment import fingerprint
     from benchmarks.executors import Job, Settings
     from benchmarks.live import Live, all_ended, run_jobs
     from benchmarks.plan import tuning_file
     from benchmarks.presets import TUNING_SEEDS
     from benchmarks.runs import load_run
-    from benchmarks.training import completed
+    from benchmarks.training.configure import completed
+    from benchmarks.training.provenance import fingerprint
 
     out = asked.out or tuning_file(wanted.name)
     refuse_arms(wanted, asked.arms)

@@ -67,13 +67,13 @@ def command() -> None:
 
     from benchmarks.algorithm.cuda_graphs import refuse_without_graphs
     from benchmarks.algorithm.device import check_precision, device_name, resolve_device
-    from benchmarks.environment import fingerprint
     from benchmarks.executors import Job, Settings
     from benchmarks.live import Live, all_ended, run_jobs
     from benchmarks.resolve import configure
     from benchmarks.timing.machine import machine, software
     from benchmarks.timing.tables import markdown
-    from benchmarks.training import completed
+    from benchmarks.training.configure import completed
+    from benchmarks.training.provenance import fingerprint
 
     device = resolve_device(asked.device)
     if asked.cuda_graphs:

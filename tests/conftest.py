@@ -65,9 +65,10 @@ def in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     import torch
 
-    from benchmarks import training
+    from benchmarks.algorithm.players import players
+    from benchmarks.training import loop
 
-    fresh_players, sampler = training.fresh_players, training.sampler
+    fresh_players, sampler = loop.fresh_players, loop.sampler
 
     def widened(module: torch.nn.Module, inputs: tuple) -> tuple:
         return tuple(each.double() if torch.is_tensor(each) and each.is_floating_point() else each for each in inputs)
@@ -76,10 +77,10 @@ def in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
         both = fresh_players(variant, spec, recipe, *rest)
         for network in (both.generator.double(), both.discriminator.double()):
             network.register_forward_pre_hook(widened)
-        return training.players(both.generator, both.discriminator, recipe)
+        return players(both.generator, both.discriminator, recipe)
 
-    monkeypatch.setattr(training, "fresh_players", wide)
-    monkeypatch.setattr(training, "sampler", lambda *given: lambda *asked: sampler(*given)(*asked).float())
+    monkeypatch.setattr(loop, "fresh_players", wide)
+    monkeypatch.setattr(loop, "sampler", lambda *given: lambda *asked: sampler(*given)(*asked).float())
 
 
 @pytest.fixture(scope="session")

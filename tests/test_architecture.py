@@ -49,7 +49,7 @@ def test_contracts_need_nothing_that_is_slow_to_import() -> None:
 
 def test_a_training_imports_only_torch_before_it_starts() -> None:
     """MLflow, torchmetrics and matplotlib together take longer to import than torch; they come when they are needed."""
-    assert imported("-c", "import benchmarks.training") & SLOW <= {"torch", "torchvision", "PIL"}
+    assert imported("-c", "import benchmarks.training.loop") & SLOW <= {"torch", "torchvision", "PIL"}
 
 
 @pytest.fixture

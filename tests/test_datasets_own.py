@@ -19,7 +19,8 @@ from benchmarks.run import run
 from benchmarks.sample import command as sample
 from benchmarks.show import command as show
 from benchmarks.suite import suite
-from benchmarks.training import Watcher, completed
+from benchmarks.training.configure import completed
+from benchmarks.training.watcher import Watcher
 from reports.build import command as build
 from reports.records import RECORDS
 from tests.conftest import Done
@@ -153,7 +154,7 @@ class Stops(Watcher):
 def test_an_interrupted_run_goes_on_from_its_config_in_another_folder(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchmarks.training.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("benchmarks.training.loop.CHECKPOINT_SECONDS", 0.0)
     where = {"runs_dir": tmp_path / "runs", "data_dir": tmp_path / "data", "track": False, "pictures": "none"}
     config = configure("vanilla_gan", DatasetConfig(f"folder:meine Bilder/{NAME}", **SMALL), **TINY | {"epochs": 3})
     with pytest.raises(KeyboardInterrupt):

@@ -17,7 +17,7 @@ import pytest
 
 from benchmarks import configure, train
 from benchmarks.journal import run_folders
-from benchmarks.training import Watcher
+from benchmarks.training.watcher import Watcher
 from tests.conftest import ROOT
 from variants import Refused
 
@@ -69,7 +69,7 @@ def test_a_file_that_cannot_grow_stops_the_run_which_goes_on_later(
     room: int, tmp_path: Path, unlimited: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever is written when there is no room: a journal line, a picture, a checkpoint, the animation."""
-    monkeypatch.setattr("benchmarks.training.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("benchmarks.training.loop.CHECKPOINT_SECONDS", 0.0)
     whole = tiny(tmp_path / "whole")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     with pytest.raises(Refused, match="cannot write"):
@@ -122,7 +122,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_stops_the_run_which_goes_on_once_there_is_room(
     small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchmarks.training.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("benchmarks.training.loop.CHECKPOINT_SECONDS", 0.0)
     filler = small_disk / "filler"
 
     def fill() -> None:

@@ -19,7 +19,7 @@ from benchmarks.executors.base import STOPPED, caused_by_machine, failure
 from benchmarks.executors.processes import Processes
 from benchmarks.journal import RunFolder
 from benchmarks.tracking import runs
-from benchmarks.training import Diverged
+from benchmarks.training.loop import Diverged
 from tests.conftest import ROOT
 from variants import Refused
 from variants.noise import NOISES
@@ -34,10 +34,10 @@ HELD = """
 import os, time
 from pathlib import Path
 
-import benchmarks.training
+import benchmarks.training.loop
 from variants.noise import gaussian
 
-benchmarks.training.CHECKPOINT_SECONDS = 0.0
+benchmarks.training.loop.CHECKPOINT_SECONDS = 0.0
 FOLDER = Path({folder!r})
 calls = 0
 
@@ -101,7 +101,7 @@ def own_plugins() -> Iterator[None]:
 def held(own_plugins: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder in which a file `go` lets runs with the noise `held` go on; those that wait have left `held-PID`."""
     # The plugin changes it here as well.
-    monkeypatch.setattr("benchmarks.training.CHECKPOINT_SECONDS", 15.0)
+    monkeypatch.setattr("benchmarks.training.loop.CHECKPOINT_SECONDS", 15.0)
     (tmp_path / "held.py").write_text(HELD.format(folder=str(tmp_path)))
     load_plugins([tmp_path / "held.py"])
     return tmp_path

@@ -90,7 +90,7 @@ import sys, torch
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import load
 from benchmarks.runs import refuse_giants
-from benchmarks.training import fresh_players
+from benchmarks.training.loop import fresh_players
 from benchmarks.algorithm.epoch import Updates, train_updates
 from variants import load_variant
 from variants.objective import objective

@@ -12,7 +12,7 @@ import pytest
 from benchmarks import configure, train
 from benchmarks.sync import command as sync_command
 from benchmarks.tracking import Tracker, _figures, runs
-from benchmarks.training import Watcher
+from benchmarks.training.watcher import Watcher
 from tests.conftest import Done
 from tests.servers import NO_POSTGRES, BadLine, MlflowServer, postgresql
 
@@ -63,8 +63,8 @@ def server(made: MlflowServer) -> MlflowServer:
 
 def trained(address: str, watcher: Acts, monkeypatch: pytest.MonkeyPatch, seed: int):
     """A run that is sent after every epoch. Each test has a seed, and so a run, of its own."""
-    monkeypatch.setattr("benchmarks.training.Tracker", partial(Tracker, seconds=0.0))
-    monkeypatch.setattr("benchmarks.training.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("benchmarks.training.train.Tracker", partial(Tracker, seconds=0.0))
+    monkeypatch.setattr("benchmarks.training.loop.CHECKPOINT_SECONDS", 0.0)
     config = configure("vanilla_gan", "ring8", seed=seed, epochs=EPOCHS, epoch_updates=3, samples=60, thorough=False)
     return train(config, tracking_uri=address, pictures="milestones", watcher=watcher)
 

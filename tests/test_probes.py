@@ -27,7 +27,7 @@ from benchmarks.probes.diminished_gradient import BATCHES, generator_gradient, n
 from benchmarks.probes.ranking import drawn, generalization_gap, joined, label_use
 from benchmarks.probes.swapped_noise import noise_swap
 from benchmarks.terminal import show_choices
-from benchmarks.training import loaded
+from benchmarks.training.shared import loaded
 from tests.gpu import on_a_gpu
 from variants import VARIANTS, DataSpec, Judgement, Recipe, Refused, load_variant
 from variants.losses import LOSSES

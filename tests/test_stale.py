@@ -7,7 +7,8 @@ import pytest
 
 from benchmarks import configure, train
 from benchmarks.config import RunConfig
-from benchmarks.training import BEGUN_BY_OTHER_CODE, Watcher
+from benchmarks.training.train import BEGUN_BY_OTHER_CODE
+from benchmarks.training.watcher import Watcher
 from tests.conftest import Done
 from variants import Refused
 
@@ -54,16 +55,16 @@ def test_data_that_are_not_those_of_the_config_are_refused(tmp_path: Path) -> No
 def test_a_changed_source_changes_the_fingerprint_and_a_changed_comment_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from benchmarks import environment
+    from benchmarks.training import provenance
 
     (tmp_path / "benchmarks").mkdir()
     source = tmp_path / "benchmarks" / "steps.py"
-    monkeypatch.setattr(environment, "HOUSE", tmp_path)
+    monkeypatch.setattr(provenance, "HOUSE", tmp_path)
 
     def printed(text: str) -> str:
         source.write_text(text)
-        environment.fingerprint.cache_clear()
-        return environment.fingerprint()
+        provenance.fingerprint.cache_clear()
+        return provenance.fingerprint()
 
     try:
         first = printed('"""A."""\nRATE = 1\n')
@@ -71,7 +72,7 @@ def test_a_changed_source_changes_the_fingerprint_and_a_changed_comment_does_not
         assert printed('"""A."""\nRATE = 2\n') != first
     finally:
         monkeypatch.undo()
-        environment.fingerprint.cache_clear()
+        provenance.fingerprint.cache_clear()
 
 
 class Heard(Watcher):
@@ -87,10 +88,10 @@ class Heard(Watcher):
 
 
 def test_a_run_that_other_code_began_says_so_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmarks.training.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("benchmarks.training.loop.CHECKPOINT_SECONDS", 0.0)
     with monkeypatch.context() as patched:
-        for module in ("training", "environment"):
-            patched.setattr(f"benchmarks.{module}.fingerprint", lambda: "other code")
+        for module in ("train", "shared", "provenance"):
+            patched.setattr(f"benchmarks.training.{module}.fingerprint", lambda: "other code")
         with pytest.raises(KeyboardInterrupt):
             train(tiny(), runs_dir=tmp_path, track=False, watcher=Heard(stop=2))
     with pytest.raises(KeyboardInterrupt):

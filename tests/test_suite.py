@@ -199,7 +199,7 @@ def test_runs_that_did_not_end_are_told_and_the_same_command_trains_them(
         raise ZeroDivisionError("a bug")
 
     with monkeypatch.context() as patched:
-        patched.setattr("benchmarks.training.Training.evaluate", broken)
+        patched.setattr("benchmarks.training.loop.Training.evaluate", broken)
         done = called(suite, *TINY, "--no-tracking")
     assert done.code == 1
     assert "did not end: ZeroDivisionError: a bug" in done.out

@@ -12,7 +12,8 @@ from benchmarks.evaluation import Evaluator
 from benchmarks.show import facts
 from benchmarks.symptoms import COLLAPSE, DIVERGENCE, WON, symptoms
 from benchmarks.tracking import runs
-from benchmarks.training import Diverged, Watcher
+from benchmarks.training.loop import Diverged
+from benchmarks.training.watcher import Watcher
 from metrics.features import load_extractor
 from tests.datasets_on_disk import write_all
 

@@ -27,8 +27,10 @@ from benchmarks.datasets import Split, load
 from benchmarks.executors import Job, Settings, open_executor
 from benchmarks.executors.base import parts
 from benchmarks.journal import RunFolder
-from benchmarks.together import Lockstep, train_together
-from benchmarks.training import Diverged, TrainState, Watcher
+from benchmarks.training.checkpoint import TrainState
+from benchmarks.training.lockstep import Lockstep, train_together
+from benchmarks.training.loop import Diverged
+from benchmarks.training.watcher import Watcher
 from variants import Recipe, Refused, load_variant
 from variants.exchange import Batch
 from variants.losses import LOSSES
@@ -352,7 +354,7 @@ class Stop(Watcher):
 def test_a_run_goes_on_alone_or_among_others_whichever_way_it_began(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchmarks.training.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("benchmarks.training.loop.CHECKPOINT_SECONDS", 0.0)
     wanted = configs(replay=0.5, replay_size=100, dropout=0.2)
     with pytest.raises(KeyboardInterrupt):
         trained(wanted, tmp_path / "mixed", Stop())

@@ -14,7 +14,9 @@ from benchmarks.config import DatasetConfig
 from benchmarks.datasets import DATASETS, Dataset, depends_on_seed, load
 from benchmarks.datasets.download import Unreachable
 from benchmarks.journal import ABSENT_REFERENCE, STATUS, run_folders
-from benchmarks.training import Diverged, Training, Watcher, evaluator, loaded
+from benchmarks.training.loop import Diverged, Training
+from benchmarks.training.shared import evaluator, loaded
+from benchmarks.training.watcher import Watcher
 from variants import Refused
 
 QUICK = {"epochs": 3, "epoch_updates": 4, "samples": 200, "thorough": False}
@@ -84,7 +86,7 @@ def test_samples_that_are_not_finite_are_counted_in_the_journal(
     def broken(*_: object) -> Callable:
         return lambda condition, count: torch.full((count, 1, 8, 8), math.nan)
 
-    monkeypatch.setattr("benchmarks.training.sampler", broken)
+    monkeypatch.setattr("benchmarks.training.loop.sampler", broken)
     config = configure("cgan_mlp", "digits", epochs=1, epoch_updates=2, samples=20, thorough=False)
     run = train(config, runs_dir=tmp_path, track=False, pictures="none")
     assert [line["metrics"] for line in run.folder.lines()] == [{"not_finite_samples": 20.0}] * 2
@@ -139,7 +141,7 @@ def test_training_leaves_the_global_random_state_alone(tmp_path: Path) -> None:
 def test_an_interrupted_run_goes_on_and_ends_with_the_same_bits(
     whole: Run, tmp_path: Path, epoch: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchmarks.training.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("benchmarks.training.loop.CHECKPOINT_SECONDS", 0.0)
     with pytest.raises(KeyboardInterrupt):
         trained(tmp_path, watcher=Stop(epoch))
     stopped = load_run(tmp_path / whole.path.name)
@@ -156,7 +158,7 @@ def test_a_run_that_is_stopped_while_it_ends_says_so_and_ends_when_asked_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("benchmarks.training.animate", interrupt)
+        patched.setattr("benchmarks.training.loop.animate", interrupt)
         with pytest.raises(KeyboardInterrupt):
             trained(tmp_path)
     stopped = load_run(tmp_path / whole.path.name)
@@ -178,7 +180,7 @@ def test_a_run_that_is_stopped_while_it_ends_says_so_and_ends_when_asked_again(
 def test_what_a_remedy_keeps_is_in_the_checkpoint(
     tmp_path: Path, remedy: dict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchmarks.training.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("benchmarks.training.loop.CHECKPOINT_SECONDS", 0.0)
     quick = {"evaluate_every": 3, "samples": 100, **remedy}
     with pytest.raises(KeyboardInterrupt):
         trained(tmp_path / "stopped", watcher=Stop(3), **quick)
@@ -187,7 +189,7 @@ def test_what_a_remedy_keeps_is_in_the_checkpoint(
 
 def test_a_convolutional_run_goes_on_with_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its weights lie in memory channels last, and a checkpoint's tensors do not; of one channel, both are the same."""
-    monkeypatch.setattr("benchmarks.training.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("benchmarks.training.loop.CHECKPOINT_SECONDS", 0.0)
     quick = {"variant": "dcgan", "dataset": "stacked_digits", "evaluate_every": 3, "samples": 100}
     with pytest.raises(KeyboardInterrupt):
         trained(tmp_path / "stopped", watcher=Stop(3), **quick)
@@ -216,7 +218,7 @@ def test_reference_values_are_measured_once_for_all_runs_of_a_protocol(
 
     monkeypatch.setattr("benchmarks.evaluation.Evaluator.reference", fail)
     assert trained(tmp_path, epochs=1, seed=1).folder.reference() == measured
-    monkeypatch.setattr("benchmarks.training.fingerprint", lambda: "other code")
+    monkeypatch.setattr("benchmarks.training.loop.fingerprint", lambda: "other code")
     with pytest.raises(AssertionError, match="measured again"):
         trained(tmp_path, epochs=1, seed=2)
 
@@ -235,7 +237,7 @@ def test_data_that_no_seed_changes_is_read_once_for_all_seeds(monkeypatch: pytes
         read.append((config.name, seed))
         return load(config, data_dir, seed)
 
-    monkeypatch.setattr("benchmarks.training.load", counted)
+    monkeypatch.setattr("benchmarks.training.loop.load", counted)
     # Of a size that no other test loads.
     digits = DatasetConfig("digits", examples=371)
     assert len({loaded(digits, None, seed).checksum for seed in (3, 4, 5)}) == 1
@@ -284,7 +286,7 @@ def test_a_loss_that_is_not_finite_fails_the_run_and_keeps_its_curves(tmp_path: 
 def test_what_ends_a_run_from_outside_is_kept_and_the_run_goes_on(
     error: BaseException, cause: str, whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchmarks.training.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("benchmarks.training.loop.CHECKPOINT_SECONDS", 0.0)
     real = Training.train_epoch
 
     def ending(self: Training, epoch: int) -> dict:

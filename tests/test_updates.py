@@ -24,8 +24,9 @@ from benchmarks.algorithm.stacked import Abreast, Stack
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import Split
 from benchmarks.executors.base import forwarding
-from benchmarks.together import train_together
-from benchmarks.training import TrainState, Watcher
+from benchmarks.training.checkpoint import TrainState
+from benchmarks.training.lockstep import train_together
+from benchmarks.training.watcher import Watcher
 from tests.gpu import on_a_gpu
 from tests.test_together import RECIPES, SEEDS, examples, farthest, loaded, names, recipe_of, started
 from variants import Recipe, Refused, load_variant
@@ -185,7 +186,7 @@ def rehearsed(monkeypatch: pytest.MonkeyPatch) -> list[Rehearsal]:
         made.append(Rehearsal())
         return made[-1]
 
-    monkeypatch.setattr("benchmarks.training.recorder", instead)
+    monkeypatch.setattr("benchmarks.training.loop.recorder", instead)
     return made
 
 

@@ -12,7 +12,7 @@ from benchmarks.config import RunConfig
 from variants.recipe import Refused, unknown
 
 if TYPE_CHECKING:
-    from benchmarks.training import Watcher
+    from benchmarks.training.watcher import Watcher
 
 STACK = ("auto", "on", "off")
 STOPPED = "it was stopped before its end; the same command goes on with it"
@@ -155,7 +155,7 @@ def train_here(
     watcher: "Watcher | None" = None,
 ) -> Result:
     """Trains one run in this process. Whatever goes wrong becomes a Result, but for KeyboardInterrupt."""
-    from benchmarks.training import train
+    from benchmarks.training.train import train
 
     began = time.perf_counter()
     try:
@@ -179,7 +179,7 @@ def train_together_here(
 
     say: is told of which run, by name, and what. seconds of a Result: its share.
     """
-    from benchmarks.together import train_together
+    from benchmarks.training.lockstep import train_together
 
     names = [config.name for config in job.configs]
     began = time.perf_counter()
@@ -205,7 +205,7 @@ def train_together_here(
 def failure(name: str, error: BaseException, seconds: float, settings: Settings) -> Result:
     """What went wrong, in one sentence without secrets, and whether the machine was the cause."""
     from benchmarks.tracking import redacted, resolved
-    from benchmarks.training import Diverged, told
+    from benchmarks.training.loop import Diverged, told
 
     uri = resolved(settings.tracking_uri)
     state = "FAILED" if isinstance(error, Diverged) else "KILLED"
@@ -226,7 +226,7 @@ def caused_by_machine(error: BaseException | None) -> bool:
 
 def forwarding(say: Callable[[str], None]) -> "Watcher":
     """A watcher of training that passes on what the person should know, and nothing else."""
-    from benchmarks.training import Watcher
+    from benchmarks.training.watcher import Watcher
 
     watcher = Watcher()
     watcher.say = say  # type: ignore[method-assign]

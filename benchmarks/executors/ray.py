@@ -80,8 +80,8 @@ class OnRay(Executor):
         import ray
 
         from benchmarks.datasets import data_folder
-        from benchmarks.environment import fingerprint
         from benchmarks.tracking import experiment_name, prepare, resolved
+        from benchmarks.training.provenance import fingerprint
 
         self._say = say
         self._settings = replace(
@@ -449,9 +449,9 @@ def _trained(
 ) -> tuple[str, Result]:
     import torch
 
-    from benchmarks.environment import fingerprint
     from benchmarks.journal import RunFolder
     from benchmarks.tracking import sync_when_free
+    from benchmarks.training.provenance import fingerprint
 
     if fingerprint() != code:
         raise Refused("a machine of the cluster has another version of this project; install the same one everywhere")

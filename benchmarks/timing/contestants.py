@@ -32,7 +32,8 @@ from benchmarks.timing import stock
 from benchmarks.timing.cases import Case
 from benchmarks.timing.machine import software
 from benchmarks.timing.products import operations, peak_product, recorded
-from benchmarks.training import loaded, train
+from benchmarks.training.shared import loaded
+from benchmarks.training.train import train
 from variants import Recipe, Refused, load_variant
 from variants.exchange import Batch
 from variants.objective import objective

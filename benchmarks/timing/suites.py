@@ -17,7 +17,7 @@ from benchmarks.plan import PlannedArm, arms_of, make_plan
 from benchmarks.presets import Preset, preset
 from benchmarks.questions import QUESTIONS, load_question
 from benchmarks.timing.machine import busy, machine, software
-from benchmarks.training import loaded
+from benchmarks.training.shared import loaded
 from benchmarks.tune import timed, trials
 
 MACHINES = (1, 8, 64)

@@ -44,7 +44,7 @@ def many_runs(count: int, work: Path) -> None:
 def many_epochs(count: int, work: Path) -> None:
     """Trains one run of many epochs and prints what is held after each."""
     from benchmarks import configure, train
-    from benchmarks.training import Watcher
+    from benchmarks.training.watcher import Watcher
 
     class Tells(Watcher):
         def line(self, line: dict) -> None:

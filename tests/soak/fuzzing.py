@@ -227,7 +227,9 @@ def tensor_readers() -> list[Reader]:
     from benchmarks.algorithm.random_streams import initialisation
     from benchmarks.journal import RunFolder, _pack
     from benchmarks.runs import Run
-    from benchmarks.training import Training, TrainState, Watcher
+    from benchmarks.training.checkpoint import TrainState
+    from benchmarks.training.loop import Training
+    from benchmarks.training.watcher import Watcher
     from metrics.features import pinned_path, read_extractor
     from variants import DataSpec, load_variant
 

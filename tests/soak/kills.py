@@ -151,11 +151,12 @@ def command(folder: Path, trap: Callable[[], None] = lambda: None) -> int:
         sys.stdout = sys.stderr = said = open("said.txt", "a", buffering=1)  # noqa: SIM115  until the process ends
         for stream in (1, 2):
             os.dup2(said.fileno(), stream)
-        from benchmarks import commands, run, tracking, training
+        from benchmarks import commands, run, tracking
+        from benchmarks.training import loop, train
 
         # So that a run of a second has as many checkpoints, and talks to MLflow as often, as one of an hour.
-        training.CHECKPOINT_SECONDS = 0.0
-        training.Tracker = partial(tracking.Tracker, seconds=0.0)
+        loop.CHECKPOINT_SECONDS = 0.0
+        train.Tracker = partial(tracking.Tracker, seconds=0.0)
         trap()
         sys.argv = ["benchmarks.run", *WORDS, "--tracking-uri", store(folder)]
         commands.main(run.run)

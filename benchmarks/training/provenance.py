@@ -18,7 +18,7 @@ from benchmarks.datasets import Dataset
 from metrics.features import Extractor
 from variants import load_variant
 
-HOUSE = Path(__file__).resolve().parent.parent
+HOUSE = Path(__file__).resolve().parents[2]
 
 # The code that decides what a run computes. Reports, tracking, pictures and command lines do not.
 DECIDING = (
@@ -32,8 +32,8 @@ DECIDING = (
     "benchmarks/algorithm/random_streams.py",
     "benchmarks/algorithm/sampling.py",
     "benchmarks/algorithm/steps.py",
-    "benchmarks/together.py",
-    "benchmarks/training.py",
+    "benchmarks/training/lockstep.py",
+    "benchmarks/training/loop.py",
     "benchmarks/algorithm/epoch.py",
 )
 

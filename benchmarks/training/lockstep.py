@@ -15,12 +15,15 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any
 
-from benchmarks import training
 from benchmarks.algorithm.stacked import Abreast, Stack, goes_abreast
 from benchmarks.config import RunConfig
 from benchmarks.datasets import Dataset
 from benchmarks.runs import Run
-from benchmarks.training import Training, Watcher, loaded, opened
+from benchmarks.training import loop
+from benchmarks.training.loop import Training
+from benchmarks.training.shared import loaded
+from benchmarks.training.train import opened
+from benchmarks.training.watcher import Watcher
 from variants import Refused, load_variant
 from variants.seeds import Seeds, check_loss
 
@@ -30,7 +33,7 @@ Ended = Run | BaseException
 def train_together(configs: Sequence[RunConfig], watchers: Sequence[Watcher], **options: Any) -> list[Ended]:
     """Trains runs that differ in their seed only, as one, and tells how each ended: as its Run, or by what error.
 
-    watchers: one a run. options: all of those of `training.train`. Runs that have come equally far are trained as one;
+    watchers: one a run. options: all of those of `train.train`. Runs that have come equally far are trained as one;
     where their networks cannot be, which their watchers are told, they are trained one by one. Raises
     KeyboardInterrupt after having marked what was in training as killed.
     """
@@ -128,7 +131,7 @@ class Lockstep:
                 united = self.united()
             measured = self.train_epoch(united, epoch)
             self.each(lambda run, epoch=epoch, measured=measured: run.complete(epoch, measured[run.config.seed]))
-            if epoch == first.config.recipe.epochs or time.monotonic() - saved > training.CHECKPOINT_SECONDS:
+            if epoch == first.config.recipe.epochs or time.monotonic() - saved > loop.CHECKPOINT_SECONDS:
                 self.each(Training.save)
                 saved = time.monotonic()
             self.each(lambda run: run.notify())

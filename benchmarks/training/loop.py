@@ -5,42 +5,33 @@ takes (device, folders, pictures, who watches) is recorded as the run's environm
 """
 
 import copy
-import hashlib
 import math
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
-from functools import lru_cache
-from pathlib import Path
+from collections.abc import Callable
 
 import torch
 from PIL.Image import Image
 from torch import Tensor, nn
 
-from benchmarks import plugins, probes
-from benchmarks.algorithm.cuda_graphs import Recorder, recorder, updates_of
-from benchmarks.algorithm.device import check_precision, keep_memory, peak_memory, resolve_device
+from benchmarks import probes
+from benchmarks.algorithm.cuda_graphs import Recorder, updates_of
+from benchmarks.algorithm.device import peak_memory
 from benchmarks.algorithm.epoch import means, train_updates
-from benchmarks.algorithm.players import Players, fresh_players, refuse_giants
-from benchmarks.algorithm.precision import refuse_reduced
+from benchmarks.algorithm.players import Players, fresh_players
 from benchmarks.algorithm.random_streams import stream
 from benchmarks.algorithm.sampling import Generate, sampler
-from benchmarks.config import PENDING, DatasetConfig, RunConfig
-from benchmarks.datasets import Centres, Dataset, data_folder, depends_on_seed, load, placed
-from benchmarks.environment import describe, fingerprint
-from benchmarks.evaluation import Evaluator, identity, judge, like_the_reference
-from benchmarks.extractors import doubts
-from benchmarks.journal import ABSENT, ABSENT_REFERENCE, FACTS, HERE, REAL_DATA, REFERENCE, RunFolder
+from benchmarks.config import RunConfig
+from benchmarks.datasets import Centres, Dataset, placed
+from benchmarks.evaluation import like_the_reference
+from benchmarks.journal import ABSENT, ABSENT_REFERENCE, FACTS, REAL_DATA, REFERENCE, RunFolder
 from benchmarks.pictures import animate, loss_curves, network_graph, png, power_spectra, sample_grid, scatter
-from benchmarks.runs import Run
 from benchmarks.symptoms import Watch
-from benchmarks.tracking import Tracker
+from benchmarks.training.checkpoint import TrainState
+from benchmarks.training.shared import evaluator, reference
+from benchmarks.training.watcher import Watcher
 from metrics.captions import DIGITS, all_captions
 from metrics.spectrum import mean_power
-from variants import Recipe, Refused, Variant, load_variant
-from variants.noise import NOISES
+from variants import Recipe, Refused, Variant
 from variants.objective import objective
 from variants.recipe import unknown
 
@@ -53,271 +44,8 @@ POINTS = 2500
 SPECTRUM_IMAGES = 1000
 
 
-BEGUN_BY_OTHER_CODE = "a part of it was trained by other code, before it was interrupted; --retrain trains it anew"
-
-
 class Diverged(Exception):
     """A loss is no longer finite. Its text says which, and in which epoch."""
-
-
-class Watcher:
-    """Who is told how the training goes. This one does not listen."""
-
-    def say(self, sentence: str) -> None:
-        """Something the person should know, once."""
-
-    def start(self, config: RunConfig, updates: int, done: int) -> None:
-        """Training starts: how many updates of each network an epoch has, and how many epochs are done."""
-
-    def update(self, epoch: int, updates: int) -> None:
-        """Some generator updates of this epoch are done."""
-
-    def line(self, line: dict) -> None:
-        """A line of the journal is written."""
-
-
-@dataclass
-class TrainState:
-    """What training changes: the networks, the optimisers, and the epochs done. A checkpoint is exactly this."""
-
-    players: Players
-    epoch: int = 0
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Everything as tensors by name."""
-        players = self.players
-        named = {f"generator.{name}": value for name, value in players.generator.state_dict().items()}
-        named |= {f"discriminator.{name}": value for name, value in players.discriminator.state_dict().items()}
-        for role in ("generator_optimizer", "discriminator_optimizer"):
-            for index, values in getattr(players, role).state_dict()["state"].items():
-                named |= {f"{role}.{index}.{name}": value for name, value in values.items() if value is not None}
-        if players.averaged is not None:
-            named |= {f"averaged.{name}": value for name, value in players.averaged.state_dict().items()}
-        if (replay := players.replay) is not None and replay.fakes is not None:
-            named["replay.fakes"] = replay.fakes[: replay.filled]
-            if replay.condition is not None:
-                named["replay.condition"] = replay.condition[: replay.filled]
-        return named
-
-    def restore(self, tensors: dict[str, Tensor], epoch: int) -> None:
-        """The inverse of `tensors`."""
-        parts: dict[str, dict[str, Tensor]] = defaultdict(dict)
-        for name, value in tensors.items():
-            role, _, rest = name.partition(".")
-            parts[role][rest] = value
-        self.players.generator.load_state_dict(parts["generator"])
-        self.players.discriminator.load_state_dict(parts["discriminator"])
-        for role in ("generator_optimizer", "discriminator_optimizer"):
-            optimizer = getattr(self.players, role)
-            state: dict[int, dict[str, Tensor]] = defaultdict(dict)
-            for name, value in parts[role].items():
-                index, _, key = name.partition(".")
-                state[int(index)][key] = value
-            optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-        if self.players.averaged is not None:
-            self.players.averaged.load_state_dict(parts["averaged"])
-        if self.players.replay is not None and "replay" in parts:
-            self.players.replay.restore(parts["replay"]["fakes"], parts["replay"].get("condition"))
-        self.epoch = epoch
-
-
-def loaded(config: DatasetConfig, data_dir: Path | str | None, seed: int) -> Dataset:
-    """A dataset, the same object for all seeds whose data is the same, so that what is computed from it is shared too.
-
-    On MNIST the real side of the metrics takes three seconds, as much as a tenth of a short run.
-    """
-    folder = data_folder(data_dir)
-    # Two folders of images of one name are equal configs, and one relative folder is another one elsewhere. Loading is
-    # told the folder as it was given: notes name it, and are published.
-    where = (config.path, folder.absolute())
-    return _loaded(config, where, folder, seed if depends_on_seed(config) else 0)
-
-
-@lru_cache(maxsize=2)
-def _loaded(config: DatasetConfig, where: tuple[str, Path], data_dir: Path, seed: int) -> Dataset:
-    dataset = load(config, data_dir, seed)
-    first = _first_of(config, where, dataset.checksum)
-    return first.setdefault("dataset", dataset)
-
-
-@lru_cache(maxsize=2)
-def _first_of(config: DatasetConfig, where: tuple[str, Path], checksum: str) -> dict[str, Dataset]:
-    """Where the first dataset of these tensors is kept."""
-    return {}
-
-
-@lru_cache(maxsize=2)
-def evaluator(dataset: Dataset, samples: int, device: torch.device, threads: int) -> Evaluator:
-    """One judge for all runs of that data and protocol, and of that many threads, which round the real side's sums."""
-    return Evaluator(dataset, samples, device=device)
-
-
-def reference(evaluator: Evaluator, config: RunConfig, runs_dir: Path) -> tuple[dict[str, float], dict[str, str]]:
-    """The metrics of real data under the protocol of a config, and why others of them cannot be measured.
-
-    They take half a minute on MNIST and are the same for all runs of that data and protocol, so they are kept beside
-    the run folders, under a name that changes with the data, the judges, the protocol, the plugins, and the code.
-    """
-    decided_by = (config.checksum, config.extractor, config.samples, config.thorough, config.plugins, fingerprint())
-    name = hashlib.sha256(repr(decided_by).encode()).hexdigest()
-    kept = RunFolder(runs_dir / "reference")
-    kept.make()
-    # Of several processes one measures, and the others wait for it.
-    with kept.alone(f"{name}.lock"):
-        measured = kept.read_json(f"{name}.json")
-        if measured is None:
-            measured = {"metrics": evaluator.reference(final=config.thorough), "absent": evaluator.absent}
-            kept.write_json(f"{name}.json", measured)
-    return measured["metrics"], measured["absent"]
-
-
-def check(config: RunConfig, dataset: Dataset) -> Variant:
-    """The variant of a config that can be trained on this dataset. Raises Refused for one that cannot."""
-    variant, recipe = load_variant(config.variant), config.recipe
-    variant.check(recipe, dataset.spec)
-    objective(recipe)
-    refuse_giants(variant, dataset.spec, recipe)
-    refuse_reduced(recipe, config.precision)
-    if recipe.noise not in NOISES:
-        raise unknown("noise", recipe.noise, NOISES)
-    if config.samples < 2:
-        raise Refused(f"--samples is at least 2, not {config.samples}; a spread cannot be had from fewer")
-    if recipe.batch_size > len(dataset.train):
-        raise Refused(
-            f"--batch-size {recipe.batch_size} is more than the {len(dataset.train)} examples of {dataset.name}"
-        )
-    probes.check(config, dataset)
-    return variant
-
-
-def completed(config: RunConfig, data_dir: Path | str | None = None) -> RunConfig:
-    """The config with its judge: the classifier is trained now where there is none, once all else is checked.
-
-    Raises Refused where the config cannot be trained.
-    """
-    if config.extractor != PENDING:
-        return config
-    dataset = loaded(config.dataset, data_dir, config.seed)
-    check(config, dataset)
-    return judged(config, dataset)
-
-
-def judged(config: RunConfig, dataset: Dataset) -> RunConfig:
-    """The same of a config that is checked."""
-    return replace(config, extractor=judge(dataset)) if config.extractor == PENDING else config
-
-
-def train(
-    config: RunConfig,
-    *,
-    runs_dir: Path | str = "runs",
-    data_dir: Path | str | None = None,
-    device: str = "auto",
-    pictures: str = "all",
-    tracking_uri: str | None = None,
-    experiment: str | None = None,
-    track: bool = True,
-    retrain: bool = False,
-    cuda_graphs: bool = False,
-    notes: Sequence[str] = (),
-    watcher: Watcher | None = None,
-) -> Run:
-    """Trains one run, or finds it if it is already trained, and gives it back.
-
-    pictures: all, milestones or none. tracking_uri, experiment: of MLflow, by default as everywhere; track=False does
-    without. cuda_graphs: whether updates are recorded and replayed, on a GPU. notes: what a reader of the run has to
-    know, such as that other data took the place of what was asked for. A run that was interrupted goes on from its last
-    checkpoint; retrain=True starts any run anew. Raises Refused where the config cannot be trained, Diverged where a
-    loss stops being finite, and KeyboardInterrupt after having marked the run as killed.
-    """
-    with opened(
-        config,
-        runs_dir=runs_dir,
-        data_dir=data_dir,
-        device=device,
-        pictures=pictures,
-        tracking_uri=tracking_uri,
-        experiment=experiment,
-        track=track,
-        retrain=retrain,
-        cuda_graphs=cuda_graphs,
-        notes=notes,
-        watcher=watcher or Watcher(),
-    ) as training:
-        if isinstance(training, Run):
-            return training
-        training.run()
-    return Run(training.folder)
-
-
-@contextmanager
-def opened(
-    config: RunConfig,
-    *,
-    runs_dir: Path | str,
-    data_dir: Path | str | None,
-    device: str,
-    pictures: str,
-    tracking_uri: str | None,
-    track: bool,
-    retrain: bool,
-    cuda_graphs: bool,
-    notes: Sequence[str],
-    watcher: Watcher,
-    experiment: str | None = None,
-    dataset: Dataset | None = None,
-) -> "Iterator[Training | Run]":
-    """A run that can be trained now: its folder is locked, and MLflow hears of it. The Run where it is trained already.
-
-    dataset: that of the config, where it is in memory. The rest is as in `train`.
-    """
-    keep_memory()
-    plugins.require(config, "this run")
-    dataset = dataset or loaded(config.dataset, data_dir, config.seed)
-    if dataset.checksum != config.checksum:
-        raise Refused(f"the data of {dataset.name} is not what this config was made for; make the config anew")
-    variant = check(config, dataset)
-    place, pictured = resolve_device(device), pictured_epochs(pictures, config.recipe.epochs)
-    check_precision(config.precision, place)
-    recording = recorder(place, variant, config.recipe, watcher.say) if cuda_graphs else None
-    # Last, because it may take minutes.
-    config = judged(config, dataset)
-    folder = RunFolder.create(runs_dir, config)
-    known = tuple(dict.fromkeys((*notes, *dataset.notes)))
-    for note in known:
-        watcher.say(note)
-    if folder.status()["state"] == "FINISHED" and not retrain:
-        if track:
-            # What a server did not take then, it may take now.
-            Tracker(folder, tracking_uri, experiment, say=watcher.say).close()
-        yield Run(folder, found=True)
-        return
-    judges = evaluator(dataset, config.samples, place, torch.get_num_threads()).extractors
-    if identity(judges) != config.extractor:
-        raise Refused(
-            f"the classifier that judges {dataset.name} is not the one this config was made for; make the config anew"
-        )
-    with folder.lock():
-        if retrain:
-            folder.clear()
-        for note in (others := (*doubts(dataset, judges), *begun_by_other_code(folder))):
-            watcher.say(note)
-        training = Training(config, variant, dataset, folder, place, pictured, watcher, recording)
-        environment = describe(training.device, dataset, config, judges, (*known, *others))
-        folder.write_environment(environment | ({"cuda_graphs": True} if recording else {}))
-        if data_dir is not None:
-            folder.write_json(HERE, {"data_dir": str(Path(data_dir).absolute())})
-        with Tracker(folder, tracking_uri, experiment, say=watcher.say) if track else nullcontext() as tracker:
-            if tracker:
-                training.notify = tracker.notify
-            training.restore()
-            yield training
-
-
-def begun_by_other_code(folder: RunFolder) -> tuple[str, ...]:
-    """A note for a run that goes on, where a part of it was trained by other code; it is kept from then on."""
-    begun = folder.environment().get("code") not in (None, fingerprint()) and folder.checkpoint_epoch() is not None
-    return (BEGUN_BY_OTHER_CODE,) if begun or BEGUN_BY_OTHER_CODE in folder.notes() else ()
 
 
 class Training:

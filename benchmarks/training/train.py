@@ -1,0 +1,139 @@
+"""benchmarks.training.train: TODO."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import torch
+
+from benchmarks import plugins
+from benchmarks.algorithm.cuda_graphs import recorder
+from benchmarks.algorithm.device import check_precision, keep_memory, resolve_device
+from benchmarks.config import RunConfig
+from benchmarks.datasets import Dataset
+from benchmarks.evaluation import identity
+from benchmarks.extractors import doubts
+from benchmarks.journal import HERE, RunFolder
+from benchmarks.runs import Run
+from benchmarks.tracking import Tracker
+from benchmarks.training.configure import check, judged
+from benchmarks.training.loop import Training, pictured_epochs
+from benchmarks.training.provenance import describe, fingerprint
+from benchmarks.training.shared import evaluator, loaded
+from benchmarks.training.watcher import Watcher
+from variants import Refused
+
+BEGUN_BY_OTHER_CODE = "a part of it was trained by other code, before it was interrupted; --retrain trains it anew"
+
+
+def train(
+    config: RunConfig,
+    *,
+    runs_dir: Path | str = "runs",
+    data_dir: Path | str | None = None,
+    device: str = "auto",
+    pictures: str = "all",
+    tracking_uri: str | None = None,
+    experiment: str | None = None,
+    track: bool = True,
+    retrain: bool = False,
+    cuda_graphs: bool = False,
+    notes: Sequence[str] = (),
+    watcher: Watcher | None = None,
+) -> Run:
+    """Trains one run, or finds it if it is already trained, and gives it back.
+
+    pictures: all, milestones or none. tracking_uri, experiment: of MLflow, by default as everywhere; track=False does
+    without. cuda_graphs: whether updates are recorded and replayed, on a GPU. notes: what a reader of the run has to
+    know, such as that other data took the place of what was asked for. A run that was interrupted goes on from its last
+    checkpoint; retrain=True starts any run anew. Raises Refused where the config cannot be trained, Diverged where a
+    loss stops being finite, and KeyboardInterrupt after having marked the run as killed.
+    """
+    with opened(
+        config,
+        runs_dir=runs_dir,
+        data_dir=data_dir,
+        device=device,
+        pictures=pictures,
+        tracking_uri=tracking_uri,
+        experiment=experiment,
+        track=track,
+        retrain=retrain,
+        cuda_graphs=cuda_graphs,
+        notes=notes,
+        watcher=watcher or Watcher(),
+    ) as training:
+        if isinstance(training, Run):
+            return training
+        training.run()
+    return Run(training.folder)
+
+
+@contextmanager
+def opened(
+    config: RunConfig,
+    *,
+    runs_dir: Path | str,
+    data_dir: Path | str | None,
+    device: str,
+    pictures: str,
+    tracking_uri: str | None,
+    track: bool,
+    retrain: bool,
+    cuda_graphs: bool,
+    notes: Sequence[str],
+    watcher: Watcher,
+    experiment: str | None = None,
+    dataset: Dataset | None = None,
+) -> "Iterator[Training | Run]":
+    """A run that can be trained now: its folder is locked, and MLflow hears of it. The Run where it is trained already.
+
+    dataset: that of the config, where it is in memory. The rest is as in `train`.
+    """
+    keep_memory()
+    plugins.require(config, "this run")
+    dataset = dataset or loaded(config.dataset, data_dir, config.seed)
+    if dataset.checksum != config.checksum:
+        raise Refused(f"the data of {dataset.name} is not what this config was made for; make the config anew")
+    variant = check(config, dataset)
+    place, pictured = resolve_device(device), pictured_epochs(pictures, config.recipe.epochs)
+    check_precision(config.precision, place)
+    recording = recorder(place, variant, config.recipe, watcher.say) if cuda_graphs else None
+    # Last, because it may take minutes.
+    config = judged(config, dataset)
+    folder = RunFolder.create(runs_dir, config)
+    known = tuple(dict.fromkeys((*notes, *dataset.notes)))
+    for note in known:
+        watcher.say(note)
+    if folder.status()["state"] == "FINISHED" and not retrain:
+        if track:
+            # What a server did not take then, it may take now.
+            Tracker(folder, tracking_uri, experiment, say=watcher.say).close()
+        yield Run(folder, found=True)
+        return
+    judges = evaluator(dataset, config.samples, place, torch.get_num_threads()).extractors
+    if identity(judges) != config.extractor:
+        raise Refused(
+            f"the classifier that judges {dataset.name} is not the one this config was made for; make the config anew"
+        )
+    with folder.lock():
+        if retrain:
+            folder.clear()
+        for note in (others := (*doubts(dataset, judges), *begun_by_other_code(folder))):
+            watcher.say(note)
+        training = Training(config, variant, dataset, folder, place, pictured, watcher, recording)
+        environment = describe(training.device, dataset, config, judges, (*known, *others))
+        folder.write_environment(environment | ({"cuda_graphs": True} if recording else {}))
+        if data_dir is not None:
+            folder.write_json(HERE, {"data_dir": str(Path(data_dir).absolute())})
+        with Tracker(folder, tracking_uri, experiment, say=watcher.say) if track else nullcontext() as tracker:
+            if tracker:
+                training.notify = tracker.notify
+            training.restore()
+            yield training
+
+
+def begun_by_other_code(folder: RunFolder) -> tuple[str, ...]:
+    """A note for a run that goes on, where a part of it was trained by other code; it is kept from then on."""
+    begun = folder.environment().get("code") not in (None, fingerprint()) and folder.checkpoint_epoch() is not None
+    return (BEGUN_BY_OTHER_CODE,) if begun or BEGUN_BY_OTHER_CODE in folder.notes() else ()
