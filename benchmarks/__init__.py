@@ -56,15 +56,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from benchmarks.plugins import load_plugins
-    from benchmarks.resolve import configure
     from benchmarks.runs import Run, find_run, load_run
+    from benchmarks.training.configure import configure
     from benchmarks.training.train import train
 
 __all__ = ["Run", "configure", "find_run", "load_plugins", "load_run", "train"]
 
 _HOME = {
-    "configure": "resolve",
-    "train": "training",
+    "configure": "training.configure",
+    "train": "training.train",
     "load_run": "runs",
     "find_run": "runs",
     "Run": "runs",

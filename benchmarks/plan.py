@@ -51,7 +51,7 @@ class PlannedArm:
 
     def config(self, seed: int, data_dir: Path | str | None = None) -> RunConfig:
         """The config of one of its runs. Loads the data. Raises Refused where it cannot be trained."""
-        from benchmarks.resolve import configure
+        from benchmarks.training.configure import configure
 
         return configure(
             self.arm.variant,

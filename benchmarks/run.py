@@ -121,9 +121,8 @@ def run() -> int:
     from benchmarks.algorithm.device import check_precision, resolve_device
     from benchmarks.executors import Job, Settings
     from benchmarks.executors.base import parts
-    from benchmarks.resolve import configure
     from benchmarks.terminal import say, show_summary
-    from benchmarks.training.configure import completed
+    from benchmarks.training.configure import completed, configure
     from benchmarks.training.loop import Diverged, pictured_epochs
     from benchmarks.training.shared import loaded
 

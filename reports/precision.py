@@ -69,10 +69,9 @@ def command() -> None:
     from benchmarks.algorithm.device import check_precision, device_name, resolve_device
     from benchmarks.executors import Job, Settings
     from benchmarks.live import Live, all_ended, run_jobs
-    from benchmarks.resolve import configure
     from benchmarks.timing.machine import machine, software
     from benchmarks.timing.tables import markdown
-    from benchmarks.training.configure import completed
+    from benchmarks.training.configure import completed, configure
     from benchmarks.training.provenance import fingerprint
 
     device = resolve_device(asked.device)

@@ -42,7 +42,7 @@ def test_other_data_judges_or_protocol_are_another_run(change: dict[str, object]
 
 def test_a_judge_that_changes_changes_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     before = tiny()
-    monkeypatch.setattr("benchmarks.resolve.judge", lambda data: "11" * 32)
+    monkeypatch.setattr("benchmarks.training.configure.judge", lambda data: "11" * 32)
     assert tiny().key != before.key
 
 

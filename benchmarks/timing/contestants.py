@@ -27,11 +27,11 @@ from benchmarks.algorithm.random_streams import initialisation, stream
 from benchmarks.algorithm.stacked import Abreast, Stack, goes_abreast
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import Dataset, Split
-from benchmarks.resolve import EVALUATIONS, configure, find_recipe
 from benchmarks.timing import stock
 from benchmarks.timing.cases import Case
 from benchmarks.timing.machine import software
 from benchmarks.timing.products import operations, peak_product, recorded
+from benchmarks.training.configure import EVALUATIONS, configure, find_recipe
 from benchmarks.training.shared import loaded
 from benchmarks.training.train import train
 from variants import Recipe, Refused, load_variant

@@ -136,7 +136,7 @@ def job_seconds(seeds: int, workers: int, updates: int) -> float:
     """Seconds in which so many runs are trained by so many worker processes, which have been started before."""
     from benchmarks.executors import Job, Settings
     from benchmarks.executors.processes import Processes
-    from benchmarks.resolve import configure
+    from benchmarks.training.configure import configure
 
     def job(first: int, count: int, epoch_updates: int) -> Job:
         quick = {"epochs": 1, "samples": 100, "thorough": False, "probes": ()}

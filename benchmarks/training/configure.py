@@ -1,16 +1,26 @@
-"""benchmarks.training.configure: TODO."""
+"""Turns what a person asks for into a RunConfig, which says everything.
 
+Later sources override earlier ones: the variant, then its recipe (by name, from a .toml file, or of a run folder), then
+single fields.
+"""
+
+import tomllib
+import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from benchmarks import probes
+from benchmarks import plugins, probes
 from benchmarks.algorithm.players import refuse_giants
 from benchmarks.algorithm.precision import refuse_reduced
-from benchmarks.config import PENDING, RunConfig
+from benchmarks.config import DEFAULT_SAMPLES, PENDING, PRECISIONS, PROBES, DatasetConfig, RunConfig
 from benchmarks.datasets import Dataset
 from benchmarks.evaluation import judge
+from benchmarks.extractors import is_trained
+from benchmarks.journal import RunFolder
 from benchmarks.training.shared import loaded
-from variants import Refused, Variant, load_variant
+from variants import DataSpec, Recipe, Refused, Variant, load_variant
 from variants.noise import NOISES
 from variants.objective import objective
 from variants.recipe import unknown
@@ -50,3 +60,77 @@ def completed(config: RunConfig, data_dir: Path | str | None = None) -> RunConfi
 def judged(config: RunConfig, dataset: Dataset) -> RunConfig:
     """The same of a config that is checked."""
     return replace(config, extractor=judge(dataset)) if config.extractor == PENDING else config
+
+
+# About ten evaluations a run where nobody says how often; chosen, not tuned.
+EVALUATIONS = 10
+
+
+def configure(
+    variant: str,
+    dataset: str | DatasetConfig = "auto",
+    *,
+    recipe: str = "",
+    seed: int = 0,
+    evaluate_every: int = 0,
+    samples: int = DEFAULT_SAMPLES,
+    thorough: bool = True,
+    precision: str = PRECISIONS[0],
+    probes: Sequence[str] = PROBES,
+    data_dir: Path | str | None = None,
+    **fields: Any,
+) -> RunConfig:
+    """The config of a run.
+
+    recipe: the name of one of the variant's recipes, a .toml file, or a run folder; "" takes the variant's own for such
+    data. evaluate_every: epochs between evaluations, 0 for about ten in a run. samples, thorough, precision, probes:
+    see RunConfig. fields: of the recipe, to change them.
+    Nothing is trained: where the classifier that judges such data is still to be, the extractor is PENDING, and
+    `training.completed`, which `train` calls, puts it in. Raises Refused for anything that cannot be trained.
+    """
+    plugins.load_installed()
+    asked = DatasetConfig(dataset) if isinstance(dataset, str) else dataset
+    data = loaded(asked, data_dir, seed)
+    if data.name != asked.name:
+        # Of other data than what was asked for, whose notes training cannot know; it tells all others.
+        for note in data.notes:
+            warnings.warn(note, stacklevel=2)
+    chosen = find_recipe(load_variant(variant), recipe, data.spec).with_(fields)
+    config = RunConfig(
+        variant=variant,
+        recipe=chosen,
+        dataset=replace(asked, name=data.name),
+        seed=seed,
+        checksum=data.checksum,
+        extractor=judge(data) if is_trained(data) else PENDING,
+        evaluate_every=evaluate_every or max(1, chosen.epochs // EVALUATIONS),
+        samples=samples,
+        thorough=thorough,
+        precision=precision,
+        probes=probes,
+        plugins=plugins.used(variant, chosen, data.name, probes),
+    )
+    check(config, data)
+    return config
+
+
+def find_recipe(variant: Variant, given: str, spec: DataSpec) -> Recipe:
+    """The recipe of that name, in that .toml file, or of that run folder. Raises Refused where there is none."""
+    if given.endswith(".toml"):
+        return recipe_file(variant, Path(given), spec)
+    if given and given not in variant.recipes and Path(given).is_dir():
+        return RunFolder(given).config().recipe
+    return variant.recipe(given or variant.recipe_for(spec))
+
+
+def recipe_file(variant: Variant, path: Path, spec: DataSpec) -> Recipe:
+    """Recipe fields from a .toml file; `recipe = "report"` in it names the recipe that they change."""
+    try:
+        with open(path, "rb") as file:
+            fields = tomllib.load(file)
+    except OSError as error:
+        raise Refused(f"the recipe {path} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:  # a whole number of thousands of digits is only a ValueError
+        raise Refused(f"the recipe {path} is not TOML: {error}") from None
+    name = fields.pop("recipe", "")
+    return variant.recipe(str(name) or variant.recipe_for(spec)).with_(fields)

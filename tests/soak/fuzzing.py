@@ -92,10 +92,10 @@ def json_readers() -> list[Reader]:
     from benchmarks.evaluation import METRICS
     from benchmarks.journal import RunFolder
     from benchmarks.presets import preset
-    from benchmarks.resolve import recipe_file
     from benchmarks.runs import load_run
     from benchmarks.show import facts, heading, loss_changes, pictures
     from benchmarks.show import recipe as recipe_of
+    from benchmarks.training.configure import recipe_file
     from reports.build import compared
     from reports.pages import html, index
     from reports.runs import Found, RunRecord, read
