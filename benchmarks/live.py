@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks.executors import Job, Result, Settings, open_executor
-from benchmarks.journal import RunFolder
+from benchmarks.run_folder.folder import RunFolder
 from benchmarks.terminal import printable
 from variants.recipe import Refused
 

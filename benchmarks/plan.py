@@ -18,10 +18,10 @@ from typing import Any
 
 from benchmarks import plugins
 from benchmarks.config import DatasetConfig, RunConfig
-from benchmarks.journal import RunFolder
 from benchmarks.presets import Preset
 from benchmarks.questions import QUESTIONS, Arm, Contrast, Decision, Outcome, Question, load_question
 from benchmarks.questions.base import unique
+from benchmarks.run_folder.folder import RunFolder
 from variants import Recipe, Refused, load_variant
 from variants.recipe import shown
 

@@ -13,7 +13,7 @@ from benchmarks.commands import Parser, main
 from variants.recipe import Refused
 
 if TYPE_CHECKING:
-    from benchmarks.journal import RunFolder
+    from benchmarks.run_folder.folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def parser() -> Parser:
 def command() -> int:
     asked = parser().parse_args()
 
-    from benchmarks.journal import run_folders
+    from benchmarks.run_folder.folder import run_folders
 
     removals, left = [], []
     for folder in run_folders(asked.runs_dir):
@@ -90,7 +90,7 @@ def not_to_touch(folder: "RunFolder") -> str:
 
 def removal_of(folder: "RunFolder", keep_milestones: bool) -> Removal:
     """The checkpoints, and the sample pictures but for those that stay; links are not among them."""
-    from benchmarks.journal import CHECKPOINT, DAMAGED, PREVIOUS
+    from benchmarks.run_folder.folder import CHECKPOINT, DAMAGED, PREVIOUS
     from benchmarks.training.loop import pictured_epochs
 
     checkpoints = [path for path in (folder.path / name for name in (CHECKPOINT, PREVIOUS, DAMAGED)) if _is_file(path)]

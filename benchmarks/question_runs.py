@@ -17,10 +17,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.journal import ENDED, RunFolder
 from benchmarks.outcomes import failure, number
 from benchmarks.plan import Plan, PlannedArm
 from benchmarks.questions import Question
+from benchmarks.run_folder.folder import ENDED, RunFolder
 from benchmarks.tracking import asking, connected, resolved, safe_name, sync_when_free
 
 if TYPE_CHECKING:

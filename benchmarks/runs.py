@@ -23,8 +23,8 @@ from benchmarks.algorithm.players import refuse_giants
 from benchmarks.algorithm.random_streams import initialisation, stream
 from benchmarks.algorithm.sampling import sampler
 from benchmarks.config import RunConfig
-from benchmarks.journal import CONFIG, FACTS, GENERATOR, RunFolder
 from benchmarks.prompts import read_prompt
+from benchmarks.run_folder.folder import CONFIG, FACTS, GENERATOR, RunFolder
 from metrics.captions import WORDS
 from variants import DataSpec, Refused, load_variant
 from variants.recipe import shown

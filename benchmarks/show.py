@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import plugins
 from benchmarks.commands import Parser, add_tracking, main
-from benchmarks.symptoms import marked
+from benchmarks.run_folder.symptoms import marked
 
 if TYPE_CHECKING:
     from benchmarks.runs import Run
@@ -55,7 +55,7 @@ def again(run: "Run", runs_dir: Path) -> str:
 
     runs_dir: where a run would go of which MLflow alone has the folder.
     """
-    from benchmarks.journal import HERE
+    from benchmarks.run_folder.folder import HERE
 
     command, here = run.folder.environment().get("command"), run.folder.read_json(HERE)
     if not isinstance(command, str) or not command:

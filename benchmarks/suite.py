@@ -171,7 +171,7 @@ def prepared(
 
 def shared_out(folders: Sequence[Path], began: float, available: float) -> str:
     """What the workers' time since then went into, as their journals tell; available: seconds of all workers."""
-    from benchmarks.journal import RunFolder
+    from benchmarks.run_folder.folder import RunFolder
 
     timings = [line.get("timing", {}) for path in folders for line in RunFolder(path).lines()]
     timings = [timing for timing in timings if timing.get("time", 0.0) >= began]
@@ -183,7 +183,7 @@ def shared_out(folders: Sequence[Path], began: float, available: float) -> str:
 
 def counted(jobs: "list[tuple[PlannedArm, Job]]", runs_dir: Path, retrain: bool) -> tuple[int, int]:
     """How many runs are to be trained, and how many are already."""
-    from benchmarks.journal import RunFolder
+    from benchmarks.run_folder.folder import RunFolder
 
     configs = [config for _, job in jobs for config in job.configs]
     # Without its classifier no run can be there.

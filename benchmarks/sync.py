@@ -9,7 +9,7 @@ from benchmarks.commands import Parser, add_tracking, main
 from variants.recipe import Refused, unknown
 
 if TYPE_CHECKING:
-    from benchmarks.journal import RunFolder
+    from benchmarks.run_folder.folder import RunFolder
 
 
 def parser() -> Parser:
@@ -45,7 +45,7 @@ def command() -> int:
 
 def chosen(names: list[str], runs_dir: Path) -> "list[RunFolder]":
     """The folders of these runs; all of them where no name is given. Raises Refused where there is none."""
-    from benchmarks.journal import CONFIG, RunFolder, run_folders
+    from benchmarks.run_folder.folder import CONFIG, RunFolder, run_folders
 
     if not names:
         if folders := run_folders(runs_dir):

@@ -9,8 +9,8 @@ from rich.table import Table
 
 from benchmarks.config import RunConfig
 from benchmarks.evaluation import record
-from benchmarks.journal import ABSENT, ABSENT_REFERENCE
 from benchmarks.probes import PROBES
+from benchmarks.run_folder.folder import ABSENT, ABSENT_REFERENCE
 from benchmarks.runs import Run
 from benchmarks.training.provenance import fingerprint
 from benchmarks.training.watcher import Watcher

@@ -45,8 +45,8 @@ from urllib.parse import urlsplit
 import filelock
 from PIL import Image
 
-from benchmarks.journal import CHECKPOINT, CONFIG, HERE, PROBES, SAMPLES, STATUS, WITHOUT_A_WORD, RunFolder
-from benchmarks.symptoms import marked
+from benchmarks.run_folder.folder import CHECKPOINT, CONFIG, HERE, PROBES, SAMPLES, STATUS, WITHOUT_A_WORD, RunFolder
+from benchmarks.run_folder.symptoms import marked
 from variants.recipe import Refused, unknown
 
 if TYPE_CHECKING:

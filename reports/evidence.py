@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from benchmarks import outcomes
-from benchmarks.journal import ENDED
 from benchmarks.plan import Plan, PlannedArm, PlannedContrast, PlannedDecision
 from benchmarks.questions import Outcome
+from benchmarks.run_folder.folder import ENDED
 from reports.runs import RunRecord
 from reports.statistics import significant
 from reports.tables import drawn_by_seed, preferred

@@ -134,8 +134,8 @@ def compared(runs: Mapping[tuple[str, str], tuple[Sequence[Path], Sequence[Path]
     runs: by variant and precision, the run folders of float32 and those of that precision. An unconditional variant has
     no accuracy.
     """
-    from benchmarks.journal import RunFolder
     from benchmarks.outcomes import applies
+    from benchmarks.run_folder.folder import RunFolder
 
     tests = []
     for (variant, precision), groups in runs.items():
@@ -150,8 +150,8 @@ def compared(runs: Mapping[tuple[str, str], tuple[Sequence[Path], Sequence[Path]
 
 def numbers(folders: Sequence[Path], outcome: Outcome) -> list[float]:
     """One number of each run that ended and has the figure, larger being better, −∞ of one that failed."""
-    from benchmarks.journal import ENDED, RunFolder
     from benchmarks.outcomes import judged
+    from benchmarks.run_folder.folder import ENDED, RunFolder
 
     ended = [(state, each.lines()) for each in map(RunFolder, folders) if (state := each.status()["state"]) in ENDED]
     values = [judged(outcome, state, lines, updates=1) for state, lines in ended]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.config import CHANGED, PROTOCOL_VERSION, RunConfig
-from benchmarks.journal import (
+from benchmarks.run_folder.folder import (
     ABSENT_REFERENCE,
     ENVIRONMENT,
     FACTS,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import configure
-from benchmarks.journal import RunFolder
+from benchmarks.run_folder.folder import RunFolder
 from benchmarks.tracking import _figures, runs, sync
 from tests.conftest import ROOT
 

@@ -16,8 +16,8 @@ from filelock import FileLock
 
 from benchmarks import Run, load_run
 from benchmarks.datasets import DATASETS
-from benchmarks.journal import run_folders
 from benchmarks.run import run as command
+from benchmarks.run_folder.folder import run_folders
 from tests.conftest import Done
 from variants import VARIANTS
 from variants.losses import LOSSES

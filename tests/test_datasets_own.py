@@ -12,10 +12,10 @@ import pytest
 from benchmarks import configure, train
 from benchmarks.config import DatasetConfig, RunConfig
 from benchmarks.datasets import load
-from benchmarks.journal import CONFIG, ENVIRONMENT, RunFolder, run_folders
 from benchmarks.plan import make_plan
 from benchmarks.presets import SMOKE
 from benchmarks.run import run
+from benchmarks.run_folder.folder import CONFIG, ENVIRONMENT, RunFolder, run_folders
 from benchmarks.sample import command as sample
 from benchmarks.show import command as show
 from benchmarks.suite import suite

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import configure, train
-from benchmarks.journal import run_folders
+from benchmarks.run_folder.folder import run_folders
 from benchmarks.training.watcher import Watcher
 from tests.conftest import ROOT
 from variants import Refused

@@ -15,7 +15,7 @@ import pytest
 from benchmarks.executors import Settings, open_executor
 from benchmarks.executors.base import STOPPED
 from benchmarks.executors.ray import OnRay, bring_home, check_cluster, is_own, only_here
-from benchmarks.journal import WITHOUT_A_WORD, RunFolder
+from benchmarks.run_folder.folder import WITHOUT_A_WORD, RunFolder
 from benchmarks.tracking import runs
 from tests.conftest import ROOT
 from tests.test_executors import PATIENCE, bits, held, is_alive, own_plugins, quick, results, tiny, until  # noqa: F401

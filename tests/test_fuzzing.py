@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.journal import RunFolder
+from benchmarks.run_folder.folder import RunFolder
 from tests.soak.fuzzing import NAMES, Reader, fuzz, outcome, readers
 
 INPUTS = 100

@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.config import DatasetConfig, RunConfig
-from benchmarks.journal import CHECKPOINT, DAMAGED, JOURNAL, PREVIOUS, STATUS, RunFolder, _pack, _split, run_folders
+from benchmarks.run_folder.folder import CHECKPOINT, DAMAGED, JOURNAL, PREVIOUS, STATUS, RunFolder, run_folders
+from benchmarks.run_folder.tensors import pack, split
 from reports import runs as reported
 from variants.recipe import Recipe, Refused
 
@@ -344,15 +345,15 @@ def test_a_checkpoint_is_the_file_that_the_library_would_write_but_for_its_check
     kinds += (torch.int8, torch.uint8, torch.bool)
     tensors = {f"{len(kinds) - place} {kind}": torch.arange(3).to(kind) for place, kind in enumerate(kinds)}
     folder.save_tensors("generator.safetensors", tensors, {"x": 1})
-    header, body = _split((folder.path / "generator.safetensors").read_bytes())
-    theirs, their_body = _split(safetensors.torch.save(tensors, {"state": '{"x": 1}'}))
+    header, body = split((folder.path / "generator.safetensors").read_bytes())
+    theirs, their_body = split(safetensors.torch.save(tensors, {"state": '{"x": 1}'}))
     del header["__metadata__"]["sha256"]
     assert (header, bytes(body)) == (theirs, bytes(their_body))
 
 
 def test_the_tensors_of_a_checkpoint_are_written_from_where_they_lie() -> None:
     tensor = torch.zeros(1000)
-    *_, body = _pack({"w": tensor}, {})
+    *_, body = pack({"w": tensor}, {})
     tensor += 1
     assert torch.equal(torch.frombuffer(bytearray(body), dtype=torch.float32), torch.ones(1000))
 

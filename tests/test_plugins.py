@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from benchmarks import Run, configure, load_plugins, load_run, plugins, train
-from benchmarks.journal import RunFolder
+from benchmarks.run_folder.folder import RunFolder
 from tests.conftest import ROOT
 from variants import VARIANTS, Refused
 from variants.noise import NOISES

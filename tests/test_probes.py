@@ -20,12 +20,12 @@ from benchmarks.config import PROBES as ALWAYS
 from benchmarks.config import DatasetConfig, RunConfig
 from benchmarks.datasets import Classes, Dataset, Split
 from benchmarks.evaluation import Evaluator
-from benchmarks.journal import RunFolder
 from benchmarks.pictures import gradient_curves
 from benchmarks.probes import PROBES, Moment
 from benchmarks.probes.diminished_gradient import BATCHES, generator_gradient, norm, points_of, train_on
 from benchmarks.probes.ranking import drawn, generalization_gap, joined, label_use
 from benchmarks.probes.swapped_noise import noise_swap
+from benchmarks.run_folder.folder import RunFolder
 from benchmarks.terminal import show_choices
 from benchmarks.training.shared import loaded
 from tests.gpu import on_a_gpu

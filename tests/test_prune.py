@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.config import DatasetConfig, RunConfig
-from benchmarks.journal import RunFolder
 from benchmarks.prune import command
+from benchmarks.run_folder.folder import RunFolder
 from tests.conftest import Done
 from variants import Recipe
 

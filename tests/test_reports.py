@@ -18,7 +18,7 @@ from markdown_it import MarkdownIt
 from PIL import Image, PngImagePlugin
 
 from benchmarks.config import PROTOCOL_VERSION, DatasetConfig, RunConfig
-from benchmarks.journal import RunFolder
+from benchmarks.run_folder.folder import RunFolder
 from metrics.record import Metric
 from reports import figures, pages, results
 from reports.build import build, command

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.journal import JOURNAL, STATUS
+from benchmarks.run_folder.folder import JOURNAL, STATUS
 from benchmarks.timing.tables import markdown
 from reports.precision import command, compared
 from reports.verdicts import NO_DIFFERENCE, SUPPORTED

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import configure
 from benchmarks.config import RunConfig
-from benchmarks.journal import RunFolder
+from benchmarks.run_folder.folder import RunFolder
 from variants import Refused, load_variant
 
 REPORT = load_variant("cgan_mlp").recipe("report")

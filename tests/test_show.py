@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks import Run, configure, train
-from benchmarks.journal import RunFolder
 from benchmarks.run import parser
 from benchmarks.run import run as train_command
+from benchmarks.run_folder.folder import RunFolder
 from benchmarks.show import command
 from tests.conftest import Done
 

@@ -21,8 +21,8 @@ from torch import Tensor
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import Dataset, load
 from benchmarks.evaluation import METRICS, Evaluator, Generate, record
-from benchmarks.journal import run_folders
 from benchmarks.run import run
+from benchmarks.run_folder.folder import run_folders
 from metrics import gan_train
 from metrics.features import Classifier, Extractor
 from tests.conftest import Done

@@ -11,8 +11,8 @@ import torch
 
 from benchmarks import configure, load_run, tracking, train
 from benchmarks.config import DatasetConfig, RunConfig
-from benchmarks.journal import RunFolder
 from benchmarks.plan import plans
+from benchmarks.run_folder.folder import RunFolder
 from benchmarks.tracking import fetch, sync
 from tests.conftest import ROOT, Done
 from variants import Refused

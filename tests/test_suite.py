@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks.executors import Job, Result, Settings
-from benchmarks.journal import RunFolder, run_folders
 from benchmarks.live import Live, all_ended, duration, run_jobs
 from benchmarks.plan import make_plan
 from benchmarks.presets import SMOKE
 from benchmarks.question_runs import mean_and_interval
+from benchmarks.run_folder.folder import RunFolder, run_folders
 from benchmarks.suite import prepared, shared_out, suite
 from reports import report
 from reports.records import RECORDS

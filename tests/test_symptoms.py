@@ -9,8 +9,8 @@ from benchmarks import configure, train
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import DATASETS, load
 from benchmarks.evaluation import Evaluator
+from benchmarks.run_folder.symptoms import COLLAPSE, DIVERGENCE, WON, symptoms
 from benchmarks.show import facts
-from benchmarks.symptoms import COLLAPSE, DIVERGENCE, WON, symptoms
 from benchmarks.tracking import runs
 from benchmarks.training.loop import Diverged
 from benchmarks.training.watcher import Watcher
@@ -146,7 +146,7 @@ def test_a_run_that_fails_is_marked_as_diverged(tmp_path: Path) -> None:
     config = configure("vanilla_gan", "digits", epochs=2, epoch_updates=4, samples=100, thorough=False, **huge)
     with pytest.raises(Diverged):
         train(config, runs_dir=tmp_path, track=False, pictures="none", watcher=(heard := Heard()))
-    from benchmarks.journal import run_folders
+    from benchmarks.run_folder.folder import run_folders
 
     (folder,) = run_folders(tmp_path)
     assert folder.status()["symptoms"] == {DIVERGENCE: 1}

@@ -26,7 +26,7 @@ from benchmarks.config import DatasetConfig, RunConfig
 from benchmarks.datasets import Split, load
 from benchmarks.executors import Job, Settings, open_executor
 from benchmarks.executors.base import parts
-from benchmarks.journal import RunFolder
+from benchmarks.run_folder.folder import RunFolder
 from benchmarks.training.checkpoint import TrainState
 from benchmarks.training.lockstep import Lockstep, train_together
 from benchmarks.training.loop import Diverged

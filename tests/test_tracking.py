@@ -24,8 +24,8 @@ from benchmarks import tracking
 from benchmarks.config import PROTOCOL_VERSION, DatasetConfig, RunConfig
 from benchmarks.executors import Settings
 from benchmarks.executors.sending import Sender
-from benchmarks.journal import RunFolder
 from benchmarks.run import run as run_command
+from benchmarks.run_folder.folder import RunFolder
 from benchmarks.sample import command as sample_command
 from benchmarks.show import command as show_command
 from benchmarks.suite import suite

@@ -13,7 +13,7 @@ from benchmarks.algorithm.random_streams import stream
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import DATASETS, Dataset, depends_on_seed, load
 from benchmarks.datasets.download import Unreachable
-from benchmarks.journal import ABSENT_REFERENCE, STATUS, run_folders
+from benchmarks.run_folder.folder import ABSENT_REFERENCE, STATUS, run_folders
 from benchmarks.training.loop import Diverged, Training
 from benchmarks.training.shared import evaluator, loaded
 from benchmarks.training.watcher import Watcher

@@ -248,7 +248,7 @@ class OnRay(Executor):
 
     def _is_found(self, config: RunConfig) -> bool:
         """Whether the run folder is here and finished: the workers, who share no disk, cannot know."""
-        from benchmarks.journal import CONFIG, RunFolder
+        from benchmarks.run_folder.folder import CONFIG, RunFolder
 
         folder = RunFolder(self._settings.runs_dir / config.name)
         with suppress(Refused):
@@ -258,7 +258,7 @@ class OnRay(Executor):
 
     def _found(self, task: Task) -> None:
         """As everywhere: what a server did not take when it was trained, it may take now."""
-        from benchmarks.journal import RunFolder
+        from benchmarks.run_folder.folder import RunFolder
         from benchmarks.tracking import sync_when_free
 
         try:
@@ -382,7 +382,7 @@ def only_here(tracking_uri: str) -> bool:
 
 def bring_home(run_id: str, settings: Settings) -> Path:
     """Puts the run folder that MLflow has into runs_dir, in the place of what was there under its name."""
-    from benchmarks.journal import RunFolder
+    from benchmarks.run_folder.folder import RunFolder
     from benchmarks.tracking import fetch
 
     settings.runs_dir.mkdir(parents=True, exist_ok=True)
@@ -449,7 +449,7 @@ def _trained(
 ) -> tuple[str, Result]:
     import torch
 
-    from benchmarks.journal import RunFolder
+    from benchmarks.run_folder.folder import RunFolder
     from benchmarks.tracking import sync_when_free
     from benchmarks.training.provenance import fingerprint
 

@@ -62,7 +62,7 @@ class Sender:
 
     def _attempt(self) -> None:
         """Sends what is left, up to the first run that fails, which is tried last the next time."""
-        from benchmarks.journal import CONFIG, RunFolder
+        from benchmarks.run_folder.folder import CONFIG, RunFolder
         from benchmarks.tracking import sync_when_free
 
         for name in list(self._unsent):

@@ -9,7 +9,7 @@ from benchmarks.algorithm.players import Players
 from benchmarks.config import RunConfig
 from benchmarks.datasets import Dataset
 from benchmarks.evaluation import Evaluator
-from benchmarks.journal import RunFolder
+from benchmarks.run_folder.folder import RunFolder
 from variants import Recipe
 from variants.objective import Objective
 

@@ -17,9 +17,9 @@ from benchmarks.algorithm.batches import Packs, real_batches
 from benchmarks.algorithm.players import Players
 from benchmarks.algorithm.steps import discriminator_update
 from benchmarks.datasets import Dataset, Split, placed
-from benchmarks.journal import PROBES
 from benchmarks.pictures import gradient_curves
 from benchmarks.probes.base import Moment
+from benchmarks.run_folder.folder import PROBES
 from variants import Recipe
 from variants.blocks import draw_from, held
 from variants.exchange import Batch

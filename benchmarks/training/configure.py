@@ -18,7 +18,7 @@ from benchmarks.config import DEFAULT_SAMPLES, PENDING, PRECISIONS, PROBES, Data
 from benchmarks.datasets import Dataset
 from benchmarks.evaluation import judge
 from benchmarks.extractors import is_trained
-from benchmarks.journal import RunFolder
+from benchmarks.run_folder.folder import RunFolder
 from benchmarks.training.shared import loaded
 from variants import DataSpec, Recipe, Refused, Variant, load_variant
 from variants.noise import NOISES

@@ -23,9 +23,9 @@ from benchmarks.algorithm.sampling import Generate, sampler
 from benchmarks.config import RunConfig
 from benchmarks.datasets import Centres, Dataset, placed
 from benchmarks.evaluation import like_the_reference
-from benchmarks.journal import ABSENT, ABSENT_REFERENCE, FACTS, REAL_DATA, REFERENCE, RunFolder
 from benchmarks.pictures import animate, loss_curves, network_graph, png, power_spectra, sample_grid, scatter
-from benchmarks.symptoms import Watch
+from benchmarks.run_folder.folder import ABSENT, ABSENT_REFERENCE, FACTS, REAL_DATA, REFERENCE, RunFolder
+from benchmarks.run_folder.symptoms import Watch
 from benchmarks.training.checkpoint import TrainState
 from benchmarks.training.shared import evaluator, reference
 from benchmarks.training.watcher import Watcher

@@ -13,7 +13,7 @@ from benchmarks.config import RunConfig
 from benchmarks.datasets import Dataset
 from benchmarks.evaluation import identity
 from benchmarks.extractors import doubts
-from benchmarks.journal import HERE, RunFolder
+from benchmarks.run_folder.folder import HERE, RunFolder
 from benchmarks.runs import Run
 from benchmarks.tracking import Tracker
 from benchmarks.training.configure import check, judged

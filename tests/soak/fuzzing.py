@@ -90,8 +90,8 @@ ENVIRONMENT = {
 def json_readers() -> list[Reader]:
     from benchmarks import plan, tracking
     from benchmarks.evaluation import METRICS
-    from benchmarks.journal import RunFolder
     from benchmarks.presets import preset
+    from benchmarks.run_folder.folder import RunFolder
     from benchmarks.runs import load_run
     from benchmarks.show import facts, heading, loss_changes, pictures
     from benchmarks.show import recipe as recipe_of
@@ -225,7 +225,8 @@ def tensor_readers() -> list[Reader]:
 
     from benchmarks.algorithm.players import players
     from benchmarks.algorithm.random_streams import initialisation
-    from benchmarks.journal import RunFolder, _pack
+    from benchmarks.run_folder.folder import RunFolder
+    from benchmarks.run_folder.tensors import pack
     from benchmarks.runs import Run
     from benchmarks.training.checkpoint import TrainState
     from benchmarks.training.loop import Training
@@ -274,8 +275,8 @@ def tensor_readers() -> list[Reader]:
     def checked(key: str) -> Callable[[bytes, random.Random], bytes]:
         return either(damaged, lambda data, rng: forged_tensors(data, rng, key))
 
-    checkpoint = b"".join(_pack(trained.tensors(), {"epoch": 3}))
-    generator = b"".join(_pack(trained.players.generator.state_dict(), {}))
+    checkpoint = b"".join(pack(trained.tensors(), {"epoch": 3}))
+    generator = b"".join(pack(trained.players.generator.state_dict(), {}))
     judge = pinned_path("digits").read_bytes()
     return [
         Reader("checkpoint", "checkpoint.safetensors", checkpoint, checked("state"), goes_on),

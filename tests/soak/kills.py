@@ -40,7 +40,7 @@ def die(*_: object) -> None:
 
 def half_a_file(suits: Callable[[str], bool], n: int, rng: random.Random) -> None:
     """Dies with a part of a file written beside the place where it belongs."""
-    from benchmarks.journal import RunFolder
+    from benchmarks.run_folder.folder import RunFolder
 
     whole, left = RunFolder._write_beside, [n]
 
@@ -58,20 +58,21 @@ def half_a_file(suits: Callable[[str], bool], n: int, rng: random.Random) -> Non
 
 def half_a_line(n: int, rng: random.Random) -> None:
     """Dies with a part of a line at the end of the journal."""
-    from benchmarks import journal
+    from benchmarks.run_folder import folder
+    from benchmarks.run_folder.journal import line_bytes
 
-    whole, left = journal.RunFolder.append, [n]
+    whole, left = folder.RunFolder.append, [n]
 
-    def torn(folder: journal.RunFolder, line: dict) -> None:
+    def torn(self: folder.RunFolder, line: dict) -> None:
         left[0] -= 1
         if left[0] < 0:
-            text = journal._line_text(line)
-            with open(folder.file(journal.JOURNAL), "ab") as file:
+            text = line_bytes(line)
+            with open(self.file(folder.JOURNAL), "ab") as file:
                 file.write(text[: rng.randrange(len(text))])
             die()
-        whole(folder, line)
+        whole(self, line)
 
-    journal.RunFolder.append = torn
+    folder.RunFolder.append = torn
 
 
 def between_the_renames_of_a_checkpoint(n: int, rng: random.Random) -> None:
@@ -176,7 +177,7 @@ def ended(pid: int) -> int:
 
 
 def the_run(folder: Path):
-    from benchmarks.journal import run_folders
+    from benchmarks.run_folder.folder import run_folders
 
     (found,) = run_folders(folder / "runs")
     return found

@@ -22,7 +22,6 @@ A run folder may come from a stranger. Reading one runs no code, follows no link
 refuses what is damaged or larger than any run makes it, with one sentence.
 """
 
-import hashlib
 import json
 import os
 import re
@@ -36,15 +35,12 @@ from pathlib import Path
 from typing import Any, get_origin
 
 import filelock
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
 from benchmarks.config import PROTOCOL_VERSION, RunConfig
+from benchmarks.run_folder.journal import checked_figures, checked_line, line_bytes, parse, whole_part
+from benchmarks.run_folder.tensors import HEADER_LIMIT, Bytes, pack, unpack
 from variants.recipe import Refused, shown
-
-Bytes = bytes | memoryview
 
 STATES = ("NONE", "RUNNING", "FINISHED", "FAILED", "KILLED")
 # The states of runs that ended and count. Any other run is trained on by the same command.
@@ -60,27 +56,12 @@ SAMPLES, PROBES = "samples", "probes"
 LOCK = ".lock"
 # The cause of a run that had no chance to tell one.
 WITHOUT_A_WORD = "the process ended without a word"
-# What training itself can do to a run: the cause of every failure, as `training.Diverged` words it.
+# What training itself can do to a run: the cause of every failure, as `training.loop.Diverged` words it.
 _DIVERGED = re.compile(r"\S+ is (?:nan|-?inf) in epoch \d+")
 
 # Chosen, not tuned: far above what any run writes, far below what would fill a memory.
-_JSON_LIMIT = 16 * 2**20
 _JOURNAL_LIMIT = 256 * 2**20
 _TENSORS_LIMIT = 4 * 2**30
-
-# What a safetensors file calls the types of tensors, in the order in which the library writes them.
-_DTYPES = {
-    torch.int64: "I64",
-    torch.float64: "F64",
-    torch.float32: "F32",
-    torch.int32: "I32",
-    torch.bfloat16: "BF16",
-    torch.float16: "F16",
-    torch.int16: "I16",
-    torch.int8: "I8",
-    torch.uint8: "U8",
-    torch.bool: "BOOL",
-}
 
 # A reader that only asks whether the folder is in use holds the lock for an instant; a writer waits that long.
 _LOCK_SECONDS = 1.0
@@ -185,7 +166,7 @@ class RunFolder:
         """
         if self.protocol_version < PROTOCOL_VERSION:
             return {}
-        return _figures(self._read_dict(REFERENCE), lambda problem: self._damaged(REFERENCE, problem))
+        return checked_figures(self._read_dict(REFERENCE), lambda problem: self._damaged(REFERENCE, problem))
 
     def facts(self) -> dict[str, Any]:
         return self._read_dict(FACTS)
@@ -229,11 +210,11 @@ class RunFolder:
         with self._writing(JOURNAL):
             path = self.file(JOURNAL)
             with open(path, "r+b" if path.exists() else "x+b") as file:
-                whole, last_epoch = _whole_part(file.read())
-                checked = _check_line(line, last_epoch + 1, lambda p: ValueError(f"not a line of the journal: {p}"))
+                whole, last_epoch = whole_part(file.read())
+                checked = checked_line(line, last_epoch + 1, lambda p: ValueError(f"not a line of the journal: {p}"))
                 file.seek(whole)
                 file.truncate()
-                file.write(_line_text(checked))
+                file.write(line_bytes(checked))
                 file.flush()
                 os.fsync(file.fileno())
 
@@ -244,34 +225,34 @@ class RunFolder:
         """
         data = self._read(JOURNAL, _JOURNAL_LIMIT) or b""
         lines: list[dict[str, Any]] = []
-        for number, text in enumerate(data[: _whole_part(data)[0]].split(b"\n")[:-1], start=1):
+        for number, text in enumerate(data[: whole_part(data)[0]].split(b"\n")[:-1], start=1):
 
             def damaged(problem: str, number: int = number) -> Refused:
                 return self._damaged(JOURNAL, f"line {number}: {problem}")
 
             last = lines[-1]["epoch"] if lines else -1
-            lines.append(_check_line(_parse(text, damaged), last + 1, damaged))
+            lines.append(checked_line(parse(text, damaged), last + 1, damaged))
         return lines
 
     def truncate(self, epoch: int) -> None:
         """Cuts the journal's lines after this epoch, and a torn one; what is cut is made again on resuming."""
         kept = [line for line in self.lines() if line["epoch"] <= epoch]
-        self.write_bytes(JOURNAL, b"".join(map(_line_text, kept)))
+        self.write_bytes(JOURNAL, b"".join(map(line_bytes, kept)))
 
     # -- weights and checkpoints
 
     def save_tensors(self, name: str, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Writes tensors and a JSON state as one safetensors file with a checksum over both."""
-        self.write_bytes(name, *_pack(tensors, state))
+        self.write_bytes(name, *pack(tensors, state))
 
     def load_tensors(self, name: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """The tensors, on the CPU, and the state; None where there is no such file. Raises Refused for damage."""
         data = self._read(name, _TENSORS_LIMIT)
-        return None if data is None else _unpack(data, lambda problem: self._damaged(name, problem))
+        return None if data is None else unpack(data, lambda problem: self._damaged(name, problem))
 
     def save_checkpoint(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any], epoch: int) -> None:
         """Writes the state of training after an epoch. The checkpoint before it is kept."""
-        packed = _pack(tensors, {**state, "epoch": epoch})
+        packed = pack(tensors, {**state, "epoch": epoch})
         with self._writing(CHECKPOINT):
             beside = self._write_beside(CHECKPOINT, *packed)
             if self.file(CHECKPOINT).exists():
@@ -302,7 +283,7 @@ class RunFolder:
             damage = (OSError, Refused, ValueError, KeyError, TypeError, RecursionError)
             with suppress(*damage), open(self.file(name), "rb") as file:
                 length = int.from_bytes(file.read(8), "little")
-                if length <= _JSON_LIMIT:
+                if length <= HEADER_LIMIT:
                     epoch = json.loads(json.loads(file.read(length))["__metadata__"]["state"])["epoch"]
                     if isinstance(epoch, int):
                         return epoch
@@ -394,13 +375,13 @@ class RunFolder:
 
     def read_json(self, name: str) -> Any:
         """The value in a JSON file, or None where there is no such file. Raises Refused for a damaged one."""
-        data = self._read(name, _JSON_LIMIT)
-        return None if data is None else _parse(data, lambda problem: self._damaged(name, problem))
+        data = self._read(name, HEADER_LIMIT)
+        return None if data is None else parse(data, lambda problem: self._damaged(name, problem))
 
     def write_json(self, name: str, value: Any) -> None:
         self.write_bytes(name, json.dumps(value, indent=2).encode() + b"\n")
 
-    def read_bytes(self, name: str, limit: int = _JSON_LIMIT) -> bytes | None:
+    def read_bytes(self, name: str, limit: int = HEADER_LIMIT) -> bytes | None:
         """A file's content, or None where there is no such file. Raises Refused above the limit, in bytes."""
         return self._read(name, limit)
 
@@ -478,114 +459,3 @@ def _flush_folder(path: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-
-
-def _parse(data: bytes, damaged: Callable[[str], Exception]) -> Any:
-    try:
-        text = data.decode()
-        value = json.loads(text)
-        # JSON can spell half of a surrogate pair, which nothing can print or store later.
-        if "\\u" in text:
-            json.dumps(value, ensure_ascii=False).encode()
-    except (ValueError, RecursionError) as error:
-        raise damaged(f"it is not JSON ({str(error)[:100]})") from None
-    return value
-
-
-def _line_text(line: Mapping[str, Any]) -> bytes:
-    return json.dumps(line, separators=(",", ":")).encode() + b"\n"
-
-
-def _whole_part(data: bytes) -> tuple[int, int]:
-    """How many bytes of a journal are whole lines, and the epoch of the last of them (-1 where there is none).
-
-    The last line counts only with its line end, and only if it can be read: a machine that loses its power may leave
-    a file longer than what reached the disk.
-    """
-    end = data.rfind(b"\n") + 1
-    for _ in range(2):
-        start = data.rfind(b"\n", 0, max(end - 1, 0)) + 1
-        with suppress(ValueError, RecursionError, KeyError, TypeError, OverflowError):
-            return end, int(json.loads(data[start:end].decode())["epoch"])
-        end = start
-    return end, -1
-
-
-def _check_line(line: Any, least_epoch: int, damaged: Callable[[str], Exception]) -> dict[str, Any]:
-    """A journal line with its figures as floats: an epoch, and sections of figures by name."""
-    if not isinstance(line, Mapping):
-        raise damaged("it is not an object")
-    epoch = line.get("epoch")
-    if not isinstance(epoch, int) or isinstance(epoch, bool) or not least_epoch <= epoch < 10**9:
-        raise damaged(f"its epoch is {shown(epoch)}, which is not a whole number from {least_epoch}")
-    checked: dict[str, Any] = {"epoch": epoch}
-    for section, figures in line.items():
-        if section != "epoch":
-            checked[section] = _figures(figures, lambda problem, section=section: damaged(f"{section}: {problem}"))
-    return checked
-
-
-def _figures(values: Any, damaged: Callable[[str], Exception]) -> dict[str, float]:
-    if not isinstance(values, Mapping):
-        raise damaged("it is not an object of figures")
-    figures = {}
-    for name, value in values.items():
-        if not isinstance(name, str) or not isinstance(value, (int, float)) or isinstance(value, bool):
-            raise damaged(f"{str(name)[:100]!r} is not a figure")
-        try:
-            figures[name] = float(value)
-        except OverflowError:
-            raise damaged(f"{name[:100]!r} is a whole number beyond any figure") from None
-    return figures
-
-
-def _pack(tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> tuple[Bytes, ...]:
-    """A safetensors file whose metadata holds the state and a SHA-256 over everything else in the file.
-
-    In parts, of which the tensors are views where they lie: a checkpoint of ten GANs would be in memory once more.
-    """
-    order = list(_DTYPES)
-    flat = {
-        name: tensors[name].detach().cpu().contiguous()
-        for name in sorted(tensors, key=lambda name: (order.index(tensors[name].dtype), name))
-    }
-    header: dict[str, Any] = {"__metadata__": {"state": json.dumps(dict(state))}}
-    end = 0
-    for name, tensor in flat.items():
-        begin, end = end, end + tensor.nbytes
-        header[name] = {"dtype": _DTYPES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [begin, end]}
-    body = [memoryview(tensor.flatten().view(torch.uint8).numpy()) for tensor in flat.values()]
-    header["__metadata__"]["sha256"] = _checksum(header, *body)
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little"), text, *body
-
-
-def _unpack(data: bytes, damaged: Callable[[str], Exception]) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    try:
-        header, body = _split(data)
-        claimed = header["__metadata__"].pop("sha256")
-        if claimed != _checksum(header, body):
-            raise damaged("its checksum does not fit it")
-        state = json.loads(header["__metadata__"]["state"])
-        if not isinstance(state, dict):
-            raise damaged("its state is not an object")
-        return load_safetensors(data), state
-    except (ValueError, RecursionError, KeyError, TypeError, AttributeError, SafetensorError) as error:
-        if isinstance(error, Refused):
-            raise
-        raise damaged(f"it is not a whole file of tensors ({str(error)[:100]})") from None
-
-
-def _split(data: bytes) -> tuple[dict[str, Any], memoryview]:
-    length = int.from_bytes(data[:8], "little")
-    if not 0 < length <= min(len(data) - 8, _JSON_LIMIT):
-        raise ValueError("its header has no possible length")
-    return json.loads(data[8 : 8 + length]), memoryview(data)[8 + length :]
-
-
-def _checksum(header: Mapping[str, Any], *body: memoryview) -> str:
-    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-    for part in body:
-        digest.update(part)
-    return digest.hexdigest()
