@@ -21,7 +21,8 @@ from benchmarks.outcomes import failure, number
 from benchmarks.plan import Plan, PlannedArm
 from benchmarks.questions import Question
 from benchmarks.run_folder.folder import ENDED, RunFolder
-from benchmarks.tracking import asking, connected, resolved, safe_name, sync_when_free
+from benchmarks.tracking.client import asking, connected, resolved
+from benchmarks.tracking.upload import safe_name, sync_when_free
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

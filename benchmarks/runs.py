@@ -208,7 +208,8 @@ def find_run(
     for path in (Path(runs_dir) / text, Path(text)):
         if (path / CONFIG).is_file():
             return load_run(path)
-    from benchmarks.tracking import fetch, redacted, resolved, runs
+    from benchmarks.tracking.client import redacted, resolved
+    from benchmarks.tracking.download import fetch, runs
 
     uri = resolved(tracking_uri)
     here = [path.parent.name for path in Path(runs_dir).glob(f"*/{CONFIG}")]

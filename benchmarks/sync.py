@@ -23,7 +23,8 @@ def parser() -> Parser:
 def command() -> int:
     asked = parser().parse_args()
 
-    from benchmarks.tracking import prepare, redacted, remembered, resolved, sync_when_free
+    from benchmarks.tracking.client import prepare, redacted, resolved
+    from benchmarks.tracking.upload import remembered, sync_when_free
 
     folders = chosen(asked.run, asked.runs_dir)
     uri, experiment = resolved(asked.tracking_uri), asked.experiment

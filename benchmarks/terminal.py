@@ -104,7 +104,8 @@ def show_summary(run: Run, tracking_uri: str | None, experiment: str | None = No
     show_metrics(run)
     say(f"run folder: {run.path}")
     if tracked:
-        from benchmarks.tracking import SYNC, where_to_look
+        from benchmarks.tracking.client import SYNC
+        from benchmarks.tracking.upload import where_to_look
 
         where = where_to_look(run.folder, tracking_uri, experiment)
         say(f"in MLflow:  {where}" if where else f"not in MLflow yet: {SYNC} sends it")

@@ -28,7 +28,7 @@ from benchmarks.run_folder.folder import (
 from variants.recipe import Refused
 
 if TYPE_CHECKING:
-    from benchmarks.tracking import TrackedRun
+    from benchmarks.tracking.download import TrackedRun
 
 _READ = (JOURNAL, STATUS, ENVIRONMENT, REFERENCE, FACTS)
 
@@ -221,7 +221,8 @@ def _in_folder(runs_dir: Path | str, names: Sequence[str]) -> Found:
 
 
 def _in_mlflow(tracking_uri: str | None, experiment: str | None, names: Sequence[str]) -> Found:
-    from benchmarks.tracking import redacted, resolved, runs
+    from benchmarks.tracking.client import redacted, resolved
+    from benchmarks.tracking.download import runs
 
     uri = resolved(tracking_uri)
     listed = runs(uri, experiment)
@@ -244,7 +245,7 @@ def _in_mlflow(tracking_uri: str | None, experiment: str | None, names: Sequence
 
 
 def _fetched(tracked: "TrackedRun", uri: str) -> RunRecord:
-    from benchmarks.tracking import fetch
+    from benchmarks.tracking.download import fetch
 
     with tempfile.TemporaryDirectory() as into:
         folder = RunFolder(fetch(tracked.run_id, uri, into, wanted=lambda name: name in _READ))
@@ -258,7 +259,7 @@ def _fetched(tracked: "TrackedRun", uri: str) -> RunRecord:
 
 def _page(run_id: str, uri: str) -> str:
     """Where MLflow's server shows a run; "" without a server, and where its address cannot be told without a secret."""
-    from benchmarks.tracking import redacted
+    from benchmarks.tracking.client import redacted
 
     shown = redacted(uri).rstrip("/")
     return f"{shown}/#/runs/{run_id}" if re.fullmatch(r"https?://[\w.:/\[\]-]+", shown, re.ASCII) else ""

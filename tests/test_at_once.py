@@ -10,7 +10,8 @@ import pytest
 
 from benchmarks import configure
 from benchmarks.run_folder.folder import RunFolder
-from benchmarks.tracking import _figures, runs, sync
+from benchmarks.tracking.download import runs
+from benchmarks.tracking.upload import journal_figures, sync
 from tests.conftest import ROOT
 
 WORDS = (
@@ -105,7 +106,7 @@ def test_every_value_of_ten_processes_arrives_in_one_sqlite_store(tmp_path: Path
     listed = {run.tags["folder"]: run.run_id for run in runs(tracking_uri)}
     assert len(listed) == 10
     for folder in folders:
-        wanted = sorted((key, epoch, value) for epoch, key, value in _figures(folder.lines()))
+        wanted = sorted((key, epoch, value) for epoch, key, value in journal_figures(folder.lines()))
         found = sorted(
             (key, point.step, point.value)
             for key in client.get_run(listed[folder.name]).data.metrics

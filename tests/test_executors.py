@@ -18,7 +18,7 @@ from benchmarks.executors import Job, Result, Settings, open_executor
 from benchmarks.executors.base import STOPPED, caused_by_machine, failure
 from benchmarks.executors.processes import Processes
 from benchmarks.run_folder.folder import RunFolder
-from benchmarks.tracking import runs
+from benchmarks.tracking.download import runs
 from benchmarks.training.loop import Diverged
 from tests.conftest import ROOT
 from variants import Refused

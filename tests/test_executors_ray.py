@@ -16,7 +16,7 @@ from benchmarks.executors import Settings, open_executor
 from benchmarks.executors.base import STOPPED
 from benchmarks.executors.ray import OnRay, bring_home, check_cluster, is_own, only_here
 from benchmarks.run_folder.folder import WITHOUT_A_WORD, RunFolder
-from benchmarks.tracking import runs
+from benchmarks.tracking.download import runs
 from tests.conftest import ROOT
 from tests.test_executors import PATIENCE, bits, held, is_alive, own_plugins, quick, results, tiny, until  # noqa: F401
 from variants import Refused
@@ -100,7 +100,7 @@ from pathlib import Path
 import benchmarks.executors.ray
 from benchmarks import configure, load_plugins
 from benchmarks.executors import Job, Settings, open_executor
-from benchmarks.tracking import runs
+from benchmarks.tracking.client import runs
 
 def wait_for_worker():
     # MLflow has to know it too.

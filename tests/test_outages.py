@@ -11,7 +11,9 @@ import pytest
 
 from benchmarks import configure, train
 from benchmarks.sync import command as sync_command
-from benchmarks.tracking import Tracker, _figures, runs
+from benchmarks.tracking.background import Tracker
+from benchmarks.tracking.download import runs
+from benchmarks.tracking.upload import journal_figures
 from benchmarks.training.watcher import Watcher
 from tests.conftest import Done
 from tests.servers import NO_POSTGRES, BadLine, MlflowServer, postgresql
@@ -76,7 +78,7 @@ def check_each_value_once(address: str, run) -> int:
     client = MlflowClient(address)
     (there,) = [each for each in runs(address) if each.tags["folder"] == run.folder.name]
     assert there.status == "FINISHED"
-    wanted = {(key, epoch): value for epoch, key, value in _figures(run.folder.lines())}
+    wanted = {(key, epoch): value for epoch, key, value in journal_figures(run.folder.lines())}
     found = [
         ((key, point.step), point.value)
         for key in client.get_run(there.run_id).data.metrics

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from benchmarks import Run, configure, load_run, tracking, train
+from benchmarks import Run, configure, load_run, train
 from benchmarks.algorithm.players import players
 from benchmarks.algorithm.random_streams import initialisation, stream
 from benchmarks.config import PROBES as ALWAYS
@@ -27,6 +27,8 @@ from benchmarks.probes.ranking import drawn, generalization_gap, joined, label_u
 from benchmarks.probes.swapped_noise import noise_swap
 from benchmarks.run_folder.folder import RunFolder
 from benchmarks.terminal import show_choices
+from benchmarks.tracking.client import mlflow_client
+from benchmarks.tracking.download import fetch, runs
 from benchmarks.training.shared import loaded
 from tests.gpu import on_a_gpu
 from variants import VARIANTS, DataSpec, Judgement, Recipe, Refused, load_variant
@@ -407,12 +409,12 @@ def test_figures_and_files_of_probes_are_in_mlflow_and_come_back(
 ) -> None:
     config = configure("cgan_mlp", "digits", **{**QUICK, "epochs": 1, "probes": (*ALWAYS, "gradient")})
     run = train(config, runs_dir=tmp_path, pictures="none", tracking_uri=tracking_uri)
-    (tracked,) = tracking.runs(tracking_uri)
-    client = tracking._client(tracking_uri)
+    (tracked,) = runs(tracking_uri)
+    client = mlflow_client(tracking_uri)
     for name in figures(run)[0]:
         history = client.get_metric_history(tracked.run_id, f"probes/{name}")
         assert [(point.step, point.value) for point in history] == [(e, figures(run)[e][name]) for e in (0, 1)]
-    fetched = tracking.fetch(tracked.run_id, tracking_uri, tmp_path / "fetched")
+    fetched = fetch(tracked.run_id, tracking_uri, tmp_path / "fetched")
     for path in (run.path / "probes").iterdir():
         assert (fetched / "probes" / path.name).read_bytes() == path.read_bytes()
     assert len(list((fetched / "probes").iterdir())) == 4

@@ -598,7 +598,7 @@ def test_nothing_to_read_is_refused(tmp_path: Path):
 
 
 def test_mlflow_and_the_folders_tell_the_same(tmp_path: Path, tracking_uri: str):
-    from benchmarks.tracking import sync
+    from benchmarks.tracking.upload import sync
 
     runs_dir = tmp_path / "runs"
     folders = [

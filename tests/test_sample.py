@@ -15,7 +15,7 @@ from benchmarks import Run, configure, find_run, load_run, train
 from benchmarks.prompts import read_prompt
 from benchmarks.runs import RunFolder
 from benchmarks.sample import STEPS, between, command, interpolated
-from benchmarks.tracking import sync
+from benchmarks.tracking.upload import sync
 from metrics.captions import WORDS, all_captions
 from tests.conftest import Done
 from variants import Refused

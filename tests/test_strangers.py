@@ -9,11 +9,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from benchmarks import configure, load_run, tracking, train
+from benchmarks import configure, load_run, train
 from benchmarks.config import DatasetConfig, RunConfig
 from benchmarks.plan import plans
 from benchmarks.run_folder.folder import RunFolder
-from benchmarks.tracking import fetch, sync
+from benchmarks.tracking.client import mlflow_client
+from benchmarks.tracking.download import fetch
+from benchmarks.tracking.upload import sync
 from tests.conftest import ROOT, Done
 from variants import Refused
 from variants.recipe import Recipe
@@ -48,7 +50,7 @@ def identity() -> bytes:
 
 
 def fetched(store: Store, into: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(tracking, "_client", lambda uri: store)
+    monkeypatch.setattr("benchmarks.tracking.download.mlflow_client", lambda uri: store)
     return fetch("r", "http://127.0.0.1:9", into)
 
 
@@ -108,7 +110,7 @@ def test_a_folder_that_remembers_the_run_of_another_does_not_write_into_it(tmp_p
     told = mine.read_json("mlflow.json")
     theirs.write_json("mlflow.json", {uri: {**sent, "folder_id": theirs.id, "epoch": -1} for uri, sent in told.items()})
     assert sync(theirs, tracking_uri) != run_id
-    history = tracking._client(tracking_uri).get_metric_history(run_id, "training/a")
+    history = mlflow_client(tracking_uri).get_metric_history(run_id, "training/a")
     assert [point.value for point in history] == [1.0]
 
 

@@ -11,7 +11,7 @@ from benchmarks.datasets import DATASETS, load
 from benchmarks.evaluation import Evaluator
 from benchmarks.run_folder.symptoms import COLLAPSE, DIVERGENCE, WON, symptoms
 from benchmarks.show import facts
-from benchmarks.tracking import runs
+from benchmarks.tracking.download import runs
 from benchmarks.training.loop import Diverged
 from benchmarks.training.watcher import Watcher
 from metrics.features import load_extractor

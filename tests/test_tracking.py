@@ -20,7 +20,6 @@ from urllib.request import url2pathname
 import pytest
 from PIL import Image
 
-from benchmarks import tracking
 from benchmarks.config import PROTOCOL_VERSION, DatasetConfig, RunConfig
 from benchmarks.executors import Settings
 from benchmarks.executors.sending import Sender
@@ -30,20 +29,10 @@ from benchmarks.sample import command as sample_command
 from benchmarks.show import command as show_command
 from benchmarks.suite import suite
 from benchmarks.sync import command as sync_command
-from benchmarks.tracking import (
-    EXPERIMENT,
-    Busy,
-    Tracker,
-    fetch,
-    mark_lost,
-    prepare,
-    redacted,
-    resolved,
-    runs,
-    sync,
-    sync_when_free,
-    where_to_look,
-)
+from benchmarks.tracking.background import Tracker
+from benchmarks.tracking.client import EXPERIMENT, Busy, mlflow_client, prepare, redacted, resolved
+from benchmarks.tracking.download import fetch, runs
+from benchmarks.tracking.upload import mark_lost, remember, sync, sync_when_free, where_to_look
 from reports.build import command as build_command
 from tests.conftest import Done
 from variants.recipe import Recipe, Refused
@@ -103,7 +92,7 @@ def finish(folder: RunFolder, state: str = "FINISHED", **detail: object) -> None
 
 def stored(tracking_uri: str, run_id: str) -> dict[str, list[tuple[int, float, int]]]:
     """Every point that MLflow has of every metric."""
-    client = tracking._client(tracking_uri)
+    client = mlflow_client(tracking_uri)
     return {
         key: [(m.step, m.value, m.timestamp) for m in client.get_metric_history(run_id, key)]
         for key in client.get_run(run_id).data.metrics
@@ -111,7 +100,7 @@ def stored(tracking_uri: str, run_id: str) -> dict[str, list[tuple[int, float, i
 
 
 def images(tracking_uri: str, run_id: str) -> list[str]:
-    return [file.path for file in tracking._client(tracking_uri).list_artifacts(run_id, "images")]
+    return [file.path for file in mlflow_client(tracking_uri).list_artifacts(run_id, "images")]
 
 
 # What arrives
@@ -121,7 +110,7 @@ def test_a_run_arrives_whole(folder: RunFolder, tracking_uri: str):
     train(folder, range(5))
     finish(folder, epoch=4)
     run_id = sync(folder, tracking_uri)
-    client = tracking._client(tracking_uri)
+    client = mlflow_client(tracking_uri)
     run = client.get_run(run_id)
     assert (run.info.run_name, run.info.status) == (CONFIG.name, "FINISHED")
     assert (run.info.start_time, run.info.end_time) == (1_700_000_000_250 - 500, 1_700_000_004_250)
@@ -180,7 +169,7 @@ def test_the_pictures_are_a_series_that_mlflow_shows(folder: RunFolder, tracking
     run_id = sync(folder, tracking_uri)
     series = {(key, step, small) for key, step, _, small in map(parsed, images(tracking_uri, run_id))}
     assert series == {("samples", 1, False), ("samples", 1, True), ("samples", 2, False), ("samples", 2, True)}
-    client = tracking._client(tracking_uri)
+    client = mlflow_client(tracking_uri)
     assert client.get_run(run_id).data.tags["mlflow.loggedImages"] == "True"
     client.log_image(run_id, Image.new("L", (8, 8)), key="theirs", step=7)
     theirs = {parsed(path) for path in images(tracking_uri, run_id) if "theirs" in path}
@@ -219,7 +208,7 @@ def test_a_run_is_sent_as_it_grows_and_never_twice(folder: RunFolder, tracking_u
         folder.set_status("RUNNING", epoch=0)
         train(folder, range(2))
         run_id = sync(folder, tracking_uri)
-        assert tracking._client(tracking_uri).get_run(run_id).info.status == "RUNNING"
+        assert mlflow_client(tracking_uri).get_run(run_id).info.status == "RUNNING"
         early = stored(tracking_uri, run_id)
         assert sync(folder, tracking_uri) == run_id
         assert stored(tracking_uri, run_id) == early
@@ -297,7 +286,7 @@ def test_a_killed_run_reads_as_killed_and_goes_on_in_the_same_run(folder: RunFol
     train(folder, range(2))
     folder.set_status("RUNNING", epoch=1)
     run_id = sync(folder, tracking_uri)
-    client = tracking._client(tracking_uri)
+    client = mlflow_client(tracking_uri)
     assert client.get_run(run_id).info.status == "KILLED"
     assert client.get_run(run_id).data.tags["cause"] == "the process ended without a word"
     with folder.lock():
@@ -352,7 +341,7 @@ def test_a_run_that_was_deleted_in_mlflow_is_made_again(folder: RunFolder, track
     train(folder, range(2))
     finish(folder)
     old = sync(folder, tracking_uri)
-    tracking._client(tracking_uri).delete_run(old)
+    mlflow_client(tracking_uri).delete_run(old)
     new = sync(folder, tracking_uri)
     assert new != old
     assert [step for step, _, _ in stored(tracking_uri, new)["fid"]] == [0, 1]
@@ -360,7 +349,7 @@ def test_a_run_that_was_deleted_in_mlflow_is_made_again(folder: RunFolder, track
 
 
 def test_a_deleted_experiment_is_said(folder: RunFolder, tracking_uri: str):
-    tracking._client(tracking_uri).delete_experiment(prepare(tracking_uri))
+    mlflow_client(tracking_uri).delete_experiment(prepare(tracking_uri))
     with pytest.raises(Refused, match="was deleted in MLflow; restore it"):
         sync(folder, tracking_uri)
 
@@ -392,7 +381,7 @@ def test_processes_that_find_no_tables_make_them_once(tmp_path: Path):
                 os._exit(failed)
         children.append(pid)
     assert [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children] == [0, 0, 0]
-    names = [experiment.name for experiment in tracking._client(uri).search_experiments()]
+    names = [experiment.name for experiment in mlflow_client(uri).search_experiments()]
     assert sorted(names) == ["Default", EXPERIMENT]
 
 
@@ -418,7 +407,7 @@ def test_the_tracker_syncs_at_most_once_an_interval_and_once_at_the_end(
     folder: RunFolder, monkeypatch: pytest.MonkeyPatch
 ):
     synced: list[float] = []
-    monkeypatch.setattr(tracking, "sync", lambda *_: synced.append(time.monotonic()) or "id")
+    monkeypatch.setattr("benchmarks.tracking.upload.sync", lambda *_: synced.append(time.monotonic()) or "id")
     tracker = Tracker(folder, "sqlite:///none.db", seconds=0.3)
     until = time.monotonic() + 1
     while time.monotonic() < until:
@@ -484,12 +473,12 @@ def test_a_server_that_never_answers_does_not_hold_up_the_end(folder: RunFolder,
 
 
 class Held:
-    """Takes the place of `tracking.sync`: of a store that answers once it is let go."""
+    """Takes the place of `sync`: of a store that answers once it is let go."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.free, self.said = threading.Event(), []
-        monkeypatch.setattr(tracking, "sync", lambda *_: self.free.wait(60) and "id")
-        monkeypatch.setattr(tracking, "TELL_SECONDS", 0.0)
+        monkeypatch.setattr("benchmarks.tracking.upload.sync", lambda *_: self.free.wait(60) and "id")
+        monkeypatch.setattr("benchmarks.tracking.background.TELL_SECONDS", 0.0)
 
     def say(self, sentence: str) -> None:
         """Lets it go once a person is told of the waiting."""
@@ -535,10 +524,10 @@ def test_who_pressed_ctrl_c_is_not_kept_waiting(folder: RunFolder, monkeypatch: 
 
 def test_a_suite_waits_for_a_slow_local_store_too(folder: RunFolder, monkeypatch: pytest.MonkeyPatch):
     held = Held(monkeypatch)
-    monkeypatch.setattr(tracking, "prepare", lambda *_: "7")
+    monkeypatch.setattr("benchmarks.tracking.client.prepare", lambda *_: "7")
     sender = Sender(Settings(folder.path.parent, tracking_uri=LOCAL), held.say)
     sender.send(folder.name)
-    monkeypatch.setattr(tracking, "CLOSE_SECONDS", 0.0)
+    monkeypatch.setattr("benchmarks.tracking.client.CLOSE_SECONDS", 0.0)
     sender.close()
     assert [sentence.partition(" MLflow")[0] for sentence in held.said] == ["waiting until"]
     assert not sender._unsent
@@ -561,7 +550,7 @@ def test_a_store_that_another_process_holds_is_tried_again(
         said.append(sentence)
         other.rollback()
 
-    monkeypatch.setattr(tracking, "_BUSY_SECONDS", 0.0)
+    monkeypatch.setattr("benchmarks.tracking.upload._BUSY_SECONDS", 0.0)
     try:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(Busy, match="is busy: another process writes to it"):
@@ -598,13 +587,13 @@ def test_reading_makes_no_experiment(folder: RunFolder, tracking_uri: str):
     with pytest.raises(Refused, match=r"unknown experiment 'mime'; did you mean 'mine'\?"):
         runs(tracking_uri, "mime")
     assert runs(tracking_uri) == []
-    names = {each.name for each in tracking._client(tracking_uri).search_experiments()}
+    names = {each.name for each in mlflow_client(tracking_uri).search_experiments()}
     assert names == {"Default", "mine"}
 
 
 @pytest.mark.parametrize("name", ["..", "a/../../b"])
 def test_an_experiment_keeps_its_artifacts_beside_the_database(tracking_uri: str, tmp_path: Path, name: str):
-    client = tracking._client(tracking_uri)
+    client = mlflow_client(tracking_uri)
     place = client.get_experiment(prepare(tracking_uri, name)).artifact_location
     assert Path(url2pathname(urlsplit(place).path)).resolve().parent == (tmp_path / "mlruns").resolve()
 
@@ -665,7 +654,7 @@ def test_a_local_folder_stands_for_a_run_only_if_it_is_that_run(folder: RunFolde
 def test_only_runs_of_ours_are_listed_and_fetched(folder: RunFolder, tracking_uri: str, tmp_path: Path):
     train(folder, range(2))
     run_id = sync(folder, tracking_uri)
-    client = tracking._client(tracking_uri)
+    client = mlflow_client(tracking_uri)
     other = client.create_run(prepare(tracking_uri), run_name="by hand").info.run_id
     hostile = client.create_run(prepare(tracking_uri), tags={"folder": "../../evil", "run_key": "x"}).info.run_id
     assert [run.run_id for run in runs(tracking_uri)] == [run_id, hostile]
@@ -757,7 +746,7 @@ def test_one_is_told_where_to_look(folder: RunFolder, tmp_path: Path, tracking_u
     assert "a part of it" in where_to_look(folder, uri)
 
     sent = {"run_id": "r", "experiment_id": "7", "epoch": 2, "files": {}}
-    tracking._remember(folder, "http://me:pw@host:5000/", None, sent)
+    remember(folder, "http://me:pw@host:5000/", None, sent)
     assert where_to_look(folder, "http://me:other@host:5000/").startswith("http://host:5000/#/experiments/7/runs/r (a ")
     assert not re.search("me:|pw", folder.file("mlflow.json").read_text())
 

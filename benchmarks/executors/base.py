@@ -204,7 +204,7 @@ def train_together_here(
 
 def failure(name: str, error: BaseException, seconds: float, settings: Settings) -> Result:
     """What went wrong, in one sentence without secrets, and whether the machine was the cause."""
-    from benchmarks.tracking import redacted, resolved
+    from benchmarks.tracking.client import redacted, resolved
     from benchmarks.training.loop import Diverged, told
 
     uri = resolved(settings.tracking_uri)

@@ -80,7 +80,7 @@ class OnRay(Executor):
         import ray
 
         from benchmarks.datasets import data_folder
-        from benchmarks.tracking import experiment_name, prepare, resolved
+        from benchmarks.tracking.client import experiment_name, prepare, resolved
         from benchmarks.training.provenance import fingerprint
 
         self._say = say
@@ -217,7 +217,7 @@ class OnRay(Executor):
         """Stops what is in training: first as Ctrl-C would, so that it is marked as killed, and then for good."""
         import ray
 
-        from benchmarks.tracking import CLOSE_SECONDS
+        from benchmarks.tracking.client import CLOSE_SECONDS
 
         # What MLflow does not get of a run before its worker ends is lost.
         for force, seconds in ((False, STOP_SECONDS + CLOSE_SECONDS), (True, STOP_SECONDS)):
@@ -259,7 +259,7 @@ class OnRay(Executor):
     def _found(self, task: Task) -> None:
         """As everywhere: what a server did not take when it was trained, it may take now."""
         from benchmarks.run_folder.folder import RunFolder
-        from benchmarks.tracking import sync_when_free
+        from benchmarks.tracking.upload import sync_when_free
 
         try:
             folder = RunFolder(self._settings.runs_dir / task.config.name)
@@ -285,7 +285,7 @@ class OnRay(Executor):
 
     def _ended(self, task: Task, result: Result) -> None:
         """Has MLflow know of tries whose worker or machine was lost, and then gives the Result."""
-        from benchmarks.tracking import mark_lost
+        from benchmarks.tracking.upload import mark_lost
 
         try:
             mark_lost(task.config.key, task.prefix, self._settings.tracking_uri, self._settings.experiment)
@@ -338,7 +338,7 @@ def check_cluster(nodes: Sequence[Mapping[str, Any]], settings: Settings) -> Non
 
     nodes: as `ray.nodes()` has them.
     """
-    from benchmarks.tracking import redacted
+    from benchmarks.tracking.client import redacted
 
     alive = [node for node in nodes if node["Alive"]]
     most = max((node["Resources"].get("CPU", 0) for node in alive), default=0)
@@ -369,7 +369,7 @@ def is_own(address: str) -> bool:
 
 def only_here(tracking_uri: str) -> bool:
     """Whether an address of MLflow means another place, or none, on another machine."""
-    from benchmarks.tracking import is_local
+    from benchmarks.tracking.client import is_local
 
     if is_local(tracking_uri):
         return True
@@ -383,7 +383,7 @@ def only_here(tracking_uri: str) -> bool:
 def bring_home(run_id: str, settings: Settings) -> Path:
     """Puts the run folder that MLflow has into runs_dir, in the place of what was there under its name."""
     from benchmarks.run_folder.folder import RunFolder
-    from benchmarks.tracking import fetch
+    from benchmarks.tracking.download import fetch
 
     settings.runs_dir.mkdir(parents=True, exist_ok=True)
     # Beside its place, so that it appears there whole.
@@ -450,7 +450,7 @@ def _trained(
     import torch
 
     from benchmarks.run_folder.folder import RunFolder
-    from benchmarks.tracking import sync_when_free
+    from benchmarks.tracking.upload import sync_when_free
     from benchmarks.training.provenance import fingerprint
 
     if fingerprint() != code:

@@ -35,7 +35,8 @@ class Sender:
         """Waits until everything has arrived, as `tracking.waited_for`: if not patient, CLOSE_SECONDS for all runs."""
         if not self._thread.is_alive():
             return
-        from benchmarks.tracking import resolved, waited_for
+        from benchmarks.tracking.background import waited_for
+        from benchmarks.tracking.client import resolved
 
         self._ended.put(None)
         began, uri = time.monotonic(), resolved(self._settings.tracking_uri)
@@ -45,7 +46,7 @@ class Sender:
             self._fail(why)
 
     def _keep_up(self) -> None:
-        from benchmarks.tracking import Busy, prepare
+        from benchmarks.tracking.client import Busy, prepare
 
         try:
             prepare(self._settings.tracking_uri, self._settings.experiment)
@@ -63,7 +64,7 @@ class Sender:
     def _attempt(self) -> None:
         """Sends what is left, up to the first run that fails, which is tried last the next time."""
         from benchmarks.run_folder.folder import CONFIG, RunFolder
-        from benchmarks.tracking import sync_when_free
+        from benchmarks.tracking.upload import sync_when_free
 
         for name in list(self._unsent):
             del self._unsent[name]

@@ -15,7 +15,7 @@ from benchmarks.evaluation import identity
 from benchmarks.extractors import doubts
 from benchmarks.run_folder.folder import HERE, RunFolder
 from benchmarks.runs import Run
-from benchmarks.tracking import Tracker
+from benchmarks.tracking.background import Tracker
 from benchmarks.training.configure import check, judged
 from benchmarks.training.loop import Training, pictured_epochs
 from benchmarks.training.provenance import describe, fingerprint

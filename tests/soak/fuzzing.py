@@ -88,13 +88,14 @@ ENVIRONMENT = {
 
 
 def json_readers() -> list[Reader]:
-    from benchmarks import plan, tracking
+    from benchmarks import plan
     from benchmarks.evaluation import METRICS
     from benchmarks.presets import preset
     from benchmarks.run_folder.folder import RunFolder
     from benchmarks.runs import load_run
     from benchmarks.show import facts, heading, loss_changes, pictures
     from benchmarks.show import recipe as recipe_of
+    from benchmarks.tracking.upload import journal_figures, remembered, run_params, run_tags, where_to_look
     from benchmarks.training.configure import recipe_file
     from reports.build import compared
     from reports.pages import html, index
@@ -135,7 +136,7 @@ def json_readers() -> list[Reader]:
             loaded = load_run(folder)
             told = [heading(loaded), *facts(loaded), *loss_changes(loaded), recipe_of(loaded), *pictures(loaded)]
             reported(record, drawn=zlib.crc32((folder / name).read_bytes()) % DRAWN == 0)
-            sent = tracking._tags(run, run.lines(), run.status()), tracking._params(run), list(tracking._figures(lines))
+            sent = run_tags(run, run.lines(), run.status()), run_params(run), list(journal_figures(lines))
             return record, told, sent, record.metrics, record.seconds, run.id
 
         return use
@@ -188,9 +189,9 @@ def json_readers() -> list[Reader]:
         finally:
             plan.tuning_file = own
 
-    def remembered(folder: Path) -> object:
+    def known(folder: Path) -> object:
         run = whole(folder, "mlflow.json")
-        return tracking.remembered(run, "http://host"), tracking.where_to_look(run, "http://host")
+        return remembered(run, "http://host"), where_to_look(run, "http://host")
 
     toml = 'recipe = "small"\nloss = "hinge"\nepochs = 3\ngenerator_lr = 0.001\ngenerator_widths = [16, 16]\n'
     made = plan.make_plan(preset("smoke"))
@@ -216,7 +217,7 @@ def json_readers() -> list[Reader]:
         Reader("recipe", "mine.toml", toml.encode(), either(damaged, chosen), trained),
         Reader("plans", "smoke.json", text(smoke), changing, planned),
         Reader("tuned", "quick.json", plan.tuning_file("quick").read_bytes(), changing, tuned),
-        Reader("mlflow", "mlflow.json", text(memory), ways, remembered),
+        Reader("mlflow", "mlflow.json", text(memory), ways, known),
     ]
 
 

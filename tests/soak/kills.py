@@ -152,12 +152,13 @@ def command(folder: Path, trap: Callable[[], None] = lambda: None) -> int:
         sys.stdout = sys.stderr = said = open("said.txt", "a", buffering=1)  # noqa: SIM115  until the process ends
         for stream in (1, 2):
             os.dup2(said.fileno(), stream)
-        from benchmarks import commands, run, tracking
+        from benchmarks import commands, run
+        from benchmarks.tracking.background import Tracker
         from benchmarks.training import loop, train
 
         # So that a run of a second has as many checkpoints, and talks to MLflow as often, as one of an hour.
         loop.CHECKPOINT_SECONDS = 0.0
-        train.Tracker = partial(tracking.Tracker, seconds=0.0)
+        train.Tracker = partial(Tracker, seconds=0.0)
         trap()
         sys.argv = ["benchmarks.run", *WORDS, "--tracking-uri", store(folder)]
         commands.main(run.run)
@@ -196,7 +197,8 @@ def differences(folder: Path, wanted: dict[str, bytes]) -> list[str]:
     """What is not as in the run that was never killed, and what MLflow does not have once; [] is as it should be."""
     from mlflow import MlflowClient
 
-    from benchmarks.tracking import _figures, runs
+    from benchmarks.tracking.download import runs
+    from benchmarks.tracking.upload import journal_figures
 
     run, found = the_run(folder), results(folder)
     wrong = [f"{name} differs" for name in sorted(found.keys() | wanted.keys()) if found.get(name) != wanted.get(name)]
@@ -212,7 +214,7 @@ def differences(folder: Path, wanted: dict[str, bytes]) -> list[str]:
         for point in client.get_metric_history(listed[0].run_id, key)
         if not key.startswith("reference/")
     ]
-    told = [(key, epoch, value) for epoch, key, value in _figures(run.lines())]
+    told = [(key, epoch, value) for epoch, key, value in journal_figures(run.lines())]
     if sorted(points) != sorted(told):
         wrong.append(f"MLflow has {len(points)} values of {len(told)}, {len(set(points) & set(told))} of them right")
     pictures = [file.path for file in client.list_artifacts(listed[0].run_id, "images") if file.path.endswith(".png")]

@@ -1,0 +1,195 @@
+"""The run folder -> MLflow. The folder is the truth, MLflow a view of it that can be made again at any time.
+
+What a run looks like in MLflow:
+
+    name        that of the run folder: variant, dataset, seed and the first digits of the key
+    params      the whole recipe by the names of its fields, the dataset, the seed, the budget of evaluation
+    tags        variant, dataset, seed, recipe, device, extractor, code; state, epoch and cause; note, where something
+                was not as asked; not_finite, where MLflow cannot hold a value as it is; symptoms, such as a collapse,
+                and the epochs that they were seen in; superseded, once the same config was trained anew; run_key and
+                folder_id, by which a folder finds its run again; and the values on real data as reference.…, columns
+                that one can tick in the run table: as metrics they would be charts of one point each, and params are
+                listed above every picture
+    metrics     with the epoch as their step and the journal's own time: those of an evaluation under their own names,
+                curves as training/…, and timing/…
+    inputs      the dataset, its digest being the checksum of its tensors
+    images/     the sample pictures, under the names that the image grid of MLflow reads
+    probes/     what probes left, as files; their figures are metrics, as probes/…
+    artifacts   every other result of the run folder
+
+MLflow stores an infinite metric as ±1.797e308. What was measured is in metrics.jsonl, which is an artifact as well, and
+which reports read: `runs` says which runs there are, `fetch` gets their folders.
+
+MLflow takes seconds to import, so it is imported where it is first used, off the training thread.
+"""
+
+import logging
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import filelock
+
+from variants.recipe import Refused
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+
+EXPERIMENT = "gan-benchmark"
+DEFAULT_URI = "sqlite:///mlflow.db"
+SYNC = "python -m benchmarks.sync"
+CLOSE_SECONDS = 30.0
+
+
+class Busy(Refused):
+    """A local store that another process holds: it takes what is sent later."""
+
+
+# Where MLflow is
+
+
+def resolved(tracking_uri: str | None = None) -> str:
+    """The tracking address: the argument, else MLFLOW_TRACKING_URI, else mlflow.db here; a local path made absolute."""
+    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+    path = database_file(uri)
+    return uri if path is None else f"sqlite:///{path.absolute().as_posix()}"
+
+
+def experiment_name(experiment: str | None = None) -> str:
+    """The name of the experiment: the argument, else MLFLOW_EXPERIMENT_NAME, else gan-benchmark."""
+    return experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
+
+
+def is_local(tracking_uri: str) -> bool:
+    """Whether the store is a file or a folder of this machine, which may be slow, but is not down."""
+    scheme = urlsplit(tracking_uri).scheme.partition("+")[0]
+    return scheme in ("", "file", "sqlite") and not tracking_uri.startswith("databricks")
+
+
+def redacted(tracking_uri: str) -> str:
+    """The address without user, password and query: fit for screens and files."""
+    scheme, separator, rest = tracking_uri.partition("://")
+    if not separator or scheme == "sqlite":
+        return tracking_uri
+    address, query = re.match(r"([^?#]*)(.*)", rest, re.DOTALL).groups()  # type: ignore[union-attr]
+    # An @ after a ? may belong to a password that was not escaped; then no part of it is known to be harmless.
+    return f"{scheme}://" + ("…" if "@" in query else address.rpartition("@")[2])
+
+
+def database_file(uri: str) -> Path | None:
+    return Path(uri.removeprefix("sqlite:///").partition("?")[0]) if uri.startswith("sqlite:///") else None
+
+
+def mlflow_client(uri: str) -> "MlflowClient":
+    # MLflow reads these at each use. It is kept quiet, and from waiting minutes for a server that is down.
+    for name, value in {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+        "MLFLOW_LOGGING_LEVEL": "WARNING",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    }.items():
+        os.environ.setdefault(name, value)
+    from mlflow import MlflowClient
+
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    return MlflowClient(uri)
+
+
+def prepare(tracking_uri: str | None = None, experiment: str | None = None) -> str:
+    """The id of the experiment, made where it is missing, as are the tables of a local database.
+
+    Any number of processes may do this at once. Raises Refused where MLflow cannot be used.
+    """
+    uri = resolved(tracking_uri)
+    with asking(uri):
+        return connected(uri, experiment)[1]
+
+
+def connected(uri: str, experiment: str | None = None, make: bool = True) -> "tuple[MlflowClient, str]":
+    """A client, and the id of the experiment; make: makes it where it is missing. To be used within `asking`."""
+    experiment = experiment_name(experiment)
+    database = database_file(uri)
+    if database is None:
+        client = mlflow_client(uri)
+        return client, _experiment_id(client, experiment, None, make)
+    # Artifacts lie beside their database, not in whatever folder the first process was started.
+    artifacts = database.parent / "mlruns"
+    artifacts.mkdir(parents=True, exist_ok=True)
+    # Two processes that make MLflow's tables at the same time fail.
+    with filelock.FileLock(artifacts / f".{database.name}.lock"):
+        if not database.exists() or not database.stat().st_size:
+            _make_database(database, artifacts)
+        client = mlflow_client(uri)
+        place = artifacts / re.sub(r"^\.+|[^\w.-]", "-", experiment)
+        return client, _experiment_id(client, experiment, place, make)
+
+
+def _make_database(database: Path, artifacts: Path) -> None:
+    """Makes a database with MLflow's tables beside its place, and renames it.
+
+    MLflow makes them in steps that cannot be taken again: what a kill left halfway could never be used.
+    """
+    being_made = database.absolute().with_name(f".{database.name}.making")
+    for rest in being_made.parent.glob(f"{being_made.name}*"):
+        rest.unlink()
+    uri = f"sqlite:///{being_made.as_posix()}"
+    mlflow_client(uri)
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    store = SqlAlchemyStore(uri, artifacts.as_uri())
+    # Some systems do not rename a file that is open.
+    store.engine.dispose()
+    os.replace(being_made, database)
+
+
+def _experiment_id(client: "MlflowClient", experiment: str, artifacts: Path | None, make: bool) -> str:
+    """The id of the experiment; "" where there is none and none is to be made."""
+    from mlflow.exceptions import MlflowException
+
+    # So that the user interface opens the list of runs, not the pages for language models.
+    tags = {"mlflow.experimentKind": "custom_model_development"}
+    found = client.get_experiment_by_name(experiment)
+    if found is None:
+        if not make:
+            return ""
+        try:
+            return client.create_experiment(experiment, artifacts.as_uri() if artifacts else None, tags)
+        except MlflowException:
+            # Another process made it in between; if not, the error was another one.
+            found = client.get_experiment_by_name(experiment)
+            if found is None:
+                raise
+    if found.lifecycle_stage != "active":
+        raise Refused(
+            f"the experiment {experiment!r} was deleted in MLflow; restore it, or name another one (--experiment)"
+        )
+    return found.experiment_id
+
+
+@contextmanager
+def asking(uri: str) -> Iterator[None]:
+    """Whatever MLflow raises becomes one sentence without secrets."""
+    try:
+        yield
+    except Refused:
+        raise
+    except Exception as error:
+        import requests
+
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, requests.ConnectionError | requests.Timeout):
+                raise Refused(f"MLflow at {redacted(uri)} cannot be reached") from error
+            if isinstance(cause, sqlite3.OperationalError) and "locked" in str(cause):
+                raise Busy(f"MLflow at {redacted(uri)} is busy: another process writes to it") from error
+            cause = cause.__context__
+        text = str(error).replace(uri, redacted(uri)).strip().partition("\n")[0]
+        raise Refused(f"MLflow at {redacted(uri)} does not answer as it should: {text[:300]}") from error
