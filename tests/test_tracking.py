@@ -22,7 +22,6 @@ from PIL import Image
 
 from benchmarks.config import PROTOCOL_VERSION, DatasetConfig, RunConfig
 from benchmarks.executors import Settings
-from benchmarks.executors.sending import Sender
 from benchmarks.run import run as run_command
 from benchmarks.run_folder.folder import RunFolder
 from benchmarks.sample import command as sample_command
@@ -32,6 +31,7 @@ from benchmarks.sync import command as sync_command
 from benchmarks.tracking.background import Tracker
 from benchmarks.tracking.client import EXPERIMENT, Busy, mlflow_client, prepare, redacted, resolved
 from benchmarks.tracking.download import fetch, runs
+from benchmarks.tracking.sending import Sender
 from benchmarks.tracking.upload import mark_lost, remember, sync, sync_when_free, where_to_look
 from reports.build import command as build_command
 from tests.conftest import Done

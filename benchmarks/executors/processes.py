@@ -32,7 +32,7 @@ from benchmarks.executors.base import (
     train_here,
     train_together_here,
 )
-from benchmarks.executors.sending import Sender
+from benchmarks.tracking.sending import Sender
 from variants.recipe import Refused
 
 # Seconds that a worker has to mark its run as stopped and to end; chosen, not tuned.
