@@ -181,9 +181,9 @@ class _List:
 def _lists() -> dict[str, _List]:
     """By their names in a plugin."""
     from benchmarks.datasets import DATASETS
-    from benchmarks.evaluation import METRICS
+    from benchmarks.evaluation.catalogue import METRICS
+    from benchmarks.evaluation.probes import PROBES, Probe
     from benchmarks.presets import PRESETS, Preset
-    from benchmarks.probes import PROBES, Probe
     from benchmarks.questions import QUESTIONS, Question
     from metrics.record import Metric
     from variants.losses import LOSSES, AdversarialLoss
@@ -204,7 +204,7 @@ def _lists() -> dict[str, _List]:
         "NOISES": _List("noise", NOISES, function, "a function (shape, stream) -> tensor"),
         "DATASETS": _List("dataset", DATASETS, function, "a function (config, data_dir, seed) -> Dataset"),
         "METRICS": _List("metric", METRICS, named(Metric), "a metrics.record.Metric of that name"),
-        "PROBES": _List("probe", PROBES, named(Probe), "a benchmarks.probes.Probe of that name"),
+        "PROBES": _List("probe", PROBES, named(Probe), "a benchmarks.evaluation.probes.Probe of that name"),
         "QUESTIONS": _List("question", QUESTIONS, named(Question), "a benchmarks.questions.Question of that name"),
         "PRESETS": _List("preset", PRESETS, named(Preset), "a benchmarks.presets.Preset of that name"),
     }

@@ -8,8 +8,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from benchmarks.config import RunConfig
-from benchmarks.evaluation import record
-from benchmarks.probes import PROBES
+from benchmarks.evaluation.catalogue import record
+from benchmarks.evaluation.probes import PROBES
 from benchmarks.run_folder.folder import ABSENT, ABSENT_REFERENCE
 from benchmarks.runs import Run
 from benchmarks.training.provenance import fingerprint

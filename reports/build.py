@@ -69,7 +69,7 @@ def build(
 
 def compared(found: "Found") -> Report:
     """The report that compares all runs, whatever they were made for."""
-    from benchmarks.evaluation import METRICS
+    from benchmarks.evaluation.catalogue import METRICS
     from benchmarks.training.provenance import fingerprint
     from reports import pages
     from reports.tables import sections

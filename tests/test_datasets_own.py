@@ -37,7 +37,7 @@ WORDS = "--image-size 4 --batch-size 8 --epochs 2 --epoch-updates 2 --samples 20
 @pytest.fixture(autouse=True)
 def quick_classifier(monkeypatch: pytest.MonkeyPatch) -> None:
     """A classifier of three updates, which is as often wrong as right."""
-    monkeypatch.setattr("benchmarks.extractors.QUICK_UPDATES", 3)
+    monkeypatch.setattr("benchmarks.evaluation.classifiers.QUICK_UPDATES", 3)
 
 
 @pytest.fixture

@@ -14,20 +14,13 @@ from benchmarks.algorithm.device import resolve_device
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import Classes, Dataset, Split, load
 from benchmarks.datasets.captions import CaptionedSplit
-from benchmarks.defects import IMAGE_DEFECTS, POINT_DEFECTS, Planting, handing_out, prepared
-from benchmarks.evaluation import (
-    METRICS,
-    NOT_FINITE,
-    Comparison,
-    Evaluator,
-    Real,
-    alike,
-    judge,
-    like_the_reference,
-    record,
-    thinned,
-)
-from benchmarks.extractors import SEEDS, judges_of
+from benchmarks.evaluation.catalogue import METRICS, record
+from benchmarks.evaluation.classifiers import SEEDS, judge, judges_of
+from benchmarks.evaluation.comparison import Comparison
+from benchmarks.evaluation.defects import IMAGE_DEFECTS, POINT_DEFECTS, Planting, handing_out, prepared
+from benchmarks.evaluation.evaluator import NOT_FINITE, Evaluator, like_the_reference
+from benchmarks.evaluation.matching import alike, thinned
+from benchmarks.evaluation.reference import Real
 from metrics.features import load_extractor
 from metrics.record import Metric
 from tests.gpu import on_a_gpu
@@ -395,11 +388,11 @@ def test_the_identity_of_the_judges_changes_with_each_of_them(digits: Dataset, m
     every = [load_extractor("digits", seed) for seed in SEEDS]
     seen = set()
     for judges in (every, every[:1], every[:2], [replace(every[0], sha256="0" * 64), *every[1:]]):
-        monkeypatch.setattr("benchmarks.evaluation.judges_of", lambda dataset, judges=judges: tuple(judges))
+        monkeypatch.setattr("benchmarks.evaluation.evaluator.judges_of", lambda dataset, judges=judges: tuple(judges))
         seen.add(judge(digits))
     assert len(seen) == 4
     assert every[0].sha256 in seen
-    monkeypatch.setattr("benchmarks.evaluation.judges_of", lambda dataset: ())
+    monkeypatch.setattr("benchmarks.evaluation.evaluator.judges_of", lambda dataset: ())
     assert judge(digits) == ""
 
 
@@ -515,9 +508,8 @@ def test_modes_of_data_without_labels_are_not_measured(digits: Dataset) -> None:
 
 
 def test_training_does_not_wait_for_torchmetrics() -> None:
-    code = (
-        "import sys, benchmarks.evaluation; print(*{'torchmetrics', 'scipy', 'sklearn', 'pandas'} & set(sys.modules))"
-    )
+    slow = {"torchmetrics", "scipy", "sklearn", "pandas"}
+    code = f"import sys, benchmarks.evaluation.evaluator; print(*{slow} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
 

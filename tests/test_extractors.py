@@ -14,7 +14,15 @@ from torch import Tensor
 
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import Dataset, Split, load
-from benchmarks.extractors import SEEDS, extractor_for, is_trained, jittered, judges_of, pin, train_classifier
+from benchmarks.evaluation.classifiers import (
+    SEEDS,
+    extractor_for,
+    is_trained,
+    jittered,
+    judges_of,
+    pin,
+    train_classifier,
+)
 from metrics.features import (
     FEATURES,
     PINNED,
@@ -314,7 +322,7 @@ def test_a_few_updates_already_read_digits(digits: Dataset, tmp_path: Path) -> N
 def test_data_without_a_pinned_classifier_get_one_at_first_use_and_keep_it(
     digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    monkeypatch.setattr("benchmarks.extractors.QUICK_UPDATES", 3)
+    monkeypatch.setattr("benchmarks.evaluation.classifiers.QUICK_UPDATES", 3)
     few = replace(digits, name="few", extractor="../../few digits", data_dir=tmp_path)
     assert not is_trained(few)
     first = extractor_for(few)

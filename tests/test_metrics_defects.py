@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.defects import POINT_DEFECTS, Table, board, command, page
+from benchmarks.defects import command
+from benchmarks.evaluation.defects import POINT_DEFECTS, Table, board, page
 from tests.conftest import Done
 from tests.test_small_sets import NOISE, Images
 from variants.recipe import Refused
@@ -93,7 +94,7 @@ def test_data_without_labels_are_refused() -> None:
 def test_a_set_that_is_too_small_to_plant_defects_into_is_refused(
     counts: tuple[int, ...], sentence: str, called: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchmarks.extractors.QUICK_UPDATES", 1)
+    monkeypatch.setattr("benchmarks.evaluation.classifiers.QUICK_UPDATES", 1)
     Images(counts, (NOISE,) * len(counts), 8, 8, colour=False, twice=False, seed=0).write(Path("own"))
     done = called(command, "--dataset", "folder:own")
     assert (done.code, done.out) == (2, "")

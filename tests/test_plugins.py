@@ -436,12 +436,13 @@ def test_a_run_of_a_plugin_is_sent_pruned_and_compared_without_it(
 def test_a_metric_and_a_variant_of_a_plugin_are_known_to_the_other_commands(
     called: Callable[..., Any], plugin: Callable[..., Path]
 ) -> None:
-    from benchmarks import defects, speed
+    from benchmarks import speed
+    from benchmarks.defects import command
 
     text = (ROOT / "docs" / "plugins.md").read_text()
     snippets = dict(re.findall(r"```python\n# (\w+\.py)\n(.*?)```", text, re.DOTALL))
     ink, mine = plugin(snippets["my_metric.py"], "my_metric.py"), plugin(EXAMPLE.read_text())
-    done = called(defects.command, "--dataset", "digits", "--samples", "100", "--plugin", str(ink))
+    done = called(command, "--dataset", "digits", "--samples", "100", "--plugin", str(ink))
     assert done.code == 0, done.err
     assert "| `ink` | lower |" in done.out
     # In a process of its own, which has the plugin from this one.

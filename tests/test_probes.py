@@ -19,12 +19,12 @@ from benchmarks.algorithm.random_streams import initialisation, stream
 from benchmarks.config import PROBES as ALWAYS
 from benchmarks.config import DatasetConfig, RunConfig
 from benchmarks.datasets import Classes, Dataset, Split
-from benchmarks.evaluation import Evaluator
+from benchmarks.evaluation.evaluator import Evaluator
+from benchmarks.evaluation.probes import PROBES, Moment
+from benchmarks.evaluation.probes.diminished_gradient import BATCHES, generator_gradient, norm, points_of, train_on
+from benchmarks.evaluation.probes.ranking import drawn, generalization_gap, joined, label_use
+from benchmarks.evaluation.probes.swapped_noise import noise_swap
 from benchmarks.pictures import gradient_curves
-from benchmarks.probes import PROBES, Moment
-from benchmarks.probes.diminished_gradient import BATCHES, generator_gradient, norm, points_of, train_on
-from benchmarks.probes.ranking import drawn, generalization_gap, joined, label_use
-from benchmarks.probes.swapped_noise import noise_swap
 from benchmarks.run_folder.folder import RunFolder
 from benchmarks.terminal import show_choices
 from benchmarks.tracking.client import mlflow_client
@@ -43,14 +43,14 @@ LEARNING = Recipe(batch_size=2, conditioning="embedding")
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """A gradient probe of a few updates."""
-    monkeypatch.setattr("benchmarks.probes.diminished_gradient.UPDATES", 3)
-    monkeypatch.setattr("benchmarks.probes.diminished_gradient.BATCHES", 2)
+    monkeypatch.setattr("benchmarks.evaluation.probes.diminished_gradient.UPDATES", 3)
+    monkeypatch.setattr("benchmarks.evaluation.probes.diminished_gradient.BATCHES", 2)
 
 
 @pytest.fixture
 def shortest(short: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same without its picture."""
-    monkeypatch.setattr("benchmarks.probes.diminished_gradient.gradient_curves", lambda *_: None)
+    monkeypatch.setattr("benchmarks.evaluation.probes.diminished_gradient.gradient_curves", lambda *_: None)
 
 
 def trained(folder: Path, variant: str = "cgan_mlp", dataset: str = "digits", **changes) -> Run:
@@ -227,7 +227,9 @@ def test_all_batches_at_once_give_the_figures_of_one_after_the_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variant: str, changes: dict
 ) -> None:
     apart = figures(trained(tmp_path / "apart", variant, **changes))
-    monkeypatch.setattr("benchmarks.probes.ranking.joined", lambda batches, recipe, device: [torch.cat(batches)])
+    monkeypatch.setattr(
+        "benchmarks.evaluation.probes.ranking.joined", lambda batches, recipe, device: [torch.cat(batches)]
+    )
     for ours, theirs in zip(figures(trained(tmp_path / "at once", variant, **changes)), apart, strict=True):
         assert ours == pytest.approx(theirs, abs=1e-4)
         assert 0 < ours["label_use"] < 1

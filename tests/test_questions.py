@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from benchmarks.algorithm.players import Undrawn
-from benchmarks.evaluation import record
+from benchmarks.evaluation.catalogue import record
 from benchmarks.outcomes import alternatives, applies, failure, is_quality, judged, number, reaching, settled
 from benchmarks.plan import (
     COSTLY,

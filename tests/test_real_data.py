@@ -11,7 +11,9 @@ from torch import Tensor
 
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import Dataset, Split, load
-from benchmarks.evaluation import METRICS, Evaluator, drawn_alike
+from benchmarks.evaluation.catalogue import METRICS
+from benchmarks.evaluation.evaluator import Evaluator
+from benchmarks.evaluation.matching import drawn_alike
 
 DISTANCES = ("fid_normalized", "fid_pixels")
 DECIDING = (*DISTANCES, "coverage", "overlap", "accuracy", "gan_train", "checkerboard")

@@ -15,9 +15,9 @@ from benchmarks.algorithm.device import check_precision
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import images, load
 from benchmarks.defects import command as defects
+from benchmarks.evaluation.classifiers import pin
 from benchmarks.executors import Settings
 from benchmarks.executors import ray as on_ray
-from benchmarks.extractors import pin
 from benchmarks.pictures.samples import write_whole
 from benchmarks.plan import make_plan, tuning_file
 from benchmarks.presets import QUICK, SMOKE
@@ -242,8 +242,8 @@ def test_a_classifier_that_cannot_be_written() -> None:
 
 def test_tables_that_cannot_be_written(called: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> None:
     Path("file").touch()
-    monkeypatch.setattr("benchmarks.defects.measure", lambda *_: None)
-    monkeypatch.setattr("benchmarks.defects.page", lambda tables: "")
+    monkeypatch.setattr("benchmarks.evaluation.defects.measure", lambda *_: None)
+    monkeypatch.setattr("benchmarks.evaluation.defects.page", lambda tables: "")
     done = called(defects, "--dataset", "digits", "--out", "file/defects.md")
     assert done.code == 2
     assert done.err.startswith("error: cannot write file/defects.md: ")

@@ -20,7 +20,8 @@ from torch import Tensor
 
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import Dataset, load
-from benchmarks.evaluation import METRICS, Evaluator, Generate, record
+from benchmarks.evaluation.catalogue import METRICS, record
+from benchmarks.evaluation.evaluator import Evaluator, Generate
 from benchmarks.run import run
 from benchmarks.run_folder.folder import run_folders
 from metrics import gan_train
@@ -177,7 +178,7 @@ def test_a_small_set_is_trained_on_and_judged_by_a_classifier_of_its_own(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("benchmarks.extractors.QUICK_UPDATES", 60)
+    monkeypatch.setattr("benchmarks.evaluation.classifiers.QUICK_UPDATES", 60)
     monkeypatch.setattr(gan_train, "UPDATES", 20)
     images.write(tmp_path / "own")
     words = f"--dataset folder:own --image-size {images.image_size} --epochs 1 --epoch-updates 2 --batch-size 4"

@@ -8,7 +8,7 @@ import pytest
 from benchmarks import configure, train
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import DATASETS, load
-from benchmarks.evaluation import Evaluator
+from benchmarks.evaluation.evaluator import Evaluator
 from benchmarks.run_folder.symptoms import COLLAPSE, DIVERGENCE, WON, symptoms
 from benchmarks.show import facts
 from benchmarks.tracking.download import runs

@@ -216,7 +216,7 @@ def test_reference_values_are_measured_once_for_all_runs_of_a_protocol(
     def fail(*_: object, **__: object) -> None:
         raise AssertionError("measured again")
 
-    monkeypatch.setattr("benchmarks.evaluation.Evaluator.reference", fail)
+    monkeypatch.setattr("benchmarks.evaluation.evaluator.Evaluator.reference", fail)
     assert trained(tmp_path, epochs=1, seed=1).folder.reference() == measured
     monkeypatch.setattr("benchmarks.training.loop.fingerprint", lambda: "other code")
     with pytest.raises(AssertionError, match="measured again"):

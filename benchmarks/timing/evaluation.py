@@ -14,7 +14,8 @@ import torch
 from benchmarks.algorithm.device import keep_memory
 from benchmarks.config import SAMPLES, DatasetConfig
 from benchmarks.datasets import load
-from benchmarks.evaluation import Evaluator, alike
+from benchmarks.evaluation.evaluator import Evaluator
+from benchmarks.evaluation.matching import alike
 from benchmarks.timing.machine import busy, machine, software
 from benchmarks.timing.rounds import Spread, in_turn, ratios
 from metrics.frechet import Moments, frechet_distance, moments

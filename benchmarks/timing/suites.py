@@ -12,7 +12,8 @@ from typing import Any
 import torch
 
 from benchmarks.algorithm.device import keep_memory
-from benchmarks.evaluation import Evaluator, alike
+from benchmarks.evaluation.evaluator import Evaluator
+from benchmarks.evaluation.matching import alike
 from benchmarks.plan import PlannedArm, arms_of, make_plan
 from benchmarks.presets import Preset, preset
 from benchmarks.questions import QUESTIONS, load_question

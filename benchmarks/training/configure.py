@@ -11,13 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import plugins, probes
+from benchmarks import plugins
 from benchmarks.algorithm.players import refuse_giants
 from benchmarks.algorithm.precision import refuse_reduced
 from benchmarks.config import DEFAULT_SAMPLES, PENDING, PRECISIONS, PROBES, DatasetConfig, RunConfig
 from benchmarks.datasets import Dataset
-from benchmarks.evaluation import judge
-from benchmarks.extractors import is_trained
+from benchmarks.evaluation import probes
+from benchmarks.evaluation.classifiers import is_trained, judge
 from benchmarks.run_folder.folder import RunFolder
 from benchmarks.training.shared import loaded
 from variants import DataSpec, Recipe, Refused, Variant, load_variant

@@ -13,7 +13,6 @@ import torch
 from PIL.Image import Image
 from torch import Tensor, nn
 
-from benchmarks import probes
 from benchmarks.algorithm.cuda_graphs import Recorder, updates_of
 from benchmarks.algorithm.device import peak_memory
 from benchmarks.algorithm.epoch import means, train_updates
@@ -22,7 +21,8 @@ from benchmarks.algorithm.random_streams import stream
 from benchmarks.algorithm.sampling import Generate, sampler
 from benchmarks.config import RunConfig
 from benchmarks.datasets import Centres, Dataset, placed
-from benchmarks.evaluation import like_the_reference
+from benchmarks.evaluation import probes
+from benchmarks.evaluation.evaluator import like_the_reference
 from benchmarks.pictures import animate, loss_curves, network_graph, png, power_spectra, sample_grid, scatter
 from benchmarks.run_folder.folder import ABSENT, ABSENT_REFERENCE, FACTS, REAL_DATA, REFERENCE, RunFolder
 from benchmarks.run_folder.symptoms import Watch

@@ -8,7 +8,7 @@ import torch
 
 from benchmarks.config import DatasetConfig, RunConfig
 from benchmarks.datasets import Dataset, data_folder, depends_on_seed, load
-from benchmarks.evaluation import Evaluator
+from benchmarks.evaluation.evaluator import Evaluator
 from benchmarks.run_folder.folder import RunFolder
 from benchmarks.training.provenance import fingerprint
 

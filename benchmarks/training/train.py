@@ -11,8 +11,7 @@ from benchmarks.algorithm.cuda_graphs import recorder
 from benchmarks.algorithm.device import check_precision, keep_memory, resolve_device
 from benchmarks.config import RunConfig
 from benchmarks.datasets import Dataset
-from benchmarks.evaluation import identity
-from benchmarks.extractors import doubts
+from benchmarks.evaluation.classifiers import doubts, identity
 from benchmarks.run_folder.folder import HERE, RunFolder
 from benchmarks.runs import Run
 from benchmarks.tracking.background import Tracker

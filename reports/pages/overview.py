@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
-from benchmarks.evaluation import METRICS
+from benchmarks.evaluation.catalogue import METRICS
 from reports.answers import Answer, Answers, least_seeds, shown_p
 from reports.evidence import ArmRuns
 from reports.pages.markdown import code, count, escape, link, mean_and_spread, number, table, unmeasured

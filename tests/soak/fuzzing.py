@@ -89,7 +89,7 @@ ENVIRONMENT = {
 
 def json_readers() -> list[Reader]:
     from benchmarks import plan
-    from benchmarks.evaluation import METRICS
+    from benchmarks.evaluation.catalogue import METRICS
     from benchmarks.presets import preset
     from benchmarks.run_folder.folder import RunFolder
     from benchmarks.runs import load_run

@@ -17,8 +17,8 @@ from benchmarks.algorithm.batches import Packs, real_batches
 from benchmarks.algorithm.players import Players
 from benchmarks.algorithm.steps import discriminator_update
 from benchmarks.datasets import Dataset, Split, placed
+from benchmarks.evaluation.probes.base import Moment
 from benchmarks.pictures import gradient_curves
-from benchmarks.probes.base import Moment
 from benchmarks.run_folder.folder import PROBES
 from variants import Recipe
 from variants.blocks import draw_from, held

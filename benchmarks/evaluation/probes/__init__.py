@@ -18,10 +18,10 @@ from benchmarks.algorithm.random_streams import stream
 from benchmarks.config import PROBES as ALWAYS
 from benchmarks.config import RunConfig
 from benchmarks.datasets import Dataset
-from benchmarks.probes.base import Moment, Probe
-from benchmarks.probes.diminished_gradient import gradient, gradient_norms, needs_cross_entropy
-from benchmarks.probes.ranking import generalization_gap, label_use, needs_all_classes, needs_condition
-from benchmarks.probes.swapped_noise import noise_swap
+from benchmarks.evaluation.probes.base import Moment, Probe
+from benchmarks.evaluation.probes.diminished_gradient import gradient, gradient_norms, needs_cross_entropy
+from benchmarks.evaluation.probes.ranking import generalization_gap, label_use, needs_all_classes, needs_condition
+from benchmarks.evaluation.probes.swapped_noise import noise_swap
 from variants.recipe import Refused, unknown
 
 __all__ = ["PROBES", "Moment", "Probe", "check", "measure"]

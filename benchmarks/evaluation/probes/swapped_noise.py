@@ -5,7 +5,7 @@ import math
 from torch import Generator
 
 from benchmarks.algorithm.sampling import sampler
-from benchmarks.probes.base import Moment
+from benchmarks.evaluation.probes.base import Moment
 from variants.noise import NOISES
 
 

@@ -8,7 +8,7 @@ from torch import Generator
 from benchmarks.algorithm.players import Players
 from benchmarks.config import RunConfig
 from benchmarks.datasets import Dataset
-from benchmarks.evaluation import Evaluator
+from benchmarks.evaluation.evaluator import Evaluator
 from benchmarks.run_folder.folder import RunFolder
 from variants import Recipe
 from variants.objective import Objective

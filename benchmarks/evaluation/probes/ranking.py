@@ -10,8 +10,8 @@ from torch import Generator, Tensor, nn
 
 from benchmarks.algorithm.batches import Packs
 from benchmarks.datasets import Dataset, Split, placed
-from benchmarks.evaluation import alike
-from benchmarks.probes.base import Moment
+from benchmarks.evaluation.matching import alike
+from benchmarks.evaluation.probes.base import Moment
 from metrics.ranking import paired_probability_above, probability_above
 from variants import Recipe
 
