@@ -55,8 +55,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from benchmarks.inference.finding import find_run, load_run
+    from benchmarks.inference.run import Run
     from benchmarks.plugins import load_plugins
-    from benchmarks.runs import Run, find_run, load_run
     from benchmarks.training.configure import configure
     from benchmarks.training.train import train
 
@@ -65,9 +66,9 @@ __all__ = ["Run", "configure", "find_run", "load_plugins", "load_run", "train"]
 _HOME = {
     "configure": "training.configure",
     "train": "training.train",
-    "load_run": "runs",
-    "find_run": "runs",
-    "Run": "runs",
+    "load_run": "inference.finding",
+    "find_run": "inference.finding",
+    "Run": "inference.run",
     "load_plugins": "plugins",
 }
 

@@ -14,7 +14,7 @@ from variants.recipe import FIELDS, Refused, unknown
 
 if TYPE_CHECKING:
     from benchmarks.executors import Job
-    from benchmarks.runs import Run
+    from benchmarks.inference.run import Run
     from benchmarks.terminal import Screen
 
 DATASET_OPTIONS = [f for f in fields(DatasetConfig) if f.metadata]

@@ -10,7 +10,7 @@ from benchmarks.commands import Parser, add_tracking, main
 from benchmarks.run_folder.symptoms import marked
 
 if TYPE_CHECKING:
-    from benchmarks.runs import Run
+    from benchmarks.inference.run import Run
 
 PICTURES = (".png", ".gif")
 
@@ -28,7 +28,7 @@ def command() -> None:
     asked = parser().parse_args()
     plugins.load_plugins(asked.plugin)
 
-    from benchmarks.runs import find_run
+    from benchmarks.inference.finding import find_run
     from benchmarks.terminal import say, show_metrics
 
     run = find_run(asked.run, asked.runs_dir, asked.tracking_uri, asked.experiment)

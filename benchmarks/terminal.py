@@ -10,8 +10,8 @@ from rich.table import Table
 from benchmarks.config import RunConfig
 from benchmarks.evaluation.catalogue import record
 from benchmarks.evaluation.probes import PROBES
+from benchmarks.inference.run import Run
 from benchmarks.run_folder.folder import ABSENT, ABSENT_REFERENCE
-from benchmarks.runs import Run
 from benchmarks.training.provenance import fingerprint
 from benchmarks.training.watcher import Watcher
 from variants import VARIANTS, Refused, load_variant

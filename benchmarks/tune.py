@@ -290,10 +290,10 @@ def tune() -> int:
     if not wanted.tuned:
         raise Refused(f"the preset {wanted.name} is not tuned")
     from benchmarks.executors import Job, Settings
+    from benchmarks.inference.finding import load_run
     from benchmarks.live import Live, all_ended, run_jobs
     from benchmarks.plan import tuning_file
     from benchmarks.presets import TUNING_SEEDS
-    from benchmarks.runs import load_run
     from benchmarks.training.configure import completed
     from benchmarks.training.provenance import fingerprint
 

@@ -89,7 +89,7 @@ def test_training_does_not_import_the_compiler() -> None:
 import sys, torch
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import load
-from benchmarks.runs import refuse_giants
+from benchmarks.inference.run import refuse_giants
 from benchmarks.training.loop import fresh_players
 from benchmarks.algorithm.epoch import Updates, train_updates
 from variants import load_variant

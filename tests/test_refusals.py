@@ -18,13 +18,13 @@ from benchmarks.defects import command as defects
 from benchmarks.evaluation.classifiers import pin
 from benchmarks.executors import Settings
 from benchmarks.executors import ray as on_ray
+from benchmarks.inference.finding import load_run
 from benchmarks.pictures.samples import write_whole
 from benchmarks.plan import make_plan, tuning_file
 from benchmarks.presets import QUICK, SMOKE
 from benchmarks.prune import command as prune
 from benchmarks.run import run
 from benchmarks.run_folder.folder import CHECKPOINT, CONFIG, FACTS, PREVIOUS, RunFolder
-from benchmarks.runs import load_run
 from benchmarks.suite import suite
 from benchmarks.sync import command as sync
 from benchmarks.timing import stock

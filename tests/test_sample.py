@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from benchmarks import Run, configure, find_run, load_run, train
-from benchmarks.prompts import read_prompt
-from benchmarks.runs import RunFolder
-from benchmarks.sample import STEPS, between, command, interpolated
+from benchmarks.inference.drawing import STEPS, between, interpolated
+from benchmarks.inference.prompts import read_prompt
+from benchmarks.inference.run import RunFolder
+from benchmarks.sample import command
 from benchmarks.tracking.upload import sync
 from metrics.captions import WORDS, all_captions
 from tests.conftest import Done

@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.algorithm.stacked import Abreast, Stack, goes_abreast
 from benchmarks.config import RunConfig
 from benchmarks.datasets import Dataset
-from benchmarks.runs import Run
+from benchmarks.inference.run import Run
 from benchmarks.training import loop
 from benchmarks.training.loop import Training
 from benchmarks.training.shared import loaded

@@ -12,8 +12,8 @@ from benchmarks.algorithm.device import check_precision, keep_memory, resolve_de
 from benchmarks.config import RunConfig
 from benchmarks.datasets import Dataset
 from benchmarks.evaluation.classifiers import doubts, identity
+from benchmarks.inference.run import Run
 from benchmarks.run_folder.folder import HERE, RunFolder
-from benchmarks.runs import Run
 from benchmarks.tracking.background import Tracker
 from benchmarks.training.configure import check, judged
 from benchmarks.training.loop import Training, pictured_epochs

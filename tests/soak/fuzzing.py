@@ -90,9 +90,9 @@ ENVIRONMENT = {
 def json_readers() -> list[Reader]:
     from benchmarks import plan
     from benchmarks.evaluation.catalogue import METRICS
+    from benchmarks.inference.finding import load_run
     from benchmarks.presets import preset
     from benchmarks.run_folder.folder import RunFolder
-    from benchmarks.runs import load_run
     from benchmarks.show import facts, heading, loss_changes, pictures
     from benchmarks.show import recipe as recipe_of
     from benchmarks.tracking.upload import journal_figures, remembered, run_params, run_tags, where_to_look
@@ -226,9 +226,9 @@ def tensor_readers() -> list[Reader]:
 
     from benchmarks.algorithm.players import players
     from benchmarks.algorithm.random_streams import initialisation
+    from benchmarks.inference.run import Run
     from benchmarks.run_folder.folder import RunFolder
     from benchmarks.run_folder.tensors import pack
-    from benchmarks.runs import Run
     from benchmarks.training.checkpoint import TrainState
     from benchmarks.training.loop import Training
     from benchmarks.training.watcher import Watcher

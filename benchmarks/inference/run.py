@@ -4,11 +4,6 @@ run = load_run("runs/cgan_mlp-digits-s0-1a2b3c4d")
 images = run.generate(labels=[7, 7, 7])
 """
 
-import difflib
-import os
-import shutil
-import tempfile
-import weakref
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -23,8 +18,8 @@ from benchmarks.algorithm.players import refuse_giants
 from benchmarks.algorithm.random_streams import initialisation, stream
 from benchmarks.algorithm.sampling import sampler
 from benchmarks.config import RunConfig
-from benchmarks.prompts import read_prompt
-from benchmarks.run_folder.folder import CONFIG, FACTS, GENERATOR, RunFolder
+from benchmarks.inference.prompts import read_prompt
+from benchmarks.run_folder.folder import FACTS, GENERATOR, RunFolder
 from metrics.captions import WORDS
 from variants import DataSpec, Refused, load_variant
 from variants.recipe import shown
@@ -186,55 +181,3 @@ def spec_of(kept: Any) -> DataSpec | None:
         and all(isinstance(word, str) for word in words)
     )
     return DataSpec(tuple(shape), bounded, classes, tuple(words)) if right else None
-
-
-def load_run(path: Path | str) -> Run:
-    """The run in a folder. Raises Refused where there is none."""
-    run = Run(RunFolder(path))
-    run.config  # noqa: B018  (a folder that holds no run is refused now, not at the first use)
-    return run
-
-
-def find_run(
-    text: str, runs_dir: Path | str = "runs", tracking_uri: str | None = None, experiment: str | None = None
-) -> Run:
-    """The run of that folder, of that name under runs_dir, or of that name or id in MLflow.
-
-    One that MLflow alone has is fetched into a temporary folder, which is there as long as the run is. Raises Refused
-    where there is none, with the nearest name.
-    """
-    if "/" in text or os.sep in text:
-        return load_run(text)
-    for path in (Path(runs_dir) / text, Path(text)):
-        if (path / CONFIG).is_file():
-            return load_run(path)
-    from benchmarks.tracking.client import redacted, resolved
-    from benchmarks.tracking.download import fetch, runs
-
-    uri = resolved(tracking_uri)
-    here = [path.parent.name for path in Path(runs_dir).glob(f"*/{CONFIG}")]
-    try:
-        listed = runs(uri, experiment)
-    except Refused as refused:
-        raise Refused(f"there is no run {text!r} in {runs_dir}{_nearest(text, here)}, and {refused}") from None
-    found = [run for run in listed if text in (run.run_id, run.tags.get("folder"))]
-    if not found:
-        names = [*here, *(run.tags.get("folder", "") for run in listed)]
-        raise Refused(f"there is no run {text!r} in {runs_dir} or in MLflow at {redacted(uri)}{_nearest(text, names)}")
-    # Of those that bear its name, the last one, unless it was asked for by its id.
-    chosen = min(found, key=lambda run: (run.run_id != text, "superseded" in run.tags, -listed.index(run)))
-    into = tempfile.mkdtemp(prefix="gan-benchmark-")
-    try:
-        path = fetch(chosen.run_id, uri, into, runs_dir=runs_dir)
-        run = load_run(path)
-    except BaseException:
-        shutil.rmtree(into, ignore_errors=True)
-        raise
-    run.fetched = path.parent == Path(into)
-    weakref.finalize(run, shutil.rmtree, into, ignore_errors=True)
-    return run
-
-
-def _nearest(text: str, names: list[str]) -> str:
-    near = difflib.get_close_matches(text, names, n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else ""

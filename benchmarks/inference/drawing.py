@@ -1,0 +1,119 @@
+"""benchmarks.inference.drawing: TODO."""
+
+import math
+from typing import TYPE_CHECKING
+
+from variants.recipe import Refused, unknown
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+
+    from benchmarks.inference.run import Run
+
+
+# Images, and points of the plane, where nobody says how many.
+IMAGES, POINTS = 64, 2500
+MOST = 10_000
+# Pictures from one end of an interpolation to the other, both ends included.
+STEPS = 10
+
+
+def class_of(run: "Run", text: str) -> int:
+    """The class of that name or number. Raises Refused where the run knows none such."""
+    names = [str(name) for name in run.folder.facts().get("class_names") or ()]
+    if text in names:
+        return names.index(text)
+    # Python reads no number of thousands of digits.
+    if text.isdecimal() and len(text) < 10:
+        return int(text)
+    raise unknown("label", text, names, see="it is one of " + ", ".join(names) if names else "there are no labels")
+
+
+def picture(
+    run: "Run", count: int | None = None, label: int | None = None, prompt: str | None = None, seed: int = 0
+) -> "Image":
+    """A grid of new images, or a scatter plot of new points.
+
+    label: of all of them; without it, each column is a class. prompt: for a run that was trained on captions.
+    """
+    from benchmarks.pictures import sample_grid
+
+    count = count or (IMAGES if run.spec.is_image else POINTS)
+    told = f"{prompt}, " if prompt else ""
+    samples = run.generate(None if label is None else [label] * count, count, seed, prompt)
+    if not run.spec.is_image:
+        return _scattered(run, samples, f"seed {seed}")
+    names = [str(name) for name in run.folder.facts().get("class_names") or ()]
+    if run.config.recipe.conditioning in ("none", "text") or label is not None:
+        told += f"label {names[label] if label < len(names) else label}, " if label is not None else ""
+        return sample_grid(samples, math.ceil(math.sqrt(count)), caption=f"{told}seed {seed}")
+    columns = min(run.spec.classes, 10)
+    titles = names if len(names) == run.spec.classes <= 10 else ()
+    return sample_grid(samples, columns, titles, f"seed {seed}")
+
+
+def interpolation_picture(
+    run: "Run", count: int | None = None, label: int | None = None, prompt: str | None = None, seed: int = 0
+) -> "Image":
+    """Rows of images; in each the noise goes from one vector to another, and the label or caption stays."""
+    from benchmarks.pictures import sample_grid
+
+    if not run.spec.is_image:
+        raise Refused(f"{run.config.dataset.name} has points of the plane, of which --interpolate makes no picture")
+    rows = max(1, (count or IMAGES) // STEPS)
+    kind = "spherical" if is_spherical(run) else "linear"
+    told = "".join(f"{what}, " for what in (prompt, None if label is None else f"label {label}") if what)
+    return sample_grid(
+        interpolated(run, rows, label, prompt, seed), STEPS, caption=f"{told}{kind} in {run.config.recipe.noise} noise"
+    )
+
+
+def is_spherical(run: "Run") -> bool:
+    """Whether interpolations keep to the sphere on which its noise lies: a Gaussian has next to nothing inside."""
+    return run.config.recipe.noise == "gaussian"
+
+
+def interpolated(run: "Run", rows: int, label: int | None = None, prompt: str | None = None, seed: int = 0) -> "Tensor":
+    """(rows · STEPS, *shape): row by row, samples of noise between two drawn vectors, spherically or linearly."""
+    import torch
+
+    from benchmarks.algorithm.random_streams import stream
+    from variants.noise import NOISES
+
+    recipe = run.config.recipe
+    ends = NOISES[recipe.noise]((2, rows, recipe.noise_size), stream(seed, "interpolation"))
+    noise = between(*ends, STEPS, spherical=is_spherical(run)).flatten(0, 1)
+    condition = run.condition(rows, None if label is None else [label] * rows, prompt)
+    with torch.no_grad():
+        return run.generator(noise, None if condition is None else condition.repeat_interleave(STEPS, dim=0))
+
+
+def between(start: "Tensor", end: "Tensor", steps: int, *, spherical: bool) -> "Tensor":
+    """(rows, size), (rows, size) -> (rows, steps, size): from start to end, both included, in even steps.
+
+    spherical: along a great circle, so that the length stays where both ends have the same (Shoemake 1985, sec. 3.3;
+    White 2016, sec. 2.1). Where the ends lie on one line through 0 there is no such circle, and it is linear.
+    """
+    import torch
+
+    share = torch.linspace(0, 1, steps, dtype=start.dtype, device=start.device)[:, None]
+    start, end = start[:, None], end[:, None]
+    straight = (1 - share) * start + share * end
+    if not spherical:
+        return straight
+    angle = torch.nn.functional.cosine_similarity(start, end, dim=-1).clamp(-1, 1).acos()[..., None]
+    sine = angle.sin()
+    round_it = (((1 - share) * angle).sin() * start + (share * angle).sin() * end) / sine
+    return torch.where(sine > 1e-4, round_it, straight)
+
+
+def _scattered(run: "Run", points: "Tensor", caption: str) -> "Image":
+    from benchmarks.datasets import Centres, load
+    from benchmarks.pictures import scatter
+    from benchmarks.training.loop import scatter_picture
+
+    modes = load(run.config.dataset, seed=run.config.seed).modes
+    if isinstance(modes, Centres):
+        return scatter_picture(points, modes, caption)
+    return scatter(points, None, limit=1.1 * points.abs().max().item(), caption=caption)
