@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import plugins
-from benchmarks.commands import Parser, main
+from benchmarks.cli.options import Parser, main
 from benchmarks.evaluation.defects import REPEATED, SPLITS, USUAL_SPLITS, measure, page
 from variants.recipe import Refused
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import plugins
-from benchmarks.commands import Parser, main
+from benchmarks.cli.options import Parser, main
 
 if TYPE_CHECKING:
     pass

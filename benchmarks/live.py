@@ -1,93 +1,15 @@
 """Many runs at once: submitted, watched, and done again where the machine was to blame."""
 
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from itertools import groupby
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
+from benchmarks.cli.progress import Live
 from benchmarks.executors import Job, Result, Settings, open_executor
 from benchmarks.run_folder.folder import RunFolder
-from benchmarks.terminal import printable
 from variants.recipe import Refused
 
 TRIES = 2
-# Seconds between two lines about the progress where there is no terminal to draw a bar on; chosen, not tuned.
-EVERY = 60.0
-
-
-class Live:
-    """How many runs are done, running and failed, and the time to go. A context manager.
-
-    expected: seconds that each run is expected to take; 0 until the first ones tell.
-    """
-
-    def __init__(self, title: str, runs: int, expected: float = 0.0) -> None:
-        self.console = Console(highlight=False)
-        self.runs, self.done, self.failed, self.seconds, self.expected = runs, 0, 0, 0.0, expected
-        self.killed = 0
-        self.workers, self.began, self._told = 1, time.monotonic(), time.monotonic()
-        self._trained, self._heard = 0, set[str]()
-        self.progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[state]}"),
-            TimeElapsedColumn(),
-            console=self.console,
-        )
-        self.task = self.progress.add_task(title, total=runs, state="")
-
-    def __enter__(self) -> "Live":
-        if self.console.is_terminal:
-            self.progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.console.is_terminal:
-            self.progress.stop()
-
-    def say(self, sentence: str) -> None:
-        self.console.print(printable(sentence), markup=False, soft_wrap=True)
-
-    def hear(self, sentence: str) -> None:
-        """Says what a run says, `NAME: sentence`, unless another one has said it, as all do with notes on the data."""
-        what = sentence.partition(": ")[2] or sentence
-        if what not in self._heard:
-            self._heard.add(what)
-            self.say(sentence)
-
-    def ended(self, result: Result) -> None:
-        self.done += 1
-        self.failed += result.state == "FAILED"
-        self.killed += result.state == "KILLED"
-        if result.seconds:
-            self._trained += 1
-            self.seconds += result.seconds
-        self.progress.update(self.task, completed=self.done, state=self.state)
-        if not self.console.is_terminal and time.monotonic() - self._told > EVERY:
-            self._told = time.monotonic()
-            self.say(f"{self.done} of {self.runs} runs; {self.state}")
-
-    @property
-    def state(self) -> str:
-        left = self.runs - self.done
-        each = self.seconds / self._trained if self._trained else self.expected
-        words = [f"{min(self.workers, left)} running", f"{self.failed} failed"]
-        if self.killed:
-            words.append(f"{self.killed} not ended")
-        if each and left:
-            words.append(f"about {duration(left * each / self.workers)} to go")
-        return ", ".join(words)
-
-
-def duration(seconds: float) -> str:
-    """`45 s`, `12 min`, `3.5 h`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def run_jobs(

@@ -31,7 +31,7 @@ from variants import VARIANTS, Variant
 from variants.recipe import Recipe, Refused
 
 if TYPE_CHECKING:
-    from benchmarks.commands import Parser
+    from benchmarks.cli.options import Parser
     from benchmarks.questions import Question
 
 GROUP = "gan_benchmark.plugins"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.commands import Parser, main
+from benchmarks.cli.options import Parser, main
 from variants.recipe import Refused
 
 if TYPE_CHECKING:

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import plugins
-from benchmarks.commands import Parser, add_tracking, given, main, refuse_unread
+from benchmarks.cli.options import Parser, add_tracking, given, main, refuse_unread
 from benchmarks.config import DEFAULT_SAMPLES, PRECISIONS, PROBES, DatasetConfig
 from variants import VARIANTS
 from variants.recipe import FIELDS, Refused, unknown
 
 if TYPE_CHECKING:
+    from benchmarks.cli.progress import Screen
     from benchmarks.executors import Job
     from benchmarks.inference.run import Run
-    from benchmarks.terminal import Screen
 
 DATASET_OPTIONS = [f for f in fields(DatasetConfig) if f.metadata]
 
@@ -97,7 +97,7 @@ def run() -> int:
     asked = parser().parse_args()
     plugins.load_plugins(asked.plugin)
     if asked.list:
-        from benchmarks.terminal import show_choices
+        from benchmarks.cli.tables import show_choices
 
         return show_choices()
     refuse_unread(asked, "no_tracking", "tracking_uri", "experiment")
@@ -119,9 +119,10 @@ def run() -> int:
 
     from benchmarks.algorithm.cuda_graphs import refuse_without_graphs
     from benchmarks.algorithm.device import check_precision, resolve_device
+    from benchmarks.cli.progress import say
+    from benchmarks.cli.tables import show_summary
     from benchmarks.executors import Job, Settings
     from benchmarks.executors.base import parts
-    from benchmarks.terminal import say, show_summary
     from benchmarks.training.configure import completed, configure
     from benchmarks.training.loop import Diverged, pictured_epochs
     from benchmarks.training.shared import loaded
@@ -181,8 +182,8 @@ def run() -> int:
 
 def trained(part: "Job", options: dict[str, Any]) -> "list[Run | BaseException]":
     """How each run of a part of a job ended; the screen shows the first one's progress."""
+    from benchmarks.cli.progress import Screen
     from benchmarks.executors.base import forwarding
-    from benchmarks.terminal import Screen
     from benchmarks.training.lockstep import train_together
     from benchmarks.training.loop import Diverged
     from benchmarks.training.train import train

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import plugins
-from benchmarks.commands import Parser, add_tracking, main
+from benchmarks.cli.options import Parser, add_tracking, main
 from variants.recipe import Refused
 
 if TYPE_CHECKING:

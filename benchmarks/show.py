@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import plugins
-from benchmarks.commands import Parser, add_tracking, main
+from benchmarks.cli.options import Parser, add_tracking, main
 from benchmarks.run_folder.symptoms import marked
 
 if TYPE_CHECKING:
@@ -28,8 +28,9 @@ def command() -> None:
     asked = parser().parse_args()
     plugins.load_plugins(asked.plugin)
 
+    from benchmarks.cli.progress import say
+    from benchmarks.cli.tables import show_metrics
     from benchmarks.inference.finding import find_run
-    from benchmarks.terminal import say, show_metrics
 
     run = find_run(asked.run, asked.runs_dir, asked.tracking_uri, asked.experiment)
     say(heading(run))

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plugins
-from benchmarks.commands import Parser, main
+from benchmarks.cli.options import Parser, main
 from benchmarks.config import PRECISIONS
 from variants import VARIANTS
 from variants.recipe import Refused, unknown

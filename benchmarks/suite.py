@@ -10,15 +10,15 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import plugins
-from benchmarks.commands import Parser, add_tracking, main, refuse_unread
+from benchmarks.cli.options import Parser, add_tracking, main, refuse_unread
 from benchmarks.config import PENDING
 from benchmarks.executors import EXECUTORS
 from benchmarks.presets import PRESETS, preset
 from variants.recipe import Refused, unknown
 
 if TYPE_CHECKING:
+    from benchmarks.cli.progress import Live
     from benchmarks.executors import Job, Result
-    from benchmarks.live import Live
     from benchmarks.plan import Plan, PlannedArm
 
 
@@ -66,8 +66,9 @@ def suite() -> int:
     if asked.executor not in EXECUTORS:
         raise unknown("executor", asked.executor, EXECUTORS, see="one of " + ", ".join(EXECUTORS))
 
+    from benchmarks.cli.progress import Live, duration
     from benchmarks.executors import Settings
-    from benchmarks.live import Live, duration, run_jobs
+    from benchmarks.live import run_jobs
     from benchmarks.plan import make_plan, record_plan, tuned_settings
 
     tuned = tuned_settings(chosen, asked.tuned)

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.commands import Parser, add_tracking, main
+from benchmarks.cli.options import Parser, add_tracking, main
 from variants.recipe import Refused, unknown
 
 if TYPE_CHECKING:

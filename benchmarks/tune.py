@@ -13,7 +13,7 @@ from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import plugins
-from benchmarks.commands import Parser, main
+from benchmarks.cli.options import Parser, main
 from variants.recipe import Refused, unknown
 
 if TYPE_CHECKING:
@@ -289,9 +289,10 @@ def tune() -> int:
     wanted = preset(asked.preset)
     if not wanted.tuned:
         raise Refused(f"the preset {wanted.name} is not tuned")
+    from benchmarks.cli.progress import Live
     from benchmarks.executors import Job, Settings
     from benchmarks.inference.finding import load_run
-    from benchmarks.live import Live, all_ended, run_jobs
+    from benchmarks.live import all_ended, run_jobs
     from benchmarks.plan import tuning_file
     from benchmarks.presets import TUNING_SEEDS
     from benchmarks.training.configure import completed

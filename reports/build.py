@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import plugins
-from benchmarks.commands import Parser, add_tracking, main, refuse_unread
+from benchmarks.cli.options import Parser, add_tracking, main, refuse_unread
 from variants.recipe import Refused
 
 if TYPE_CHECKING:

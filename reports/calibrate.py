@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.commands import Parser, main
+from benchmarks.cli.options import Parser, main
 from reports.statistics import fewest_seeds, seeds_to_settle, subset_sums, three_sided, two_groups
 from variants.recipe import Refused
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plugins
-from benchmarks.commands import Parser, main
+from benchmarks.cli.options import Parser, main
 from benchmarks.config import PRECISIONS
 from benchmarks.questions.base import FID_MARGIN, LN_FID, Outcome
 from reports.verdicts import FEWEST_SEEDS, Comparison, DecidingTest, Numbers, Verdict, decide
@@ -67,8 +67,9 @@ def command() -> None:
 
     from benchmarks.algorithm.cuda_graphs import refuse_without_graphs
     from benchmarks.algorithm.device import check_precision, device_name, resolve_device
+    from benchmarks.cli.progress import Live
     from benchmarks.executors import Job, Settings
-    from benchmarks.live import Live, all_ended, run_jobs
+    from benchmarks.live import all_ended, run_jobs
     from benchmarks.timing.machine import machine, software
     from benchmarks.timing.tables import markdown
     from benchmarks.training.configure import completed, configure

@@ -136,13 +136,13 @@ class Done(NamedTuple):
 @pytest.fixture
 def called(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Callable[..., Done]:
     """called(command, *words): what `python -m … WORDS` does, within this process, where libraries are imported."""
-    from benchmarks import commands
+    from benchmarks.cli import options
 
     def call(command: Callable[[], int | None], *words: str) -> Done:
         monkeypatch.setattr(sys, "argv", [command.__module__, *words])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
-            commands.main(command)
+            options.main(command)
         return Done(ended.value.code, *capsys.readouterr())
 
     return call

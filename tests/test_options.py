@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from benchmarks import presets, speed
-from benchmarks.commands import Parser
+from benchmarks.cli.options import Parser
 from metrics import gan_train
 from tests.conftest import ROOT, Done
 from tests.test_small_sets import NOISE, Images

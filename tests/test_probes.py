@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from benchmarks import Run, configure, load_run, train
 from benchmarks.algorithm.players import players
 from benchmarks.algorithm.random_streams import initialisation, stream
+from benchmarks.cli.tables import show_choices
 from benchmarks.config import PROBES as ALWAYS
 from benchmarks.config import DatasetConfig, RunConfig
 from benchmarks.datasets import Classes, Dataset, Split
@@ -26,7 +27,6 @@ from benchmarks.evaluation.probes.ranking import drawn, generalization_gap, join
 from benchmarks.evaluation.probes.swapped_noise import noise_swap
 from benchmarks.pictures import gradient_curves
 from benchmarks.run_folder.folder import RunFolder
-from benchmarks.terminal import show_choices
 from benchmarks.tracking.client import mlflow_client
 from benchmarks.tracking.download import fetch, runs
 from benchmarks.training.shared import loaded

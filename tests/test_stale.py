@@ -113,5 +113,5 @@ def test_a_finished_run_of_other_code_is_found_and_said_to_be_stale(tmp_path: Pa
     again: Done = called(command, *words)
     assert "already trained" in again.out
     assert "stale" not in again.out
-    monkeypatch.setattr("benchmarks.terminal.fingerprint", lambda: "other code")
+    monkeypatch.setattr("benchmarks.cli.tables.fingerprint", lambda: "other code")
     assert "stale: the code that decides results has changed" in called(command, *words).out

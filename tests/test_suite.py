@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.cli.progress import Live, duration
 from benchmarks.executors import Job, Result, Settings
-from benchmarks.live import Live, all_ended, duration, run_jobs
+from benchmarks.live import all_ended, run_jobs
 from benchmarks.plan import make_plan
 from benchmarks.presets import SMOKE
 from benchmarks.question_runs import mean_and_interval

@@ -4,7 +4,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.commands import Parser, main
+from benchmarks.cli.options import Parser, main
 from tests.soak import endurance, figures, fuzzing, kills, metrics, mutants, repetitions
 from variants.recipe import Refused, unknown
 

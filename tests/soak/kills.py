@@ -152,7 +152,8 @@ def command(folder: Path, trap: Callable[[], None] = lambda: None) -> int:
         sys.stdout = sys.stderr = said = open("said.txt", "a", buffering=1)  # noqa: SIM115  until the process ends
         for stream in (1, 2):
             os.dup2(said.fileno(), stream)
-        from benchmarks import commands, run
+        from benchmarks import run
+        from benchmarks.cli import options
         from benchmarks.tracking.background import Tracker
         from benchmarks.training import loop, train
 
@@ -161,7 +162,7 @@ def command(folder: Path, trap: Callable[[], None] = lambda: None) -> int:
         train.Tracker = partial(Tracker, seconds=0.0)
         trap()
         sys.argv = ["benchmarks.run", *WORDS, "--tracking-uri", store(folder)]
-        commands.main(run.run)
+        options.main(run.run)
     except SystemExit as ended:
         os._exit(ended.code if isinstance(ended.code, int) else 1)
     finally:

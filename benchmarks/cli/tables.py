@@ -1,98 +1,17 @@
 """What a person sees in the terminal: a bar while a run trains, a line an evaluation, a table at the end."""
 
-import time
-
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from benchmarks.config import RunConfig
+from benchmarks.cli.progress import console, printable, say
 from benchmarks.evaluation.catalogue import record
 from benchmarks.evaluation.probes import PROBES
 from benchmarks.inference.run import Run
 from benchmarks.run_folder.folder import ABSENT, ABSENT_REFERENCE
 from benchmarks.training.provenance import fingerprint
-from benchmarks.training.watcher import Watcher
 from variants import VARIANTS, Refused, load_variant
 from variants.losses import LOSSES
 from variants.noise import NOISES
-
-console = Console(highlight=False)
-
-# Seconds between two movements of the bar, each of which a small network's update would notice; chosen, not tuned.
-BAR_SECONDS = 0.1
-# What fits in one line, in this order; the summary has them all.
-HEADLINES = ("fid", "accuracy", "mode_coverage", "overlap", "modes_captured")
-
-
-def say(sentence: str) -> None:
-    """Prints a line as it is: not wrapped, so that a path or a command in it can be copied."""
-    console.print(printable(sentence), markup=False, soft_wrap=True)
-
-
-def printable(text: str) -> str:
-    """Without the characters that would steer a terminal: a run folder may come from a stranger."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
-class Screen(Watcher):
-    """A progress bar, and a line for each evaluation."""
-
-    def __init__(self) -> None:
-        self.progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[figures]}"),
-            TimeElapsedColumn(),
-            TextColumn("to go"),
-            TimeRemainingColumn(),
-            console=console,
-        )
-        self.task = None
-        self.said: set[str] = set()
-        self.moved = 0.0
-
-    def __enter__(self) -> "Screen":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.task is not None:
-            self.progress.stop()
-
-    def say(self, sentence: str) -> None:
-        if sentence not in self.said:
-            self.said.add(sentence)
-            say(sentence)
-
-    def start(self, config: RunConfig, updates: int, done: int) -> None:
-        self.updates, self.epochs = updates, config.recipe.epochs
-        console.print(f"[bold]{escape(config.name)}[/]: {self.epochs} epochs of {updates} generator updates")
-        self.task = self.progress.add_task("epoch", total=self.epochs * updates, completed=done * updates, figures="")
-        self.progress.start()
-
-    def update(self, epoch: int, updates: int) -> None:
-        if updates < self.updates and time.monotonic() - self.moved < BAR_SECONDS:
-            return
-        self.moved = time.monotonic()
-        self.progress.update(
-            self.task,
-            completed=(epoch - 1) * self.updates + updates,
-            description=f"epoch {epoch}/{self.epochs}",
-        )
-
-    def line(self, line: dict) -> None:
-        curves, timing = line["curves"], line["timing"]
-        if curves:
-            self.progress.update(
-                self.task,
-                figures=f"G {curves['generator_loss']:.3f}  D {curves['discriminator_loss']:.3f}  "
-                f"{timing['images_per_second']:,.0f} images/s",
-            )
-        if metrics := line.get("metrics"):
-            shown = "  ".join(f"{name} {metrics[name]:.4g}" for name in HEADLINES if name in metrics)
-            console.print(f"epoch {line['epoch']:>4}  {shown}")
 
 
 def show_summary(run: Run, tracking_uri: str | None, experiment: str | None = None, *, tracked: bool) -> None:
