@@ -18,9 +18,9 @@ from typing import Any
 
 from benchmarks import plugins
 from benchmarks.config import DatasetConfig, RunConfig
-from benchmarks.presets import Preset
 from benchmarks.questions import QUESTIONS, Arm, Contrast, Decision, Outcome, Question, load_question
 from benchmarks.questions.base import unique
+from benchmarks.questions.presets import Preset
 from benchmarks.run_folder.folder import RunFolder
 from variants import Recipe, Refused, load_variant
 from variants.recipe import shown

@@ -183,8 +183,8 @@ def _lists() -> dict[str, _List]:
     from benchmarks.datasets import DATASETS
     from benchmarks.evaluation.catalogue import METRICS
     from benchmarks.evaluation.probes import PROBES, Probe
-    from benchmarks.presets import PRESETS, Preset
     from benchmarks.questions import QUESTIONS, Question
+    from benchmarks.questions.presets import PRESETS, Preset
     from metrics.record import Metric
     from variants.losses import LOSSES, AdversarialLoss
     from variants.noise import NOISES
@@ -206,7 +206,7 @@ def _lists() -> dict[str, _List]:
         "METRICS": _List("metric", METRICS, named(Metric), "a metrics.record.Metric of that name"),
         "PROBES": _List("probe", PROBES, named(Probe), "a benchmarks.evaluation.probes.Probe of that name"),
         "QUESTIONS": _List("question", QUESTIONS, named(Question), "a benchmarks.questions.Question of that name"),
-        "PRESETS": _List("preset", PRESETS, named(Preset), "a benchmarks.presets.Preset of that name"),
+        "PRESETS": _List("preset", PRESETS, named(Preset), "a benchmarks.questions.presets.Preset of that name"),
     }
 
 

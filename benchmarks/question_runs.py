@@ -17,9 +17,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.outcomes import failure, number
 from benchmarks.plan import Plan, PlannedArm
 from benchmarks.questions import Question
+from benchmarks.questions.outcomes import failure, number
 from benchmarks.run_folder.folder import ENDED, RunFolder
 from benchmarks.tracking.client import asking, connected, resolved
 from benchmarks.tracking.upload import safe_name, sync_when_free

@@ -107,8 +107,8 @@ def facts(run: "Run") -> Iterator[tuple[str, str]]:
 
 def loss_changes(run: "Run") -> Iterator[tuple[str, str]]:
     """Whether each loss rose or fell: the mean of the last tenth of the epochs against the first one (I3e)."""
-    from benchmarks.outcomes import number
     from benchmarks.questions.loss_curves import DISCRIMINATOR, GENERATOR
+    from benchmarks.questions.outcomes import number
 
     lines = run.folder.lines()
     for network, outcome in (("generator", GENERATOR), ("discriminator", DISCRIMINATOR)):

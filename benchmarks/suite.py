@@ -13,7 +13,7 @@ from benchmarks import plugins
 from benchmarks.cli.options import Parser, add_tracking, main, refuse_unread
 from benchmarks.config import PENDING
 from benchmarks.executors import EXECUTORS
-from benchmarks.presets import PRESETS, preset
+from benchmarks.questions.presets import PRESETS, preset
 from variants.recipe import Refused, unknown
 
 if TYPE_CHECKING:

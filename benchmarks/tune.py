@@ -18,8 +18,8 @@ from variants.recipe import Refused, unknown
 
 if TYPE_CHECKING:
     from benchmarks.plan import PlannedArm
-    from benchmarks.presets import Preset
     from benchmarks.questions.base import Contrast
+    from benchmarks.questions.presets import Preset
 
 TIMED_UPDATES, TIMED_ROUNDS = 60, 5
 
@@ -42,7 +42,7 @@ def trials(preset: "Preset") -> list[Trial]:
     Not tuned are arms that take the rate of another one, that name one, and those whose settings are the claim's own.
     """
     from benchmarks.plan import planned_arm, tuned_arms
-    from benchmarks.presets import RATES, SGD_RATES, TUNING_SEEDS
+    from benchmarks.questions.presets import RATES, SGD_RATES, TUNING_SEEDS
 
     found = []
     for arm in tuned_arms(preset):
@@ -55,8 +55,8 @@ def trials(preset: "Preset") -> list[Trial]:
 
 def quality(lines: Sequence[Mapping[str, Any]], state: str, metric: str, updates: int) -> float:
     """What a rate is chosen by, larger being better: ln FID, or overlap, over the last quarter; −∞ for a failed run."""
-    from benchmarks.outcomes import judged
     from benchmarks.questions.base import LN_FID, OVERLAP
+    from benchmarks.questions.outcomes import judged
 
     return judged({"fid_normalized": LN_FID, "overlap": OVERLAP}[metric], state, lines, updates=updates)
 
@@ -95,9 +95,9 @@ def deviations(
     winners: the entries of the arms. journals: of the runs that did not fail, by the names of arms and their rates;
     those at the winning rate count. What tuning does not measure, such as what needs a probe, is left out.
     """
-    from benchmarks.outcomes import number
     from benchmarks.plan import decisions_of, pooled_deviation
     from benchmarks.questions import QUESTIONS, load_question
+    from benchmarks.questions.outcomes import number
 
     taken, _ = decisions_of(preset, map(load_question, QUESTIONS))
     contrasts = [contrast for decision, _ in taken for contrast in decision.contrasts]
@@ -284,7 +284,7 @@ def tune() -> int:
     asked = parser.parse_args()
     plugins.load_plugins(asked.plugin)
 
-    from benchmarks.presets import preset
+    from benchmarks.questions.presets import preset
 
     wanted = preset(asked.preset)
     if not wanted.tuned:
@@ -294,7 +294,7 @@ def tune() -> int:
     from benchmarks.inference.finding import load_run
     from benchmarks.live import all_ended, run_jobs
     from benchmarks.plan import tuning_file
-    from benchmarks.presets import TUNING_SEEDS
+    from benchmarks.questions.presets import TUNING_SEEDS
     from benchmarks.training.configure import completed
     from benchmarks.training.provenance import fingerprint
 

@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import median
 
-from benchmarks import outcomes
 from benchmarks.plan import PlannedDecision
-from benchmarks.questions import Check, Decision, Outcome
+from benchmarks.questions import Check, Decision, Outcome, outcomes
 from reports.evidence import ArmRuns
 from reports.runs import RunRecord
 

@@ -8,9 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from benchmarks import outcomes
 from benchmarks.plan import Plan, PlannedArm, PlannedContrast, PlannedDecision
-from benchmarks.questions import Outcome
+from benchmarks.questions import Outcome, outcomes
 from benchmarks.run_folder.folder import ENDED
 from reports.runs import RunRecord
 from reports.statistics import significant

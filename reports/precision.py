@@ -135,7 +135,7 @@ def compared(runs: Mapping[tuple[str, str], tuple[Sequence[Path], Sequence[Path]
     runs: by variant and precision, the run folders of float32 and those of that precision. An unconditional variant has
     no accuracy.
     """
-    from benchmarks.outcomes import applies
+    from benchmarks.questions.outcomes import applies
     from benchmarks.run_folder.folder import RunFolder
 
     tests = []
@@ -151,7 +151,7 @@ def compared(runs: Mapping[tuple[str, str], tuple[Sequence[Path], Sequence[Path]
 
 def numbers(folders: Sequence[Path], outcome: Outcome) -> list[float]:
     """One number of each run that ended and has the figure, larger being better, −∞ of one that failed."""
-    from benchmarks.outcomes import judged
+    from benchmarks.questions.outcomes import judged
     from benchmarks.run_folder.folder import ENDED, RunFolder
 
     ended = [(state, each.lines()) for each in map(RunFolder, folders) if (state := each.status()["state"]) in ENDED]

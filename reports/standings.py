@@ -9,11 +9,10 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from benchmarks import outcomes
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets.base import REDUCIBLE
 from benchmarks.evaluation.catalogue import METRICS
-from benchmarks.questions import Outcome
+from benchmarks.questions import Outcome, outcomes
 from benchmarks.questions.base import FID_MARGIN, OVERLAP_MARGIN
 from reports.evidence import ArmRuns, Evidence, incomparable, number
 from reports.runs import RunRecord

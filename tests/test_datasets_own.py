@@ -13,7 +13,7 @@ from benchmarks import configure, train
 from benchmarks.config import DatasetConfig, RunConfig
 from benchmarks.datasets import load
 from benchmarks.plan import make_plan
-from benchmarks.presets import SMOKE
+from benchmarks.questions.presets import SMOKE
 from benchmarks.run import run
 from benchmarks.run_folder.folder import CONFIG, ENVIRONMENT, RunFolder, run_folders
 from benchmarks.sample import command as sample

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from benchmarks import presets, speed
+from benchmarks import speed
 from benchmarks.cli.options import Parser
+from benchmarks.questions import presets
 from metrics import gan_train
 from tests.conftest import ROOT, Done
 from tests.test_small_sets import NOISE, Images

@@ -13,7 +13,6 @@ import torch
 
 from benchmarks.algorithm.players import Undrawn
 from benchmarks.evaluation.catalogue import record
-from benchmarks.outcomes import alternatives, applies, failure, is_quality, judged, number, reaching, settled
 from benchmarks.plan import (
     COSTLY,
     PlannedArm,
@@ -26,10 +25,11 @@ from benchmarks.plan import (
     record_plan,
     tuned_rate,
 )
-from benchmarks.presets import FULL, MNIST, PRESETS, QUICK, RATES, SMOKE, preset
 from benchmarks.questions import QUESTIONS, Question, load_question
 from benchmarks.questions.arms import PLAIN
 from benchmarks.questions.base import BOTH, LN_FID, OVERLAP, Arm, Outcome, unique
+from benchmarks.questions.outcomes import alternatives, applies, failure, is_quality, judged, number, reaching, settled
+from benchmarks.questions.presets import FULL, MNIST, PRESETS, QUICK, RATES, SMOKE, preset
 from benchmarks.tune import chosen, deviations, quality, trials
 from metrics.captions import WORDS
 from tests.conftest import ROOT
@@ -97,7 +97,7 @@ def test_an_arm_takes_its_rate_from_one_that_is_tuned() -> None:
 
 def test_questions_presets_and_outcomes_need_no_torch() -> None:
     code = (
-        "import sys, benchmarks.presets, benchmarks.outcomes, benchmarks.questions as q;"
+        "import sys, benchmarks.questions.presets, benchmarks.questions.outcomes, benchmarks.questions as q;"
         "[q.load_question(name) for name in q.QUESTIONS];"
         "sys.exit(sorted({'torch', 'numpy', 'mlflow'} & set(sys.modules)) or 0)"
     )

@@ -21,8 +21,8 @@ from benchmarks.executors import ray as on_ray
 from benchmarks.inference.finding import load_run
 from benchmarks.pictures.samples import write_whole
 from benchmarks.plan import make_plan, tuning_file
-from benchmarks.presets import QUICK, SMOKE
 from benchmarks.prune import command as prune
+from benchmarks.questions.presets import QUICK, SMOKE
 from benchmarks.run import run
 from benchmarks.run_folder.folder import CHECKPOINT, CONFIG, FACTS, PREVIOUS, RunFolder
 from benchmarks.suite import suite

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.plan import Plan, make_plan
-from benchmarks.presets import MNIST, PRESETS
 from benchmarks.questions import Check
 from benchmarks.questions.arms import CONDITIONAL, REPORT, SOURCE_UPDATES
+from benchmarks.questions.presets import MNIST, PRESETS
 from reports.answers import Answer, Answers, answered
 from reports.checks import checked
 from reports.evidence import gathered

@@ -21,7 +21,7 @@ from benchmarks.config import DatasetConfig
 from benchmarks.datasets import load
 from benchmarks.pictures import growth_curves
 from benchmarks.plan import make_plan
-from benchmarks.presets import PRESETS
+from benchmarks.questions.presets import PRESETS
 from benchmarks.speed import command
 from benchmarks.timing import evaluation, growth, start, stock, suites
 from benchmarks.timing.cases import Case

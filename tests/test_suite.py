@@ -12,8 +12,8 @@ from benchmarks.cli.progress import Live, duration
 from benchmarks.executors import Job, Result, Settings
 from benchmarks.live import all_ended, run_jobs
 from benchmarks.plan import make_plan
-from benchmarks.presets import SMOKE
 from benchmarks.question_runs import mean_and_interval
+from benchmarks.questions.presets import SMOKE
 from benchmarks.run_folder.folder import RunFolder, run_folders
 from benchmarks.suite import prepared, shared_out, suite
 from reports import report
@@ -126,7 +126,7 @@ def test_mistakes_are_told_in_a_sentence(called: Called) -> None:
 
 
 def test_arms_whose_data_are_not_to_be_had_are_named(tmp_path: Path) -> None:
-    from benchmarks.presets import QUICK
+    from benchmarks.questions.presets import QUICK
     from tests.test_questions import TUNED
 
     plan = make_plan(QUICK, ["upsampling", "loss_curves"], tuned=TUNED, seeds=1)

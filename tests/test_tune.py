@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from benchmarks.plan import make_plan, tuned_settings, tuning_file
-from benchmarks.presets import QUICK, SMOKE
 from benchmarks.questions import QUESTIONS, Question
 from benchmarks.questions.arms import CONDITIONAL, PLAIN, REPORT
 from benchmarks.questions.base import FID_MARGIN, LN_FID, Arm, Decision, better
+from benchmarks.questions.presets import QUICK, SMOKE
 from benchmarks.suite import suite
 from benchmarks.tune import added, before, by_seconds, deviations, paced, trials, tune
 from reports import build

@@ -15,8 +15,8 @@ from benchmarks.algorithm.device import keep_memory
 from benchmarks.evaluation.evaluator import Evaluator
 from benchmarks.evaluation.matching import alike
 from benchmarks.plan import PlannedArm, arms_of, make_plan
-from benchmarks.presets import Preset, preset
 from benchmarks.questions import QUESTIONS, load_question
+from benchmarks.questions.presets import Preset, preset
 from benchmarks.timing.machine import busy, machine, software
 from benchmarks.training.shared import loaded
 from benchmarks.tune import timed, trials

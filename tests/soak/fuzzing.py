@@ -91,7 +91,7 @@ def json_readers() -> list[Reader]:
     from benchmarks import plan
     from benchmarks.evaluation.catalogue import METRICS
     from benchmarks.inference.finding import load_run
-    from benchmarks.presets import preset
+    from benchmarks.questions.presets import preset
     from benchmarks.run_folder.folder import RunFolder
     from benchmarks.show import facts, heading, loss_changes, pictures
     from benchmarks.show import recipe as recipe_of
