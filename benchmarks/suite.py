@@ -3,23 +3,20 @@
 import shlex
 import time
 from argparse import Namespace
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmarks import plugins
 from benchmarks.cli.options import Parser, add_tracking, main, refuse_unread
-from benchmarks.config import PENDING
 from benchmarks.executors import EXECUTORS
 from benchmarks.questions.presets import PRESETS, preset
 from variants.recipe import Refused, unknown
 
 if TYPE_CHECKING:
-    from benchmarks.cli.progress import Live
-    from benchmarks.executors import Job, Result
-    from benchmarks.plan import Plan, PlannedArm
+    pass
+
+from benchmarks.suites.scheduler import Progress, counted, expectation, prepared, shared_out
 
 
 def parser() -> Parser:
@@ -68,8 +65,10 @@ def suite() -> int:
 
     from benchmarks.cli.progress import Live, duration
     from benchmarks.executors import Settings
-    from benchmarks.live import run_jobs
-    from benchmarks.plan import make_plan, record_plan, tuned_settings
+    from benchmarks.suites.plan import make_plan
+    from benchmarks.suites.plan_history import record_plan
+    from benchmarks.suites.scheduler import run_jobs
+    from benchmarks.suites.tuned_settings import tuned_settings
 
     tuned = tuned_settings(chosen, asked.tuned)
     plan = make_plan(chosen, asked.questions, tuned=tuned, dataset=asked.dataset, seeds=asked.seeds)
@@ -136,101 +135,6 @@ def report_command(asked: Namespace) -> str:
     for name in ("dataset", "seeds", "tuned"):
         words += [f"--{name}", str(value)] if (value := getattr(asked, name)) else []
     return shlex.join([*words, *plugins.words()])
-
-
-def prepared(
-    plan: "Plan", data_dir: Path | None, *, judge: bool
-) -> "tuple[list[tuple[PlannedArm, Job]], dict[str, str]]":
-    """A job for each arm, and the arms whose data are not to be had, with the reason.
-
-    judge: whether classifiers that are still to judge such data are trained now, once every arm is checked; jobs
-    without them can be counted, not trained. Raises Refused for data that do not exist, and for an arm that cannot be
-    trained on data that are there.
-    """
-    from benchmarks.datasets import load
-    from benchmarks.datasets.images import Missing
-    from benchmarks.executors import Job
-    from benchmarks.training.configure import completed
-
-    jobs, missing, absent = [], {}, {}
-    for arm in plan.arms:
-        name = arm.dataset.name
-        if name not in absent:
-            try:
-                load(arm.dataset, data_dir, 0)
-                absent[name] = ""
-            except Missing as refused:
-                absent[name] = str(refused)
-        if absent[name]:
-            missing[arm.name] = absent[name]
-        else:
-            jobs.append((arm, Job(tuple(arm.config(seed, data_dir) for seed in arm.seeds))))
-    if judge:
-        jobs = [(arm, Job(tuple(completed(config, data_dir) for config in job.configs))) for arm, job in jobs]
-    return jobs, missing
-
-
-def shared_out(folders: Sequence[Path], began: float, available: float) -> str:
-    """What the workers' time since then went into, as their journals tell; available: seconds of all workers."""
-    from benchmarks.run_folder.folder import RunFolder
-
-    timings = [line.get("timing", {}) for path in folders for line in RunFolder(path).lines()]
-    timings = [timing for timing in timings if timing.get("time", 0.0) >= began]
-    parts = {"training": "seconds", "judging": "evaluation_seconds", "probes": "probe_seconds"}
-    shares = {part: sum(timing.get(name, 0.0) for timing in timings) / available for part, name in parts.items()}
-    shares["all else"] = 1 - sum(shares.values())
-    return "of the workers' time: " + ", ".join(f"{part} {share:.0%}" for part, share in shares.items())
-
-
-def counted(jobs: "list[tuple[PlannedArm, Job]]", runs_dir: Path, retrain: bool) -> tuple[int, int]:
-    """How many runs are to be trained, and how many are already."""
-    from benchmarks.run_folder.folder import RunFolder
-
-    configs = [config for _, job in jobs for config in job.configs]
-    # Without its classifier no run can be there.
-    names = [] if retrain else [config.name for config in configs if config.extractor != PENDING]
-    done = sum(RunFolder(runs_dir / name).status()["state"] == "FINISHED" for name in names)
-    return len(configs) - done, done
-
-
-def expectation(plan: "Plan", tuned: dict[str, Any]) -> dict[str, float]:
-    """Seconds of one core that a run of each arm takes, from its tuning or that of its likes; 0 where nothing tells."""
-    known = {name: float(seconds) for name, seconds in tuned.get("seconds_per_run", {}).items()}
-    usual = median(known.values()) if known else 0.0
-    return {arm.name: known.get(arm.name, known.get(arm.arm.like, usual)) for arm in plan.arms}
-
-
-class Progress:
-    """Which arms are done, so that a question goes to MLflow as soon as it is whole."""
-
-    def __init__(self, plan: "Plan", jobs: "list[tuple[PlannedArm, Job]]", settings: Any, live: "Live") -> None:
-        self.plan, self.settings, self.live = plan, settings, live
-        self.arms = [arm for arm, _ in jobs]
-        self.left = {arm.name: len(job.configs) for arm, job in jobs}
-        self.killed = dict.fromkeys(self.left, 0)
-        self.runs: dict[str, list[str]] = {arm.name: [] for arm in self.arms}
-
-    def ended(self, place: int, result: "Result") -> None:
-        arm = self.arms[place]
-        self.left[arm.name] -= 1
-        self.killed[arm.name] += result.state == "KILLED"
-        self.runs[arm.name].append(result.name)
-        for name in arm.questions:
-            if not any(self.left.get(other.name, 0) for other in self.plan.of(name)):
-                left = sum(self.killed.get(other.name, 0) for other in self.plan.of(name))
-                self.live.say(f"all runs of {name} are done" + (f", but for {left} that did not end" if left else ""))
-                if self.settings.track:
-                    self.tell(name)
-
-    def tell(self, name: str) -> None:
-        from benchmarks.question_runs import record
-
-        question = next(question for question in self.plan.questions if question.name == name)
-        try:
-            where = (self.settings.tracking_uri, self.settings.experiment)
-            record(self.plan, question, self.runs, self.settings.runs_dir, *where)
-        except Refused as refused:
-            self.live.say(f"{refused}; the question {name} is not in MLflow yet: the same command sends it")
 
 
 if __name__ == "__main__":

@@ -100,8 +100,10 @@ def report(
     records_of = runs_dir if records else None
     if not preset:
         return build(find(runs, runs_dir, tracking_uri, experiment), out, html, records_of=records_of)
-    from benchmarks.plan import make_plan, plans, tuned_settings
     from benchmarks.questions import presets
+    from benchmarks.suites.plan import make_plan
+    from benchmarks.suites.plan_history import plans
+    from benchmarks.suites.tuned_settings import tuned_settings
 
     wanted = presets.preset(preset)
     settings = tuned_settings(wanted, tuned)

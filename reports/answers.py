@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.plan import NotTaken, Plan, PlannedDecision, differences
 from benchmarks.questions import Question
+from benchmarks.suites.plan import NotTaken, Plan, PlannedDecision
+from benchmarks.suites.plan_history import differences
 from reports.checks import Checked, checked
 from reports.evidence import Evidence
 from reports.runs import RunRecord
@@ -104,8 +105,8 @@ def answered(
     """The verdicts of all decisions of the plan, and what is to be said beside them.
 
     tuned: what the plan was made with. plans: those by which runs were made, the first one first, as
-    benchmarks.plan.plans gives them. partial: whether the plan has some of the questions only, so that what it lacks
-    is no deviation.
+    `plan_history.plans` gives them. partial: whether the plan has some of the questions only, so that what it lacks is
+    no deviation.
     """
     plan = evidence.plan
     kept = plans[0]["plan"] if plans else {}

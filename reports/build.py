@@ -17,7 +17,7 @@ from variants.recipe import Refused
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from benchmarks.plan import Plan
+    from benchmarks.suites.plan import Plan
     from reports.pages import Illustration
     from reports.runs import Found
     from reports.tables import Section

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import median
 
-from benchmarks.plan import PlannedDecision
 from benchmarks.questions import Check, Decision, Outcome, outcomes
+from benchmarks.suites.plan import PlannedDecision
 from reports.evidence import ArmRuns
 from reports.runs import RunRecord
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from benchmarks.plan import Plan, PlannedArm, PlannedContrast, PlannedDecision
 from benchmarks.questions import Outcome, outcomes
 from benchmarks.run_folder.folder import ENDED
+from benchmarks.suites.plan import Plan, PlannedArm, PlannedContrast, PlannedDecision
 from reports.runs import RunRecord
 from reports.statistics import significant
 from reports.tables import drawn_by_seed, preferred

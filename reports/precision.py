@@ -69,7 +69,7 @@ def command() -> None:
     from benchmarks.algorithm.device import check_precision, device_name, resolve_device
     from benchmarks.cli.progress import Live
     from benchmarks.executors import Job, Settings
-    from benchmarks.live import all_ended, run_jobs
+    from benchmarks.suites.scheduler import all_ended, run_jobs
     from benchmarks.timing.machine import machine, software
     from benchmarks.timing.tables import markdown
     from benchmarks.training.configure import completed, configure

@@ -15,8 +15,8 @@ from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
 from benchmarks.config import FOLDER
-from benchmarks.plan import PLANS
 from benchmarks.run_folder.folder import CONFIG, ENVIRONMENT, FACTS, JOURNAL, REFERENCE, STATUS, RunFolder
+from benchmarks.suites.plan_history import PLANS
 from reports.figures import sample_picture
 from reports.illustrations import SAMPLE_COLORS
 from reports.runs import RunRecord

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmarks.plan import Plan, PlannedContrast
 from benchmarks.questions import Contrast, Outcome
 from benchmarks.questions.outcomes import EARLY, LAST, LATE, epochs_read, evaluations_read
+from benchmarks.suites.plan import Plan, PlannedContrast
 from reports.answers import Answer, least_seeds
 from reports.statistics import MOST_SEEDS
 from reports.verdicts import (

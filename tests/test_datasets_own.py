@@ -12,13 +12,13 @@ import pytest
 from benchmarks import configure, train
 from benchmarks.config import DatasetConfig, RunConfig
 from benchmarks.datasets import load
-from benchmarks.plan import make_plan
 from benchmarks.questions.presets import SMOKE
 from benchmarks.run import run
 from benchmarks.run_folder.folder import CONFIG, ENVIRONMENT, RunFolder, run_folders
 from benchmarks.sample import command as sample
 from benchmarks.show import command as show
 from benchmarks.suite import suite
+from benchmarks.suites.plan import make_plan
 from benchmarks.training.configure import completed
 from benchmarks.training.watcher import Watcher
 from reports.build import command as build

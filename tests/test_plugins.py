@@ -288,8 +288,8 @@ def test_a_folder_from_a_stranger_names_plugins_only_in_their_form(tmp_path: Pat
 
 
 def test_a_question_of_a_plugin_is_planned_like_any_other(plugin: Callable[..., Path]) -> None:
-    from benchmarks.plan import make_plan
     from benchmarks.questions.presets import SMOKE
+    from benchmarks.suites.plan import make_plan
 
     path = plugin(
         """

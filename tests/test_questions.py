@@ -13,24 +13,15 @@ import torch
 
 from benchmarks.algorithm.players import Undrawn
 from benchmarks.evaluation.catalogue import record
-from benchmarks.plan import (
-    COSTLY,
-    PlannedArm,
-    differences,
-    kept_tuning,
-    make_plan,
-    pilot_deviation,
-    plans,
-    pooled_deviation,
-    record_plan,
-    tuned_rate,
-)
 from benchmarks.questions import QUESTIONS, Question, load_question
 from benchmarks.questions.arms import PLAIN
 from benchmarks.questions.base import BOTH, LN_FID, OVERLAP, Arm, Outcome, unique
 from benchmarks.questions.outcomes import alternatives, applies, failure, is_quality, judged, number, reaching, settled
 from benchmarks.questions.presets import FULL, MNIST, PRESETS, QUICK, RATES, SMOKE, preset
-from benchmarks.tune import chosen, deviations, quality, trials
+from benchmarks.suites.plan import COSTLY, PlannedArm, make_plan, pilot_deviation, pooled_deviation, tuned_rate
+from benchmarks.suites.plan_history import differences, plans, record_plan
+from benchmarks.suites.tuned_settings import kept_tuning
+from benchmarks.suites.tuning import chosen, deviations, quality, trials
 from metrics.captions import WORDS
 from tests.conftest import ROOT
 from variants import DataSpec, load_variant
@@ -300,7 +291,7 @@ def test_budgets_are_read_off_where_the_cheaper_arm_ends() -> None:
 def test_a_preset_without_tuned_settings_is_refused(preset: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Refused, match=r"benchmarks\.tune"):
         make_plan(preset, tuned={"arms": {}})
-    monkeypatch.setattr("benchmarks.plan.tuning_file", lambda name: Path("nowhere.json"))
+    monkeypatch.setattr("benchmarks.suites.tuned_settings.tuning_file", lambda name: Path("nowhere.json"))
     with pytest.raises(Refused, match=r"python -m benchmarks\.tune --preset"):
         make_plan(preset)
 
@@ -576,7 +567,7 @@ def test_the_deviations_that_are_kept_are_those_of_outcomes_that_are() -> None:
 def test_a_tuning_whose_winner_is_no_learning_rate_is_damaged(
     winner: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchmarks.plan.tuning_file", lambda name: tmp_path / f"{name}.json")
+    monkeypatch.setattr("benchmarks.suites.tuned_settings.tuning_file", lambda name: tmp_path / f"{name}.json")
     before, after = '{"arms": {"plain": {"grid": {}, "metric": "fid", "winner": ', "}}}"
     (tmp_path / "quick.json").write_text(before + "0.001" + after)
     assert tuned_rate(kept_tuning("quick"), PLAIN) == 0.001
@@ -589,7 +580,7 @@ def test_a_tuning_whose_winner_is_no_learning_rate_is_damaged(
 def test_a_tuning_whose_deviations_are_no_numbers_is_damaged(
     deviations: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchmarks.plan.tuning_file", lambda name: tmp_path / f"{name}.json")
+    monkeypatch.setattr("benchmarks.suites.tuned_settings.tuning_file", lambda name: tmp_path / f"{name}.json")
     (tmp_path / "quick.json").write_text('{"arms": {}, "deviations": {"images": {"ln FID": 0.25}}}')
     assert kept_tuning("quick")["deviations"] == {"images": {"ln FID": 0.25}}
     (tmp_path / "quick.json").write_text('{"arms": {}, "deviations": ' + deviations + "}")

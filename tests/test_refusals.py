@@ -20,12 +20,13 @@ from benchmarks.executors import Settings
 from benchmarks.executors import ray as on_ray
 from benchmarks.inference.finding import load_run
 from benchmarks.pictures.samples import write_whole
-from benchmarks.plan import make_plan, tuning_file
 from benchmarks.prune import command as prune
 from benchmarks.questions.presets import QUICK, SMOKE
 from benchmarks.run import run
 from benchmarks.run_folder.folder import CHECKPOINT, CONFIG, FACTS, PREVIOUS, RunFolder
 from benchmarks.suite import suite
+from benchmarks.suites.plan import make_plan
+from benchmarks.suites.tuned_settings import tuning_file
 from benchmarks.sync import command as sync
 from benchmarks.timing import stock
 from benchmarks.timing.cases import Case
@@ -255,7 +256,7 @@ def test_tables_that_cannot_be_written(called: Callable[..., Done], monkeypatch:
 
 def test_a_comparison_that_cannot_be_written(called: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> None:
     Path("file").touch()
-    monkeypatch.setattr("benchmarks.live.run_jobs", lambda *_, **__: [])
+    monkeypatch.setattr("benchmarks.suites.scheduler.run_jobs", lambda *_, **__: [])
     monkeypatch.setattr("reports.precision.compared", lambda runs: ())
     done = called(precision.command, "--variant", "vanilla_gan", "--dataset", "ring8", "--json", "file/p.json")
     assert done.code == 2

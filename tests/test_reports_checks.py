@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.plan import Plan, make_plan
 from benchmarks.questions import Check
 from benchmarks.questions.arms import CONDITIONAL, REPORT, SOURCE_UPDATES
 from benchmarks.questions.presets import MNIST, PRESETS
+from benchmarks.suites.plan import Plan, make_plan
 from reports.answers import Answer, Answers, answered
 from reports.checks import checked
 from reports.evidence import gathered

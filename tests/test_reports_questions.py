@@ -18,11 +18,12 @@ import pytest
 from PIL import Image, ImageDraw
 
 from benchmarks.config import PROTOCOL_VERSION, RunConfig
-from benchmarks.plan import Plan, PlannedArm, arms_of, make_plan, record_plan
 from benchmarks.questions import QUESTIONS, load_question
 from benchmarks.questions.base import LN_FID
 from benchmarks.questions.presets import PRESETS
 from benchmarks.run_folder.folder import RunFolder
+from benchmarks.suites.plan import Plan, PlannedArm, arms_of, make_plan
+from benchmarks.suites.plan_history import record_plan
 from reports import figures, illustrations, pages, report, standings, words
 from reports.answers import Answers, answered
 from reports.build import Report, build, command, questions_answered, write

@@ -20,16 +20,16 @@ from benchmarks.algorithm.steps import discriminator_update, generator_update
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import load
 from benchmarks.pictures import growth_curves
-from benchmarks.plan import make_plan
 from benchmarks.questions.presets import PRESETS
 from benchmarks.speed import command
+from benchmarks.suites.plan import make_plan
+from benchmarks.suites.tuning import timed
 from benchmarks.timing import evaluation, growth, start, stock, suites
 from benchmarks.timing.cases import Case
 from benchmarks.timing.contestants import Ours, Real
 from benchmarks.timing.products import operations
 from benchmarks.timing.rounds import Spread, in_turn, ratios
 from benchmarks.timing.tables import fill, markdown, number, spread
-from benchmarks.tune import timed
 from tests.conftest import ROOT, Done
 from variants import Refused, load_variant
 from variants.blocks import BatchNorm, draw_from

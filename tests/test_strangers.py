@@ -11,8 +11,8 @@ import torch
 
 from benchmarks import configure, load_run, train
 from benchmarks.config import DatasetConfig, RunConfig
-from benchmarks.plan import plans
 from benchmarks.run_folder.folder import RunFolder
+from benchmarks.suites.plan_history import plans
 from benchmarks.tracking.client import mlflow_client
 from benchmarks.tracking.download import fetch
 from benchmarks.tracking.upload import sync

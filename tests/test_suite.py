@@ -10,12 +10,12 @@ import pytest
 
 from benchmarks.cli.progress import Live, duration
 from benchmarks.executors import Job, Result, Settings
-from benchmarks.live import all_ended, run_jobs
-from benchmarks.plan import make_plan
-from benchmarks.question_runs import mean_and_interval
 from benchmarks.questions.presets import SMOKE
 from benchmarks.run_folder.folder import RunFolder, run_folders
-from benchmarks.suite import prepared, shared_out, suite
+from benchmarks.suite import suite
+from benchmarks.suites.mlflow_questions import mean_and_interval
+from benchmarks.suites.plan import make_plan
+from benchmarks.suites.scheduler import all_ended, prepared, run_jobs, shared_out
 from reports import report
 from reports.records import RECORDS
 from tests.conftest import Done
@@ -175,7 +175,7 @@ def test_a_failure_of_the_machine_is_tried_once_more_and_others_are_not(
             Result(names[2], "KILLED", "killed again", machine=True),
         ]
     )
-    monkeypatch.setattr("benchmarks.live.open_executor", lambda *_, **__: executor)
+    monkeypatch.setattr("benchmarks.suites.scheduler.open_executor", lambda *_, **__: executor)
     with Live("test", 3) as live:
         results = run_jobs([Job(configs)], "inline", Settings(tmp_path), live)
     assert sorted(executor.submitted) == [0, 0, 1, 2, 2]

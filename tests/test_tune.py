@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
-from benchmarks.plan import make_plan, tuned_settings, tuning_file
 from benchmarks.questions import QUESTIONS, Question
 from benchmarks.questions.arms import CONDITIONAL, PLAIN, REPORT
 from benchmarks.questions.base import FID_MARGIN, LN_FID, Arm, Decision, better
 from benchmarks.questions.presets import QUICK, SMOKE
 from benchmarks.suite import suite
-from benchmarks.tune import added, before, by_seconds, deviations, paced, trials, tune
+from benchmarks.suites.plan import make_plan
+from benchmarks.suites.tuned_settings import tuned_settings, tuning_file
+from benchmarks.suites.tuning import added, before, by_seconds, deviations, paced, trials
+from benchmarks.tune import tune
 from reports import build
 from tests.conftest import Done
 from variants.recipe import Refused

@@ -14,12 +14,12 @@ import torch
 from benchmarks.algorithm.device import keep_memory
 from benchmarks.evaluation.evaluator import Evaluator
 from benchmarks.evaluation.matching import alike
-from benchmarks.plan import PlannedArm, arms_of, make_plan
 from benchmarks.questions import QUESTIONS, load_question
 from benchmarks.questions.presets import Preset, preset
+from benchmarks.suites.plan import PlannedArm, arms_of, make_plan
+from benchmarks.suites.tuning import timed, trials
 from benchmarks.timing.machine import busy, machine, software
 from benchmarks.training.shared import loaded
-from benchmarks.tune import timed, trials
 
 MACHINES = (1, 8, 64)
 # Of each arm, in each round: enough for a median, and few enough for the slowest arms.

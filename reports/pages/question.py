@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import chain
 
-from benchmarks.plan import PlannedArm, pilot_deviation
 from benchmarks.questions import Contrast, Outcome, Question
 from benchmarks.questions.outcomes import is_quality
+from benchmarks.suites.plan import PlannedArm, pilot_deviation
 from reports.answers import Answer, Answers
 from reports.evidence import ArmRuns, number
 from reports.illustrations import Picture, Sample

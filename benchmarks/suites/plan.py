@@ -7,25 +7,18 @@ its hash.
 import hashlib
 import json
 import math
-import shlex
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib import resources
 from pathlib import Path
 from statistics import variance
 from typing import Any
 
-from benchmarks import plugins
 from benchmarks.config import DatasetConfig, RunConfig
 from benchmarks.questions import QUESTIONS, Arm, Contrast, Decision, Outcome, Question, load_question
 from benchmarks.questions.base import unique
 from benchmarks.questions.presets import Preset
-from benchmarks.run_folder.folder import RunFolder
+from benchmarks.suites.tuned_settings import tuned_settings, tuning_command
 from variants import Recipe, Refused, load_variant
-from variants.recipe import shown
-
-PLANS = "plans"
 
 # What is measured at the end of a run, and only where it is asked for, because it is costly: figures that may decide.
 COSTLY = frozenset({"metrics/gan_train"})
@@ -395,15 +388,6 @@ def tuned_arms(preset: Preset) -> list[Arm]:
     return [arm for arm, _ in arms_of(preset, map(load_question, QUESTIONS)) if arm.takes_tuning and not arm.like]
 
 
-def tuning_command(preset: str, arms: Iterable[str] = (), file: str = "") -> str:
-    """The command line that tunes these arms of a preset, by default all, with the plugins of this process.
-
-    file: where it keeps the result; "" for the file with the code.
-    """
-    words = ["python", "-m", "benchmarks.tune", "--preset", preset, *(["--arms", *arms] if arms else [])]
-    return shlex.join([*words, *plugins.words(), *(["--out", file] if file else [])])
-
-
 def _contrast(
     contrast: Contrast, preset: Preset, arms: Mapping[str, PlannedArm], tuned: Mapping[str, Any]
 ) -> PlannedContrast:
@@ -457,151 +441,6 @@ def _threshold(contrast: Contrast, preset: Preset, tuned: Mapping[str, Any]) -> 
         raise Refused(
             f"the arm {outcome.threshold_of} sets a threshold and was not tuned; {command} tunes it"
         ) from None
-
-
-# What was tuned, and what was planned before, on disk
-
-
-def tuning_file(name: str) -> Path:
-    """Where the tuned settings of a preset are kept, with the code."""
-    return Path(str(resources.files("benchmarks"))) / "tuned" / f"{name}.json"
-
-
-def kept_tuning(name: str, file: Path | str | None = None) -> dict[str, Any]:
-    """The tuned settings that are kept for a preset: in that file, by default in the one with the code.
-
-    A file that is given is under "file" in the result, so that a refusal names it. Raises Refused where there are none.
-    """
-    path = tuning_file(name) if file is None else Path(file)
-    command = tuning_command(name, file="" if file is None else str(file))
-    try:
-        kept = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        where = "" if file is None else f" in {file}"
-        raise Refused(f"the preset {name} has no tuned settings{where}; {command} makes them") from None
-    except OSError as error:
-        raise Refused(f"cannot read the tuned settings {path}: {error.strerror or error}") from None
-    except (ValueError, RecursionError) as error:
-        raise Refused(f"{path} is not JSON: {error}") from None
-    if not _is_tuning(kept):
-        raise Refused(f"{path} is damaged; {command} makes it anew")
-    if kept.get("preset", name) != name:
-        raise Refused(f"{path} has the tuned settings of the preset {shown(kept['preset'])}, not of {name}")
-    return kept if file is None else {**kept, "file": str(file)}
-
-
-def tuned_settings(preset: Preset, file: Path | str | None = None) -> dict[str, Any]:
-    """The tuned settings for the plan of a preset; of no arms where there are none: `make_plan` names who needs some.
-
-    Raises Refused for a file that is damaged, or of another preset, or given for a preset that is not tuned.
-    """
-    if file is not None and not preset.tuned:
-        raise Refused(f"the preset {preset.name} is not tuned, so --tuned would change nothing")
-    if preset.tuned and Path(tuning_file(preset.name) if file is None else file).exists():
-        return kept_tuning(preset.name, file)
-    return {"arms": {}} if file is None else {"arms": {}, "file": str(file)}
-
-
-def _is_tuning(kept: Any) -> bool:
-    """Whether this has the form of tuned settings: of each arm the winner and the grid, what runs cost, and how much
-    their outcomes vary."""
-
-    def number(value: Any) -> bool:
-        # A whole number may be more than any float.
-        whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
-        return isinstance(value, float) or whole
-
-    def entry(value: Any) -> bool:
-        grid = value.get("grid") if isinstance(value, dict) else None
-        return (
-            isinstance(grid, dict)
-            and all(isinstance(tried, list) and all(x is None or number(x) for x in tried) for tried in grid.values())
-            and number(value.get("winner"))
-            and (value.get("quality") is None or number(value["quality"]))
-            and isinstance(value.get("metric"), str)
-        )
-
-    def numbers(value: Any) -> bool:
-        return isinstance(value, dict) and all(map(number, value.values()))
-
-    if not isinstance(kept, dict):
-        return False
-    arms, deviations = kept.get("arms"), kept.get("deviations", {})
-    return (
-        isinstance(arms, dict)
-        and all(map(entry, arms.values()))
-        and all(numbers(kept.get(name, {})) for name in ("seconds_per_run", "seconds_per_update"))
-        and isinstance(deviations, dict)
-        and all(map(numbers, deviations.values()))
-    )
-
-
-def record_plan(plan: Plan, runs_dir: Path, now: str) -> list[dict[str, Any]]:
-    """Keeps the plan beside the runs, before they are made: the plans so far, the first one first.
-
-    now: date and time, to be kept with it. A plan that differs from the last one is added, and never takes its place.
-    """
-    folder = RunFolder(runs_dir / PLANS)
-    folder.make()
-    kept = plans(runs_dir, plan.preset.name)
-    if not kept or kept[-1]["hash"] != plan.hash:
-        kept.append({"hash": plan.hash, "since": now, "plan": plan.as_dict()})
-        folder.write_json(f"{plan.preset.name}.json", kept)
-    return kept
-
-
-def plans(runs_dir: Path | str, name: str) -> list[dict[str, Any]]:
-    """The plans of a preset by which runs were made in there, the first one first; [] where there was none.
-
-    Raises Refused for a file that holds no plans.
-    """
-    folder = RunFolder(Path(runs_dir) / PLANS)
-    kept = folder.read_json(f"{name}.json")
-    if kept is not None and not (isinstance(kept, list) and all(map(_is_plan, kept))):
-        raise Refused(f"{folder.path / name}.json is damaged: it does not hold the plans of a preset")
-    return kept or []
-
-
-def _is_plan(kept: Any) -> bool:
-    """Whether this has the form of a plan that was kept: its hash, its date, and what it holds by name."""
-    plan = kept.get("plan") if isinstance(kept, dict) else None
-    if not isinstance(plan, dict) or not all(isinstance(kept.get(name), str) for name in ("hash", "since")):
-        return False
-    parts = [plan.get(part, {}) for part in ("arms", "decisions")]
-    entries = [entry for part in parts if isinstance(part, dict) for entry in part.values()]
-    return all(isinstance(each, dict) for each in (*parts, *entries)) and all(
-        isinstance(contrasts := entry.get("contrasts", []), list) and all(isinstance(c, dict) for c in contrasts)
-        for entry in entries
-    )
-
-
-def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """What a later plan has that the first one had not, or has otherwise: a sentence for each kind of change."""
-    said = []
-    for part in ("arms", "decisions"):
-        old, new = before.get(part, {}), after.get(part, {})
-        changed: dict[str, list[str]] = {}
-        for name in (*new, *(name for name in old if name not in new)):
-            if name not in old or name not in new:
-                changed.setdefault("added" if name not in old else "taken away", []).append(name)
-                continue
-            for field in _changed(old[name], new[name]):
-                changed.setdefault(f"with another value for {field}", []).append(name)
-        said += [
-            f"{len(names)} {part.removesuffix('s') if len(names) == 1 else part} {what}: {', '.join(names)}"
-            for what, names in changed.items()
-        ]
-    return said
-
-
-def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """The fields that differ; of contrasts, if there are as many as before, their own ones."""
-    fields_ = sorted(field for field in {*old, *new} if old.get(field) != new.get(field))
-    pairs = old.get("contrasts", ()), new.get("contrasts", ())
-    if "contrasts" in fields_ and len(pairs[0]) == len(pairs[1]):
-        inner = sorted({f for b, a in zip(*pairs, strict=True) for f in {*b, *a} if b.get(f) != a.get(f)})
-        fields_ = [field for field in fields_ if field != "contrasts"] + inner
-    return fields_
 
 
 def pilot_deviation(tuned: Mapping[str, Any], role: str, outcome: Outcome) -> float:

@@ -17,15 +17,16 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.plan import Plan, PlannedArm
 from benchmarks.questions import Question
 from benchmarks.questions.outcomes import failure, number
 from benchmarks.run_folder.folder import ENDED, RunFolder
+from benchmarks.suites.plan import Plan, PlannedArm
 from benchmarks.tracking.client import asking, connected, resolved
 from benchmarks.tracking.upload import safe_name, sync_when_free
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
 
 KIND = "question"
 _LONGEST = 5000
