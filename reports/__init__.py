@@ -17,8 +17,8 @@
     pages/             Markdown, and the same Markdown as one self-contained HTML file
 
     statistics.py      shifts with exact intervals, tests against margins, the seeds still needed
-    calibrate.py       python -m reports.calibrate: how often verdicts are wrong, where the truth is known
-    precision.py       python -m reports.precision: whether a reduced precision changes what comes out
+    calibrate.py       python -m tests.soak.calibrate: how often verdicts are wrong, where the truth is known
+    precision.py       python -m tests.soak.precision: whether a reduced precision changes what comes out
 
     python -m reports.build [--runs-dir DIR | --tracking-uri URI] [--out DIR] [--html]     compares all runs
         --preset NAME                  answers the questions by the plan of this preset, a page each
@@ -60,8 +60,8 @@ def results(
     data. A metric that does not apply, and every metric of a run that did not finish, is missing (NaN); an infinite
     one is infinite. Raises variants.recipe.Refused where there is nothing to read.
     """
-    from reports.runs import find
-    from reports.tables import frame
+    from reports.analysis.tables import frame
+    from reports.reading.runs import find
 
     return frame(find(runs_dir=runs_dir, tracking_uri=tracking_uri, experiment=experiment).runs)
 
@@ -84,14 +84,14 @@ def report(
     """Writes a report into `out`, as python -m reports.build does; returns the lines that it says.
 
     preset: answers the questions by its plan; "" compares all runs. questions: some of them only. seeds, dataset,
-    tuned (a file): as the suite was told. runs, runs_dir, tracking_uri, experiment: which runs, as in
-    reports.runs.find. records: keeps the records of the runs in runs_dir beside the report. Questions and presets of a
-    plugin are known after benchmarks.load_plugins. Raises Refused where there is nothing to read, where the plan cannot
-    be made, and where `out` cannot be written.
+    tuned (a file): as the suite was told. runs, runs_dir, tracking_uri, experiment: which runs, as in `reading.runs.find`.
+    records: keeps the records of the runs in runs_dir beside the report. Questions and presets of a plugin are known
+    after benchmarks.load_plugins. Raises Refused where there is nothing to read, where the plan cannot be made, and
+    where `out` cannot be written.
     """
     from benchmarks import plugins
     from reports.build import build
-    from reports.runs import find
+    from reports.reading.runs import find
     from variants.recipe import Refused
 
     plugins.load_installed()

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from benchmarks.suites.plan import Plan
+    from reports.analysis.tables import Section
     from reports.pages import Illustration
-    from reports.runs import Found
-    from reports.tables import Section
+    from reports.reading.runs import Found
 
 INDEX = "index.md"
 HTML = "index.html"
@@ -72,7 +72,7 @@ def compared(found: "Found") -> Report:
     from benchmarks.evaluation.catalogue import METRICS
     from benchmarks.training.provenance import fingerprint
     from reports import pages
-    from reports.tables import sections
+    from reports.analysis.tables import sections
 
     made, not_counted = sections(found.runs, list(METRICS), fingerprint())
     left_out = sorted((*not_counted, *found.left_out), key=lambda run: (run.name, run.id))
@@ -100,10 +100,11 @@ def questions_answered(
     partial: bool = False,
 ) -> Report:
     """The report that answers the questions of a plan. The arguments are those of `build`."""
-    from reports import illustrations, pages
-    from reports.answers import answered
-    from reports.evidence import gathered
-    from reports.standings import standings
+    from reports import pages
+    from reports.analysis.answers import answered
+    from reports.analysis.evidence import gathered
+    from reports.analysis.standings import standings
+    from reports.figures import illustrations
 
     evidence = gathered(plan, found.runs)
     answers = answered(evidence, tuned, plans, partial)

@@ -18,8 +18,8 @@ from benchmarks.config import FOLDER
 from benchmarks.run_folder.folder import CONFIG, ENVIRONMENT, FACTS, JOURNAL, REFERENCE, STATUS, RunFolder
 from benchmarks.suites.plan_history import PLANS
 from reports.figures import sample_picture
-from reports.illustrations import SAMPLE_COLORS
-from reports.runs import RunRecord
+from reports.figures.illustrations import SAMPLE_COLORS
+from reports.reading.runs import RunRecord
 from variants.recipe import Refused
 
 RECORDS = "runs.tar.xz"

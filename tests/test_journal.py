@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from benchmarks.config import DatasetConfig, RunConfig
 from benchmarks.run_folder.folder import CHECKPOINT, DAMAGED, JOURNAL, PREVIOUS, STATUS, RunFolder, run_folders
 from benchmarks.run_folder.tensors import pack, split
-from reports import runs as reported
+from reports.reading import runs as reported
 from variants.recipe import Recipe, Refused
 
 CONFIG = RunConfig(

@@ -183,12 +183,12 @@ CHAINS: dict[str, tuple[Case, ...]] = {
     ),
     "precision": (
         Case(
-            "reports.precision",
+            "tests.soak.precision",
             f"{OWN} --seeds 5 --epochs 1 --epoch-updates 1 --samples 20 --workers 1 {RUNS} {DATA} --json {OUT}.json",
             ("runs/*/config.json", JUDGE, "out.json"),
         ),
     ),
-    "calibration": (Case("reports.calibrate", f"--suites 1 --out {OUT}", ("out/calibration.md",)),),
+    "calibration": (Case("tests.soak.calibrate", f"--suites 1 --out {OUT}", ("out/calibration.md",)),),
     "speed": (
         Case(
             "benchmarks.speed",

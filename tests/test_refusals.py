@@ -33,9 +33,9 @@ from benchmarks.timing.cases import Case
 from benchmarks.timing.processes import Process
 from benchmarks.timing.training import measure
 from benchmarks.tune import tune
-from reports import calibrate, precision
 from reports.build import command as build
 from tests.conftest import Done
+from tests.soak import calibrate, precision
 from variants import Refused
 
 
@@ -248,7 +248,7 @@ def test_tables_that_cannot_be_written(called: Callable[..., Done], monkeypatch:
     done = called(defects, "--dataset", "digits", "--out", "file/defects.md")
     assert done.code == 2
     assert done.err.startswith("error: cannot write file/defects.md: ")
-    monkeypatch.setattr("reports.calibrate.calibrate", lambda plan, say: {})
+    monkeypatch.setattr("tests.soak.calibrate.calibrate", lambda plan, say: {})
     done = called(calibrate.command, "--suites", "1", "--out", "file/docs")
     assert done.code == 2
     assert done.err.startswith("error: cannot write to file/docs: ")
@@ -257,7 +257,7 @@ def test_tables_that_cannot_be_written(called: Callable[..., Done], monkeypatch:
 def test_a_comparison_that_cannot_be_written(called: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> None:
     Path("file").touch()
     monkeypatch.setattr("benchmarks.suites.scheduler.run_jobs", lambda *_, **__: [])
-    monkeypatch.setattr("reports.precision.compared", lambda runs: ())
+    monkeypatch.setattr("tests.soak.precision.compared", lambda runs: ())
     done = called(precision.command, "--variant", "vanilla_gan", "--dataset", "ring8", "--json", "file/p.json")
     assert done.code == 2
     assert done.err.endswith("error: cannot write file/p.json: File exists\n")

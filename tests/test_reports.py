@@ -21,9 +21,9 @@ from benchmarks.config import PROTOCOL_VERSION, DatasetConfig, RunConfig
 from benchmarks.run_folder.folder import RunFolder
 from metrics.record import Metric
 from reports import figures, pages, results
+from reports.analysis.tables import Summary, frame, sections, summary
 from reports.build import build, command
-from reports.runs import Found, RunRecord, find, read
-from reports.tables import Summary, frame, sections, summary
+from reports.reading.runs import Found, RunRecord, find, read
 from variants.recipe import Recipe, Refused
 
 REFERENCE = {"fid": 1.25, "accuracy": 0.989}

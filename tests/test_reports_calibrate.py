@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reports import calibrate as c
-from reports.statistics import holm, one_group, three_sided, two_groups
+from reports.analysis.statistics import holm, one_group, three_sided, two_groups
+from tests.soak import calibrate as c
 
 SMALL = c.Plan(suites=20, tests=5, comparisons=60, tied_comparisons=4)
 

@@ -10,11 +10,11 @@ from benchmarks.questions import Check
 from benchmarks.questions.arms import CONDITIONAL, REPORT, SOURCE_UPDATES
 from benchmarks.questions.presets import MNIST, PRESETS
 from benchmarks.suites.plan import Plan, make_plan
-from reports.answers import Answer, Answers, answered
-from reports.checks import checked
-from reports.evidence import gathered
-from reports.runs import RunRecord, find
-from reports.verdicts import NOT_TESTED
+from reports.analysis.answers import Answer, Answers, answered
+from reports.analysis.checks import checked
+from reports.analysis.evidence import gathered
+from reports.analysis.verdicts import NOT_TESTED
+from reports.reading.runs import RunRecord, find
 from tests.conftest import ROOT
 from tests.test_reports_questions import decided, fid, index, made, page, smoke
 

@@ -10,9 +10,9 @@ import pytest
 
 from benchmarks.run_folder.folder import JOURNAL, STATUS
 from benchmarks.timing.tables import markdown
-from reports.precision import command, compared
-from reports.verdicts import NO_DIFFERENCE, SUPPORTED
+from reports.analysis.verdicts import NO_DIFFERENCE, SUPPORTED
 from tests.conftest import Done
+from tests.soak.precision import command, compared
 
 SEEDS = 10
 

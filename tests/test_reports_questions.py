@@ -24,14 +24,17 @@ from benchmarks.questions.presets import PRESETS
 from benchmarks.run_folder.folder import RunFolder
 from benchmarks.suites.plan import Plan, PlannedArm, arms_of, make_plan
 from benchmarks.suites.plan_history import record_plan
-from reports import figures, illustrations, pages, report, standings, words
-from reports.answers import Answers, answered
+from reports import figures, pages, report
+from reports.analysis import standings
+from reports.analysis.answers import Answers, answered
+from reports.analysis.evidence import gathered, number
+from reports.analysis.verdicts import CONTRADICTED, IN_BETWEEN, NO_DIFFERENCE, NO_VERDICT, SUPPORTED, UNDETERMINED
 from reports.build import Report, build, command, questions_answered, write
-from reports.evidence import gathered, number
-from reports.illustrations import SAMPLE_COLORS
+from reports.figures import illustrations
+from reports.figures.illustrations import SAMPLE_COLORS
+from reports.pages import words
+from reports.reading.runs import Found, RunRecord, find, read
 from reports.records import RECORDS, as_shown, packed
-from reports.runs import Found, RunRecord, find, read
-from reports.verdicts import CONTRADICTED, IN_BETWEEN, NO_DIFFERENCE, NO_VERDICT, SUPPORTED, UNDETERMINED
 from variants import Refused
 
 EXTRACTOR = "e" * 64

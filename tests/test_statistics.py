@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from reports import statistics as s
+from reports.analysis import statistics as s
 
 NO_TIES = st.lists(st.floats(-5, 5, width=32), min_size=9, max_size=9, unique=True)
 TIED = st.lists(st.sampled_from([-math.inf, 0.0, 0.5, 1.0, 2.0]), min_size=2, max_size=5)

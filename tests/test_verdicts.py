@@ -6,9 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from reports.figures import forest
-from reports.statistics import ThreeSided, two_groups
-from reports.verdicts import (
+from reports.analysis.statistics import ThreeSided, two_groups
+from reports.analysis.verdicts import (
     CONTRADICTED,
     DOUBLE,
     HALF,
@@ -26,6 +25,7 @@ from reports.verdicts import (
     decide,
     raw_verdict,
 )
+from reports.figures import forest
 
 OVERLAP = Comparison("overlap", "overlap", "packing", "plain", -0.1, 0.1)
 # Ten values without ties, centred on zero, with a standard deviation of .03.

@@ -139,7 +139,7 @@ class Check:
     shows the effect that a remedy is to mend. sees: the measure moves where the effect is known to be there."""
     arm: Arm
     figure: str
-    """Of the journal, section/name, read as its late mean; or one that `reports.checks` derives from runs."""
+    """Of the journal, section/name, read as its late mean; or one that `reports.analysis.checks` derives from runs."""
     needs: str
     """What is needed, in words that complete "it needs …"."""
     low: float = -math.inf
@@ -157,7 +157,7 @@ class Decision:
     name: unique over all questions. claim: its id in docs/claims.md. says: what is claimed, in plain words. why: of the
     margin. contradicted_by: what would contradict it. equal: what is held equal. expected: of a control, the verdicts
     with which it passes. full_only: too costly for a small preset. only: the presets that have it; () for all.
-    checks: construct checks of its own; `reports.checks` adds those that every decision has to pass. sizes_differ: why
+    checks: construct checks of its own; `reports.analysis.checks` adds those that every decision has to pass. sizes_differ: why
     its networks differ in size, where that is part of the claim; "" where sizes have to match. may_stay_at_chance: arms
     of which the claim itself says that they learn badly.
     """

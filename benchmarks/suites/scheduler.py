@@ -9,8 +9,6 @@ from benchmarks.config import PENDING
 from variants.recipe import Refused
 
 if TYPE_CHECKING:
-    from benchmarks.cli.progress import Live
-    from benchmarks.executors import Job, Result
     from benchmarks.suites.plan import Plan, PlannedArm
 
 

@@ -1,11 +1,14 @@
 """benchmarks.suites.tuned_settings: TODO."""
 
 import json
+import shlex
 import sys
+from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from benchmarks import plugins
 from benchmarks.questions.presets import Preset
 from variants import Refused
 from variants.recipe import shown

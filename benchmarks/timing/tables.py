@@ -1,6 +1,6 @@
 """Markdown of what benchmarks.speed measures, and pages whose tables are made from its JSON files.
 
-Those of reports.precision are among them.
+Those of tests.soak.precision are among them.
 
 A page has a place for a table where two comments stand:
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from reports.analysis.tables import Arm, Section, spoken
 from reports.figures.drawing import WIDTH, drawing, mark_decades, printable, svg
-from reports.tables import Arm, Section, spoken
 
 if TYPE_CHECKING:
     import pandas

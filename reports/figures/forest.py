@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from reports.analysis.verdicts import CONTRADICTED, IN_BETWEEN, NO_DIFFERENCE, SUPPORTED
 from reports.figures.drawing import WIDTH, drawing, in_lines, printable, svg
-from reports.verdicts import CONTRADICTED, IN_BETWEEN, NO_DIFFERENCE, SUPPORTED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from reports.verdicts import Effect
+    from reports.analysis.verdicts import Effect
 
 Row = tuple[str, str, "Effect"]
 """Label, outcome, effect. A label may have several lines."""

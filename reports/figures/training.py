@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reports.evidence import ArmRuns
+from reports.analysis.evidence import ArmRuns
 from reports.figures.comparison import ARMS_IN_A_PANEL, chunks
 from reports.figures.drawing import WIDTH, drawing, in_lines, mark_decades, printable, svg
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from metrics.record import Metric
+from reports.analysis.tables import Arm, Section, differing, spelled, spoken
 from reports.pages.markdown import code, count, escape, mean_and_spread, number, table, unmeasured
-from reports.runs import LeftOut, RunRecord
-from reports.tables import Arm, Section, differing, spelled, spoken
+from reports.reading.runs import LeftOut, RunRecord
 
 # In a table, side by side, so that ten digits across stay legible at the width of a page.
 PICTURES_ACROSS = 3

@@ -6,8 +6,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from reports.runs import RunRecord
-from reports.tables import Summary, absences, spoken
+from reports.analysis.tables import Summary, absences, spoken
+from reports.reading.runs import RunRecord
 
 # A colon inside of a word would make a link of an address, or an emoji of a word.
 _SPECIAL = re.compile(r"[\\`*_\[\]<>#|~&@$]|:(?=\S)")

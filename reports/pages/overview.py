@@ -4,13 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
 from benchmarks.evaluation.catalogue import METRICS
-from reports.answers import Answer, Answers, least_seeds, shown_p
-from reports.evidence import ArmRuns
-from reports.pages.markdown import code, count, escape, link, mean_and_spread, number, table, unmeasured
-from reports.runs import LeftOut, RunRecord, earlier_protocol
-from reports.standings import Standing, mean
-from reports.tables import Summary, spoken
-from reports.verdicts import (
+from reports.analysis.answers import Answer, Answers, least_seeds, shown_p
+from reports.analysis.evidence import ArmRuns
+from reports.analysis.standings import Standing, mean
+from reports.analysis.tables import Summary, spoken
+from reports.analysis.verdicts import (
     CONTRADICTED,
     IN_BETWEEN,
     NO_DIFFERENCE,
@@ -19,7 +17,9 @@ from reports.verdicts import (
     SUPPORTED,
     UNDETERMINED,
 )
-from reports.words import as_read, p_value, reversal, short_effects
+from reports.pages.markdown import code, count, escape, link, mean_and_spread, number, table, unmeasured
+from reports.pages.words import as_read, p_value, reversal, short_effects
+from reports.reading.runs import LeftOut, RunRecord, earlier_protocol
 
 PROSE = 4000
 """Characters of a sentence of a question, which its author has kept short; from runs comes less."""

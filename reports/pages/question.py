@@ -8,17 +8,17 @@ from itertools import chain
 from benchmarks.questions import Contrast, Outcome, Question
 from benchmarks.questions.outcomes import is_quality
 from benchmarks.suites.plan import PlannedArm, pilot_deviation
-from reports.answers import Answer, Answers
-from reports.evidence import ArmRuns, number
-from reports.illustrations import Picture, Sample
+from reports.analysis.answers import Answer, Answers
+from reports.analysis.evidence import ArmRuns, number
+from reports.analysis.standings import cells, mean, on_real_data, unsettled
+from reports.analysis.statistics import MOST_SEEDS, POWER, seeds_to_settle
+from reports.analysis.tables import Summary, spelled
+from reports.analysis.verdicts import FEWEST_SEEDS
+from reports.figures.illustrations import Picture, Sample
 from reports.pages.comparison import PICTURES_ACROSS
 from reports.pages.markdown import code, count, escape, link, mean_and_spread, table
 from reports.pages.overview import OUTCOMES, PROSE, metric_title, other_code, parameters, real_data, run_link
-from reports.standings import cells, mean, on_real_data, unsettled
-from reports.statistics import MOST_SEEDS, POWER, seeds_to_settle
-from reports.tables import Summary, spelled
-from reports.verdicts import FEWEST_SEEDS
-from reports.words import (
+from reports.pages.words import (
     as_read,
     certainty,
     compared,

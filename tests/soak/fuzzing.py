@@ -99,10 +99,10 @@ def json_readers() -> list[Reader]:
     from benchmarks.suites.tuned_settings import kept_tuning, tuning_file
     from benchmarks.tracking.upload import journal_figures, remembered, run_params, run_tags, where_to_look
     from benchmarks.training.configure import recipe_file
+    from reports.analysis.tables import sections
     from reports.build import compared
     from reports.pages import html, index
-    from reports.runs import Found, RunRecord, read
-    from reports.tables import sections
+    from reports.reading.runs import Found, RunRecord, read
     from variants import DataSpec, load_variant
     from variants.recipe import FIELDS
 

@@ -41,8 +41,8 @@ TESTS = {
     "metrics/pixels.py": ("test_metrics", "test_metrics_independent"),
     "metrics/ranking.py": ("test_metrics", "test_metrics_independent"),
     "metrics/spectrum.py": ("test_metrics", "test_metrics_independent"),
-    "reports/statistics.py": ("test_statistics", "test_verdicts"),
-    "reports/verdicts.py": ("test_verdicts", "test_reports_questions"),
+    "reports/analysis/statistics.py": ("test_statistics", "test_verdicts"),
+    "reports/analysis/verdicts.py": ("test_verdicts", "test_reports_questions"),
 }
 # A test that takes this many times what it takes without a change, and some seconds more, hangs: that is noticed, too.
 PATIENCE, GRACE = 10.0, 30.0

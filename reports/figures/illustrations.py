@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from benchmarks.questions import Question
 from reports import figures
-from reports.answers import Answers
-from reports.evidence import ArmRuns
+from reports.analysis.answers import Answers
+from reports.analysis.evidence import ArmRuns
+from reports.analysis.standings import late
+from reports.analysis.tables import spoken
 from reports.figures import training
 from reports.figures.training import Curve
-from reports.runs import RunRecord
-from reports.standings import late
-from reports.tables import spoken
-from reports.words import compared, kind, unit
+from reports.pages.words import compared, kind, unit
+from reports.reading.runs import RunRecord
 
 PICTURES = "pictures"
 SAMPLED_ARMS = 6

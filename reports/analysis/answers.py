@@ -9,10 +9,10 @@ from typing import Any
 from benchmarks.questions import Question
 from benchmarks.suites.plan import NotTaken, Plan, PlannedDecision
 from benchmarks.suites.plan_history import differences
-from reports.checks import Checked, checked
-from reports.evidence import Evidence
-from reports.runs import RunRecord
-from reports.verdicts import NO_VERDICT, NOT_TESTED, Verdict, decide
+from reports.analysis.checks import Checked, checked
+from reports.analysis.evidence import Evidence
+from reports.analysis.verdicts import NO_VERDICT, NOT_TESTED, Verdict, decide
+from reports.reading.runs import RunRecord
 
 
 @dataclass(frozen=True)

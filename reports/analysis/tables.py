@@ -11,10 +11,11 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.config import RunConfig
-from reports.runs import LeftOut, RunRecord, earlier_protocol
+from reports.reading.runs import LeftOut, RunRecord, earlier_protocol
 
 if TYPE_CHECKING:
     import pandas
+
 
 _ABBREVIATIONS = {"fid": "FID", "kid": "KID", "kl": "KL", "gan": "GAN"}
 

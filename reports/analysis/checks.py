@@ -11,8 +11,8 @@ from statistics import median
 
 from benchmarks.questions import Check, Decision, Outcome, outcomes
 from benchmarks.suites.plan import PlannedDecision
-from reports.evidence import ArmRuns
-from reports.runs import RunRecord
+from reports.analysis.evidence import ArmRuns
+from reports.reading.runs import RunRecord
 
 LARGEST_SIZE_RATIO = 1.1
 """Of the weights of one arm's network to the other's. Chosen, not tuned."""

@@ -30,6 +30,7 @@ from variants.recipe import Refused
 if TYPE_CHECKING:
     from benchmarks.tracking.download import TrackedRun
 
+
 _READ = (JOURNAL, STATUS, ENVIRONMENT, REFERENCE, FACTS)
 
 

@@ -11,10 +11,10 @@ from functools import cached_property
 from benchmarks.questions import Outcome, outcomes
 from benchmarks.run_folder.folder import ENDED
 from benchmarks.suites.plan import Plan, PlannedArm, PlannedContrast, PlannedDecision
-from reports.runs import RunRecord
-from reports.statistics import significant
-from reports.tables import drawn_by_seed, preferred
-from reports.verdicts import Comparison, DecidingTest, Numbers
+from reports.analysis.statistics import significant
+from reports.analysis.tables import drawn_by_seed, preferred
+from reports.analysis.verdicts import Comparison, DecidingTest, Numbers
+from reports.reading.runs import RunRecord
 
 
 @dataclass(frozen=True)

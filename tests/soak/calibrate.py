@@ -1,4 +1,4 @@
-"""python -m reports.calibrate: how often the verdicts are wrong, and how often they come, measured on simulated runs.
+"""python -m tests.soak.calibrate: how often verdicts are wrong, and how often they come, on simulated runs.
 
 The truth is known there: outcomes of a given shape, shifted by a given amount. What is measured is written down in
 docs/calibration.md, and whole in docs/calibration.json. The unit of all shifts is the deviation between seeds.
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.cli.options import Parser, main
-from reports.statistics import fewest_seeds, seeds_to_settle, subset_sums, three_sided, two_groups
+from reports.analysis.statistics import fewest_seeds, seeds_to_settle, subset_sums, three_sided, two_groups
 from variants.recipe import Refused
 
 ALPHA = 0.05
@@ -71,7 +71,7 @@ def walsh_averages(values: np.ndarray) -> np.ndarray:
 
 
 def p_values(differences: np.ndarray, low: float, high: float) -> np.ndarray:
-    """reports.statistics.three_sided for many comparisons at once: (3, comparisons), above, inside and below."""
+    """`statistics.three_sided` for many comparisons at once: (3, comparisons), above, inside and below."""
     greater, less = tails_of_counts(round(differences.shape[1] ** 0.5))
     at_low, at_high = ((differences > margin).sum(axis=1) for margin in (low, high))
     return np.stack([greater[at_high], np.maximum(greater[at_low], less[at_high]), less[at_low]])
@@ -88,7 +88,7 @@ def holm_rejects(p: np.ndarray) -> np.ndarray:
 
 
 def intervals(points: np.ndarray, less: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """reports.statistics.Shift.interval at 95 %, for many at once: both ends, (comparisons,) each.
+    """reports.analysis.statistics.Shift.interval at 95 %, for many at once: both ends, (comparisons,) each.
 
     points: (comparisons, k), what the shift is the median of. less: P(statistic ≤ u) for u from 0 to k.
     """
@@ -271,8 +271,8 @@ def page(figures: dict[str, Any]) -> str:
     parts = [
         "# Calibration",
         "How often the verdicts of [method.md](method.md) are wrong, and how often they come, measured where the truth "
-        "is known: on simulated runs. Made by `python -m reports.calibrate`, never edited by hand; all figures are in "
-        "[calibration.json](calibration.json).",
+        "is known: on simulated runs. Made by `python -m tests.soak.calibrate`, never edited by hand; all figures are "
+        "in [calibration.json](calibration.json).",
         f"The unit is the deviation σ between seeds. A margin is {plan.margin:g} σ where nothing else is said. A suite "
         f"has {plan.tests} deciding tests. The shapes of outcomes over seeds: normal; heavy-tailed (Student's t of 3 "
         "degrees of freedom); skewed (exponential); bimodal (two modes 3 of their own deviations apart, as of seeds "
@@ -377,7 +377,7 @@ def _chunks(total: int) -> Iterator[int]:
 
 
 def command() -> None:
-    parser = Parser("reports.calibrate", description=__doc__.partition(": ")[2].partition("\n\n")[0])
+    parser = Parser("tests.soak.calibrate", description=__doc__.partition(": ")[2].partition("\n\n")[0])
     parser.add_argument("--out", type=Path, default=Path("docs"), metavar="DIR", help="where to write (docs)")
     parser.add_argument(
         "--suites", type=int, default=Plan.suites, metavar="N", help=f"simulated suites ({Plan.suites})"

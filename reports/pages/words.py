@@ -11,9 +11,9 @@ from typing import Literal
 from benchmarks.questions import Contrast, Outcome
 from benchmarks.questions.outcomes import EARLY, LAST, LATE, epochs_read, evaluations_read
 from benchmarks.suites.plan import Plan, PlannedContrast
-from reports.answers import Answer, least_seeds
-from reports.statistics import MOST_SEEDS
-from reports.verdicts import (
+from reports.analysis.answers import Answer, least_seeds
+from reports.analysis.statistics import MOST_SEEDS
+from reports.analysis.verdicts import (
     CONTRADICTED,
     DECIDING_SEEDS,
     FEWEST_SEEDS,

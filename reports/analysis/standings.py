@@ -14,10 +14,10 @@ from benchmarks.datasets.base import REDUCIBLE
 from benchmarks.evaluation.catalogue import METRICS
 from benchmarks.questions import Outcome, outcomes
 from benchmarks.questions.base import FID_MARGIN, OVERLAP_MARGIN
-from reports.evidence import ArmRuns, Evidence, incomparable, number
-from reports.runs import RunRecord
-from reports.statistics import CONFIDENCE, rank_sum_tails
-from reports.tables import Summary, spelled, summary
+from reports.analysis.evidence import ArmRuns, Evidence, incomparable, number
+from reports.analysis.statistics import CONFIDENCE, rank_sum_tails
+from reports.analysis.tables import Summary, spelled, summary
+from reports.reading.runs import RunRecord
 
 RESAMPLES = 2000
 """Of the seeds, for the uncertainty of ranks. Chosen, not tuned."""

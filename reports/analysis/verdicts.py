@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from reports.statistics import (
+from reports.analysis.statistics import (
     CONFIDENCE,
     Interval,
     Shift,

@@ -1,6 +1,6 @@
-"""python -m reports.precision: whether a reduced precision changes what comes out, decided like every other claim.
+"""python -m tests.soak.precision: whether a reduced precision changes what comes out, decided like every other claim.
 
-    python -m reports.precision --variant cgan_mlp --dataset mnist --json docs/speed/precision.json
+    python -m tests.soak.precision --variant cgan_mlp --dataset mnist --json docs/speed/precision.json
 
 trains the same seeds in float32 and in bfloat16, or in what --precision names, and compares their FID and accuracy by
 the method of docs/method.md. What is trained already is found. The margins are those of the questions for the FID, and
@@ -16,7 +16,7 @@ from benchmarks import plugins
 from benchmarks.cli.options import Parser, main
 from benchmarks.config import PRECISIONS
 from benchmarks.questions.base import FID_MARGIN, LN_FID, Outcome
-from reports.verdicts import FEWEST_SEEDS, Comparison, DecidingTest, Numbers, Verdict, decide
+from reports.analysis.verdicts import FEWEST_SEEDS, Comparison, DecidingTest, Numbers, Verdict, decide
 from variants import VARIANTS
 from variants.recipe import Refused, unknown
 
@@ -31,7 +31,7 @@ MARGINS: dict[str, tuple[Outcome, float]] = {"FID": (LN_FID, FID_MARGIN), "accur
 
 
 def parser() -> Parser:
-    parser = Parser("reports.precision", description=__doc__.partition(": ")[2].partition("\n")[0])
+    parser = Parser("tests.soak.precision", description=__doc__.partition(": ")[2].partition("\n")[0])
     parser.add_argument("--variant", nargs="+", default=["cgan_mlp"], metavar="NAME", help="(cgan_mlp)")
     parser.add_argument("--dataset", default="auto", metavar="NAME", help="(auto: MNIST, else digits)")
     parser.add_argument(
