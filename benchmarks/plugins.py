@@ -185,7 +185,7 @@ def _lists() -> dict[str, _List]:
     from benchmarks.evaluation.probes import PROBES, Probe
     from benchmarks.questions import QUESTIONS, Question
     from benchmarks.questions.presets import PRESETS, Preset
-    from metrics.record import Metric
+    from metrics.base import Metric
     from variants.losses import LOSSES, AdversarialLoss
     from variants.noise import NOISES
 
@@ -203,7 +203,7 @@ def _lists() -> dict[str, _List]:
         "LOSSES": _List("loss", LOSSES, loss, "a variants.losses.AdversarialLoss"),
         "NOISES": _List("noise", NOISES, function, "a function (shape, stream) -> tensor"),
         "DATASETS": _List("dataset", DATASETS, function, "a function (config, data_dir, seed) -> Dataset"),
-        "METRICS": _List("metric", METRICS, named(Metric), "a metrics.record.Metric of that name"),
+        "METRICS": _List("metric", METRICS, named(Metric), "a metrics.base.Metric of that name"),
         "PROBES": _List("probe", PROBES, named(Probe), "a benchmarks.evaluation.probes.Probe of that name"),
         "QUESTIONS": _List("question", QUESTIONS, named(Question), "a benchmarks.questions.Question of that name"),
         "PRESETS": _List("preset", PRESETS, named(Preset), "a benchmarks.questions.presets.Preset of that name"),

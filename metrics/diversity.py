@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from metrics.base import Unmeasurable
 from metrics.neighbours import distances_in_parts, identical, places_by_class
-from metrics.record import Unmeasurable
 
 
 def mean_distance(points: Float[Tensor, "samples features"]) -> float:

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import fusion
 
-from metrics.parts import at_once
-from metrics.record import Unmeasurable
+from metrics.base import Unmeasurable
+from metrics.chunks import at_once
 
 WIDTHS = (16, 32, 48, 64)
 FEATURES = 64

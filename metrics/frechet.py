@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from metrics.parts import at_once
-from metrics.record import Unmeasurable
+from metrics.base import Unmeasurable
+from metrics.chunks import at_once
 
 _ROWS = 1024
 

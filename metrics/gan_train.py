@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.adam import adam
 
-from metrics.parts import repeat
+from metrics.chunks import repeat
 
 SAMPLES = 5000
 SEEDS = (0, 1, 2)

@@ -13,9 +13,9 @@ import torch
 from jaxtyping import Float, Int, Num
 from torch import Tensor
 
+from metrics.base import Unmeasurable
 from metrics.neighbours import distances_in_parts
 from metrics.ranking import probability_above
-from metrics.record import Unmeasurable
 
 ONE_IN = 100
 """Of so many fresh real examples one may be called a copy; chosen, not tuned."""

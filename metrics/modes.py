@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from metrics.record import Unmeasurable
+from metrics.base import Unmeasurable
 
 REACHED_SHARE = 0.1
 HIGH_QUALITY_SIGMAS = 3.0

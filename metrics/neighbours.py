@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from metrics.parts import at_once
-from metrics.record import Unmeasurable
+from metrics.base import Unmeasurable
+from metrics.chunks import at_once
 
 MANIFOLD_K = 3
 DENSITY_K = 5

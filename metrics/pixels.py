@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from metrics.base import Unmeasurable
 from metrics.frechet import moments
-from metrics.record import Unmeasurable
 
 COMPONENTS = 20
 _COLUMNS = 4096

@@ -84,7 +84,7 @@ def report(
     """Writes a report into `out`, as python -m reports.build does; returns the lines that it says.
 
     preset: answers the questions by its plan; "" compares all runs. questions: some of them only. seeds, dataset,
-    tuned (a file): as the suite was told. runs, runs_dir, tracking_uri, experiment: which runs, as in `reading.runs.find`.
+    tuned (a file): as the suite was told. runs, runs_dir, tracking_uri, experiment: which runs, as in `runs.find`.
     records: keeps the records of the runs in runs_dir beside the report. Questions and presets of a plugin are known
     after benchmarks.load_plugins. Raises Refused where there is nothing to read, where the plan cannot be made, and
     where `out` cannot be written.

@@ -10,7 +10,7 @@ from benchmarks.algorithm import batches
 from benchmarks.algorithm.batches import AHEAD, AHEAD_BYTES, drawn_ahead, epoch_batches, side_by_side
 from benchmarks.datasets import Split
 from variants import Recipe
-from variants.exchange import Batch
+from variants.batch import Batch
 
 EXAMPLES, UPDATES = 60, 10
 RECIPES = [

@@ -11,8 +11,8 @@ from benchmarks.algorithm.players import fresh_players
 from benchmarks.algorithm.random_streams import stream
 from benchmarks.algorithm.steps import discriminator_update, generator_update
 from variants import DataSpec, load_variant
+from variants.batch import Batch
 from variants.blocks import FromImage, ToImage, Unflatten, draw_from, flat
-from variants.exchange import Batch
 from variants.objective import objective
 
 SPEC = DataSpec((1, 28, 28), classes=10)

@@ -16,7 +16,7 @@ from benchmarks.algorithm.players import Players
 from benchmarks.algorithm.random_streams import stream
 from benchmarks.algorithm.steps import discriminator_update, generator_update
 from variants.base import Judgement
-from variants.exchange import Batch
+from variants.batch import Batch
 from variants.losses import LOSSES
 from variants.objective import objective
 from variants.recipe import Recipe

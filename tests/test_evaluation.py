@@ -21,8 +21,8 @@ from benchmarks.evaluation.defects import IMAGE_DEFECTS, POINT_DEFECTS, Planting
 from benchmarks.evaluation.evaluator import NOT_FINITE, Evaluator, like_the_reference
 from benchmarks.evaluation.matching import alike, thinned
 from benchmarks.evaluation.reference import Real
+from metrics.base import Metric
 from metrics.features import load_extractor
-from metrics.record import Metric
 from tests.gpu import on_a_gpu
 from variants.base import DataSpec
 from variants.recipe import Refused

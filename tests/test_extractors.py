@@ -23,6 +23,7 @@ from benchmarks.evaluation.classifiers import (
     pin,
     train_classifier,
 )
+from metrics.base import Unmeasurable
 from metrics.features import (
     FEATURES,
     PINNED,
@@ -35,7 +36,6 @@ from metrics.features import (
     read_extractor,
     save_extractor,
 )
-from metrics.record import Unmeasurable
 from variants.recipe import Refused
 
 LEAST_ACCURACY = {"mnist": 0.994, "digits": 0.97}

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
+from metrics.base import Unmeasurable
 from metrics.diversity import class_diversity, mean_distance, spread
 from metrics.memorization import memorization
-from metrics.record import Unmeasurable
 
 
 def test_two_points_have_a_distance() -> None:

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from metrics import gan_train as gan_train_module
 from metrics.accuracy import accuracy, accuracy_by_class
+from metrics.base import Unmeasurable
+from metrics.chunks import LARGE, WARM, at_once, repeat
 from metrics.diversity import class_diversity, mean_distance, spread
 from metrics.frechet import Moments, frechet_distance, geometric_mean, moments
 from metrics.gan_train import gan_train
@@ -36,10 +38,8 @@ from metrics.neighbours import (
     squared_distances,
     squared_radii,
 )
-from metrics.parts import LARGE, WARM, at_once, repeat
 from metrics.pixels import pixel_space
 from metrics.ranking import paired_probability_above, probability_above
-from metrics.record import Unmeasurable
 from metrics.spectrum import checkerboard_contrast, contrasts, lattice, mean_power, periods
 from tests.gpu import on_a_gpu
 

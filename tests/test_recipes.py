@@ -14,8 +14,8 @@ from benchmarks.algorithm.players import Players, players, refuse_giants
 from benchmarks.algorithm.random_streams import initialisation, stream
 from benchmarks.algorithm.steps import discriminator_update, generator_update
 from variants import VARIANTS, DataSpec, Refused, load_variant
+from variants.batch import Batch
 from variants.blocks import draw_from
-from variants.exchange import Batch
 from variants.losses import LOSSES
 from variants.noise import NOISES
 from variants.objective import objective

@@ -16,8 +16,8 @@ from benchmarks.algorithm.random_streams import stream
 from benchmarks.algorithm.steps import clip
 from benchmarks.datasets import Split
 from variants.base import DataSpec, Judgement
+from variants.batch import Batch, Exchange
 from variants.blocks import BatchNorm, Dropout, SpectralNorm, draw_from, held, normalize_spectrally
-from variants.exchange import Batch, Exchange
 from variants.losses import LOSSES
 from variants.networks import GROWING, SHRINKING, build
 from variants.objective import matching_aware, objective, smoothed

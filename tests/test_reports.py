@@ -19,7 +19,7 @@ from PIL import Image, PngImagePlugin
 
 from benchmarks.config import PROTOCOL_VERSION, DatasetConfig, RunConfig
 from benchmarks.run_folder.folder import RunFolder
-from metrics.record import Metric
+from metrics.base import Metric
 from reports import figures, pages, results
 from reports.analysis.tables import Summary, frame, sections, summary
 from reports.build import build, command

@@ -25,14 +25,13 @@ from benchmarks.run_folder.folder import RunFolder
 from benchmarks.suites.plan import Plan, PlannedArm, arms_of, make_plan
 from benchmarks.suites.plan_history import record_plan
 from reports import figures, pages, report
-from reports.analysis import standings
+from reports.analysis import standings, words
 from reports.analysis.answers import Answers, answered
 from reports.analysis.evidence import gathered, number
 from reports.analysis.verdicts import CONTRADICTED, IN_BETWEEN, NO_DIFFERENCE, NO_VERDICT, SUPPORTED, UNDETERMINED
 from reports.build import Report, build, command, questions_answered, write
 from reports.figures import illustrations
 from reports.figures.illustrations import SAMPLE_COLORS
-from reports.pages import words
 from reports.reading.runs import Found, RunRecord, find, read
 from reports.records import RECORDS, as_shown, packed
 from variants import Refused

@@ -32,8 +32,8 @@ from benchmarks.timing.rounds import Spread, in_turn, ratios
 from benchmarks.timing.tables import fill, markdown, number, spread
 from tests.conftest import ROOT, Done
 from variants import Refused, load_variant
+from variants.batch import Batch
 from variants.blocks import BatchNorm, draw_from
-from variants.exchange import Batch
 from variants.objective import objective
 
 Called = Callable[..., Done]

@@ -32,10 +32,10 @@ from benchmarks.training.lockstep import Lockstep, train_together
 from benchmarks.training.loop import Diverged
 from benchmarks.training.watcher import Watcher
 from variants import Recipe, Refused, load_variant
-from variants.exchange import Batch
+from variants.batch import Batch
 from variants.losses import LOSSES
 from variants.objective import objective
-from variants.seeds import Seeds
+from variants.stacked import Seeds
 
 loaded = cache(load)
 SEEDS = (0, 7, 3)
@@ -140,7 +140,7 @@ BOUND = 1e-7
 def test_inputs_that_a_gpu_adds_to_linear_layers_change_nothing(
     variant: str, dataset: str, changes: dict, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("variants.seeds.padding", lambda weight: 3)
+    monkeypatch.setattr("variants.stacked.padding", lambda weight: 3)
     assert Seeds([nn.Linear(5, 2)]).network.weight.shape == (1, 2, 8)
     assert apart(variant, dataset, changes, dtype, 10) < BOUND
 

@@ -69,8 +69,9 @@ class Variant:
     reads: the architecture fields of the recipe that `build` looks at; setting another is refused.
     conditionings: the ways in which it can take labels; "none" makes it unconditional.
     refuses: DataSpec -> "" where the variant serves such data, else why it cannot, as the end of a sentence.
-    one_by_one: "" where several seeds can be trained as one (`variants.seeds`), else why not, as the end of a sentence.
-        They can where the networks treat each example alone, but for the layers that are told of seeds there. What
+    one_by_one: "" where several seeds can be trained as one (`variants.stacked`), else why not, as the end of a
+        sentence. They can where the networks treat each example alone, but for the layers that are told of seeds there.
+        What
         cannot be trained so is not recorded as a CUDA graph either.
     """
 

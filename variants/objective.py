@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn.functional import cross_entropy, softplus
 
-from variants.exchange import Exchange
+from variants.batch import Exchange
 from variants.losses import LOSSES, AdversarialLoss
 from variants.penalties import gradient_penalty, r1, r2
 from variants.recipe import Recipe, Refused, unknown

@@ -7,7 +7,7 @@ discriminator's weights. A pack is judged as one example, so its gradient is tha
 import torch
 from torch import Tensor
 
-from variants.exchange import Exchange, Judge, drawn
+from variants.batch import Exchange, Judge, drawn
 
 
 def squared_norms(discriminator: Judge, examples: Tensor, condition: Tensor | None) -> Tensor:

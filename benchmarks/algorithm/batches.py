@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 from benchmarks.algorithm.random_streams import stream
 from benchmarks.datasets import Split
 from variants import Recipe
-from variants.exchange import Batch
+from variants.batch import Batch
 from variants.noise import NOISES
 
 

@@ -10,7 +10,7 @@ from benchmarks.algorithm.batches import tensors
 from benchmarks.algorithm.epoch import Measured, Streams, Update, Updates
 from benchmarks.algorithm.players import Players
 from variants import Recipe, Refused, Variant
-from variants.exchange import Batch
+from variants.batch import Batch
 from variants.objective import Objective
 
 # Updates that come before a recording: they make the optimisers' moments, and have libraries choose their ways.

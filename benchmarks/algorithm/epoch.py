@@ -15,8 +15,8 @@ from benchmarks.algorithm.random_streams import stream
 from benchmarks.algorithm.steps import discriminator_update, generator_update
 from benchmarks.datasets import Split
 from variants import Recipe
+from variants.batch import Batch
 from variants.blocks import draw_from
-from variants.exchange import Batch
 from variants.objective import Objective
 from variants.remedies import Noisy
 

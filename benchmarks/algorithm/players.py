@@ -16,7 +16,7 @@ from benchmarks.algorithm.random_streams import initialisation
 from variants import DataSpec, Refused, Variant
 from variants.recipe import Recipe
 from variants.remedies import Replay
-from variants.seeds import Replays
+from variants.stacked import Replays
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from benchmarks.datasets import Split
 from variants import Recipe
 from variants.objective import Objective
 from variants.remedies import Noisy
-from variants.seeds import Replays, Seeds
+from variants.stacked import Replays, Seeds
 
 
 def goes_abreast(both: Players, recorder: Recorder | None) -> bool:

@@ -6,7 +6,8 @@ D2: the generator learns from what the discriminator says of a batch of fakes; t
 As it was means parameters and buffers, batch-norm statistics included. An update returns its measurements as tensors
 on the device, so that nothing here waits for the device.
 
-Networks of several seeds are trained like those of one (`variants.seeds`): their losses and measurements are (seeds,).
+Networks of several seeds are trained like those of one (`variants.stacked`); their losses and measurements are
+(seeds,).
 """
 
 import math
@@ -17,8 +18,8 @@ from torch.optim import Optimizer
 
 from benchmarks.algorithm.players import Players, average
 from benchmarks.algorithm.precision import in_precision
+from variants.batch import Batch, Exchange
 from variants.blocks import held
-from variants.exchange import Batch, Exchange
 from variants.objective import Objective
 from variants.recipe import Recipe
 from variants.remedies import unrolled

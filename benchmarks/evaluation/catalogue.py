@@ -8,6 +8,7 @@ from benchmarks.evaluation.comparison import NO_CAPTION, Comparison, share
 from benchmarks.evaluation.matching import thinned
 from metrics import gan_train as gan_training
 from metrics.accuracy import accuracy, accuracy_by_class
+from metrics.base import Metric
 from metrics.frechet import frechet_distance, geometric_mean, moments
 from metrics.modes import (
     high_quality,
@@ -18,7 +19,6 @@ from metrics.modes import (
     modes_captured,
     overlap,
 )
-from metrics.record import Metric
 from variants.recipe import unknown
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from benchmarks.datasets import Centres
 from benchmarks.evaluation.matching import thinned
 from benchmarks.evaluation.reference import LARGEST_PAIRWISE, Real
+from metrics.base import Unmeasurable
 from metrics.captions import captions
 from metrics.diversity import class_diversity, spread
 from metrics.frechet import frechet_distance, moments
@@ -17,7 +18,6 @@ from metrics.modes import (
     nearest_centres,
 )
 from metrics.neighbours import Neighbourhood, inside_class, neighbourhood
-from metrics.record import Unmeasurable
 from metrics.spectrum import contrasts, mean_power
 
 

@@ -20,9 +20,9 @@ from benchmarks.evaluation.classifiers import judges_of
 from benchmarks.evaluation.comparison import Comparison
 from benchmarks.evaluation.matching import alike, drawn_alike
 from benchmarks.evaluation.reference import BATCH, Judge, Real
+from metrics.base import Unmeasurable
+from metrics.chunks import at_once
 from metrics.features import Channelwise, Extractor
-from metrics.parts import at_once
-from metrics.record import Unmeasurable
 from variants.recipe import Refused
 
 Generate = Callable[[Tensor | None, int], Tensor]

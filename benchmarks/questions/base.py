@@ -157,9 +157,9 @@ class Decision:
     name: unique over all questions. claim: its id in docs/claims.md. says: what is claimed, in plain words. why: of the
     margin. contradicted_by: what would contradict it. equal: what is held equal. expected: of a control, the verdicts
     with which it passes. full_only: too costly for a small preset. only: the presets that have it; () for all.
-    checks: construct checks of its own; `reports.analysis.checks` adds those that every decision has to pass. sizes_differ: why
-    its networks differ in size, where that is part of the claim; "" where sizes have to match. may_stay_at_chance: arms
-    of which the claim itself says that they learn badly.
+    checks: construct checks of its own; `reports.analysis.checks` adds those that every decision has to pass.
+    sizes_differ: why its networks differ in size, where that is part of the claim; "" where sizes have to match.
+    may_stay_at_chance: arms of which the claim itself says that they learn badly.
     """
 
     name: str

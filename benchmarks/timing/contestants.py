@@ -35,7 +35,7 @@ from benchmarks.training.configure import EVALUATIONS, configure, find_recipe
 from benchmarks.training.shared import loaded
 from benchmarks.training.train import train
 from variants import Recipe, Refused, load_variant
-from variants.exchange import Batch
+from variants.batch import Batch
 from variants.objective import objective
 
 # Updates whose batches are kept for timing the networks alone: enough that none is learned by heart.

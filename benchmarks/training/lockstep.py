@@ -25,7 +25,7 @@ from benchmarks.training.shared import loaded
 from benchmarks.training.train import opened
 from benchmarks.training.watcher import Watcher
 from variants import Refused, load_variant
-from variants.seeds import Seeds, check_loss
+from variants.stacked import Seeds, check_loss
 
 Ended = Run | BaseException
 

@@ -10,9 +10,9 @@ from reports.analysis.answers import Answers
 from reports.analysis.evidence import ArmRuns
 from reports.analysis.standings import late
 from reports.analysis.tables import spoken
+from reports.analysis.words import compared, kind, unit
 from reports.figures import training
 from reports.figures.training import Curve
-from reports.pages.words import compared, kind, unit
 from reports.reading.runs import RunRecord
 
 PICTURES = "pictures"

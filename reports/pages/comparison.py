@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from metrics.record import Metric
+from metrics.base import Metric
 from reports.analysis.tables import Arm, Section, differing, spelled, spoken
 from reports.pages.markdown import code, count, escape, mean_and_spread, number, table, unmeasured
 from reports.reading.runs import LeftOut, RunRecord

@@ -17,8 +17,8 @@ from reports.analysis.verdicts import (
     SUPPORTED,
     UNDETERMINED,
 )
+from reports.analysis.words import as_read, p_value, reversal, short_effects
 from reports.pages.markdown import code, count, escape, link, mean_and_spread, number, table, unmeasured
-from reports.pages.words import as_read, p_value, reversal, short_effects
 from reports.reading.runs import LeftOut, RunRecord, earlier_protocol
 
 PROSE = 4000

@@ -14,11 +14,7 @@ from reports.analysis.standings import cells, mean, on_real_data, unsettled
 from reports.analysis.statistics import MOST_SEEDS, POWER, seeds_to_settle
 from reports.analysis.tables import Summary, spelled
 from reports.analysis.verdicts import FEWEST_SEEDS
-from reports.figures.illustrations import Picture, Sample
-from reports.pages.comparison import PICTURES_ACROSS
-from reports.pages.markdown import code, count, escape, link, mean_and_spread, table
-from reports.pages.overview import OUTCOMES, PROSE, metric_title, other_code, parameters, real_data, run_link
-from reports.pages.words import (
+from reports.analysis.words import (
     as_read,
     certainty,
     compared,
@@ -31,6 +27,10 @@ from reports.pages.words import (
     reversal,
     unit,
 )
+from reports.figures.illustrations import Picture, Sample
+from reports.pages.comparison import PICTURES_ACROSS
+from reports.pages.markdown import code, count, escape, link, mean_and_spread, table
+from reports.pages.overview import OUTCOMES, PROSE, metric_title, other_code, parameters, real_data, run_link
 
 
 def question_page(answers: Answers, question: Question, pictures: Sequence[Picture], samples: Sequence[Sample]) -> str:

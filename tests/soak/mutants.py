@@ -37,7 +37,7 @@ TESTS = {
     "metrics/memorization.py": ("test_limits", "test_metrics", "test_metrics_independent"),
     "metrics/modes.py": ("test_metrics", "test_metrics_independent"),
     "metrics/neighbours.py": ("test_metrics", "test_metrics_independent"),
-    "metrics/parts.py": ("test_metrics",),
+    "metrics/chunks.py": ("test_metrics",),
     "metrics/pixels.py": ("test_metrics", "test_metrics_independent"),
     "metrics/ranking.py": ("test_metrics", "test_metrics_independent"),
     "metrics/spectrum.py": ("test_metrics", "test_metrics_independent"),

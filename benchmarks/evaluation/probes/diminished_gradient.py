@@ -21,8 +21,8 @@ from benchmarks.evaluation.probes.base import Moment
 from benchmarks.pictures import gradient_curves
 from benchmarks.run_folder.folder import PROBES
 from variants import Recipe
+from variants.batch import Batch
 from variants.blocks import draw_from, held
-from variants.exchange import Batch
 from variants.losses import LOSSES, AdversarialLoss
 from variants.noise import NOISES
 from variants.objective import Objective
