@@ -90,8 +90,8 @@ def not_to_touch(folder: "RunFolder") -> str:
 
 def removal_of(folder: "RunFolder", keep_milestones: bool) -> Removal:
     """The checkpoints, and the sample pictures but for those that stay; links are not among them."""
+    from benchmarks.pictures.epochs import pictured_epochs
     from benchmarks.run_folder.folder import CHECKPOINT, DAMAGED, PREVIOUS
-    from benchmarks.training.loop import pictured_epochs
 
     checkpoints = [path for path in (folder.path / name for name in (CHECKPOINT, PREVIOUS, DAMAGED)) if _is_file(path)]
     samples = folder.pictures()

@@ -123,8 +123,9 @@ def run() -> int:
     from benchmarks.cli.tables import show_summary
     from benchmarks.executors import Job, Settings
     from benchmarks.executors.base import parts
+    from benchmarks.pictures.epochs import pictured_epochs
     from benchmarks.training.configure import completed, configure
-    from benchmarks.training.loop import Diverged, pictured_epochs
+    from benchmarks.training.loop import Diverged
     from benchmarks.training.shared import loaded
 
     settings = Settings(device=asked.device, stack=asked.stack)

@@ -111,7 +111,7 @@ def between(start: "Tensor", end: "Tensor", steps: int, *, spherical: bool) -> "
 def _scattered(run: "Run", points: "Tensor", caption: str) -> "Image":
     from benchmarks.datasets import Centres, load
     from benchmarks.pictures import scatter
-    from benchmarks.training.loop import scatter_picture
+    from benchmarks.pictures.epochs import scatter_picture
 
     modes = load(run.config.dataset, seed=run.config.seed).modes
     if isinstance(modes, Centres):

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 
 import torch
-from PIL.Image import Image
 from torch import Tensor, nn
 
 from benchmarks.algorithm.cuda_graphs import Recorder, updates_of
@@ -18,28 +17,24 @@ from benchmarks.algorithm.device import peak_memory
 from benchmarks.algorithm.epoch import means, train_updates
 from benchmarks.algorithm.players import Players, fresh_players
 from benchmarks.algorithm.random_streams import stream
-from benchmarks.algorithm.sampling import Generate, sampler
+from benchmarks.algorithm.sampling import sampler
 from benchmarks.config import RunConfig
-from benchmarks.datasets import Centres, Dataset, placed
+from benchmarks.datasets import Dataset, placed
 from benchmarks.evaluation import probes
 from benchmarks.evaluation.evaluator import like_the_reference
-from benchmarks.pictures import animate, loss_curves, network_graph, png, power_spectra, sample_grid, scatter
+from benchmarks.pictures import animate, loss_curves, network_graph, png, power_spectra
+from benchmarks.pictures.epochs import sample_picture
 from benchmarks.run_folder.folder import ABSENT, ABSENT_REFERENCE, FACTS, REAL_DATA, REFERENCE, RunFolder
 from benchmarks.run_folder.symptoms import Watch
 from benchmarks.training.checkpoint import TrainState
 from benchmarks.training.shared import evaluator, reference
 from benchmarks.training.watcher import Watcher
-from metrics.captions import DIGITS, all_captions
 from metrics.spectrum import mean_power
-from variants import Recipe, Refused, Variant
+from variants import Refused, Variant
 from variants.objective import objective
-from variants.recipe import unknown
 
 # Seconds between checkpoints; chosen, not tuned. A run that is killed loses at most this and one epoch.
 CHECKPOINT_SECONDS = 15.0
-PICTURES = ("all", "milestones", "none")
-# Points in a scatter plot; chosen, as many as in an evaluation of a mixture by the literature.
-POINTS = 2500
 # Images in the picture of a power spectrum; chosen, not tuned.
 SPECTRUM_IMAGES = 1000
 
@@ -252,42 +247,6 @@ def told(error: BaseException) -> str:
         return "interrupted"
     text, kind = " ".join(str(error).split()), type(error).__name__
     return text if text and isinstance(error, Refused | Diverged) else f"{kind}: {text}".removesuffix(": ")
-
-
-def sample_picture(generate: Generate, dataset: Dataset, recipe: Recipe, caption: str) -> Image:
-    """Ten columns of ten samples, a column a class where the variant takes labels (I3g); a scatter plot of points.
-
-    Of a variant that takes captions: a column a digit, a row for every way in which it can look.
-    """
-    spec, conditional = dataset.spec, recipe.conditioning != "none"
-    if isinstance(dataset.modes, Centres):
-        condition = None if spec.classes is None else torch.arange(POINTS) % spec.classes
-        return scatter_picture(generate(condition, POINTS), dataset.modes, caption)
-    if dataset.captions and conditional:
-        condition = all_captions().unflatten(0, (len(DIGITS), -1)).transpose(0, 1).flatten(0, 1)
-        return sample_grid(generate(condition, len(condition)).cpu(), len(DIGITS), DIGITS, caption)
-    columns = min(spec.classes or 10, 10)
-    condition = None if spec.classes is None else torch.arange(10 * columns) % columns
-    titles = dataset.class_names[:columns] if conditional else ()
-    return sample_grid(generate(condition, 10 * columns).cpu(), columns, titles, caption)
-
-
-def scatter_picture(points: Tensor, modes: Centres, caption: str) -> Image:
-    """Points of the plane, with a circle of 3 σ round each centre."""
-    limit = 1.5 * modes.points.abs().max().item() + 5 * modes.sigma
-    return scatter(points.cpu(), modes.points, limit, radius=3 * modes.sigma, caption=caption)
-
-
-def pictured_epochs(choice: str, epochs: int) -> frozenset[int]:
-    """The epochs after which samples are drawn; the milestones are those of the source: 1, every tenth, the last.
-
-    Wherever there are pictures there is one of the untrained generator, epoch 0, with which MLflow's slider begins.
-    """
-    if choice not in PICTURES:
-        raise unknown("choice of pictures", choice, PICTURES, see="one of " + ", ".join(PICTURES))
-    if choice == "none":
-        return frozenset()
-    return frozenset(e for e in range(epochs + 1) if choice == "all" or e in (1, epochs) or e % 10 == 0)
 
 
 def absences(facts: dict) -> dict:

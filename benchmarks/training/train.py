@@ -13,10 +13,11 @@ from benchmarks.config import RunConfig
 from benchmarks.datasets import Dataset
 from benchmarks.evaluation.classifiers import doubts, identity
 from benchmarks.inference.run import Run
+from benchmarks.pictures.epochs import pictured_epochs
 from benchmarks.run_folder.folder import HERE, RunFolder
 from benchmarks.tracking.background import Tracker
 from benchmarks.training.configure import check, judged
-from benchmarks.training.loop import Training, pictured_epochs
+from benchmarks.training.loop import Training
 from benchmarks.training.provenance import describe, fingerprint
 from benchmarks.training.shared import evaluator, loaded
 from benchmarks.training.watcher import Watcher

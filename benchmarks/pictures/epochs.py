@@ -1,0 +1,52 @@
+"""Chooses the epochs after which samples are drawn, and draws what fits the data: images, captions or points."""
+
+import torch
+from PIL.Image import Image
+from torch import Tensor
+
+from benchmarks.algorithm.sampling import Generate
+from benchmarks.datasets import Centres, Dataset
+from benchmarks.pictures import sample_grid, scatter
+from metrics.captions import DIGITS, all_captions
+from variants import Recipe
+from variants.recipe import unknown
+
+PICTURES = ("all", "milestones", "none")
+# Points in a scatter plot; chosen, as many as in an evaluation of a mixture by the literature.
+POINTS = 2500
+
+
+def sample_picture(generate: Generate, dataset: Dataset, recipe: Recipe, caption: str) -> Image:
+    """Ten columns of ten samples, a column a class where the variant takes labels (I3g); a scatter plot of points.
+
+    Of a variant that takes captions: a column a digit, a row for every way in which it can look.
+    """
+    spec, conditional = dataset.spec, recipe.conditioning != "none"
+    if isinstance(dataset.modes, Centres):
+        condition = None if spec.classes is None else torch.arange(POINTS) % spec.classes
+        return scatter_picture(generate(condition, POINTS), dataset.modes, caption)
+    if dataset.captions and conditional:
+        condition = all_captions().unflatten(0, (len(DIGITS), -1)).transpose(0, 1).flatten(0, 1)
+        return sample_grid(generate(condition, len(condition)).cpu(), len(DIGITS), DIGITS, caption)
+    columns = min(spec.classes or 10, 10)
+    condition = None if spec.classes is None else torch.arange(10 * columns) % columns
+    titles = dataset.class_names[:columns] if conditional else ()
+    return sample_grid(generate(condition, 10 * columns).cpu(), columns, titles, caption)
+
+
+def scatter_picture(points: Tensor, modes: Centres, caption: str) -> Image:
+    """Points of the plane, with a circle of 3 σ round each centre."""
+    limit = 1.5 * modes.points.abs().max().item() + 5 * modes.sigma
+    return scatter(points.cpu(), modes.points, limit, radius=3 * modes.sigma, caption=caption)
+
+
+def pictured_epochs(choice: str, epochs: int) -> frozenset[int]:
+    """The epochs after which samples are drawn; the milestones are those of the source: 1, every tenth, the last.
+
+    Wherever there are pictures there is one of the untrained generator, epoch 0, with which MLflow's slider begins.
+    """
+    if choice not in PICTURES:
+        raise unknown("choice of pictures", choice, PICTURES, see="one of " + ", ".join(PICTURES))
+    if choice == "none":
+        return frozenset()
+    return frozenset(e for e in range(epochs + 1) if choice == "all" or e in (1, epochs) or e % 10 == 0)
