@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from variants.recipe import NEUTRAL, Recipe, Refused, checked, shown, unknown
+from variants.recipe import NEUTRAL, Recipe, UserError, checked, shown, unknown
 
 # Fakes in an evaluation where a config says nothing; what has not this number has it in its key.
 SAMPLES = 10_000
@@ -68,13 +68,13 @@ class DatasetConfig:
             if f.metadata:
                 object.__setattr__(self, f.name, checked(f, getattr(self, f.name)))
         if not isinstance(self.name, str) or not isinstance(self.path, str):
-            raise Refused(f"a dataset has a name and a path of text, not {shown(self.name)} and {shown(self.path)}")
+            raise UserError(f"a dataset has a name and a path of text, not {shown(self.name)} and {shown(self.path)}")
         if not self.path and self.name.startswith(FOLDER) and self.name != FOLDER:
             object.__setattr__(self, "path", _absolute(self.name.removeprefix(FOLDER)))
             object.__setattr__(self, "name", FOLDER + os.path.basename(self.path))
         # Else what is told would be another folder than what is read.
         if self.path and (not os.path.isabs(self.path) or self.name != FOLDER + os.path.basename(self.path)):
-            raise Refused(f"the dataset {shown(self.name)} does not lie in {shown(self.path)}")
+            raise UserError(f"the dataset {shown(self.name)} does not lie in {shown(self.path)}")
 
     def as_dict(self, *, neutral: bool = True) -> dict[str, Any]:
         """JSON values; with neutral=False only those that say which data it is: its name, and options that are set."""
@@ -87,12 +87,12 @@ class DatasetConfig:
 
 
 def _absolute(path: str) -> str:
-    """The path with links resolved. Raises Refused for text that is no path, or that no file could hold."""
+    """The path with links resolved. Raises UserError for text that is no path, or that no file could hold."""
     try:
         found = os.path.realpath(os.path.expanduser(path))
         found.encode()
     except ValueError:
-        raise Refused(f"{shown(path)} is not the name of a folder in UTF-8; rename the folder") from None
+        raise UserError(f"{shown(path)} is not the name of a folder in UTF-8; rename the folder") from None
     return found
 
 
@@ -125,10 +125,10 @@ class RunConfig:
         if self.precision not in PRECISIONS:
             raise unknown("precision", self.precision, PRECISIONS, see="it is one of " + ", ".join(PRECISIONS))
         if not isinstance(self.probes, tuple | list) or not all(isinstance(name, str) for name in self.probes):
-            raise Refused(f"--probes takes names, not {shown(self.probes)}")
+            raise UserError(f"--probes takes names, not {shown(self.probes)}")
         object.__setattr__(self, "probes", tuple(sorted(set(self.probes))))
         if not isinstance(self.plugins, tuple | list) or not all(map(_is_plugin, self.plugins)):
-            raise Refused(f"plugins are given as name:SHA-256, not {shown(self.plugins)}")
+            raise UserError(f"plugins are given as name:SHA-256, not {shown(self.plugins)}")
         object.__setattr__(self, "plugins", tuple(sorted(set(self.plugins))))
 
     def as_dict(self, *, neutral: bool = True) -> dict[str, Any]:
@@ -146,18 +146,18 @@ class RunConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "RunConfig":
-        """The inverse of as_dict, of either form. Raises Refused for unknown fields and for values out of range."""
+        """The inverse of as_dict, of either form. Raises UserError for unknown fields and for values out of range."""
         try:
             rest = {k: v for k, v in values.items() if k not in ("recipe", "dataset")}
             return cls(recipe=NEUTRAL.with_(values["recipe"]), dataset=DatasetConfig(**values["dataset"]), **rest)
         except (TypeError, KeyError) as error:
-            raise Refused(f"this is not the config of a run: {str(error)[:200]}") from None
+            raise UserError(f"this is not the config of a run: {str(error)[:200]}") from None
 
     @property
     def key(self) -> str:
-        """SHA-256 of the canonical JSON: what makes two runs the same. Raises Refused while the judge is PENDING."""
+        """SHA-256 of the canonical JSON: what makes two runs the same. Raises UserError while the judge is PENDING."""
         if self.extractor == PENDING:
-            raise Refused(
+            raise UserError(
                 f"the classifier that judges {self.dataset.name} is not trained yet, and a run has no key before; "
                 "benchmarks.training.configure.completed trains it, as train does"
             )

@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks import plugins
 from benchmarks.cli.options import Parser, main
 from benchmarks.evaluation.defects import REPEATED, SPLITS, USUAL_SPLITS, measure, page
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 DEFAULT = ("digits", "mnist", "ring8")
 
@@ -39,9 +39,9 @@ def command(arguments: Sequence[str] | None = None) -> None:
     for name in chosen.dataset:
         dataset = load(DatasetConfig(name), chosen.data_dir)
         if dataset.test.labels is None:
-            raise Refused(f"defects are planted by class, and {name} has no labels; choose another dataset")
+            raise UserError(f"defects are planted by class, and {name} has no labels; choose another dataset")
         if (classes := len(dataset.class_names)) <= REPEATED:
-            raise Refused(
+            raise UserError(
                 f"defects are planted into {REPEATED + 1} classes, and {name} has {classes}; choose another dataset"
             )
         tables.append(measure(dataset, SPLITS.get(name, USUAL_SPLITS), say, chosen.samples))
@@ -53,7 +53,7 @@ def command(arguments: Sequence[str] | None = None) -> None:
         chosen.out.parent.mkdir(parents=True, exist_ok=True)
         chosen.out.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise Refused(f"cannot write {chosen.out}: {error.strerror}") from None
+        raise UserError(f"cannot write {chosen.out}: {error.strerror}") from None
     print(f"wrote {chosen.out}")
 
 

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.config import RunConfig
 from variants import VARIANTS, Variant
-from variants.recipe import Recipe, Refused
+from variants.recipe import Recipe, UserError
 
 if TYPE_CHECKING:
     from benchmarks.cli.options import Parser
@@ -74,14 +74,14 @@ def words() -> list[str]:
 def load_plugins(paths: Iterable[Path | str]) -> None:
     """Loads what is installed, and then these files. Twice the same one counts once.
 
-    Raises Refused for a plugin that cannot be read, that fails, that adds nothing, or a name that exists already.
+    Raises UserError for a plugin that cannot be read, that fails, that adds nothing, or a name that exists already.
     """
     load_installed()
     for path in paths:
         try:
             source = Path(path).read_bytes()
         except OSError as error:
-            raise Refused(f"cannot read the plugin {path}: {error.strerror or error}") from None
+            raise UserError(f"cannot read the plugin {path}: {error.strerror or error}") from None
         load_file(PluginFile(str(path), source))
 
 
@@ -95,7 +95,7 @@ def adopt(files: Sequence[PluginFile]) -> None:
 def load_file(file: PluginFile) -> None:
     """Loads one plugin. See load_plugins."""
     if not re.fullmatch(r"[\w.-]+\.py", file.name):
-        raise Refused(f"a plugin is a .py file whose name has letters, digits, '.', '_' and '-', not {file.path}")
+        raise UserError(f"a plugin is a .py file whose name has letters, digits, '.', '_' and '-', not {file.path}")
     digest = hashlib.sha256(file.source).hexdigest()
     if _is_loaded(file.name, digest, file.path):
         return
@@ -114,7 +114,7 @@ def load_file(file: PluginFile) -> None:
 
 @cache
 def load_installed() -> None:
-    """Loads the plugins of installed packages, once. Raises Refused for a broken one."""
+    """Loads the plugins of installed packages, once. Raises UserError for a broken one."""
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.value):
         what = f"{entry.value} of the installed package {entry.dist.name if entry.dist else '?'}"
         module = _run(entry.load, what)
@@ -132,7 +132,7 @@ def used(variant: str, recipe: Recipe, dataset: str, probes: Iterable[str]) -> t
 
 
 def require(config: RunConfig, what: str) -> None:
-    """Raises Refused where a plugin that this run was configured with is not loaded, or not the same. what: the run."""
+    """Raises UserError where a plugin of this run's config is not loaded, or not the same. what: the run."""
     for plugin in config.plugins:
         load_installed()
         name, _, digest = plugin.rpartition(":")
@@ -140,13 +140,13 @@ def require(config: RunConfig, what: str) -> None:
             continue
         give = f"give it with --plugin {name}" if name.endswith(".py") else f"install the package that has {name}"
         if name in HASHES:
-            raise Refused(f"{what} was made with another version of the plugin {name}; {give} as it was then")
-        raise Refused(f"{what} was made with the plugin {name}, and a run brings no code of its own; {give}")
+            raise UserError(f"{what} was made with another version of the plugin {name}; {give} as it was then")
+        raise UserError(f"{what} was made with the plugin {name}, and a run brings no code of its own; {give}")
 
 
 def _is_loaded(name: str, digest: str, path: str) -> bool:
     if HASHES.get(name, digest) != digest:
-        raise Refused(f"a plugin {name} is loaded that is not {path}; rename one, or start anew if it was changed")
+        raise UserError(f"a plugin {name} is loaded that is not {path}; rename one, or start anew if it was changed")
     return name in HASHES
 
 
@@ -163,9 +163,9 @@ def _run(load: Callable[[], Any], where: str) -> Any:
         places = [place for place in foreign if place[0] == where] or foreign
         at = "" if not places else f" at line {places[-1][1]}"
         at += f" of {places[-1][0]}" if places and places[-1][0] != where else ""
-        kind = "" if isinstance(error, Refused) else f"{type(error).__name__}: "
+        kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
         text = error.msg if isinstance(error, SyntaxError) else str(error)
-        raise Refused(f"the plugin {where} is broken{at}: {kind}{' '.join(text.split())[:300]}") from error
+        raise UserError(f"the plugin {where} is broken{at}: {kind}{' '.join(text.split())[:300]}") from error
 
 
 @dataclass(frozen=True)
@@ -221,17 +221,17 @@ def _add(module: Any, plugin: str, digest: str, what: str, source: bytes = b"") 
         at = f"the plugin {what}{_line_of(kind, source)}: {kind}"
         entries = {getattr(defined, "name", ""): defined} if kind == "VARIANT" else defined
         if not isinstance(entries, Mapping):
-            raise Refused(f"{at} is a dict by name, not {type(defined).__name__}")
+            raise UserError(f"{at} is a dict by name, not {type(defined).__name__}")
         for name, value in entries.items():
             if not known.fits(name, value):
-                raise Refused(f"{at} holds {repr(value)[:100]}, which is not {known.wanted}")
+                raise UserError(f"{at} holds {repr(value)[:100]}, which is not {known.wanted}")
             if not isinstance(name, str) or not re.fullmatch(r"\w+", name, re.ASCII):
-                raise Refused(f"{at} has the name {name!r}; names are made of letters, digits and '_'")
+                raise UserError(f"{at} has the name {name!r}; names are made of letters, digits and '_'")
             if name in known.entries:
-                raise Refused(f"{at} has the name {name!r}, and there is a {known.called} of that name already")
+                raise UserError(f"{at} has the name {name!r}, and there is a {known.called} of that name already")
             additions.append((kind, name, value))
     if not additions:
-        raise Refused(f"the plugin {what} adds nothing; it defines none of {', '.join(lists)}")
+        raise UserError(f"the plugin {what} adds nothing; it defines none of {', '.join(lists)}")
     _check_names([question for kind, _, question in additions if kind == "QUESTIONS"], what)
     for kind, name, value in additions:
         lists[kind].entries[name] = value
@@ -240,7 +240,7 @@ def _add(module: Any, plugin: str, digest: str, what: str, source: bytes = b"") 
 
 
 def _check_names(questions: "Sequence[Question]", what: str) -> None:
-    """Raises Refused where two arms or two decisions share a name and differ, among these questions and all others."""
+    """Raises UserError where two arms or decisions of all questions share a name and differ."""
     from benchmarks.questions import QUESTIONS, load_question
 
     every = [*map(load_question, QUESTIONS), *questions] if questions else []
@@ -250,7 +250,7 @@ def _check_names(questions: "Sequence[Question]", what: str) -> None:
         arms = [*(arm for contrast in contrasts for arm in contrast.arms), *question.more]
         for kind, each in (*(("arm", arm) for arm in arms), *(("decision", one) for one in question.decisions)):
             if known.setdefault((kind, each.name), each) != each:
-                raise Refused(
+                raise UserError(
                     f"the plugin {what}: the question {question.name} has the {kind} {each.name}, and there is another "
                     f"{kind} of that name; call it otherwise"
                 )

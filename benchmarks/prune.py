@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.cli.options import Parser, main
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 if TYPE_CHECKING:
     from benchmarks.run_folder.folder import RunFolder
@@ -56,7 +56,7 @@ def command() -> int:
                 left.append(f"{folder.name} is left as it is: {why}")
             elif (removal := removal_of(folder, asked.keep_milestones)).files:
                 removals.append(removal)
-        except Refused as refused:
+        except UserError as refused:
             left.append(f"{folder.name} is left as it is: {refused}")
     for removal in removals:
         parts = [f"checkpoints {len(removal.checkpoints)}", f"pictures {len(removal.pictures)}"]
@@ -101,20 +101,20 @@ def removal_of(folder: "RunFolder", keep_milestones: bool) -> Removal:
     return Removal(folder, tuple(checkpoints), tuple(pictures))
 
 
-def remove(removal: Removal, keep_milestones: bool) -> tuple[int, list[Refused]]:
+def remove(removal: Removal, keep_milestones: bool) -> tuple[int, list[UserError]]:
     """Removes what was told: the bytes that are gone, and what was refused: files, or a run that was started again."""
     size, refusals = 0, []
     try:
         with removal.folder.lock():
             if removal.folder.status()["state"] != "FINISHED":
-                raise Refused("it was started again in the meantime")
+                raise UserError("it was started again in the meantime")
             still = set(removal_of(removal.folder, keep_milestones).files)
             for path in removal.files:
                 try:
                     size += _removed(path) if path in still else 0
-                except Refused as refused:
+                except UserError as refused:
                     refusals.append(refused)
-    except Refused as refused:
+    except UserError as refused:
         refusals.append(refused)
     return size, refusals
 
@@ -141,7 +141,7 @@ def _removed(path: Path) -> int:
     try:
         path.unlink()
     except OSError as error:
-        raise Refused(f"cannot remove {path}: {error.strerror or error}") from None
+        raise UserError(f"cannot remove {path}: {error.strerror or error}") from None
     return size
 
 

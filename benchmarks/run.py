@@ -10,11 +10,11 @@ from benchmarks import plugins
 from benchmarks.cli.options import Parser, add_tracking, given, main, refuse_unread
 from benchmarks.config import DEFAULT_SAMPLES, PRECISIONS, PROBES, DatasetConfig
 from variants import VARIANTS
-from variants.recipe import FIELDS, Refused, unknown
+from variants.recipe import FIELDS, UserError, unknown
 
 if TYPE_CHECKING:
-    from benchmarks.cli.progress import Screen
-    from benchmarks.executors import Job
+    from benchmarks.cli.progress import RunProgress
+    from benchmarks.executors import RunGroup
     from benchmarks.inference.run import Run
 
 DATASET_OPTIONS = [f for f in fields(DatasetConfig) if f.metadata]
@@ -110,10 +110,10 @@ def run() -> int:
     dataset = DatasetConfig(asked.dataset, **given(asked, DATASET_OPTIONS))
     seeds = asked.seeds or [asked.seed]
     if repeated := {seed for seed in seeds if seeds.count(seed) > 1}:
-        raise Refused(f"--seeds has {min(repeated)} twice; a seed is one run")
+        raise UserError(f"--seeds has {min(repeated)} twice; a seed is one run")
     for option in ("evaluate_every", "threads"):
         if getattr(asked, option) < 0:
-            raise Refused(f"--{option.replace('_', '-')} is at least 0, not {getattr(asked, option)}")
+            raise UserError(f"--{option.replace('_', '-')} is at least 0, not {getattr(asked, option)}")
 
     import torch
 
@@ -121,14 +121,14 @@ def run() -> int:
     from benchmarks.algorithm.device import check_precision, resolve_device
     from benchmarks.cli.progress import say
     from benchmarks.cli.tables import show_summary
-    from benchmarks.executors import Job, Settings
-    from benchmarks.executors.base import parts
+    from benchmarks.executors import RunGroup, RunOptions
+    from benchmarks.executors.base import split_job
     from benchmarks.pictures.epochs import pictured_epochs
     from benchmarks.training.configure import completed, configure
     from benchmarks.training.loop import Diverged
     from benchmarks.training.shared import loaded
 
-    settings = Settings(device=asked.device, stack=asked.stack)
+    settings = RunOptions(device=asked.device, stack=asked.stack)
     check_precision(asked.precision, device := resolve_device(asked.device))
     pictured_epochs(asked.pictures, 1)
     if asked.cuda_graphs:
@@ -169,7 +169,7 @@ def run() -> int:
         "notes": data.notes,
     }
     failed = 0
-    for part in parts(Job(tuple(configs)), settings, 1, say):
+    for part in split_job(RunGroup(tuple(configs)), settings, 1, say):
         for config, ended in zip(part.configs, trained(part, options), strict=True):
             if isinstance(ended, Diverged):
                 say(f"failed: {ended}; its curves are kept in {asked.runs_dir / config.name}")
@@ -181,15 +181,15 @@ def run() -> int:
     return 1 if failed else 0
 
 
-def trained(part: "Job", options: dict[str, Any]) -> "list[Run | BaseException]":
+def trained(part: "RunGroup", options: dict[str, Any]) -> "list[Run | BaseException]":
     """How each run of a part of a job ended; the screen shows the first one's progress."""
-    from benchmarks.cli.progress import Screen
+    from benchmarks.cli.progress import RunProgress
     from benchmarks.executors.base import forwarding
     from benchmarks.training.lockstep import train_together
     from benchmarks.training.loop import Diverged
     from benchmarks.training.train import train
 
-    with Screen() as screen:
+    with RunProgress() as screen:
         if len(part.configs) > 1:
             beside = [forwarding(partial(_beside, screen, config.name)) for config in part.configs[1:]]
             return train_together(part.configs, [screen, *beside], **options)
@@ -199,7 +199,7 @@ def trained(part: "Job", options: dict[str, Any]) -> "list[Run | BaseException]"
             return [diverged]
 
 
-def _beside(screen: "Screen", name: str, sentence: str) -> None:
+def _beside(screen: "RunProgress", name: str, sentence: str) -> None:
     screen.say(f"{name}: {sentence}")
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import plugins
 from benchmarks.cli.options import Parser, add_tracking, main
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 if TYPE_CHECKING:
     pass
@@ -34,11 +34,11 @@ def command() -> None:
     asked = parser().parse_args()
     plugins.load_plugins(asked.plugin)
     if asked.count is not None and not 1 <= asked.count <= MOST:
-        raise Refused(f"--count is from 1 to {MOST}, not {asked.count}")
+        raise UserError(f"--count is from 1 to {MOST}, not {asked.count}")
     if asked.seed < 0:
-        raise Refused(f"--seed is at least 0, not {asked.seed}")
+        raise UserError(f"--seed is at least 0, not {asked.seed}")
     if asked.out and asked.out.suffix.lower() != ".png":
-        raise Refused(f"--out is the name of a .png file, not {str(asked.out)!r}")
+        raise UserError(f"--out is the name of a .png file, not {str(asked.out)!r}")
 
     from benchmarks.inference.finding import find_run
 
@@ -50,7 +50,7 @@ def command() -> None:
     try:
         drawn.save(out)
     except OSError as error:
-        raise Refused(f"cannot write {out}: {error.strerror or error}") from None
+        raise UserError(f"cannot write {out}: {error.strerror or error}") from None
     print(f"wrote {out}")
 
 

@@ -20,7 +20,7 @@ from benchmarks import plugins
 from benchmarks.cli.options import Parser, main
 from benchmarks.config import PRECISIONS
 from variants import VARIANTS
-from variants.recipe import Refused, unknown
+from variants.recipe import UserError, unknown
 
 # What each kind of timing reads of the options. Any kind takes --json and --plugin.
 READS = {
@@ -102,7 +102,7 @@ def command() -> None:
 
 
 def check(asked: Namespace) -> None:
-    """Raises Refused for what can be told to be wrong at once."""
+    """Raises UserError for what can be told to be wrong at once."""
     for name in asked.variant or ():
         if name not in VARIANTS:
             raise unknown("variant", name, VARIANTS)
@@ -115,24 +115,24 @@ def check(asked: Namespace) -> None:
         given = getattr(asked, name)
         for value in given if isinstance(given, list) else [given]:
             if not value >= least:
-                raise Refused(f"--{name.replace('_', '-')} is at least {least}, not {value}")
+                raise UserError(f"--{name.replace('_', '-')} is at least {least}, not {value}")
     if kind := next((name for name in READS if getattr(asked, name)), ""):
         known = parser()
         for name, value in vars(asked).items():
             if name in READS[kind] | READS.keys() | {"json", "plugin"} or value == known.get_default(name):
                 continue
-            raise Refused(f"--{name.replace('_', '-')} is nothing that --{kind} reads; leave it out")
+            raise UserError(f"--{name.replace('_', '-')} is nothing that --{kind} reads; leave it out")
         for name in ONE.get(kind, ()):
             if len(getattr(asked, name) or ()) > 1:
-                raise Refused(f"--{kind} times one --{name}, not {len(getattr(asked, name))}")
+                raise UserError(f"--{kind} times one --{name}, not {len(getattr(asked, name))}")
     if asked.against == "none" and asked.loader_workers:
-        raise Refused("--loader-workers load the data of the stock loop, which --against none leaves out; take one")
+        raise UserError("--loader-workers load the data of the stock loop, which --against none leaves out; take one")
     if max(asked.seeds) > 1 and asked.run_seconds:
-        raise Refused("--seeds times updates alone; add --run-seconds 0")
+        raise UserError("--seeds times updates alone; add --run-seconds 0")
     if not asked.seconds > 0:
-        raise Refused(f"--seconds is above 0, not {asked.seconds}")
+        raise UserError(f"--seconds is above 0, not {asked.seconds}")
     if asked.picture and not asked.growth:
-        raise Refused("--picture draws what --growth measures; add --growth")
+        raise UserError("--picture draws what --growth measures; add --growth")
     for path in filter(None, (asked.json, asked.picture)):
         # Now, and not after minutes of measuring.
         with writing(path):
@@ -198,7 +198,7 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise Refused(f"cannot write {path}: {error.strerror}") from None
+        raise UserError(f"cannot write {path}: {error.strerror}") from None
 
 
 if __name__ == "__main__":

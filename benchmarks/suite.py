@@ -11,7 +11,7 @@ from benchmarks import plugins
 from benchmarks.cli.options import Parser, add_tracking, main, refuse_unread
 from benchmarks.executors import EXECUTORS
 from benchmarks.questions.presets import PRESETS, preset
-from variants.recipe import Refused, unknown
+from variants.recipe import UserError, unknown
 
 if TYPE_CHECKING:
     pass
@@ -59,12 +59,12 @@ def suite() -> int:
     refuse_unread(asked, "no_tracking", "tracking_uri", "experiment")
     chosen = preset(asked.preset)
     if asked.seeds < 0:
-        raise Refused(f"--seeds is at least 1, not {asked.seeds}")
+        raise UserError(f"--seeds is at least 1, not {asked.seeds}")
     if asked.executor not in EXECUTORS:
         raise unknown("executor", asked.executor, EXECUTORS, see="one of " + ", ".join(EXECUTORS))
 
-    from benchmarks.cli.progress import Live, duration
-    from benchmarks.executors import Settings
+    from benchmarks.cli.progress import SuiteProgress, duration
+    from benchmarks.executors import RunOptions
     from benchmarks.suites.plan import make_plan
     from benchmarks.suites.plan_history import record_plan
     from benchmarks.suites.scheduler import run_jobs
@@ -75,7 +75,7 @@ def suite() -> int:
     jobs, missing = prepared(plan, asked.data_dir, judge=not asked.plan)
     todo, done = counted(jobs, asked.runs_dir, asked.retrain)
     expected = expectation(plan, tuned)
-    settings = Settings(
+    settings = RunOptions(
         asked.runs_dir,
         asked.data_dir,
         device=asked.device,
@@ -87,7 +87,7 @@ def suite() -> int:
         stack=asked.stack,
         cuda_graphs=asked.cuda_graphs,
     )
-    with Live(chosen.name, todo + done) as live:
+    with SuiteProgress(chosen.name, todo + done) as live:
         live.say(
             f"{len(plan.questions)} questions, {len(plan.decisions)} decisions, {len(plan.arms)} arms, "
             f"{plan.runs} runs ({done} already done); plan {plan.hash[:12]}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.cli.options import Parser, add_tracking, main
-from variants.recipe import Refused, unknown
+from variants.recipe import UserError, unknown
 
 if TYPE_CHECKING:
     from benchmarks.run_folder.folder import RunFolder
@@ -36,7 +36,7 @@ def command() -> int:
             before = remembered(folder, uri, experiment)
             sync_when_free(folder, uri, experiment, print)
             sent += remembered(folder, uri, experiment) != before
-        except Refused as refused:
+        except UserError as refused:
             failed += 1
             print(f"{folder.name} was not sent: {refused}", file=sys.stderr)
     whole = len(folders) - sent - failed
@@ -45,13 +45,13 @@ def command() -> int:
 
 
 def chosen(names: list[str], runs_dir: Path) -> "list[RunFolder]":
-    """The folders of these runs; all of them where no name is given. Raises Refused where there is none."""
+    """The folders of these runs; all of them where no name is given. Raises UserError where there is none."""
     from benchmarks.run_folder.folder import CONFIG, RunFolder, run_folders
 
     if not names:
         if folders := run_folders(runs_dir):
             return folders
-        raise Refused(
+        raise UserError(
             f"there are no runs in {runs_dir}; train one with python -m benchmarks.run, or name another folder"
         )
     found = []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import plugins
 from benchmarks.cli.options import Parser, main
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 if TYPE_CHECKING:
     pass
@@ -51,9 +51,9 @@ def tune() -> int:
 
     wanted = preset(asked.preset)
     if not wanted.tuned:
-        raise Refused(f"the preset {wanted.name} is not tuned")
-    from benchmarks.cli.progress import Live
-    from benchmarks.executors import Job, Settings
+        raise UserError(f"the preset {wanted.name} is not tuned")
+    from benchmarks.cli.progress import SuiteProgress
+    from benchmarks.executors import RunGroup, RunOptions
     from benchmarks.inference.finding import load_run
     from benchmarks.questions.presets import TUNING_SEEDS
     from benchmarks.suites.scheduler import all_ended, run_jobs
@@ -68,9 +68,9 @@ def tune() -> int:
         before(wanted, out)  # or a damaged file would be told of after the runs
     tried = [trial for trial in trials(wanted) if not asked.arms or trial.name in asked.arms]
     configs = [[trial.arm.config(seed, asked.data_dir) for seed in trial.arm.seeds] for trial in tried]
-    jobs = [Job(tuple(completed(config, asked.data_dir) for config in each)) for each in configs]
-    settings = Settings(asked.runs_dir, asked.data_dir, device="cpu", pictures="none", track=False)
-    with Live(f"tuning of {wanted.name}", sum(len(job.configs) for job in jobs)) as live:
+    jobs = [RunGroup(tuple(completed(config, asked.data_dir) for config in each)) for each in configs]
+    settings = RunOptions(asked.runs_dir, asked.data_dir, device="cpu", pictures="none", track=False)
+    with SuiteProgress(f"tuning of {wanted.name}", sum(len(job.configs) for job in jobs)) as live:
         all_ended(run_jobs(jobs, "processes", settings, live, workers=asked.workers))
         grids: dict[str, dict[float, list[float]]] = {}
         seconds: dict[str, list[float]] = {}
@@ -92,8 +92,8 @@ def tune() -> int:
         for name, grid in grids.items():
             try:
                 winners[name] = chosen(grid, metrics[name])
-            except Refused as refused:
-                raise Refused(f"the arm {name}: {refused}") from None
+            except UserError as refused:
+                raise UserError(f"the arm {name}: {refused}") from None
         # Read again: others may have been tuned in the meantime.
         others = before(wanted, out) if asked.arms else {}
         now: dict[str, Any] = {

@@ -8,7 +8,7 @@ docs/plugins.md explains what else a plugin can add.
 import torch
 from torch import Generator, Tensor, nn
 
-from variants.base import DataSpec, Judgement, Variant
+from variants.base import DataSpec, DiscriminatorOutput, Variant
 from variants.recipe import Recipe
 
 
@@ -43,7 +43,7 @@ class ResidualGenerator(nn.Module):
 
 
 class ResidualDiscriminator(nn.Module):
-    """examples (batch, *shape) -> Judgement of (batch,) logits."""
+    """examples (batch, *shape) -> DiscriminatorOutput of (batch,) logits."""
 
     def __init__(self, spec: DataSpec, recipe: Recipe) -> None:
         super().__init__()
@@ -55,8 +55,8 @@ class ResidualDiscriminator(nn.Module):
             nn.Linear(width, 1),
         )
 
-    def forward(self, examples: Tensor, condition: Tensor | None = None) -> Judgement:
-        return Judgement(self.layers(examples).squeeze(1))
+    def forward(self, examples: Tensor, condition: Tensor | None = None) -> DiscriminatorOutput:
+        return DiscriminatorOutput(self.layers(examples).squeeze(1))
 
 
 def build(spec: DataSpec, recipe: Recipe) -> tuple[nn.Module, nn.Module]:

@@ -58,7 +58,7 @@ def results(
     extractor, samples, evaluate_every, precision; seconds of training; parameters_generator, parameters_discriminator;
     every metric under its own name, as measured at the end of training, and as `<metric>_reference` its value on real
     data. A metric that does not apply, and every metric of a run that did not finish, is missing (NaN); an infinite
-    one is infinite. Raises variants.recipe.Refused where there is nothing to read.
+    one is infinite. Raises variants.recipe.UserError where there is nothing to read.
     """
     from reports.analysis.tables import frame
     from reports.reading.runs import find
@@ -86,17 +86,17 @@ def report(
     preset: answers the questions by its plan; "" compares all runs. questions: some of them only. seeds, dataset,
     tuned (a file): as the suite was told. runs, runs_dir, tracking_uri, experiment: which runs, as in `runs.find`.
     records: keeps the records of the runs in runs_dir beside the report. Questions and presets of a plugin are known
-    after benchmarks.load_plugins. Raises Refused where there is nothing to read, where the plan cannot be made, and
+    after benchmarks.load_plugins. Raises UserError where there is nothing to read, where the plan cannot be made, and
     where `out` cannot be written.
     """
     from benchmarks import plugins
     from reports.build import build
     from reports.reading.runs import find
-    from variants.recipe import Refused
+    from variants.recipe import UserError
 
     plugins.load_installed()
     if records and runs_dir is None:
-        raise Refused("--records needs --runs-dir: the records are those of run folders")
+        raise UserError("--records needs --runs-dir: the records are those of run folders")
     records_of = runs_dir if records else None
     if not preset:
         return build(find(runs, runs_dir, tracking_uri, experiment), out, html, records_of=records_of)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import plugins
 from benchmarks.cli.options import Parser, add_tracking, main, refuse_unread
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +59,7 @@ def build(
     html: index.html as well, the whole report in one file. plan: to answer its questions, with a page each, instead of
     comparing all runs. tuned: what the plan was made with. plans: those that were kept before the runs, the first one
     first. partial: whether the plan has some of the questions only. records_of: the folder that the runs lie in, to
-    keep their records beside the report. Raises Refused where `out` cannot be written.
+    keep their records beside the report. Raises UserError where `out` cannot be written.
     """
     report = compared(found) if plan is None else questions_answered(found, plan, tuned, plans, partial)
     if records_of is not None:
@@ -152,7 +152,7 @@ def write(report: Report, out: Path, html: bool = False) -> list[Path]:
     """Writes a report, and as one HTML file too if asked; the paths of what was written, pictures apart.
 
     Pictures and records of an earlier report in the same place go, so that none is there that no page tells of.
-    Raises Refused where `out` cannot be written.
+    Raises UserError where `out` cannot be written.
     """
     from reports import pages
     from reports.records import RECORDS
@@ -171,7 +171,7 @@ def write(report: Report, out: Path, html: bool = False) -> list[Path]:
         if report.records:
             (out / RECORDS).write_bytes(report.records)
     except OSError as error:
-        raise Refused(f"cannot write the report to {out}: {error.strerror or error}") from error
+        raise UserError(f"cannot write the report to {out}: {error.strerror or error}") from error
     return list(texts)
 
 
@@ -231,7 +231,7 @@ def command() -> None:
     options = parser.parse_args()
     plugins.load_plugins(options.plugin)
     if not options.preset and (options.questions or options.seeds or options.dataset or options.tuned):
-        raise Refused("--questions, --seeds, --dataset and --tuned belong to a plan; name it by --preset")
+        raise UserError("--questions, --seeds, --dataset and --tuned belong to a plan; name it by --preset")
 
     refuse_unread(options, "runs_dir", "tracking_uri", "experiment")
 

@@ -20,7 +20,7 @@ from benchmarks.suites.plan_history import PLANS
 from reports.figures import sample_picture
 from reports.figures.illustrations import SAMPLE_COLORS
 from reports.reading.runs import RunRecord
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 RECORDS = "runs.tar.xz"
 _KEPT = (CONFIG, STATUS, ENVIRONMENT, REFERENCE, FACTS, JOURNAL)
@@ -30,7 +30,7 @@ def packed(runs_dir: Path | str, runs: Iterable[RunRecord], shown: Container[str
     """The archive, the same bytes for the same records.
 
     runs: they lie in runs_dir. shown: the ids of runs whose last picture is kept. top: the folder that all is
-    in. Raises Refused where one does not, and where a record cannot be read.
+    in. Raises UserError where one does not, and where a record cannot be read.
     """
     kept = io.BytesIO()
     # What is not asked for here depends on the machine: owners, dates and rights are the same for every file.
@@ -53,7 +53,7 @@ def _files(runs_dir: Path, runs: Iterable[RunRecord], shown: Container[str]) -> 
             if (data := folder.read_bytes(name, limit=2**28)) is not None:
                 yield f"{run.id}/{name}", as_shown(data) if name in picture else without_path(name, data)
             elif name == CONFIG:
-                raise Refused(f"{run.id} is not in {runs_dir}, so its records cannot be kept")
+                raise UserError(f"{run.id} is not in {runs_dir}, so its records cannot be kept")
 
 
 def without_path(name: str, data: bytes) -> bytes:

@@ -65,19 +65,19 @@ def in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     import torch
 
-    from benchmarks.algorithm.players import players
+    from benchmarks.algorithm.gan import make_gan
     from benchmarks.training import loop
 
-    fresh_players, sampler = loop.fresh_players, loop.sampler
+    fresh_gan, sampler = loop.fresh_gan, loop.sampler
 
     def widened(module: torch.nn.Module, inputs: tuple) -> tuple:
         return tuple(each.double() if torch.is_tensor(each) and each.is_floating_point() else each for each in inputs)
 
     def wide(variant: Any, spec: Any, recipe: Any, *rest: Any) -> Any:
-        both = fresh_players(variant, spec, recipe, *rest)
+        both = fresh_gan(variant, spec, recipe, *rest)
         for network in (both.generator.double(), both.discriminator.double()):
             network.register_forward_pre_hook(widened)
-        return players(both.generator, both.discriminator, recipe)
+        return make_gan(both.generator, both.discriminator, recipe)
 
     monkeypatch.setattr(loop, "fresh_players", wide)
     monkeypatch.setattr(loop, "sampler", lambda *given: lambda *asked: sampler(*given)(*asked).float())

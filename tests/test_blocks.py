@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from benchmarks.algorithm.players import fresh_players
+from benchmarks.algorithm.gan import fresh_gan
 from benchmarks.algorithm.random_streams import stream
 from benchmarks.algorithm.steps import discriminator_update, generator_update
 from variants import DataSpec, load_variant
@@ -140,16 +140,16 @@ def test_an_update_keeps_images_channels_last(name: str, changes: dict, precisio
     """Where two layouts meet, a LeakyReLU goes back twenty times slower."""
     variant = load_variant(name)
     recipe = variant.recipe("default").with_({"batch_size": 8, **changes})
-    players = fresh_players(variant, SPEC, recipe, 0, torch.device("cpu"), precision)
+    gan = fresh_gan(variant, SPEC, recipe, 0, torch.device("cpu"), precision)
     drawn = stream(0, "batch")
-    for network in (players.generator, players.discriminator):
+    for network in (gan.generator, gan.discriminator):
         network.train()
         draw_from(network, drawn)
     labels = torch.arange(8) % 10
     examples = torch.rand(8, *SPEC.shape, generator=drawn) * 2 - 1
     batch = Batch(examples, labels, torch.randn(8, recipe.noise_size, generator=drawn), labels, drawn)
     with Layouts() as layouts:
-        discriminator_update(players, objective(recipe), recipe, batch)
-        generator_update(players, objective(recipe), recipe, batch)
+        discriminator_update(gan, objective(recipe), recipe, batch)
+        generator_update(gan, objective(recipe), recipe, batch)
     assert layouts.seen > 10
     assert layouts.others == []

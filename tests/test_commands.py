@@ -162,14 +162,14 @@ import os, signal
 from benchmarks import commands, run, terminal, training
 
 training.CHECKPOINT_SECONDS = 0
-written = terminal.Screen.line
+written = terminal.RunProgress.line
 
 def press_ctrl_c(screen, line):
     written(screen, line)
     if line["epoch"] == 2:
         os.kill(os.getpid(), signal.SIGINT)
 
-terminal.Screen.line = press_ctrl_c
+terminal.RunProgress.line = press_ctrl_c
 commands.main(run.run)
 """
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import DATASETS, Captions, Dataset, Split, checksum_of, data_folder, images, load, summary
 from tests.datasets_on_disk import FAMILY, write_all, write_cifar10, write_idx, write_mnist_family
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 
 @pytest.fixture
@@ -133,14 +133,16 @@ def test_options_that_a_dataset_does_not_read_are_refused(name: str, small: Path
     assert takes <= {f.name for f in fields(DatasetConfig)}
     for field in fields(DatasetConfig):
         if field.metadata and field.name not in takes:
-            with pytest.raises(Refused, match=f"--{field.name.replace('_', '-')} does not apply to the dataset {name}"):
+            with pytest.raises(
+                UserError, match=f"--{field.name.replace('_', '-')} does not apply to the dataset {name}"
+            ):
                 load(replace(config_of(name), **{field.name: 5}), small)
 
 
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:
-    with pytest.raises(Refused, match="unknown dataset 'mnits'; did you mean 'mnist'"):
+    with pytest.raises(UserError, match="unknown dataset 'mnits'; did you mean 'mnist'"):
         load(DatasetConfig("mnits"))
-    with pytest.raises(Refused, match="unknown dataset 'mnist:here'"):
+    with pytest.raises(UserError, match="unknown dataset 'mnist:here'"):
         load(DatasetConfig("mnist:here"))
 
 
@@ -267,14 +269,14 @@ IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 def test_a_damaged_idx_file_is_named(small: Path, file: str, damage, why: str) -> None:
     path = small / "FashionMNIST" / "raw" / file
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(Refused, match=f"{file} is damaged or only half there: .*{why}; delete it"):
+    with pytest.raises(UserError, match=f"{file} is damaged or only half there: .*{why}; delete it"):
         load(DatasetConfig("fashion_mnist"), small)
 
 
 def test_images_of_another_size_are_named(small: Path) -> None:
     path = small / "KMNIST" / "raw" / "t10k-images-idx3-ubyte"
     write_idx(path, np.zeros((40, 27, 28), np.uint8))
-    with pytest.raises(Refused, match=r"t10k-images-idx3-ubyte is damaged .* its images are 27x28, not 28x28"):
+    with pytest.raises(UserError, match=r"t10k-images-idx3-ubyte is damaged .* its images are 27x28, not 28x28"):
         load(DatasetConfig("kmnist"), small)
 
 
@@ -288,7 +290,7 @@ def test_one_changed_byte_of_mnist_is_found(tmp_path: Path, monkeypatch: pytest.
     content[5000] ^= 1
     (raw / IMAGES).write_bytes(content)
     for name in ("mnist", "auto", "stacked_mnist", "captions_mnist"):
-        with pytest.raises(Refused, match=f"{IMAGES} is damaged .* its MD5 is not that of the published file"):
+        with pytest.raises(UserError, match=f"{IMAGES} is damaged .* its MD5 is not that of the published file"):
             load(DatasetConfig(name), tmp_path)
 
 
@@ -303,7 +305,7 @@ def test_one_changed_byte_of_mnist_is_found(tmp_path: Path, monkeypatch: pytest.
 def test_a_damaged_cifar10_file_is_named(small: Path, damage, why: str) -> None:
     path = small / "cifar-10-batches-bin" / "data_batch_3.bin"
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(Refused, match=f"data_batch_3.bin is damaged or only half there: .*{why}"):
+    with pytest.raises(UserError, match=f"data_batch_3.bin is damaged or only half there: .*{why}"):
         load(DatasetConfig("cifar10"), small)
 
 
@@ -318,7 +320,7 @@ def test_any_bytes_are_read_or_refused(tmp_path: Path, head: bytes, rest: bytes)
     for axes in (1, 3):
         try:
             values = images._idx(images.KMNIST, path, axes)
-        except Refused:
+        except UserError:
             continue
         assert values.numel() == len(head + rest) - 4 - 4 * axes
 
@@ -365,10 +367,10 @@ def test_dropped_classes_are_the_last_ones_and_only_training_lacks_them() -> Non
     ],
 )
 def test_more_than_there_is_cannot_be_left_out(options: dict[str, int], sentence: str) -> None:
-    with pytest.raises(Refused, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         load(DatasetConfig("digits", **options))
 
 
 def test_points_have_no_examples_to_leave_out() -> None:
-    with pytest.raises(Refused, match="--examples does not apply to the dataset ring8"):
+    with pytest.raises(UserError, match="--examples does not apply to the dataset ring8"):
         load(DatasetConfig("ring8", examples=10))

@@ -19,7 +19,7 @@ from benchmarks.config import DatasetConfig
 from benchmarks.datasets import images, load
 from benchmarks.datasets.download import Unreachable, fetch, write_whole
 from tests.datasets_on_disk import write_cifar10, write_mnist_family
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 CONTENT = b"what is published" * 10_000
 MD5 = hashlib.md5(CONTENT).hexdigest()
@@ -139,7 +139,7 @@ def test_a_write_that_breaks_off_leaves_what_was_there(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_named(site: Site, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     site.files["/a"] = CONTENT
-    with pytest.raises(Refused, match=r"cannot write .*file/a: .*; choose another folder with --data-dir") as refused:
+    with pytest.raises(UserError, match=r"cannot write .*file/a: .*; choose another folder with --data-dir") as refused:
         fetch(tmp_path / "file" / "a", [site.address + "a"], MD5, patience=5)
     assert not isinstance(refused.value, Unreachable)
 
@@ -149,7 +149,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(site: Site, tmp_path: Path) -> N
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(CONTENT) // 2, limits[1]))
     try:
-        with pytest.raises(Refused, match=r"cannot write .*/a: .*; choose another folder") as refused:
+        with pytest.raises(UserError, match=r"cannot write .*/a: .*; choose another folder") as refused:
             fetch(tmp_path / "a", [site.address + "a"], MD5, patience=5)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -216,7 +216,7 @@ def test_a_network_that_ends_halfway_is_no_dataset(published: Site, tmp_path: Pa
     third = list(images.MNIST.archives)[2]
     whole = published.files.pop(f"/{third}")
     with pytest.raises(
-        Refused, match=f"MNIST is not complete in .*: {third} could not be downloaded .*404.*--dataset digits"
+        UserError, match=f"MNIST is not complete in .*: {third} could not be downloaded .*404.*--dataset digits"
     ):
         load(DatasetConfig("mnist"), tmp_path / "data")
     fallen_back = load(DatasetConfig("auto"), tmp_path / "data")
@@ -242,7 +242,7 @@ def test_without_network_auto_is_digits_and_says_so_loudly(tmp_path: Path) -> No
     [("mnist", "MNIST"), ("fashion_mnist", "Fashion-MNIST"), ("kmnist", "KMNIST"), ("cifar10", "CIFAR-10")],
 )
 def test_without_network_a_dataset_that_was_asked_for_is_refused(tmp_path: Path, name: str, title: str) -> None:
-    with pytest.raises(Refused, match=f"^{title} is not complete in .* could not be downloaded .*; connect to"):
+    with pytest.raises(UserError, match=f"^{title} is not complete in .* could not be downloaded .*; connect to"):
         load(DatasetConfig(name), tmp_path)
 
 
@@ -250,7 +250,7 @@ def test_auto_does_not_hide_a_damaged_mnist(published: Site, tmp_path: Path) -> 
     load(DatasetConfig("auto"), tmp_path / "data")
     path = tmp_path / "data" / images.MNIST.folder / "t10k-images-idx3-ubyte"
     path.write_bytes(path.read_bytes()[:-5])
-    with pytest.raises(Refused, match="t10k-images-idx3-ubyte is damaged or only half there"):
+    with pytest.raises(UserError, match="t10k-images-idx3-ubyte is damaged or only half there"):
         load(DatasetConfig("auto"), tmp_path / "data")
     path.unlink()
     assert load(DatasetConfig("auto"), tmp_path / "data").name == "mnist"

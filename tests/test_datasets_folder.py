@@ -12,7 +12,7 @@ from PIL import Image
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import Dataset, load
 from tests.datasets_on_disk import write_folder
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 
 def own(path: Path, **options: int) -> Dataset:
@@ -70,25 +70,25 @@ def test_transparency_and_rotation_are_understood(tmp_path: Path) -> None:
 
 
 def test_each_trouble_has_its_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(Refused, match=r"which folder\? --dataset folder:PATH"):
+    with pytest.raises(UserError, match=r"which folder\? --dataset folder:PATH"):
         load(DatasetConfig("folder"))
-    with pytest.raises(Refused, match=r"which folder\? --dataset folder:PATH"):
+    with pytest.raises(UserError, match=r"which folder\? --dataset folder:PATH"):
         load(DatasetConfig("folder:"))
-    with pytest.raises(Refused, match=r"there is no folder .*nowhere"):
+    with pytest.raises(UserError, match=r"there is no folder .*nowhere"):
         own(tmp_path / "nowhere")
-    with pytest.raises(Refused, match="has no folders in it; it needs two or more"):
+    with pytest.raises(UserError, match="has no folders in it; it needs two or more"):
         own(tmp_path)
     write_folder(tmp_path, ("a",))
-    with pytest.raises(Refused, match="has only one folder, a, in it"):
+    with pytest.raises(UserError, match="has only one folder, a, in it"):
         own(tmp_path)
     write_folder(tmp_path, ("b",), count=1)
-    with pytest.raises(Refused, match="/b has 1 images; a class needs at least 2"):
+    with pytest.raises(UserError, match="/b has 1 images; a class needs at least 2"):
         own(tmp_path)
     write_folder(tmp_path, ("b",), count=2)
-    with pytest.raises(Refused, match="--image-size of a folder is 4 to 512, which its judge reads, not 20000"):
+    with pytest.raises(UserError, match="--image-size of a folder is 4 to 512, which its judge reads, not 20000"):
         own(tmp_path, image_size=20_000)
     monkeypatch.setattr("benchmarks.datasets.folder.MOST_BYTES", 1000)
-    with pytest.raises(Refused, match="do not fit in memory; choose a smaller --image-size"):
+    with pytest.raises(UserError, match="do not fit in memory; choose a smaller --image-size"):
         own(tmp_path)
 
 
@@ -98,7 +98,7 @@ def test_each_trouble_has_its_sentence(tmp_path: Path, monkeypatch: pytest.Monke
 def test_an_unreadable_image_is_named(tmp_path: Path, content: bytes) -> None:
     write_folder(tmp_path)
     (tmp_path / "dogs" / "3.png").write_bytes(content)
-    with pytest.raises(Refused, match=r"dogs/3.png cannot be read as an image .*; repair it, or remove it"):
+    with pytest.raises(UserError, match=r"dogs/3.png cannot be read as an image .*; repair it, or remove it"):
         own(tmp_path)
 
 
@@ -106,7 +106,7 @@ def test_half_an_image_is_named(tmp_path: Path) -> None:
     write_folder(tmp_path)
     path = tmp_path / "dogs" / "3.png"
     path.write_bytes(path.read_bytes()[:700])
-    with pytest.raises(Refused, match=r"dogs/3.png cannot be read as an image"):
+    with pytest.raises(UserError, match=r"dogs/3.png cannot be read as an image"):
         own(tmp_path)
 
 
@@ -118,7 +118,7 @@ def test_a_decompression_bomb_is_refused_unread(tmp_path: Path, side: int) -> No
     write_folder(tmp_path)
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
     (tmp_path / "cats" / "0.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0")))
-    with pytest.raises(Refused, match=r"cats/0.png has more than 89,478,485 pixels"):
+    with pytest.raises(UserError, match=r"cats/0.png has more than 89,478,485 pixels"):
         own(tmp_path)
 
 

@@ -7,7 +7,7 @@ import torch
 
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import Dataset, Stacked, load
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 NORMAL = 4.5  # standard errors: a true sampler fails one such test in 150,000
 
@@ -101,7 +101,7 @@ def test_the_number_of_modes_on_the_arc_changes_nothing_else() -> None:
         steps = (arc.modes.points[1:] - arc.modes.points[:-1]).norm(dim=1)
         assert torch.allclose(steps, neighbours.expand(modes - 1), atol=1e-6)
     assert torch.allclose((full.modes.points[0] - full.modes.points[-1]).norm(), neighbours, atol=1e-6)
-    with pytest.raises(Refused, match="--modes is at most 16 on the arc, not 17"):
+    with pytest.raises(UserError, match="--modes is at most 16 on the arc, not 17"):
         load(DatasetConfig("arc", modes=17))
 
 

@@ -20,12 +20,12 @@ from benchmarks.show import command as show
 from benchmarks.suite import suite
 from benchmarks.suites.plan import make_plan
 from benchmarks.training.configure import completed
-from benchmarks.training.watcher import Watcher
+from benchmarks.training.watcher import ProgressListener
 from reports.build import command as build
 from reports.records import RECORDS
 from tests.conftest import Done
 from tests.datasets_on_disk import write_folder
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 Called = Callable[..., Done]
 NAME = "zwei Größen"
@@ -108,7 +108,7 @@ def test_two_folders_of_one_name_are_two_datasets(images: Path, tmp_path: Path) 
     ],
 )
 def test_a_path_that_is_not_that_of_the_name_is_refused(values: dict) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(UserError):
         DatasetConfig(**values)
 
 
@@ -143,7 +143,7 @@ def test_it_is_trained_shown_run_again_resumed_and_sampled_from_anywhere(
     assert {folder.config().recipe for folder in run_folders(tmp_path / "runs")} == {first.config().recipe}
 
 
-class Stops(Watcher):
+class Stops(ProgressListener):
     """Presses Ctrl-C once the first epoch is written down."""
 
     def line(self, line: dict) -> None:
@@ -163,7 +163,7 @@ def test_an_interrupted_run_goes_on_from_its_config_in_another_folder(
     assert folder.status()["state"] == "KILLED"
     monkeypatch.chdir("/")
     said: list[str] = []
-    watcher = Watcher()
+    watcher = ProgressListener()
     watcher.say = said.append
     # As a worker, an executor, or a person reads it.
     finished = train(folder.config(), **where, watcher=watcher)

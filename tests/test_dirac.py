@@ -12,10 +12,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmarks.algorithm.players import Players
+from benchmarks.algorithm.gan import GAN
 from benchmarks.algorithm.random_streams import stream
 from benchmarks.algorithm.steps import discriminator_update, generator_update
-from variants.base import Judgement
+from variants.base import DiscriminatorOutput
 from variants.batch import Batch
 from variants.losses import LOSSES
 from variants.objective import objective
@@ -43,8 +43,8 @@ class Slope(nn.Module):
         super().__init__()
         self.psi = nn.Parameter(torch.tensor([psi], dtype=torch.float64))
 
-    def forward(self, examples: Tensor, condition: Tensor | None) -> Judgement:
-        return Judgement(examples[:, 0] * self.psi)
+    def forward(self, examples: Tensor, condition: Tensor | None) -> DiscriminatorOutput:
+        return DiscriminatorOutput(examples[:, 0] * self.psi)
 
 
 def path(loss: str, steps: int = STEPS, rate: float = RATE, **changes: object) -> list[tuple[float, float]]:
@@ -52,12 +52,12 @@ def path(loss: str, steps: int = STEPS, rate: float = RATE, **changes: object) -
     recipe = Recipe(loss=loss, noise_size=1, batch_size=2, optimizer="sgd", beta1=0.0, **changes)
     generator, discriminator = Point(1.0), Slope(0.5)
     optimizers = (torch.optim.SGD(network.parameters(), lr=rate) for network in (generator, discriminator))
-    players, aim = Players(generator, discriminator, *optimizers), objective(recipe)
+    gan, aim = GAN(generator, discriminator, *optimizers), objective(recipe)
     batch = Batch(torch.zeros(2, 1, dtype=torch.float64), None, torch.zeros(2, 1), None, stream(0, "dirac"))
     found = [(1.0, 0.5)]
     for _ in range(steps):
-        discriminator_update(players, aim, recipe, batch)
-        generator_update(players, aim, recipe, batch)
+        discriminator_update(gan, aim, recipe, batch)
+        generator_update(gan, aim, recipe, batch)
         found.append((generator.theta.item(), discriminator.psi.item()))
     return found
 
@@ -134,10 +134,10 @@ def test_the_equilibrium_is_one() -> None:
         recipe = Recipe(loss=loss, noise_size=1, batch_size=2, optimizer="sgd", beta1=0.0)
         generator, discriminator = Point(0.0), Slope(0.0)
         optimizers = (torch.optim.SGD(network.parameters(), lr=1.0) for network in (generator, discriminator))
-        players, aim = Players(generator, discriminator, *optimizers), objective(recipe)
+        gan, aim = GAN(generator, discriminator, *optimizers), objective(recipe)
         batch = Batch(torch.zeros(2, 1, dtype=torch.float64), None, torch.zeros(2, 1), None, stream(0, "dirac"))
-        discriminator_update(players, aim, recipe, batch)
-        generator_update(players, aim, recipe, batch)
+        discriminator_update(gan, aim, recipe, batch)
+        generator_update(gan, aim, recipe, batch)
         assert (generator.theta.item(), discriminator.psi.item()) == (0.0, 0.0), loss
 
 

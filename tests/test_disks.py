@@ -17,9 +17,9 @@ import pytest
 
 from benchmarks import configure, train
 from benchmarks.run_folder.folder import run_folders
-from benchmarks.training.watcher import Watcher
+from benchmarks.training.watcher import ProgressListener
 from tests.conftest import ROOT
-from variants import Refused
+from variants import UserError
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs the limits and permissions of a POSIX system")
 TINY = {"epochs": 4, "epoch_updates": 2, "samples": 60, "thorough": False, "probes": ()}
@@ -29,7 +29,7 @@ WORDS = (
 )
 
 
-class Does(Watcher):
+class Does(ProgressListener):
     """Does something once an epoch is written."""
 
     def __init__(self, epoch: int, act: Callable[[], object]) -> None:
@@ -40,7 +40,7 @@ class Does(Watcher):
             self.act()
 
 
-def tiny(runs_dir: Path, watcher: Watcher | None = None):
+def tiny(runs_dir: Path, watcher: ProgressListener | None = None):
     config = configure("cgan_mlp", "digits", **TINY)
     return train(config, runs_dir=runs_dir, track=False, pictures="milestones", watcher=watcher)
 
@@ -72,7 +72,7 @@ def test_a_file_that_cannot_grow_stops_the_run_which_goes_on_later(
     monkeypatch.setattr("benchmarks.training.loop.CHECKPOINT_SECONDS", 0.0)
     whole = tiny(tmp_path / "whole")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    with pytest.raises(Refused, match="cannot write"):
+    with pytest.raises(UserError, match="cannot write"):
         tiny(tmp_path / "full", Does(2, limited(room)))
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
     (folder,) = run_folders(tmp_path / "full")
@@ -134,7 +134,7 @@ def test_a_full_disk_stops_the_run_which_goes_on_once_there_is_room(
                 except OSError:
                     return
 
-    with pytest.raises(Refused, match="No space left on device"):
+    with pytest.raises(UserError, match="No space left on device"):
         tiny(small_disk / "runs", Does(1, fill))
     (folder,) = run_folders(small_disk / "runs")
     assert [line["epoch"] for line in folder.lines()] == list(range(len(folder.lines())))
@@ -147,7 +147,7 @@ def test_a_full_disk_stops_the_run_which_goes_on_once_there_is_room(
 @pytest.mark.skipif(os.name == "posix" and os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir(mode=0o500)
-    with pytest.raises(Refused, match=r"cannot write .*Permission denied"):
+    with pytest.raises(UserError, match=r"cannot write .*Permission denied"):
         tiny(tmp_path / "runs")
 
 
@@ -155,7 +155,7 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 def test_a_disk_that_is_read_only_is_said(small_disk: Path) -> None:
     """Also for root, who may write into any folder."""
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
-    with pytest.raises(Refused, match=r"cannot write .*Read-only file system"):
+    with pytest.raises(UserError, match=r"cannot write .*Read-only file system"):
         tiny(small_disk / "runs")
 
 
@@ -167,6 +167,6 @@ def test_a_folder_that_is_deleted_while_it_is_written_is_said_and_not_begun_anew
     def delete() -> None:
         shutil.rmtree(tmp_path / "runs" / config.name)
 
-    with pytest.raises(Refused, match="cannot write"):
+    with pytest.raises(UserError, match="cannot write"):
         train(config, runs_dir=tmp_path / "runs", tracking_uri=tracking_uri, watcher=Does(2, delete))
     assert not (tmp_path / "runs" / config.name).exists()

@@ -15,17 +15,17 @@ from benchmarks.config import DatasetConfig
 from benchmarks.datasets import Classes, Dataset, Split, load
 from benchmarks.datasets.captions import CaptionedSplit
 from benchmarks.evaluation.catalogue import METRICS, record
-from benchmarks.evaluation.classifiers import SEEDS, judge, judges_of
-from benchmarks.evaluation.comparison import Comparison
+from benchmarks.evaluation.classifiers import SEEDS, classifiers_of, classifiers_sha256
+from benchmarks.evaluation.comparison import SampleSet
 from benchmarks.evaluation.defects import IMAGE_DEFECTS, POINT_DEFECTS, Planting, handing_out, prepared
 from benchmarks.evaluation.evaluator import NOT_FINITE, Evaluator, like_the_reference
 from benchmarks.evaluation.matching import alike, thinned
-from benchmarks.evaluation.reference import Real
+from benchmarks.evaluation.reference import ReferenceSet
 from metrics.base import Metric
 from metrics.features import load_extractor
 from tests.gpu import on_a_gpu
 from variants.base import DataSpec
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 
 def drawn(seed: int = 0) -> torch.Generator:
@@ -37,7 +37,7 @@ class Bench:
 
     def __init__(self, dataset: Dataset, samples: int = 0) -> None:
         self.evaluator, self.planting = prepared(dataset, drawn(), samples)
-        self.compared: dict[str, Comparison] = {}
+        self.compared: dict[str, SampleSet] = {}
 
     def values(self, *names: str, defect: str = "") -> dict[str, float]:
         if defect not in self.compared:
@@ -64,7 +64,7 @@ def captioned(dataset: Dataset, right: bool) -> dict[str, float]:
     images = dataset.test.images(slice(None))
     tokens = dataset.test.tokens if right else dataset.test.tokens.roll(7, 0)
     names = [name for name in evaluator.names() if "captions" in METRICS[name].needs]
-    return evaluator.measure(names, Comparison(evaluator.real, images, dataset.test.labels, tokens))
+    return evaluator.measure(names, SampleSet(evaluator.real, images, dataset.test.labels, tokens))
 
 
 @pytest.fixture(scope="module")
@@ -238,9 +238,9 @@ def test_accuracy_by_class_stands_under_the_class(images: Bench) -> None:
     assert values["accuracy_class_8"] > 0.9
     assert record("accuracy_class_3") is METRICS["accuracy_class"]
     assert record("fid") is METRICS["fid"]
-    with pytest.raises(Refused, match="unknown metric 'fidd'; did you mean 'fid'"):
+    with pytest.raises(UserError, match="unknown metric 'fidd'; did you mean 'fid'"):
         record("fidd")
-    with pytest.raises(Refused, match="unknown metric 'fid_3'"):
+    with pytest.raises(UserError, match="unknown metric 'fid_3'"):
         record("fid_3")
 
 
@@ -342,7 +342,7 @@ def test_as_many_samples_as_the_reference_get_its_own_labels(digits: Dataset) ->
 
 def test_a_split_without_a_label_of_the_reference_is_refused(digits: Dataset) -> None:
     kept = digits.train.labels != 4
-    with pytest.raises(Refused, match="no example has label 4, which the reference has"):
+    with pytest.raises(UserError, match="no example has label 4, which the reference has"):
         alike(Split(digits.train.data[kept], digits.train.labels[kept]), digits.reference, 100)
 
 
@@ -369,7 +369,7 @@ def test_a_gpu_gives_the_figures_of_a_cpu(name: str) -> None:
         samples = samples + 0.1 * torch.randn(samples.shape, generator=drawn())
         where, labels = samples.to(device), dataset.train.labels[chosen].to(device)
         tokens = dataset.train.condition(chosen).to(device) if dataset.captions else None
-        comparison = Comparison(judges.real, where, labels, tokens)
+        comparison = SampleSet(judges.real, where, labels, tokens)
         seen.append(judges.measure(judges.names(), comparison) | judges.reference())
     assert seen[1] == pytest.approx(seen[0], rel=1e-3, abs=1e-3, nan_ok=True)
 
@@ -380,7 +380,7 @@ def test_a_wrong_shape_is_told(digits: Dataset) -> None:
 
 
 def test_one_sample_is_too_few(digits: Dataset) -> None:
-    with pytest.raises(Refused, match="at least 2 samples, not 1"):
+    with pytest.raises(UserError, match="at least 2 samples, not 1"):
         Evaluator(digits, 1)
 
 
@@ -388,18 +388,20 @@ def test_the_identity_of_the_judges_changes_with_each_of_them(digits: Dataset, m
     every = [load_extractor("digits", seed) for seed in SEEDS]
     seen = set()
     for judges in (every, every[:1], every[:2], [replace(every[0], sha256="0" * 64), *every[1:]]):
-        monkeypatch.setattr("benchmarks.evaluation.evaluator.judges_of", lambda dataset, judges=judges: tuple(judges))
-        seen.add(judge(digits))
+        monkeypatch.setattr(
+            "benchmarks.evaluation.classifiers.classifiers_of", lambda dataset, judges=judges: tuple(judges)
+        )
+        seen.add(classifiers_sha256(digits))
     assert len(seen) == 4
     assert every[0].sha256 in seen
-    monkeypatch.setattr("benchmarks.evaluation.evaluator.judges_of", lambda dataset: ())
-    assert judge(digits) == ""
+    monkeypatch.setattr("benchmarks.evaluation.classifiers.classifiers_of", lambda dataset: ())
+    assert classifiers_sha256(digits) == ""
 
 
 def test_stacks_are_counted_channel_by_channel() -> None:
     dataset = load(DatasetConfig("stacked_digits"))
     few = replace(dataset.test, data=dataset.test.data[:2000])
-    evaluator = Evaluator(replace(dataset, reference=few), 4000, judges_of(dataset)[:1])
+    evaluator = Evaluator(replace(dataset, reference=few), 4000, classifiers_of(dataset)[:1])
     stacks = dataset.test.images(torch.arange(4000, 8000))
     real = evaluator.evaluate(handing_out(stacks))
     assert real["modes_captured"] > 950
@@ -428,7 +430,7 @@ def test_agreement_tells_seen_captions_from_those_that_training_never_showed() -
     which = (asked[:, None] == held_out).all(2)
     # Two places on in the list of held-out captions stands another digit.
     asked[which.any(1)] = held_out[(which.int().argmax(1)[which.any(1)] + 2) % len(held_out)]
-    comparison = Comparison(evaluator.real, test.images(slice(None)), test.labels, asked)
+    comparison = SampleSet(evaluator.real, test.images(slice(None)), test.labels, asked)
     assert comparison.held_out.sum() == which.any(1).sum() > 30
     row = evaluator.measure(
         ["caption_digit_held_out", *(f"caption_agreement_{x}" for x in ("seen", "held_out"))], comparison
@@ -541,7 +543,7 @@ def test_features_of_a_whole_split_leave_out_dead_units() -> None:
     extractor = load_extractor("digits")
     deviation = extractor.deviation.clone()
     deviation[3:5] = 0
-    real = Real(digits, digits.reference, (replace(extractor, deviation=deviation),), 100)
+    real = ReferenceSet(digits, digits.reference, (replace(extractor, deviation=deviation),), 100)
     features = real.features_of(digits.test)
     assert features.shape == (len(digits.test), len(deviation) - 2)
     torch.testing.assert_close(features, real.standardized(real.read(digits.test.images(slice(None)))[0]))

@@ -14,14 +14,14 @@ import torch
 
 from benchmarks import configure, load_plugins, plugins
 from benchmarks.config import RunConfig
-from benchmarks.executors import Job, Result, Settings, open_executor
+from benchmarks.executors import Result, RunGroup, RunOptions, open_executor
 from benchmarks.executors.base import STOPPED, caused_by_machine, failure
 from benchmarks.executors.processes import Processes
 from benchmarks.run_folder.folder import RunFolder
 from benchmarks.tracking.download import runs
 from benchmarks.training.loop import Diverged
 from tests.conftest import ROOT
-from variants import Refused
+from variants import UserError
 from variants.noise import NOISES
 
 TINY = {"epochs": 2, "epoch_updates": 10, "samples": 50, "thorough": False, "probes": ()}
@@ -56,16 +56,16 @@ NOISES = {{"held": held}}
 """
 
 
-def tiny(variant: str = "vanilla_gan", dataset: str = "ring8", seeds: int = 1, **changes) -> Job:
-    return Job(tuple(configure(variant, dataset, seed=seed, **{**TINY, **changes}) for seed in range(seeds)))
+def tiny(variant: str = "vanilla_gan", dataset: str = "ring8", seeds: int = 1, **changes) -> RunGroup:
+    return RunGroup(tuple(configure(variant, dataset, seed=seed, **{**TINY, **changes}) for seed in range(seeds)))
 
 
-def quick(runs_dir: Path, **changes) -> Settings:
+def quick(runs_dir: Path, **changes) -> RunOptions:
     """Without pictures, so that no worker imports matplotlib for them, and each run for itself, so that bits count."""
-    return Settings(runs_dir, pictures="none", stack="off", **changes)
+    return RunOptions(runs_dir, pictures="none", stack="off", **changes)
 
 
-def results(executor_name: str, settings: Settings, *jobs: Job, **options) -> list[Result]:
+def results(executor_name: str, settings: RunOptions, *jobs: RunGroup, **options) -> list[Result]:
     with open_executor(executor_name, settings, **options) as executor:
         futures = [future for job in jobs for future in executor.submit(job)]
         return [future.result(timeout=PATIENCE) for future in futures]
@@ -108,7 +108,7 @@ def held(own_plugins: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_importing_the_package_imports_neither_torch_nor_ray_nor_mlflow() -> None:
-    code = "import sys, benchmarks.executors as e; e.Settings(); print({'torch', 'ray', 'mlflow'} & set(sys.modules))"
+    code = "import sys, benchmarks.executors as e; e.RunOptions(); print({'torch', 'ray', 'mlflow'} & set(sys.modules))"
     said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert said == "set()\n"
 
@@ -123,23 +123,23 @@ def test_importing_the_package_imports_neither_torch_nor_ray_nor_mlflow() -> Non
     ],
 )
 def test_what_is_not_possible_is_refused_with_a_sentence(asked: dict, sentence: str) -> None:
-    with pytest.raises(Refused) as refused:
-        open_executor(settings=Settings(), **asked)
+    with pytest.raises(UserError) as refused:
+        open_executor(settings=RunOptions(), **asked)
     assert str(refused.value).startswith(sentence)
 
 
 def test_ray_is_refused_where_it_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.executors.find_spec", lambda name: None)
-    with pytest.raises(Refused, match=r"Ray, which is not installed; pip install 'gan-benchmark\[ray\]'"):
-        open_executor("ray", Settings())
+    with pytest.raises(UserError, match=r"Ray, which is not installed; pip install 'gan-benchmark\[ray\]'"):
+        open_executor("ray", RunOptions())
 
 
 def test_a_job_has_configs_that_differ_in_their_seed_only() -> None:
     (one,), (other,) = tiny().configs, tiny(noise="uniform").configs
     with pytest.raises(ValueError, match="differ in their seed only"):
-        Job((one, other))
+        RunGroup((one, other))
     with pytest.raises(ValueError, match="a job has it once"):
-        Job((one, one))
+        RunGroup((one, one))
 
 
 @pytest.mark.long
@@ -191,7 +191,7 @@ def test_a_gpu_has_two_workers_where_nobody_says_how_many(
 ) -> None:
     monkeypatch.setattr("benchmarks.executors.processes.cores", lambda: 6)
     monkeypatch.setattr("benchmarks.algorithm.device.resolve_device", torch.device)
-    with Processes(Settings(tmp_path, device=device, threads=2, track=False), asked) as executor:
+    with Processes(RunOptions(tmp_path, device=device, threads=2, track=False), asked) as executor:
         assert executor.workers == wanted
 
 
@@ -215,7 +215,7 @@ def test_a_killed_worker_costs_only_its_own_run_which_can_go_on(held: Path) -> N
         (held / "go").touch()
         assert [future.result(timeout=PATIENCE).state for future in futures[1:]] == ["FINISHED"] * 2
 
-        (resubmitted,) = executor.submit(Job(job.configs[:1]))
+        (resubmitted,) = executor.submit(RunGroup(job.configs[:1]))
         assert resubmitted.result(timeout=PATIENCE).state == "FINISHED"
     assert said == [f"{names[0]}: going on after epoch 1, from the last checkpoint"]
     results("inline", quick(held / "here", track=False), job)
@@ -343,17 +343,17 @@ def from_(error: Exception, cause: Exception) -> Exception:
         (MemoryError(), True, "MemoryError"),
         (RuntimeError("CUDA out of memory.\nTried"), True, "RuntimeError: CUDA out of memory. Tried"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), True, "RuntimeError: DefaultCPUAll"),
-        (from_(Refused("cannot write it: full"), OSError(28, "full")), True, "cannot write it: full"),
-        (Refused("--batch-size is too large"), False, "--batch-size is too large"),
+        (from_(UserError("cannot write it: full"), OSError(28, "full")), True, "cannot write it: full"),
+        (UserError("--batch-size is too large"), False, "--batch-size is too large"),
         (Diverged("generator_loss is nan in epoch 3"), False, "generator_loss is nan in epoch 3"),
         (ZeroDivisionError("by zero"), False, "ZeroDivisionError: by zero"),
-        (Refused("no http://me:secret@host:1"), False, "no http://host:1"),
+        (UserError("no http://me:secret@host:1"), False, "no http://host:1"),
     ],
 )
 def test_an_end_is_one_sentence_and_only_training_itself_fails_a_run(
     error: Exception, machine: bool, sentence: str
 ) -> None:
-    result = failure("run", error, 1.5, Settings(tracking_uri="http://me:secret@host:1"))
+    result = failure("run", error, 1.5, RunOptions(tracking_uri="http://me:secret@host:1"))
     state = "FAILED" if isinstance(error, Diverged) else "KILLED"
     assert (result.name, result.state, result.seconds) == ("run", state, 1.5)
     assert result.cause.startswith(sentence)

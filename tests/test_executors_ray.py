@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from benchmarks.executors import Settings, open_executor
+from benchmarks.executors import RunOptions, open_executor
 from benchmarks.executors.base import STOPPED
 from benchmarks.executors.ray import OnRay, bring_home, check_cluster, is_own, only_here
 from benchmarks.run_folder.folder import WITHOUT_A_WORD, RunFolder
 from benchmarks.tracking.download import runs
 from tests.conftest import ROOT
 from tests.test_executors import PATIENCE, bits, held, is_alive, own_plugins, quick, results, tiny, until  # noqa: F401
-from variants import Refused
+from variants import UserError
 
 pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: pip install 'gan-benchmark[ray]'")
 
@@ -194,7 +194,7 @@ def test_a_fetched_run_takes_the_place_of_what_was_there_unless_that_is_in_train
     (place / "metrics.jsonl").write_text("")
     (place / "checkpoint-damaged.safetensors").touch()
     (run,) = runs(tracking_uri)
-    with RunFolder(place).lock(), pytest.raises(Refused, match="another process is training into"):
+    with RunFolder(place).lock(), pytest.raises(UserError, match="another process is training into"):
         bring_home(run.run_id, settings)
     assert (place / "checkpoint-damaged.safetensors").exists()
     assert bring_home(run.run_id, settings) == place
@@ -231,28 +231,28 @@ def node(address: str, cores: float = 4.0, alive: bool = True) -> dict[str, Any]
 
 def test_a_local_tracking_address_is_refused_once_the_cluster_has_another_machine() -> None:
     # 198.51.100.0/24 is kept for documentation: no machine has such an address.
-    local = Settings(tracking_uri="sqlite:////tmp/mlflow.db")
+    local = RunOptions(tracking_uri="sqlite:////tmp/mlflow.db")
     own, other, gone = node("127.0.0.1"), node("198.51.100.7"), node("198.51.100.8", alive=False)
     assert is_own("127.0.0.1")
     assert not is_own("198.51.100.7")
     check_cluster([own, gone], local)
-    check_cluster([own, other], Settings(tracking_uri="https://mlflow.example.org"))
-    with pytest.raises(Refused, match=r"by this machine only, and the cluster has others \(198\.51\.100\.7\)"):
+    check_cluster([own, other], RunOptions(tracking_uri="https://mlflow.example.org"))
+    with pytest.raises(UserError, match=r"by this machine only, and the cluster has others \(198\.51\.100\.7\)"):
         check_cluster([own, other, gone], local)
-    with pytest.raises(Refused, match="no machine of the cluster has more than 4; say fewer --threads"):
-        check_cluster([own], Settings(threads=5, tracking_uri="sqlite:////tmp/mlflow.db"))
+    with pytest.raises(UserError, match="no machine of the cluster has more than 4; say fewer --threads"):
+        check_cluster([own], RunOptions(threads=5, tracking_uri="sqlite:////tmp/mlflow.db"))
 
 
 @pytest.mark.parametrize(
     ("settings", "address", "sentence"),
     [
-        (Settings(track=False), "", "--executor ray brings results back through MLflow, so it does not go without"),
-        (Settings(), "nonsense", "--address is auto or host:port of a Ray cluster, not 'nonsense'"),
-        (Settings(), "ray://here:10001", "--address is auto or host:port of a Ray cluster, not 'ray://here:10001'"),
-        (Settings(), "127.0.0.1:9", "the Ray cluster at 127.0.0.1:9 cannot be reached: Connection refused"),
+        (RunOptions(track=False), "", "--executor ray brings results back through MLflow, so it does not go without"),
+        (RunOptions(), "nonsense", "--address is auto or host:port of a Ray cluster, not 'nonsense'"),
+        (RunOptions(), "ray://here:10001", "--address is auto or host:port of a Ray cluster, not 'ray://here:10001'"),
+        (RunOptions(), "127.0.0.1:9", "the Ray cluster at 127.0.0.1:9 cannot be reached: Connection refused"),
     ],
 )
-def test_what_is_not_possible_is_refused_with_a_sentence(settings: Settings, address: str, sentence: str) -> None:
-    with pytest.raises(Refused) as refused:
+def test_what_is_not_possible_is_refused_with_a_sentence(settings: RunOptions, address: str, sentence: str) -> None:
+    with pytest.raises(UserError) as refused:
         OnRay(settings, address=address)
     assert str(refused.value).startswith(sentence)

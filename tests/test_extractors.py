@@ -16,10 +16,10 @@ from benchmarks.config import DatasetConfig
 from benchmarks.datasets import Dataset, Split, load
 from benchmarks.evaluation.classifiers import (
     SEEDS,
+    classifiers_of,
     extractor_for,
     is_trained,
     jittered,
-    judges_of,
     pin,
     train_classifier,
 )
@@ -36,7 +36,7 @@ from metrics.features import (
     read_extractor,
     save_extractor,
 )
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 LEAST_ACCURACY = {"mnist": 0.994, "digits": 0.97}
 PINS = [(name, seed) for name in LEAST_ACCURACY for seed in SEEDS]
@@ -107,9 +107,9 @@ def test_one_architecture_serves_every_shape(shape: tuple[int, int, int]) -> Non
 def test_features_and_logits_in_chunks_are_those_of_the_whole(digits: Dataset) -> None:
     extractor, images = load_extractor("digits"), digits.test.images(slice(0, 300))
     features, logits = extractor.both(images)
-    one_by_one = [extractor.classifier(image[None]) for image in images[::60]]
-    torch.testing.assert_close(features[::60], torch.cat([f for f, _ in one_by_one]), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(logits[::60], torch.cat([c for _, c in one_by_one]), rtol=1e-4, atol=1e-4)
+    not_stackable_because = [extractor.classifier(image[None]) for image in images[::60]]
+    torch.testing.assert_close(features[::60], torch.cat([f for f, _ in not_stackable_because]), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(logits[::60], torch.cat([c for _, c in not_stackable_because]), rtol=1e-4, atol=1e-4)
     assert torch.equal(extractor.features(images), features)
     assert torch.equal(extractor.logits(images), logits)
     assert extractor.features(images[:0]).shape == (0, FEATURES)
@@ -332,9 +332,9 @@ def test_data_without_a_pinned_classifier_get_one_at_first_use_and_keep_it(
     assert kept.parent == tmp_path / "extractors"
     assert extractor_for(few).sha256 == first.sha256
     assert capsys.readouterr().err == ""
-    assert [each.sha256 for each in judges_of(few)] == [first.sha256]
+    assert [each.sha256 for each in classifiers_of(few)] == [first.sha256]
     kept.write_bytes(b"x")
-    with pytest.raises(Refused, match="is damaged"):
+    with pytest.raises(UserError, match="is damaged"):
         extractor_for(few)
 
 
@@ -344,10 +344,10 @@ def test_data_without_labels_have_no_classifier(digits: Dataset, tmp_path: Path)
     dataset = replace(
         digits, name="grey", extractor="grey", train=unlabelled, test=unlabelled, spec=spec, data_dir=tmp_path
     )
-    with pytest.raises(Refused, match="a classifier needs labelled images, and grey has none"):
+    with pytest.raises(UserError, match="a classifier needs labelled images, and grey has none"):
         extractor_for(dataset)
 
 
 def test_pinned_judges_come_in_the_order_of_their_seeds(digits: Dataset) -> None:
-    assert [judge.seed for judge in judges_of(digits)] == list(SEEDS)
-    assert judges_of(replace(digits, extractor="")) == ()
+    assert [judge.seed for judge in classifiers_of(digits)] == list(SEEDS)
+    assert classifiers_of(replace(digits, extractor="")) == ()

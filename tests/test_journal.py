@@ -20,7 +20,7 @@ from benchmarks.config import DatasetConfig, RunConfig
 from benchmarks.run_folder.folder import CHECKPOINT, DAMAGED, JOURNAL, PREVIOUS, STATUS, RunFolder, run_folders
 from benchmarks.run_folder.tensors import pack, split
 from reports.reading import runs as reported
-from variants.recipe import Recipe, Refused
+from variants.recipe import Recipe, UserError
 
 CONFIG = RunConfig(
     variant="cgan_mlp",
@@ -60,7 +60,7 @@ def test_a_config_changed_by_hand_is_refused(folder: RunFolder):
     written = folder.read_json("config.json")
     written["config"]["seed"] = 4
     folder.write_json("config.json", written)
-    with pytest.raises(Refused, match="its key does not fit its config"):
+    with pytest.raises(UserError, match="its key does not fit its config"):
         folder.config()
 
 
@@ -82,7 +82,7 @@ def test_a_config_changed_by_hand_is_refused(folder: RunFolder):
 def test_a_config_that_no_run_has_is_refused_with_one_sentence(folder: RunFolder, change: dict):
     written = folder.read_json("config.json")
     folder.write_json("config.json", {**written, "config": {**written["config"], **change}})
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(UserError) as refused:
         folder.config()
     assert str(folder.path / "config.json") in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -90,7 +90,7 @@ def test_a_config_that_no_run_has_is_refused_with_one_sentence(folder: RunFolder
 
 def test_a_name_that_leads_out_of_the_runs_is_never_made_a_folder(tmp_path: Path):
     hostile = RunConfig("../evil", Recipe(), DatasetConfig("digits"), 0, "", "")
-    with pytest.raises(Refused, match="cannot be the name of a run folder"):
+    with pytest.raises(UserError, match="cannot be the name of a run folder"):
         RunFolder.create(tmp_path / "runs", hostile)
     assert not list(tmp_path.iterdir())
 
@@ -172,7 +172,7 @@ def test_what_a_power_cut_leaves_behind_the_last_line_is_dropped(folder: RunFold
 def test_damage_before_the_last_line_is_said_with_its_place(folder: RunFolder, bad: str):
     good = [json.dumps({"epoch": epoch}) for epoch in (0, 1, 3)]
     (folder.path / JOURNAL).write_text("\n".join([*good[:2], bad, good[2]]) + "\n")
-    with pytest.raises(Refused, match=r"metrics\.jsonl is damaged: line 3: "):
+    with pytest.raises(UserError, match=r"metrics\.jsonl is damaged: line 3: "):
         folder.lines()
 
 
@@ -251,7 +251,7 @@ def test_a_killed_run_lets_go_of_its_folder_and_reads_as_killed(folder: RunFolde
     pid = child(act)
     while folder.status() != {"state": "RUNNING", "epoch": 4}:
         time.sleep(0.01)
-    with pytest.raises(Refused, match="another process is training into"), folder.lock():
+    with pytest.raises(UserError, match="another process is training into"), folder.lock():
         pass
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
@@ -263,7 +263,7 @@ def test_a_killed_run_lets_go_of_its_folder_and_reads_as_killed(folder: RunFolde
 
 
 def test_a_folder_has_one_writer_even_within_a_process(folder: RunFolder):
-    with folder.lock(), pytest.raises(Refused), RunFolder(folder.path).lock():
+    with folder.lock(), pytest.raises(UserError), RunFolder(folder.path).lock():
         pass
     with folder.lock():
         pass
@@ -284,7 +284,7 @@ def test_a_full_disk_is_said_and_leaves_what_was_there(folder: RunFolder, monkey
             lambda: folder.write_json("facts.json", {"a": 2}),
             lambda: folder.save_checkpoint({"w": torch.zeros(3)}, {}, 2),
         ):
-            with pytest.raises(Refused, match=r"cannot write .*: No space left on device"):
+            with pytest.raises(UserError, match=r"cannot write .*: No space left on device"):
                 write()
     assert folder.facts() == {"a": 1}
     assert folder.load_checkpoint()[1] == {"epoch": 1}
@@ -299,16 +299,16 @@ def test_a_folder_that_was_deleted_is_not_begun_anew(folder: RunFolder):
 
     shutil.rmtree(folder.path)
     for write in (lambda: folder.append(line(1)), lambda: folder.set_status("FINISHED"), lambda: folder.truncate(0)):
-        with pytest.raises(Refused, match="cannot write"):
+        with pytest.raises(UserError, match="cannot write"):
             write()
     assert not folder.path.exists()
 
 
 def test_a_file_where_the_runs_should_be_is_refused(tmp_path: Path):
     (tmp_path / "runs").write_text("")
-    with pytest.raises(Refused, match="cannot write"):
+    with pytest.raises(UserError, match="cannot write"):
         RunFolder.create(tmp_path / "runs", CONFIG)
-    with pytest.raises(Refused, match="cannot read the runs"):
+    with pytest.raises(UserError, match="cannot read the runs"):
         run_folders(tmp_path / "runs")
 
 
@@ -365,11 +365,11 @@ def test_every_damaged_byte_of_a_checkpoint_is_noticed(folder: RunFolder):
         damaged = bytearray(whole)
         damaged[place] ^= 1
         (folder.path / CHECKPOINT).write_bytes(damaged)
-        with pytest.raises(Refused, match="is damaged"):
+        with pytest.raises(UserError, match="is damaged"):
             folder.load_tensors(CHECKPOINT)
     for cut in range(len(whole)):
         (folder.path / CHECKPOINT).write_bytes(whole[:cut])
-        with pytest.raises(Refused, match="is damaged"):
+        with pytest.raises(UserError, match="is damaged"):
             folder.load_tensors(CHECKPOINT)
 
 
@@ -421,9 +421,9 @@ def test_no_name_leads_out_of_the_folder(folder: RunFolder, tmp_path: Path, name
     (tmp_path / "secret").write_text("{}")
     (folder.path / "linked").symlink_to(tmp_path / "secret")
     (folder.path / "in").symlink_to(tmp_path)
-    with pytest.raises(Refused, match="leads out of the run folder"):
+    with pytest.raises(UserError, match="leads out of the run folder"):
         folder.read_json(name)
-    with pytest.raises(Refused, match="leads out of the run folder"):
+    with pytest.raises(UserError, match="leads out of the run folder"):
         folder.write_json(name, {"overwritten": True})
     assert (tmp_path / "secret").read_text() == "{}"
 
@@ -441,7 +441,7 @@ def test_links_in_circles_pipes_and_giants_are_refused_at_once(folder: RunFolder
         (folder.facts, "is not a plain file"),
         (folder.environment, "larger than"),
     ):
-        with pytest.raises(Refused, match=why):
+        with pytest.raises(UserError, match=why):
             read()
     assert folder.pictures() == {}
 
@@ -477,7 +477,7 @@ def test_linked_folders_are_not_listed_as_runs(folder: RunFolder, tmp_path: Path
 )
 def test_hostile_json_is_refused_with_one_sentence(folder: RunFolder, hostile: bytes):
     (folder.path / STATUS).write_bytes(hostile)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(UserError) as refused:
         folder.status()
     assert str(refused.value).startswith(f"{folder.path / STATUS} is damaged: ")
     assert len(str(refused.value)) < len(str(folder.path)) + 250
@@ -505,5 +505,5 @@ def test_whatever_the_files_hold_reading_them_gives_a_value_or_a_refusal(
         (CHECKPOINT, folder.checkpoint_epoch),
     ):
         (folder.path / name).write_bytes(data)
-        with suppress(Refused):
+        with suppress(UserError):
             read()

@@ -12,7 +12,7 @@ from benchmarks.defects import command
 from benchmarks.evaluation.defects import POINT_DEFECTS, Table, board, page
 from tests.conftest import Done
 from tests.test_small_sets import NOISE, Images
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 NAN = math.nan
 
@@ -79,7 +79,7 @@ def test_the_command_writes_the_page(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_data_without_labels_are_refused() -> None:
-    with pytest.raises(Refused, match="stacked_digits has no labels"):
+    with pytest.raises(UserError, match="stacked_digits has no labels"):
         command(["--dataset", "stacked_digits"])
 
 

@@ -14,7 +14,7 @@ from benchmarks.sync import command as sync_command
 from benchmarks.tracking.background import Tracker
 from benchmarks.tracking.download import runs
 from benchmarks.tracking.upload import journal_figures
-from benchmarks.training.watcher import Watcher
+from benchmarks.training.watcher import ProgressListener
 from tests.conftest import Done
 from tests.servers import NO_POSTGRES, BadLine, MlflowServer, postgresql
 
@@ -24,7 +24,7 @@ EPOCHS = 8
 MODES = ("error", "lost", "slow")
 
 
-class Acts(Watcher):
+class Acts(ProgressListener):
     """Does something to the server once an epoch is written, and keeps what is said."""
 
     def __init__(self, acts: dict[int, Callable[[], object]]) -> None:

@@ -16,7 +16,7 @@ from benchmarks.pictures.networks import trace
 from benchmarks.pictures.samples import GAP, GAP_GREY, MARGIN
 from variants import VARIANTS, load_variant
 from variants.base import DataSpec
-from variants.recipe import Recipe, Refused
+from variants.recipe import Recipe, UserError
 from variants.remedies import Packed
 
 DIGITS = DataSpec((1, 8, 8), classes=10)
@@ -71,7 +71,7 @@ def test_each_title_stands_above_its_own_column():
 
 
 def test_titles_must_fit_the_columns():
-    with pytest.raises(Refused, match="2 titles for 3 columns"):
+    with pytest.raises(UserError, match="2 titles for 3 columns"):
         sample_grid(torch.zeros(3, 1, 8, 8), 3, ["a", "b"])
 
 
@@ -134,7 +134,7 @@ def test_a_long_run_is_shortened_to_its_first_its_last_and_some_between(tmp_path
 
 
 def test_nothing_cannot_be_animated(tmp_path: Path):
-    with pytest.raises(Refused, match="no pictures"):
+    with pytest.raises(UserError, match="no pictures"):
         animate([], tmp_path / "out.gif")
 
 
@@ -239,7 +239,7 @@ def serves(name: str, spec: DataSpec, recipe: str) -> bool:
     variant = load_variant(name)
     try:
         variant.check(variant.recipe(recipe), spec)
-    except Refused:
+    except UserError:
         return False
     return True
 

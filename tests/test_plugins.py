@@ -17,7 +17,7 @@ import pytest
 from benchmarks import Run, configure, load_plugins, load_run, plugins, train
 from benchmarks.run_folder.folder import RunFolder
 from tests.conftest import ROOT
-from variants import VARIANTS, Refused
+from variants import VARIANTS, UserError
 from variants.noise import NOISES
 
 EXAMPLE = ROOT / "examples" / "my_variant.py"
@@ -109,16 +109,16 @@ def test_a_run_is_loaded_only_where_its_plugin_is_given(tmp_path: Path, plugin: 
     unknown = load_run(run.path)
     assert unknown.metrics == run.metrics
     with pytest.raises(
-        Refused, match=r"made with the plugin mine\.py, .* no code of its own; give it with --plugin mine"
+        UserError, match=r"made with the plugin mine\.py, .* no code of its own; give it with --plugin mine"
     ):
         unknown.generate(count=1)
-    with pytest.raises(Refused, match=r"made with the plugin mine\.py"):
+    with pytest.raises(UserError, match=r"made with the plugin mine\.py"):
         train(run.config, runs_dir=tmp_path / "others", track=False)
     assert not (tmp_path / "others").exists()
 
     path.write_text(EXAMPLE.read_text().replace("0.5", "0.25"))
     load_plugins([path])
-    with pytest.raises(Refused, match=r"made with another version of the plugin mine\.py"):
+    with pytest.raises(UserError, match=r"made with another version of the plugin mine\.py"):
         load_run(run.path).generate(count=1)
 
 
@@ -175,13 +175,13 @@ def test_the_plugins_of_installed_packages_are_there(installed: Path) -> None:
 
     forget("their_gans.noises")
     monkeypatched = entry.replace("their_gans", "our_gans")
-    with pytest.raises(Refused, match=r"install the package that has our_gans\.noises"):
+    with pytest.raises(UserError, match=r"install the package that has our_gans\.noises"):
         plugins.require(type(config).from_dict({**config.as_dict(), "plugins": [monkeypatched]}), "this run")
 
 
 def test_a_broken_installed_plugin_is_named(installed: Path) -> None:
     (installed / "their_gans" / "parts.py").write_text("\n\nflat = 1 / 0\n")
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(UserError) as refused:
         configure("vanilla_gan", "digits")
     assert str(refused.value) == (
         "the plugin their_gans.noises of the installed package their-gans is broken at line 3 of "
@@ -235,7 +235,7 @@ def test_a_broken_plugin_is_named_with_its_line_and_adds_nothing(
 ) -> None:
     path = plugin(text)
     before = [dict(known.entries) for known in plugins._lists().values()]
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(UserError) as refused:
         load_plugins([path])
     assert str(refused.value).startswith("the plugin " + sentence.format(path=path))
     assert "\n" not in str(refused.value)
@@ -246,14 +246,14 @@ def test_a_broken_plugin_is_named_with_its_line_and_adds_nothing(
 def test_a_plugin_that_is_not_there_and_two_of_one_name_are_refused(
     tmp_path: Path, plugin: Callable[..., Path]
 ) -> None:
-    with pytest.raises(Refused, match=r"cannot read the plugin nowhere\.py: No such file"):
+    with pytest.raises(UserError, match=r"cannot read the plugin nowhere\.py: No such file"):
         load_plugins(["nowhere.py"])
-    with pytest.raises(Refused, match=r"a plugin is a \.py file"):
+    with pytest.raises(UserError, match=r"a plugin is a \.py file"):
         load_plugins([plugin("", "mine.txt")])
     (tmp_path / "other").mkdir()
     one, two = plugin("NOISES = {'a': max}\n"), plugin("NOISES = {'b': max}\n", "other/mine.py")
     load_plugins([one])
-    with pytest.raises(Refused, match=r"a plugin mine\.py is loaded that is not .*other/mine\.py; rename one"):
+    with pytest.raises(UserError, match=r"a plugin mine\.py is loaded that is not .*other/mine\.py; rename one"):
         load_plugins([two])
 
 
@@ -278,12 +278,12 @@ def test_what_an_example_adds_is_new() -> None:
 def test_a_folder_from_a_stranger_names_plugins_only_in_their_form(tmp_path: Path) -> None:
     config = configure("vanilla_gan", "digits", **TINY)
     for bad in ("mine.py", 3, ["../mine.py:" + "0" * 64], ["mine.py:xyz"], [3]):
-        with pytest.raises(Refused):
+        with pytest.raises(UserError):
             type(config).from_dict({**config.as_dict(), "plugins": bad})
     folder = RunFolder.create(
         tmp_path, type(config).from_dict({**config.as_dict(), "plugins": ["mine.py:" + "0" * 64]})
     )
-    with pytest.raises(Refused, match=r"made with the plugin mine\.py"):
+    with pytest.raises(UserError, match=r"made with the plugin mine\.py"):
         _ = load_run(folder.path).generator
 
 
@@ -332,7 +332,7 @@ QUESTIONS = {{"width": Question("width", "Width", "?", {{}}, (DECISION,), "metri
     )
     name = {"arm": arm, "decision": decision}[kind]
     with pytest.raises(
-        Refused, match=rf"the question width has the {kind} {name}, and there is another {kind} of that"
+        UserError, match=rf"the question width has the {kind} {name}, and there is another {kind} of that"
     ):
         load_plugins([path])
     assert "width" not in QUESTIONS

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from benchmarks import Run, configure, load_run, train
-from benchmarks.algorithm.players import players
+from benchmarks.algorithm.gan import make_gan
 from benchmarks.algorithm.random_streams import initialisation, stream
 from benchmarks.cli.tables import show_choices
 from benchmarks.config import PROBES as ALWAYS
@@ -31,7 +31,7 @@ from benchmarks.tracking.client import mlflow_client
 from benchmarks.tracking.download import fetch, runs
 from benchmarks.training.shared import loaded
 from tests.gpu import on_a_gpu
-from variants import VARIANTS, DataSpec, Judgement, Recipe, Refused, load_variant
+from variants import VARIANTS, DataSpec, DiscriminatorOutput, Recipe, UserError, load_variant
 from variants.losses import LOSSES
 from variants.objective import objective
 from variants.remedies import Packed
@@ -99,7 +99,7 @@ def served() -> Iterator[tuple[str, str, dict]]:
         for dataset in ("digits", "captions_digits"):
             data, known = loaded(DatasetConfig(dataset), None, 0), load_variant(variant)
             recipe = known.recipe(known.recipe_for(data.spec)).with_(changes)
-            with suppress(Refused), initialisation(0):
+            with suppress(UserError), initialisation(0):
                 known.check(recipe, data.spec)
                 known.build(data.spec, recipe)
                 yield variant, dataset, changes
@@ -137,9 +137,9 @@ class Stub(nn.Module):
         super().__init__()
         self.opinion = opinion
 
-    def forward(self, examples: Tensor, condition: Tensor | None = None) -> Judgement:
+    def forward(self, examples: Tensor, condition: Tensor | None = None) -> DiscriminatorOutput:
         assert not self.training
-        return Judgement(self.opinion(examples, condition))
+        return DiscriminatorOutput(self.opinion(examples, condition))
 
 
 def tiny(train_labels: list[int], test_labels: list[int]) -> Dataset:
@@ -158,7 +158,7 @@ def tiny(train_labels: list[int], test_labels: list[int]) -> Dataset:
 def asked(probe: Callable, data: Dataset, opinion: Callable, recipe: Recipe = LEARNING) -> float:
     """The one figure of a probe of a discriminator with that opinion."""
     judge = Stub(opinion)
-    networks = players(nn.Linear(1, 1), nn.Linear(1, 1), recipe)
+    networks = make_gan(nn.Linear(1, 1), nn.Linear(1, 1), recipe)
     networks = replace(networks, discriminator=Packed(judge, recipe.pack) if recipe.pack > 1 else judge)
     config = RunConfig("cgan_mlp", recipe, DatasetConfig("digits"), 0, "", "")
     moment = Moment(config, data, networks, objective(recipe), None, None, 1, {})  # type: ignore[arg-type]
@@ -299,7 +299,7 @@ def test_another_noise_is_fed_into_the_trained_generator() -> None:
             return noise
 
     recipe = Recipe(noise_size=2)
-    networks = players(Same(1, 1), nn.Linear(1, 1), recipe)
+    networks = make_gan(Same(1, 1), nn.Linear(1, 1), recipe)
     config = RunConfig("vanilla_gan", recipe, DatasetConfig("ring8"), 0, "", "")
     measured = noise_swap(
         Moment(config, BALANCED, networks, objective(recipe), Variance(), None, 1, {"fid": 1.0}),  # type: ignore[arg-type]
@@ -343,7 +343,7 @@ def test_gradients_of_both_losses_by_hand_even_where_float32_knows_only_zero(dev
 def digits_players(recipe: Recipe, variant: str = "cgan_mlp"):
     data = loaded(DatasetConfig("digits"), None, 0)
     with initialisation(0):
-        return players(*load_variant(variant).build(data.spec, recipe), recipe), data.train
+        return make_gan(*load_variant(variant).build(data.spec, recipe), recipe), data.train
 
 
 def test_the_saturating_gradient_vanishes_as_the_discriminator_wins_and_the_other_does_not() -> None:
@@ -463,7 +463,7 @@ def test_a_run_folder_keeps_which_probes_there_were(tmp_path: Path) -> None:
     for damaged in ("gradient", [1], None, {"gradient": 1}):
         written["config"]["probes"] = damaged
         folder.write_json("config.json", written)
-        with pytest.raises(Refused, match="is damaged: --probes takes names"):
+        with pytest.raises(UserError, match="is damaged: --probes takes names"):
             folder.config()
 
 
@@ -476,7 +476,7 @@ def test_a_run_folder_keeps_which_probes_there_were(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_probed_is_refused(asked_for: dict, sentence: str) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(UserError) as refused:
         configure("cgan_mlp", "digits", **asked_for)
     assert str(refused.value).startswith(sentence)
 

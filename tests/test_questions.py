@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks.algorithm.players import Undrawn
+from benchmarks.algorithm.gan import Undrawn
 from benchmarks.evaluation.catalogue import record
 from benchmarks.questions import QUESTIONS, Question, load_question
 from benchmarks.questions.arms import PLAIN
@@ -25,7 +25,7 @@ from benchmarks.suites.tuning import chosen, deviations, quality, trials
 from metrics.captions import WORDS
 from tests.conftest import ROOT
 from variants import DataSpec, load_variant
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 ALL = [load_question(name) for name in QUESTIONS]
 
@@ -97,9 +97,9 @@ def test_questions_presets_and_outcomes_need_no_torch() -> None:
 
 
 def test_an_unknown_question_is_refused_with_the_nearest() -> None:
-    with pytest.raises(Refused, match="did you mean 'dropout'"):
+    with pytest.raises(UserError, match="did you mean 'dropout'"):
         load_question("droput")
-    with pytest.raises(Refused, match="did you mean 'quick'"):
+    with pytest.raises(UserError, match="did you mean 'quick'"):
         preset("quik")
 
 
@@ -289,10 +289,10 @@ def test_budgets_are_read_off_where_the_cheaper_arm_ends() -> None:
 
 @pytest.mark.parametrize("preset", [QUICK, MNIST, FULL], ids=lambda preset: preset.name)
 def test_a_preset_without_tuned_settings_is_refused(preset: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(Refused, match=r"benchmarks\.tune"):
+    with pytest.raises(UserError, match=r"benchmarks\.tune"):
         make_plan(preset, tuned={"arms": {}})
     monkeypatch.setattr("benchmarks.suites.tuned_settings.tuning_file", lambda name: Path("nowhere.json"))
-    with pytest.raises(Refused, match=r"python -m benchmarks\.tune --preset"):
+    with pytest.raises(UserError, match=r"python -m benchmarks\.tune --preset"):
         make_plan(preset)
 
 
@@ -526,7 +526,7 @@ def test_the_median_chooses_and_an_edge_is_flagged() -> None:
         "edge": True,
         "quality": 0.9,
     }
-    with pytest.raises(Refused, match="every rate"):
+    with pytest.raises(UserError, match="every rate"):
         chosen({1e-3: [-math.inf]}, "overlap")
 
 
@@ -572,7 +572,7 @@ def test_a_tuning_whose_winner_is_no_learning_rate_is_damaged(
     (tmp_path / "quick.json").write_text(before + "0.001" + after)
     assert tuned_rate(kept_tuning("quick"), PLAIN) == 0.001
     (tmp_path / "quick.json").write_text(before + winner + after)
-    with pytest.raises(Refused, match=r"is damaged; python -m benchmarks\.tune --preset quick makes it anew"):
+    with pytest.raises(UserError, match=r"is damaged; python -m benchmarks\.tune --preset quick makes it anew"):
         kept_tuning("quick")
 
 
@@ -584,7 +584,7 @@ def test_a_tuning_whose_deviations_are_no_numbers_is_damaged(
     (tmp_path / "quick.json").write_text('{"arms": {}, "deviations": {"images": {"ln FID": 0.25}}}')
     assert kept_tuning("quick")["deviations"] == {"images": {"ln FID": 0.25}}
     (tmp_path / "quick.json").write_text('{"arms": {}, "deviations": ' + deviations + "}")
-    with pytest.raises(Refused, match="is damaged"):
+    with pytest.raises(UserError, match="is damaged"):
         kept_tuning("quick")
 
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from benchmarks.algorithm.epoch import anneal
-from benchmarks.algorithm.players import Players, players, refuse_giants
+from benchmarks.algorithm.gan import GAN, make_gan, refuse_giants
 from benchmarks.algorithm.random_streams import initialisation, stream
 from benchmarks.algorithm.steps import discriminator_update, generator_update
-from variants import VARIANTS, DataSpec, Refused, load_variant
+from variants import VARIANTS, DataSpec, UserError, load_variant
 from variants.batch import Batch
 from variants.blocks import draw_from
 from variants.losses import LOSSES
@@ -71,8 +71,8 @@ def asked(draw: st.DrawFn) -> tuple[str, DataSpec, dict[str, Any]]:
     return draw(st.sampled_from(sorted(VARIANTS))), draw(st.sampled_from(SPECS)), changes
 
 
-def made(variant: str, spec: DataSpec, changes: dict[str, Any]) -> tuple[Recipe, Players]:
-    """Raises Refused for what cannot be."""
+def made(variant: str, spec: DataSpec, changes: dict[str, Any]) -> tuple[Recipe, GAN]:
+    """Raises UserError for what cannot be."""
     known = load_variant(variant)
     small = {"batch_size": 6, "noise_size": 5}
     widths = {"generator_widths": (8, 4), "discriminator_widths": (4, 8)}
@@ -82,10 +82,10 @@ def made(variant: str, spec: DataSpec, changes: dict[str, Any]) -> tuple[Recipe,
     refuse_giants(known, spec, recipe)
     with initialisation(0):
         networks = known.build(spec, recipe)
-    return recipe, players(*networks, recipe)
+    return recipe, make_gan(*networks, recipe)
 
 
-def trained(spec: DataSpec, recipe: Recipe, both: Players, seed: int) -> list[dict[str, Tensor]]:
+def trained(spec: DataSpec, recipe: Recipe, both: GAN, seed: int) -> list[dict[str, Tensor]]:
     """What two updates of each network measured, as training makes them."""
     aim, drawn = objective(recipe), stream(seed, "recipes")
     for network in (both.generator, both.discriminator):
@@ -109,7 +109,7 @@ def trained(spec: DataSpec, recipe: Recipe, both: Players, seed: int) -> list[di
     return measured
 
 
-def named(both: Players) -> dict[str, Tensor]:
+def named(both: GAN) -> dict[str, Tensor]:
     parts = (("generator", both.generator), ("discriminator", both.discriminator))
     return {f"{role}.{name}": value for role, network in parts for name, value in network.named_parameters()}
 
@@ -128,7 +128,7 @@ def test_what_is_accepted_trains_and_what_is_not_is_refused_with_a_sentence(
     said = ""
     try:
         recipe, both = made(variant, spec, changes)
-    except Refused as refused:
+    except UserError as refused:
         said = str(refused)
         event("refused")
         recipe, both = None, None
@@ -175,7 +175,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(
 
     try:
         first = weights(0)
-    except Refused:
+    except UserError:
         return
     again, other = weights(0), weights(1)
     assert all(torch.equal(first[name], again[name]) for name in first)
@@ -191,5 +191,5 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(
     ],
 )
 def test_networks_that_fill_the_memory_are_refused_before_they_are_made(changes: dict[str, Any]) -> None:
-    with pytest.raises(Refused, match="parameters are too large"):
+    with pytest.raises(UserError, match="parameters are too large"):
         made("cgan_mlp", SPECS[0], changes)

@@ -16,7 +16,7 @@ from benchmarks.config import DatasetConfig
 from benchmarks.datasets import images, load
 from benchmarks.defects import command as defects
 from benchmarks.evaluation.classifiers import pin
-from benchmarks.executors import Settings
+from benchmarks.executors import RunOptions
 from benchmarks.executors import ray as on_ray
 from benchmarks.inference.finding import load_run
 from benchmarks.pictures.samples import write_whole
@@ -36,7 +36,7 @@ from benchmarks.tune import tune
 from reports.build import command as build
 from tests.conftest import Done
 from tests.soak import calibrate, precision
-from variants import Refused
+from variants import UserError
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ from variants import Refused
     ],
 )
 def test_what_no_recipe_can_be(variant: str, dataset: str, fields: dict, sentence: str) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(UserError) as refused:
         configure(variant, dataset, **fields)
     assert str(refused.value) == sentence
 
@@ -128,20 +128,20 @@ def test_mlflow_without_runs(called: Callable[..., Done], tracking_uri: str) -> 
 
 
 def test_a_run_without_threads() -> None:
-    with pytest.raises(Refused, match=r"^a run has at least 1 thread, not -1$"):
-        Settings(Path("runs"), None, threads=-1)
+    with pytest.raises(UserError, match=r"^a run has at least 1 thread, not -1$"):
+        RunOptions(Path("runs"), None, threads=-1)
 
 
 def test_a_device_that_cannot() -> None:
-    with pytest.raises(Refused, match=r"^the device 'mps' does not train in bfloat16; take --precision float32$"):
+    with pytest.raises(UserError, match=r"^the device 'mps' does not train in bfloat16; take --precision float32$"):
         check_precision("bfloat16", torch.device("mps"))
-    with pytest.raises(Refused, match=r"^the device 'cpu' does not train in tf32; take --precision float32$"):
+    with pytest.raises(UserError, match=r"^the device 'cpu' does not train in tf32; take --precision float32$"):
         check_precision("tf32", torch.device("cpu"))
 
 
 def test_digits_without_their_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(images, "find_spec", lambda name: None)
-    with pytest.raises(Refused, match=r"^the digits come with scikit-learn, .*; pip install scikit-learn$"):
+    with pytest.raises(UserError, match=r"^the digits come with scikit-learn, .*; pip install scikit-learn$"):
         images._bundled_digits()
 
 
@@ -150,20 +150,24 @@ def test_digits_without_their_library(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_preset_without_images_takes_no_other_ones() -> None:
     points = replace(SMOKE, budgets={"points": SMOKE.budgets["points"]})
-    with pytest.raises(Refused, match=r"^the preset smoke has no images, so --dataset would change nothing$"):
+    with pytest.raises(UserError, match=r"^the preset smoke has no images, so --dataset would change nothing$"):
         make_plan(points, dataset="mnist")
 
 
 def test_a_plan_needs_the_seconds_that_tuning_measures() -> None:
     arms = json.loads(tuning_file("quick").read_text())["arms"]
-    with pytest.raises(Refused, match=r"^the arm ([\w-]+) was not timed; python .* --preset quick --arms \1 times it$"):
+    with pytest.raises(
+        UserError, match=r"^the arm ([\w-]+) was not timed; python .* --preset quick --arms \1 times it$"
+    ):
         make_plan(QUICK, ["critic_steps"], tuned={"arms": arms})
 
 
 def test_a_threshold_needs_the_arm_that_sets_it() -> None:
     arms = json.loads(tuning_file("quick").read_text())["arms"]
     without = {name: {k: v for k, v in arm.items() if k != "quality"} for name, arm in arms.items()}
-    with pytest.raises(Refused, match=r"^the arm ([\w-]+) sets a threshold and .* --preset quick --arms \1 tunes it$"):
+    with pytest.raises(
+        UserError, match=r"^the arm ([\w-]+) sets a threshold and .* --preset quick --arms \1 tunes it$"
+    ):
         make_plan(QUICK, ["noise_distribution"], tuned={"arms": without})
 
 
@@ -173,7 +177,7 @@ def test_a_threshold_needs_the_arm_that_sets_it() -> None:
 def test_a_folder_that_holds_another_run() -> None:
     mine, other = (configure("vanilla_gan", "ring8", seed=seed) for seed in (0, 1))
     RunFolder.create("runs", other).path.rename(Path("runs", mine.name))
-    with pytest.raises(Refused, match=r"already holds another run; move it away, or choose another --runs-dir$"):
+    with pytest.raises(UserError, match=r"already holds another run; move it away, or choose another --runs-dir$"):
         RunFolder.create("runs", mine)
 
 
@@ -184,14 +188,14 @@ def test_a_file_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(Path, "read_bytes", broken)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(UserError) as refused:
         folder.config()
     assert str(refused.value) == f"cannot read {folder.path / CONFIG}: Input/output error"
 
 
 def test_a_run_that_was_never_trained() -> None:
     folder = RunFolder.create("runs", configure("vanilla_gan", "ring8"))
-    with pytest.raises(Refused, match=r"has no facts\.json, so it was never trained; run it first$"):
+    with pytest.raises(UserError, match=r"has no facts\.json, so it was never trained; run it first$"):
         _ = load_run(folder.path).spec
 
 
@@ -199,7 +203,7 @@ def test_a_run_on_captions_of_other_words(mnist_dir: Path) -> None:
     folder = RunFolder.create("runs", configure("dcgan_text", "captions_mnist", data_dir=mnist_dir))
     spec = {"shape": [1, 28, 28], "bounded": True, "classes": 10, "vocabulary": ["cat", "dog"]}
     folder.write_json(FACTS, {"spec": spec})
-    with pytest.raises(Refused, match=r"was trained on captions of other words, in which no prompt can be read$"):
+    with pytest.raises(UserError, match=r"was trained on captions of other words, in which no prompt can be read$"):
         load_run(folder.path).condition(1, prompt="cat")
 
 
@@ -231,13 +235,13 @@ def test_what_cannot_be_removed(called: Callable[..., Done], monkeypatch: pytest
 
 
 def test_a_picture_that_cannot_be_written() -> None:
-    with pytest.raises(Refused, match=r"^cannot write nowhere/grid\.png: No such file or directory$"):
+    with pytest.raises(UserError, match=r"^cannot write nowhere/grid\.png: No such file or directory$"):
         write_whole("nowhere/grid.png", b"")
 
 
 def test_a_classifier_that_cannot_be_written() -> None:
     Path("file").touch()
-    with pytest.raises(Refused, match=r"^cannot write file/judge\.safetensors: .*; choose another folder$"):
+    with pytest.raises(UserError, match=r"^cannot write file/judge\.safetensors: .*; choose another folder$"):
         pin(load(DatasetConfig("digits")), Path("file/judge.safetensors"), seed=0, updates=1, say=lambda line: None)
 
 
@@ -270,7 +274,7 @@ def test_a_process_that_is_killed_while_it_is_timed() -> None:
     process = Process("Ours", Case("vanilla_gan", "ring8"))
     process._process.kill()
     try:
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(UserError) as refused:
             process.ask("facts")
     finally:
         process.end()
@@ -280,13 +284,15 @@ def test_a_process_that_is_killed_while_it_is_timed() -> None:
 
 def test_stacked_images_have_no_stock_loop(mnist_dir: Path) -> None:
     stacked = load(DatasetConfig("stacked_mnist"), mnist_dir)
-    with pytest.raises(Refused, match=r"^the stock loop reads images and points of the plane, and not what is stacked"):
+    with pytest.raises(
+        UserError, match=r"^the stock loop reads images and points of the plane, and not what is stacked"
+    ):
         stock.batches(stacked.train, 128)
 
 
 def test_nothing_is_left_to_be_timed() -> None:
     said: list[str] = []
-    with pytest.raises(Refused, match=r"^nothing is left to be timed$"):
+    with pytest.raises(UserError, match=r"^nothing is left to be timed$"):
         measure([Case("dcgan_text", "digits")], against_stock=False, skip_refused=True, say=said.append)
     assert any("dcgan_text on digits is left out: " in line for line in said)
 
@@ -301,14 +307,14 @@ def test_a_cluster_that_cannot_be_joined(monkeypatch: pytest.MonkeyPatch) -> Non
         raise ConnectionError("Could not find any running\nRay instance.")
 
     monkeypatch.setattr(ray, "init", nothing_there)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(UserError) as refused:
         on_ray.connect("auto", 0)
     told = "Could not find any running Ray instance."
     assert str(refused.value) == f"the Ray cluster at auto cannot be joined: {told}"
 
 
 def test_a_machine_with_another_version() -> None:
-    settings = Settings(Path("runs"), None)
+    settings = RunOptions(Path("runs"), None)
     config = configure("vanilla_gan", "ring8")
-    with pytest.raises(Refused, match=r"^a machine of the cluster has another version of this project; install the "):
+    with pytest.raises(UserError, match=r"^a machine of the cluster has another version of this project; install the "):
         on_ray._trained(config, settings, (), "another", (), "", [])

@@ -11,12 +11,12 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from benchmarks.algorithm.batches import Packs, epoch_batches, real_batches
 from benchmarks.algorithm.epoch import anneal
-from benchmarks.algorithm.players import average, optimizer, players
+from benchmarks.algorithm.gan import make_gan, optimizer, update_ema
 from benchmarks.algorithm.random_streams import stream
 from benchmarks.algorithm.steps import clip
 from benchmarks.datasets import Split
-from variants.base import DataSpec, Judgement
-from variants.batch import Batch, Exchange
+from variants.base import DataSpec, DiscriminatorOutput
+from variants.batch import Batch, LossInputs
 from variants.blocks import BatchNorm, Dropout, SpectralNorm, draw_from, held, normalize_spectrally
 from variants.losses import LOSSES
 from variants.networks import GROWING, SHRINKING, build
@@ -36,13 +36,13 @@ class Plane(nn.Module):
         self.weight = nn.Parameter(torch.tensor(weight, dtype=torch.float64))
         self.bias = nn.Parameter(torch.zeros((), dtype=torch.float64))
 
-    def forward(self, examples: torch.Tensor, condition: torch.Tensor | None = None) -> Judgement:
-        return Judgement(examples.flatten(1) @ self.weight + self.bias)
+    def forward(self, examples: torch.Tensor, condition: torch.Tensor | None = None) -> DiscriminatorOutput:
+        return DiscriminatorOutput(examples.flatten(1) @ self.weight + self.bias)
 
 
-def exchange(discriminator: nn.Module, examples: torch.Tensor, fakes: torch.Tensor) -> Exchange:
+def exchange(discriminator: nn.Module, examples: torch.Tensor, fakes: torch.Tensor) -> LossInputs:
     batch = Batch(examples, None, examples, None, stream(0, "updates"))
-    return Exchange(discriminator, batch, fakes, None, discriminator(examples), discriminator(fakes))
+    return LossInputs(discriminator, batch, fakes, None, discriminator(examples), discriminator(fakes))
 
 
 @pytest.fixture
@@ -92,19 +92,19 @@ def test_label_smoothing_is_cross_entropy_against_a_lower_target(
 
 def test_matching_aware_counts_wrong_captions_as_half_of_the_fakes() -> None:
     class Agrees(nn.Module):
-        def forward(self, examples: torch.Tensor, condition: torch.Tensor) -> Judgement:
-            return Judgement((examples[:, 0] == condition[:, 0]).double() * 4 - 2)
+        def forward(self, examples: torch.Tensor, condition: torch.Tensor) -> DiscriminatorOutput:
+            return DiscriminatorOutput((examples[:, 0] == condition[:, 0]).double() * 4 - 2)
 
     judge, examples = Agrees(), torch.tensor([[0.0], [1.0], [2.0]])
     words = torch.tensor([[0], [1], [2]])
     batch = Batch(examples, words, examples, words, stream(0, "updates"))
     fake = judge(examples + 9, words)
-    seen = Exchange(judge, batch, examples, words, judge(examples, words), fake)
+    seen = LossInputs(judge, batch, examples, words, judge(examples, words), fake)
     # Wrong captions are seen through (logit -2) exactly as well as the fakes, so the term is zero …
     assert matching_aware(seen).item() == pytest.approx(0.0)
     # … and where no caption differs, there is nothing wrong, and half of what fakes cost is taken away.
     same = Batch(examples, words * 0, examples, words, stream(0, "updates"))
-    seen = Exchange(judge, same, examples, words, judge(examples, words), fake)
+    seen = LossInputs(judge, same, examples, words, judge(examples, words), fake)
     assert matching_aware(seen).item() == pytest.approx(-math.log1p(math.exp(-2)) / 2)
 
 
@@ -237,7 +237,7 @@ def test_dropout_drops_the_share_and_keeps_the_mean() -> None:
 def test_instance_noise_is_added_in_training_alone_and_falls_to_zero() -> None:
     recipe = Recipe(instance_noise=0.5, discriminator_widths=(4,), generator_widths=(4,), lr_decay="linear")
     torch.manual_seed(0)
-    both = players(*build(POINTS, recipe), recipe)
+    both = make_gan(*build(POINTS, recipe), recipe)
     noisy = both.discriminator
     assert isinstance(noisy, Noisy)
     draw_from(noisy, stream(0, "layers"))
@@ -253,11 +253,11 @@ def test_clipping_and_averaging() -> None:
     network = nn.Linear(2, 2)
     network.weight.data.copy_(torch.tensor([[3.0, -3.0], [0.1, 0.2]]))
     network.bias.data.zero_()
-    averaged = copy.deepcopy(network)
+    ema_generator = copy.deepcopy(network)
     clip(network, 0.15)
     torch.testing.assert_close(network.weight.detach(), torch.tensor([[0.15, -0.15], [0.1, 0.15]]))
-    average(replace(players(network, network, Recipe()), averaged=averaged), decay=0.9)
-    torch.testing.assert_close(averaged.weight.detach(), torch.tensor([[2.715, -2.715], [0.1, 0.195]]))
+    update_ema(replace(make_gan(network, network, Recipe()), ema_generator=ema_generator), decay=0.9)
+    torch.testing.assert_close(ema_generator.weight.detach(), torch.tensor([[2.715, -2.715], [0.1, 0.195]]))
 
 
 def test_a_transposed_convolution_makes_4x4_of_2x2() -> None:

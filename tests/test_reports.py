@@ -24,7 +24,7 @@ from reports import figures, pages, results
 from reports.analysis.tables import Summary, frame, sections, summary
 from reports.build import build, command
 from reports.reading.runs import Found, RunRecord, find, read
-from variants.recipe import Recipe, Refused
+from variants.recipe import Recipe, UserError
 
 REFERENCE = {"fid": 1.25, "accuracy": 0.989}
 FACTS = {"parameters": {"generator": 1234, "discriminator": 567}, "class_names": ["0", "1"]}
@@ -583,17 +583,17 @@ def test_runs_are_chosen_by_name_or_folder(tmp_path: Path):
 )
 def test_a_run_that_does_not_exist_is_refused(tmp_path: Path, chosen: list[str], sentence: str):
     on_disk(tmp_path / "runs", config(), {"fid": 1.0})
-    with pytest.raises(Refused, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         find(chosen, runs_dir="runs")
 
 
 def test_nothing_to_read_is_refused(tmp_path: Path):
     (tmp_path / "runs").mkdir()
-    with pytest.raises(Refused, match="there are no runs in runs"):
+    with pytest.raises(UserError, match="there are no runs in runs"):
         find(runs_dir="runs")
-    with pytest.raises(Refused, match="there is no MLflow database"):
+    with pytest.raises(UserError, match="there is no MLflow database"):
         find()
-    with pytest.raises(Refused, match="cannot write the report"):
+    with pytest.raises(UserError, match="cannot write the report"):
         build(Found((record(config()),)), Path("/dev/null/out"))
 
 
@@ -619,5 +619,5 @@ def test_mlflow_and_the_folders_tell_the_same(tmp_path: Path, tracking_uri: str)
     assert by_folder[0].metrics["accuracy"] == math.inf
 
     assert [run.name for run in find([ids[again.name]], tracking_uri=tracking_uri).runs] == [again.name]
-    with pytest.raises(Refused, match="there is no run 'dcgan'"):
+    with pytest.raises(UserError, match="there is no run 'dcgan'"):
         find(["dcgan"], tracking_uri=tracking_uri)

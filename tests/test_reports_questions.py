@@ -34,7 +34,7 @@ from reports.figures import illustrations
 from reports.figures.illustrations import SAMPLE_COLORS
 from reports.reading.runs import Found, RunRecord, find, read
 from reports.records import RECORDS, as_shown, packed
-from variants import Refused
+from variants import UserError
 
 EXTRACTOR = "e" * 64
 ENVIRONMENT = {"device": "cpu", "threads": 1, "recipe": "small", "code": "c0de" * 16, "notes": []} | {
@@ -943,10 +943,10 @@ def test_the_records_beside_a_report_make_the_same_report(tmp_path: Path, called
 
 def test_records_are_those_of_run_folders(tmp_path: Path, called):
     assert "--records needs --runs-dir" in called(command, "--records").err
-    with pytest.raises(Refused, match="--records needs --runs-dir"):
+    with pytest.raises(UserError, match="--records needs --runs-dir"):
         report("out", records=True)
     run = made(smoke("loss_curves", seeds=1))[0]
-    with pytest.raises(Refused, match="so its records cannot be kept"):
+    with pytest.raises(UserError, match="so its records cannot be kept"):
         packed(tmp_path, [run], (), "runs")
 
 

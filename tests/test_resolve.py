@@ -7,7 +7,7 @@ import pytest
 from benchmarks import configure
 from benchmarks.config import RunConfig
 from benchmarks.run_folder.folder import RunFolder
-from variants import Refused, load_variant
+from variants import UserError, load_variant
 
 REPORT = load_variant("cgan_mlp").recipe("report")
 
@@ -63,20 +63,20 @@ def test_a_recipe_file_is_no_part_of_the_key(file) -> None:
     ],
 )
 def test_a_recipe_file_that_says_nothing_sensible_is_refused(file, text: str | bytes, sentence: str) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(UserError) as refused:
         recipe(file(text))
     assert str(refused.value).startswith(sentence)
     assert "\n" not in str(refused.value)
 
 
 def test_a_recipe_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match=r"^the recipe nowhere\.toml cannot be read: No such file or directory$"):
+    with pytest.raises(UserError, match=r"^the recipe nowhere\.toml cannot be read: No such file or directory$"):
         recipe("nowhere.toml")
     (tmp_path / "folder.toml").mkdir()
-    with pytest.raises(Refused, match=r"^the recipe folder\.toml cannot be read: Is a directory$"):
+    with pytest.raises(UserError, match=r"^the recipe folder\.toml cannot be read: Is a directory$"):
         recipe("folder.toml")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(Refused, match=r"^empty is not a run folder: it has no config\.json$"):
+    with pytest.raises(UserError, match=r"^empty is not a run folder: it has no config\.json$"):
         recipe("empty")
 
 
@@ -96,9 +96,9 @@ def test_a_run_folder_as_a_recipe_runs_it_again_with_changes(before: RunConfig) 
 
 
 def test_a_run_folder_of_a_variant_that_reads_other_fields_is_refused(before: RunConfig) -> None:
-    with pytest.raises(Refused, match="--conditioning does not apply to vanilla_gan, which does not read it"):
+    with pytest.raises(UserError, match="--conditioning does not apply to vanilla_gan, which does not read it"):
         recipe(f"runs/{before.name}", "vanilla_gan")
     config = Path("runs", before.name, "config.json")
     config.write_text(config.read_text().replace('"uniform"', '"gaussian"'))
-    with pytest.raises(Refused, match="its key does not fit its config, so it was changed by hand"):
+    with pytest.raises(UserError, match="its key does not fit its config, so it was changed by hand"):
         recipe(f"runs/{before.name}")

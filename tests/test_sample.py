@@ -19,7 +19,7 @@ from benchmarks.sample import command
 from benchmarks.tracking.upload import sync
 from metrics.captions import WORDS, all_captions
 from tests.conftest import Done
-from variants import Refused
+from variants import UserError
 
 TINY = {"epochs": 1, "epoch_updates": 2, "samples": 20, "thorough": False, "probes": ()}
 
@@ -71,7 +71,7 @@ def test_a_prompt_is_the_captions_that_it_allows() -> None:
     ],
 )
 def test_a_prompt_with_words_that_say_nothing_is_refused(prompt: str, sentence: str) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(UserError) as refused:
         read_prompt(prompt)
     assert str(refused.value).startswith(sentence)
 
@@ -116,7 +116,7 @@ def test_a_run_that_takes_captions_draws_what_its_prompt_says(captioned: Run) ->
     assert words(tokens) == {"seven bold left", "seven bold upright", "seven bold right"}
     assert captioned.generate(prompt="a bold seven", count=5).shape == (5, 1, 8, 8)
     assert len(words(captioned.condition(60))) == 60
-    with pytest.raises(Refused, match="dcgan_text takes a prompt and no labels"):
+    with pytest.raises(UserError, match="dcgan_text takes a prompt and no labels"):
         captioned.generate(labels=[7])
 
 
@@ -157,7 +157,7 @@ def test_labels_are_drawn_as_they_are_or_refused(labelled_once: Run, given_label
         assert labelled_once.condition(len(values), given_labels).tolist() == values
         assert torch.equal(labelled_once.generate(given_labels), labelled_once.generate(labels=values))
         return
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(UserError) as refused:
         labelled_once.generate(labels=given_labels)
     assert str(refused.value).startswith(("labels are a list of whole", "labels are whole numbers from 0 to 9, not "))
 
@@ -172,14 +172,14 @@ def test_counts_and_seeds_are_whole_or_refused(labelled_once: Run, number: objec
             ours, plain = ({"count": 2, name: each} for each in (number, value))
             assert torch.equal(labelled_once.generate(**ours), labelled_once.generate(**plain))
         elif type(value) is not int or value < least:
-            with pytest.raises(Refused, match=f"^{name} is a whole number of at least {least}, not "):
+            with pytest.raises(UserError, match=f"^{name} is a whole number of at least {least}, not "):
                 labelled_once.generate(**{"count": 2, name: number})
 
 
 def test_what_a_variant_does_not_take_is_refused_before_its_value(captioned: Run, trained: Callable[..., Run]) -> None:
-    with pytest.raises(Refused, match="vanilla_gan is unconditional and takes no labels"):
+    with pytest.raises(UserError, match="vanilla_gan is unconditional and takes no labels"):
         trained("vanilla_gan", "ring8").generate(labels=[1.5])
-    with pytest.raises(Refused, match="a prompt is a sentence, not 7"):
+    with pytest.raises(UserError, match="a prompt is a sentence, not 7"):
         captioned.generate(prompt=7)
 
 
@@ -251,7 +251,7 @@ def test_what_cannot_be_drawn_is_refused(
 def test_a_run_that_is_not_finished_has_no_samples_yet(labelled: Run, tmp_path: Path) -> None:
     shutil.copytree(labelled.path, tmp_path / "half")
     (tmp_path / "half" / "generator.safetensors").unlink()
-    with pytest.raises(Refused, match="is not finished; the same command goes on with it"):
+    with pytest.raises(UserError, match="is not finished; the same command goes on with it"):
         load_run(tmp_path / "half").generate()
 
 
@@ -280,9 +280,11 @@ def test_a_run_is_found_by_its_folder_its_name_and_its_id(
 
 def test_a_run_that_does_not_exist_is_refused_with_the_nearest_name(labelled: Run, tracking_uri: str) -> None:
     name, runs_dir = labelled.path.name, labelled.path.parent
-    with pytest.raises(Refused, match=rf"there is no run '{name}x' in .* or in MLflow at .*; did you mean '{name}'\?"):
+    with pytest.raises(
+        UserError, match=rf"there is no run '{name}x' in .* or in MLflow at .*; did you mean '{name}'\?"
+    ):
         find_run(name + "x", runs_dir, tracking_uri)
-    with pytest.raises(Refused, match=rf"did you mean '{name}'\?, and there is no MLflow database"):
+    with pytest.raises(UserError, match=rf"did you mean '{name}'\?, and there is no MLflow database"):
         find_run(name + "x", runs_dir, "sqlite:///nowhere.db")
-    with pytest.raises(Refused, match="is not a run folder: it has no config"):
+    with pytest.raises(UserError, match="is not a run folder: it has no config"):
         find_run("runs/nothing")

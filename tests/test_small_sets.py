@@ -27,7 +27,7 @@ from benchmarks.run_folder.folder import run_folders
 from metrics import gan_train
 from metrics.features import Classifier, Extractor
 from tests.conftest import Done
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 NOISE, CONSTANT, SAME, BLANK = "noise", "constant", "same", "blank"
 
@@ -146,7 +146,7 @@ def test_each_metric_of_a_small_set_is_in_its_range_or_absent_for_a_reason(
     images.write(tmp_path / "own")
     config = DatasetConfig(f"folder:{tmp_path / 'own'}", image_size=images.image_size)
     if len(images.counts) < 2 or min(images.counts) < 2:
-        with pytest.raises(Refused, match=r"it needs two or more|a class needs at least 2") as refused:
+        with pytest.raises(UserError, match=r"it needs two or more|a class needs at least 2") as refused:
             load(config)
         assert "\n" not in str(refused.value)
         return

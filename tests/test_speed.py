@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.algorithm.players import fresh_players
+from benchmarks.algorithm.gan import fresh_gan
 from benchmarks.algorithm.random_streams import initialisation, stream
 from benchmarks.algorithm.steps import discriminator_update, generator_update
 from benchmarks.config import DatasetConfig
@@ -31,7 +31,7 @@ from benchmarks.timing.products import operations
 from benchmarks.timing.rounds import Spread, in_turn, ratios
 from benchmarks.timing.tables import fill, markdown, number, spread
 from tests.conftest import ROOT, Done
-from variants import Refused, load_variant
+from variants import UserError, load_variant
 from variants.batch import Batch
 from variants.blocks import BatchNorm, draw_from
 from variants.objective import objective
@@ -82,20 +82,20 @@ def test_several_seeds_as_one_are_so_many_updates_of_their_own_batches() -> None
     for batch in part.kept:
         assert batch.noise.shape == (3, 32, 2)
         assert not batch.noise[0].equal(batch.noise[1])
-    before = next(part.players.generator.parameters()).clone()
+    before = next(part.gan.generator.parameters()).clone()
     ours.loop()
     ours.networks()
-    after = next(part.players.generator.parameters())
+    after = next(part.gan.generator.parameters())
     assert (before != after).flatten(1).any(1).all()
 
 
 def test_a_precision_that_the_device_has_not_is_not_timed() -> None:
-    with pytest.raises(Refused, match=r"^the device 'cpu' does not train in tf32; take --precision float32$"):
+    with pytest.raises(UserError, match=r"^the device 'cpu' does not train in tf32; take --precision float32$"):
         Ours(replace(RING, precision="tf32"))
 
 
 def test_seeds_that_cannot_be_trained_as_one_are_not_timed_so() -> None:
-    with pytest.raises(Refused, match=r"^seeds of separate_gans are trained one by one: each seed deals"):
+    with pytest.raises(UserError, match=r"^seeds of separate_gans are trained one by one: each seed deals"):
         Ours(Case("separate_gans", "digits", seeds=2))
 
 
@@ -140,7 +140,7 @@ def test_the_stock_loop_has_the_losses_of_ours(name: str, dataset: str, changes:
     """In float64: the generator's loss is of a discriminator that was updated, and an update amplifies rounding."""
     variant, data = load_variant(name), load(DatasetConfig(dataset))
     recipe = variant.recipe(variant.recipe_for(data.spec)).with_(changes)
-    ours = fresh_players(variant, data.spec, recipe, 3, CPU)
+    ours = fresh_gan(variant, data.spec, recipe, 3, CPU)
     with initialisation(3):
         generator, discriminator = (stock.usual(network) for network in variant.build(data.spec, recipe))
     assert not any(isinstance(module, BatchNorm) for module in [*generator.modules(), *discriminator.modules()])
@@ -211,7 +211,7 @@ def test_the_stock_loop_refuses_what_it_would_do_otherwise(changes: dict) -> Non
     recipe = load_variant("cgan_mlp").recipe("small")
     stock.refuse_what_it_does_not_know(recipe)
     [(name, value)] = changes.items()
-    with pytest.raises(Refused, match=f"does not know --{name.replace('_', '-')} {value}"):
+    with pytest.raises(UserError, match=f"does not know --{name.replace('_', '-')} {value}"):
         stock.refuse_what_it_does_not_know(recipe.with_(changes))
 
 
@@ -291,13 +291,13 @@ def test_a_page_is_filled_from_the_files_that_it_names(tmp_path: Path) -> None:
     assert page.read_text() == text
 
     (tmp_path / "two.json").write_text(json.dumps({"kind": "training"}))
-    with pytest.raises(Refused, match=r"two\.json does not hold figures"):
+    with pytest.raises(UserError, match=r"two\.json does not hold figures"):
         fill(page)
     (tmp_path / "two.json").write_text(json.dumps({"kind": "other"}))
-    with pytest.raises(Refused, match="their kind is 'other'"):
+    with pytest.raises(UserError, match="their kind is 'other'"):
         fill(page)
     page.write_text("# A")
-    with pytest.raises(Refused, match="no place for a table"):
+    with pytest.raises(UserError, match="no place for a table"):
         fill(page)
 
 
@@ -431,7 +431,7 @@ def test_the_start_is_measured() -> None:
 
 @pytest.mark.long
 def test_a_start_that_fails_is_told() -> None:
-    with pytest.raises(Refused, match="the command that was timed failed: unknown dataset 'ring9'"):
+    with pytest.raises(UserError, match="the command that was timed failed: unknown dataset 'ring9'"):
         start.measure("vanilla_gan", "ring9", 1, None, lambda sentence: None)
 
 

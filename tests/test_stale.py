@@ -8,9 +8,9 @@ import pytest
 from benchmarks import configure, train
 from benchmarks.config import RunConfig
 from benchmarks.training.train import BEGUN_BY_OTHER_CODE
-from benchmarks.training.watcher import Watcher
+from benchmarks.training.watcher import ProgressListener
 from tests.conftest import Done
-from variants import Refused
+from variants import UserError
 
 TINY = {"epochs": 2, "epoch_updates": 2, "samples": 60, "thorough": False, "probes": ()}
 
@@ -42,12 +42,12 @@ def test_other_data_judges_or_protocol_are_another_run(change: dict[str, object]
 
 def test_a_judge_that_changes_changes_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     before = tiny()
-    monkeypatch.setattr("benchmarks.training.configure.judge", lambda data: "11" * 32)
+    monkeypatch.setattr("benchmarks.training.configure.classifiers_sha256", lambda data: "11" * 32)
     assert tiny().key != before.key
 
 
 def test_data_that_are_not_those_of_the_config_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="is not what this config was made for"):
+    with pytest.raises(UserError, match="is not what this config was made for"):
         train(replace(tiny(), checksum="00" * 32), runs_dir=tmp_path, track=False)
     assert not list(tmp_path.iterdir())
 
@@ -75,7 +75,7 @@ def test_a_changed_source_changes_the_fingerprint_and_a_changed_comment_does_not
         provenance.fingerprint.cache_clear()
 
 
-class Heard(Watcher):
+class Heard(ProgressListener):
     def __init__(self, stop: int = 0) -> None:
         self.stop, self.said = stop, []
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmarks.algorithm.device import resolve_device
-from benchmarks.algorithm.players import Players, optimizer, players
+from benchmarks.algorithm.gan import GAN, make_gan, optimizer
 from benchmarks.algorithm.precision import ROUNDING
 from benchmarks.algorithm.random_streams import stream
 from benchmarks.algorithm.steps import SATURATED, descend, discriminator_update, generator_update, total_norm
@@ -23,9 +23,9 @@ def recipe(**changes: object) -> Recipe:
     return Recipe(**{**fixed, "generator_lr": 0.1, "discriminator_lr": 0.1, **changes})
 
 
-def both(theta: float = 1.0, psi: float = 0.5, **changes: object) -> tuple[Players, Recipe]:
+def both(theta: float = 1.0, psi: float = 0.5, **changes: object) -> tuple[GAN, Recipe]:
     asked = recipe(**changes)
-    return players(Point(theta), Slope(psi), asked), asked
+    return make_gan(Point(theta), Slope(psi), asked), asked
 
 
 def batch() -> Batch:
@@ -100,19 +100,19 @@ def test_the_generator_learns_from_a_discriminator_of_after_its_own_updates() ->
 
 def test_the_averaged_generator_follows_at_the_pace_of_the_recipe() -> None:
     network, asked = both(averaging=0.75, loss="wasserstein", weight_clip=1.0)
-    assert not any(parameter.requires_grad for parameter in network.averaged.parameters())
+    assert not any(parameter.requires_grad for parameter in network.ema_generator.parameters())
     generator_update(network, objective(asked), asked, batch())
     assert network.generator.theta.item() == pytest.approx(1.05)
-    assert network.averaged.theta.item() == pytest.approx(1.0 + 0.25 * 0.05)
+    assert network.ema_generator.theta.item() == pytest.approx(1.0 + 0.25 * 0.05)
 
 
 def test_the_averaged_generator_has_the_buffers_of_the_generator() -> None:
     asked, generator = recipe(averaging=0.75), Point(1.0)
     generator.register_buffer("seen", torch.zeros(1))
-    network = players(generator, Slope(0.5), asked)
+    network = make_gan(generator, Slope(0.5), asked)
     generator.seen.fill_(3.0)
     generator_update(network, objective(asked), asked, batch())
-    assert network.averaged.seen.item() == 3.0
+    assert network.ema_generator.seen.item() == 3.0
 
 
 def test_a_recipe_chooses_its_optimiser_and_what_belongs_to_it() -> None:
@@ -125,7 +125,7 @@ def test_a_recipe_chooses_its_optimiser_and_what_belongs_to_it() -> None:
     network, _ = both(generator_lr=0.3, discriminator_lr=0.4)
     rates = [each.defaults["lr"] for each in (network.generator_optimizer, network.discriminator_optimizer)]
     assert rates == [0.3, 0.4]
-    assert (network.replay, network.averaged) == (None, None)
+    assert (network.replay, network.ema_generator) == (None, None)
 
 
 def test_a_step_forgets_the_gradients_of_the_one_before() -> None:
@@ -154,7 +154,7 @@ def test_products_are_rounded_within_an_update_in_tf32_and_nowhere_else(precisio
             return super().forward(*inputs)
 
     asked = recipe()
-    network = players(Point(1.0), Seeing(0.5), asked, precision)
+    network = make_gan(Point(1.0), Seeing(0.5), asked, precision)
     update(network, objective(asked), asked, batch())
     assert all(each == {"tf32" if precision == "tf32" else "ieee"} for each in seen)
     assert seen

@@ -17,7 +17,7 @@ from benchmarks.tracking.client import mlflow_client
 from benchmarks.tracking.download import fetch
 from benchmarks.tracking.upload import sync
 from tests.conftest import ROOT, Done
-from variants import Refused
+from variants import UserError
 from variants.recipe import Recipe
 
 CONFIG = RunConfig("cgan_mlp", Recipe(conditioning="embedding"), DatasetConfig("digits"), 0, "ab" * 32, "cd" * 32)
@@ -85,7 +85,7 @@ def test_an_artifact_that_says_it_is_huge_is_not_fetched(tmp_path: Path, monkeyp
     many = {f"a{number}.json": b"" for number in range(9)}
     together = Store({"config.json": identity(), **many}, dict.fromkeys(many, 2**29))
     for store in (one, together):
-        with pytest.raises(Refused, match="larger than any run makes them"):
+        with pytest.raises(UserError, match="larger than any run makes them"):
             fetched(store, tmp_path, monkeypatch)
         assert store.asked == []
 
@@ -94,7 +94,7 @@ def test_an_artifact_that_says_it_is_huge_is_not_fetched(tmp_path: Path, monkeyp
 def test_artifacts_that_are_no_run_are_refused_with_a_sentence(
     content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(UserError) as refused:
         fetched(Store({"config.json": content}), tmp_path, monkeypatch)
     assert "\n" not in str(refused.value)
 
@@ -138,7 +138,7 @@ def test_a_generator_that_does_not_fit_is_refused_with_a_sentence(
     for name in ("config.json", "generator.safetensors"):
         (tmp_path / name).write_bytes((trained / name).read_bytes())
     folder.write_json("facts.json", {"spec": spec})
-    with pytest.raises(Refused, match=said):
+    with pytest.raises(UserError, match=said):
         load_run(tmp_path).generate(labels=[1])
 
 
@@ -149,7 +149,7 @@ def test_a_checkpoint_of_other_networks_is_refused_with_a_sentence(tmp_path: Pat
     for tensors, epoch in ((one, 0), ({}, 0), (one, "x"), (one, -1), (one, 2), (one, float("inf")), (one, None)):
         folder.save_tensors("checkpoint.safetensors", tensors, {"epoch": epoch})
         folder.checkpoint_epoch()
-        with pytest.raises(Refused, match="is not of this run's networks"):
+        with pytest.raises(UserError, match="is not of this run's networks"):
             train(config, runs_dir=tmp_path, track=False)
 
 
@@ -167,7 +167,7 @@ def test_a_checkpoint_of_other_networks_is_refused_with_a_sentence(tmp_path: Pat
 )
 def test_a_recipe_of_any_size_is_refused_with_a_sentence(text: str, tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(text)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(UserError) as refused:
         configure("cgan_mlp", "digits", recipe=str(tmp_path / "mine.toml"))
     assert "\n" not in str(refused.value)
     assert len(str(refused.value)) < 500 + len(str(tmp_path))
@@ -177,7 +177,7 @@ def test_a_recipe_of_any_size_is_refused_with_a_sentence(text: str, tmp_path: Pa
 def test_plans_of_another_form_are_refused_with_a_sentence(kept: object, tmp_path: Path) -> None:
     (tmp_path / "plans").mkdir()
     (tmp_path / "plans" / "quick.json").write_text(json.dumps(kept))
-    with pytest.raises(Refused, match="it does not hold the plans of a preset"):
+    with pytest.raises(UserError, match="it does not hold the plans of a preset"):
         plans(tmp_path, "quick")
 
 

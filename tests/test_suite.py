@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.cli.progress import Live, duration
-from benchmarks.executors import Job, Result, Settings
+from benchmarks.cli.progress import SuiteProgress, duration
+from benchmarks.executors import Result, RunGroup, RunOptions
 from benchmarks.questions.presets import SMOKE
 from benchmarks.run_folder.folder import RunFolder, run_folders
 from benchmarks.suite import suite
@@ -19,7 +19,7 @@ from benchmarks.suites.scheduler import all_ended, prepared, run_jobs, shared_ou
 from reports import report
 from reports.records import RECORDS
 from tests.conftest import Done
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 Called = Callable[..., Done]
 TINY = ("--preset", "smoke", "--questions", "loss_curves", "--executor", "inline", "--pictures", "none")
@@ -144,7 +144,7 @@ class Scripted:
     def __init__(self, endings: list[Result]) -> None:
         self.endings, self.submitted = endings, []
 
-    def submit(self, job: Job) -> list[Future[Result]]:
+    def submit(self, job: RunGroup) -> list[Future[Result]]:
         futures = []
         for config in job.configs:
             self.submitted.append(config.seed)
@@ -176,8 +176,8 @@ def test_a_failure_of_the_machine_is_tried_once_more_and_others_are_not(
         ]
     )
     monkeypatch.setattr("benchmarks.suites.scheduler.open_executor", lambda *_, **__: executor)
-    with Live("test", 3) as live:
-        results = run_jobs([Job(configs)], "inline", Settings(tmp_path), live)
+    with SuiteProgress("test", 3) as live:
+        results = run_jobs([RunGroup(configs)], "inline", RunOptions(tmp_path), live)
     assert sorted(executor.submitted) == [0, 0, 1, 2, 2]
     assert {result.name: (result.state, result.cause) for result in results} == {
         names[0]: ("FINISHED", ""),
@@ -187,7 +187,7 @@ def test_a_failure_of_the_machine_is_tried_once_more_and_others_are_not(
     assert (live.done, live.failed, live.killed) == (3, 1, 1)
     # Nothing is decided without a run that has not ended; one that failed is a result.
     with pytest.raises(
-        Refused, match=rf"1 of 3 runs did not end, such as {names[2]} \(killed again\); the same command"
+        UserError, match=rf"1 of 3 runs did not end, such as {names[2]} \(killed again\); the same command"
     ):
         all_ended(results)
     all_ended([result for result in results if result.state != "KILLED"])

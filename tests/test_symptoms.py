@@ -13,7 +13,7 @@ from benchmarks.run_folder.symptoms import COLLAPSE, DIVERGENCE, WON, symptoms
 from benchmarks.show import facts
 from benchmarks.tracking.download import runs
 from benchmarks.training.loop import Diverged
-from benchmarks.training.watcher import Watcher
+from benchmarks.training.watcher import ProgressListener
 from metrics.features import load_extractor
 from tests.datasets_on_disk import write_all
 
@@ -113,7 +113,7 @@ def test_each_kind_is_told_once_and_in_order() -> None:
     assert names(lines) == [(DIVERGENCE, 1), (WON, 3), (COLLAPSE, 6)]
 
 
-class Heard(Watcher):
+class Heard(ProgressListener):
     def __init__(self) -> None:
         self.said: list[str] = []
 

@@ -19,23 +19,23 @@ from benchmarks import Run, configure, train
 from benchmarks.algorithm import batches
 from benchmarks.algorithm.batches import epoch_batches, side_by_side
 from benchmarks.algorithm.epoch import Updates, anneal, ready, train_updates
-from benchmarks.algorithm.players import Players, players
+from benchmarks.algorithm.gan import GAN, make_gan
 from benchmarks.algorithm.random_streams import initialisation, stream
-from benchmarks.algorithm.stacked import Stack, of_seed
+from benchmarks.algorithm.stacked import StackedGAN, of_seed
 from benchmarks.config import DatasetConfig, RunConfig
 from benchmarks.datasets import Split, load
-from benchmarks.executors import Job, Settings, open_executor
-from benchmarks.executors.base import parts
+from benchmarks.executors import RunGroup, RunOptions, open_executor
+from benchmarks.executors.base import split_job
 from benchmarks.run_folder.folder import RunFolder
 from benchmarks.training.checkpoint import TrainState
 from benchmarks.training.lockstep import Lockstep, train_together
 from benchmarks.training.loop import Diverged
-from benchmarks.training.watcher import Watcher
-from variants import Recipe, Refused, load_variant
+from benchmarks.training.watcher import ProgressListener
+from variants import Recipe, UserError, load_variant
 from variants.batch import Batch
 from variants.losses import LOSSES
 from variants.objective import objective
-from variants.stacked import Seeds
+from variants.stacked import StackedNetwork
 
 loaded = cache(load)
 SEEDS = (0, 7, 3)
@@ -91,10 +91,10 @@ def names(recipes: list[tuple[str, str, dict]]) -> list[str]:
     return [f"{variant}-{dataset}-{'-'.join(map(str, changes.values()))}" for variant, dataset, changes in recipes]
 
 
-def started(variant: str, recipe: Recipe, dataset: str, seed: int) -> Players:
+def started(variant: str, recipe: Recipe, dataset: str, seed: int) -> GAN:
     with initialisation(seed):
         networks = load_variant(variant).build(loaded(DatasetConfig(dataset)).spec, recipe)
-    return players(*(network.to(memory_format=torch.channels_last) for network in networks), recipe)
+    return make_gan(*(network.to(memory_format=torch.channels_last) for network in networks), recipe)
 
 
 def farthest(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> float:
@@ -114,7 +114,7 @@ def apart(variant: str, dataset: str, changes: dict, dtype: torch.dtype, updates
     recipe = recipe_of(variant, dataset, changes)
     own = [started(variant, recipe, dataset, seed) for seed in SEEDS]
     aim = objective(recipe)
-    together = Stack(copy.deepcopy(own), aim, recipe)
+    together = StackedGAN(copy.deepcopy(own), aim, recipe)
     data = [examples(dataset, seed, dtype) for seed in SEEDS]
     worst = 0.0
     for epoch in (1, 2):
@@ -126,7 +126,7 @@ def apart(variant: str, dataset: str, changes: dict, dtype: torch.dtype, updates
             for measured, wanted in zip(ours, theirs, strict=True):
                 worst = max(worst, farthest({name: value[place] for name, value in measured.items()}, wanted))
         # The next epoch begins as a resumed run would: from what was handed out.
-        together = Stack(together.alone, aim, recipe)
+        together = StackedGAN(together.alone, aim, recipe)
     return worst
 
 
@@ -141,7 +141,7 @@ def test_inputs_that_a_gpu_adds_to_linear_layers_change_nothing(
     variant: str, dataset: str, changes: dict, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("variants.stacked.padding", lambda weight: 3)
-    assert Seeds([nn.Linear(5, 2)]).network.weight.shape == (1, 2, 8)
+    assert StackedNetwork([nn.Linear(5, 2)]).network.weight.shape == (1, 2, 8)
     assert apart(variant, dataset, changes, dtype, 10) < BOUND
 
 
@@ -209,14 +209,14 @@ def one_update(
     recipe, found = recipe_of(variant, dataset, changes), {}
     aim, data = objective(recipe), [examples(dataset, seed, dtype) for seed in SEEDS]
     own = [started(variant, recipe, dataset, seed) for seed in SEEDS]
-    own = [players(each.generator.to(dtype), each.discriminator.to(dtype), recipe) for each in own]
+    own = [make_gan(each.generator.to(dtype), each.discriminator.to(dtype), recipe) for each in own]
     with calculating(dtype):
         for role in ("discriminator", "generator"):
             alone = copy.deepcopy(own)
             layers = [stream(seed, "layers", 1) for seed in SEEDS]
             if way == "as one":
-                stack = Stack(alone, aim, recipe)
-                trained = [(SEEDS, stack.players, stack.steps, layers, side_by_side(recipe, data, SEEDS, 1))]
+                stack = StackedGAN(alone, aim, recipe)
+                trained = [(SEEDS, stack.gan, stack.steps, layers, side_by_side(recipe, data, SEEDS, 1))]
             else:
                 trained = [
                     ((seed,), both, Updates(both, aim, recipe), layer, epoch_batches(recipe, split, seed, 1))
@@ -306,8 +306,10 @@ def configs(variant: str = "cgan_mlp", dataset: str = "digits", **changes) -> li
     return [configure(variant, dataset, seed=seed, **{**QUICK, **changes}) for seed in SEEDS]
 
 
-def trained(wanted: list[RunConfig], folder: Path, watcher: Watcher | None = None) -> list[Run | BaseException]:
-    watchers = [watcher or Watcher() for _ in wanted]
+def trained(
+    wanted: list[RunConfig], folder: Path, watcher: ProgressListener | None = None
+) -> list[Run | BaseException]:
+    watchers = [watcher or ProgressListener() for _ in wanted]
     return train_together(wanted, watchers, runs_dir=folder, retrain=False, cuda_graphs=False, notes=(), **OPTIONS)
 
 
@@ -342,7 +344,7 @@ def test_a_run_among_others_leaves_the_folder_that_it_leaves_alone(tmp_path: Pat
     assert [run.found for run in found] == [True] * len(SEEDS)
 
 
-class Stop(Watcher):
+class Stop(ProgressListener):
     """Interrupts the training in the middle of its second epoch, as Ctrl-C would."""
 
     def update(self, epoch: int, updates: int) -> None:
@@ -421,7 +423,7 @@ def test_what_cannot_be_stacked_says_so_and_is_trained_one_by_one(
     known = LOSSES["non_saturating"]
     monkeypatch.setitem(LOSSES, "mixing", replace(known, generator=lambda real, fake: -fake.mean()))
     told: list[str] = []
-    listening = Watcher()
+    listening = ProgressListener()
     listening.say = told.append  # type: ignore[method-assign]
     wanted = configs(variant, epochs=1, **changes)[:2]
     ended = trained(wanted, tmp_path / "together", listening)
@@ -434,7 +436,7 @@ def test_what_cannot_be_stacked_says_so_and_is_trained_one_by_one(
 def test_the_weights_of_recurrent_layers_stay_as_they_lie_when_they_are_copied(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a GPU torch lays them out for cuDNN, which takes those of one network."""
     recipe = recipe_of("dcgan_text", "captions_digits", {})
-    stacked = Seeds([started("dcgan_text", recipe, "captions_digits", seed).generator for seed in SEEDS])
+    stacked = StackedNetwork([started("dcgan_text", recipe, "captions_digits", seed).generator for seed in SEEDS])
     monkeypatch.setattr(nn.GRU, "flatten_parameters", lambda self: pytest.fail("they are laid out anew"))
     copied = copy.deepcopy(stacked)
     assert all(map(torch.equal, copied.parameters(), stacked.parameters()))
@@ -451,15 +453,15 @@ def test_the_weights_of_recurrent_layers_stay_as_they_lie_when_they_are_copied(m
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_layer_that_is_not_known_is_refused(layer: nn.Module, named: str) -> None:
-    with pytest.raises(Refused, match=rf"no forward pass of several seeds for the layer {named}\("):
-        Seeds([nn.Sequential(nn.Linear(3, 3), layer)])
+    with pytest.raises(UserError, match=rf"no forward pass of several seeds for the layer {named}\("):
+        StackedNetwork([nn.Sequential(nn.Linear(3, 3), layer)])
 
 
 def test_layers_that_share_their_weights_are_refused() -> None:
     first, second = nn.Linear(3, 3), nn.Linear(3, 3)
     second.weight = first.weight
-    with pytest.raises(Refused, match="share their weights"):
-        Seeds([nn.Sequential(first, second)])
+    with pytest.raises(UserError, match="share their weights"):
+        StackedNetwork([nn.Sequential(first, second)])
 
 
 @pytest.mark.parametrize(
@@ -477,8 +479,8 @@ def test_layers_that_share_their_weights_are_refused() -> None:
 def test_a_job_is_cut_into_parts_that_are_trained_as_one(
     variant: str, changes: dict, stack: str, workers: int, sizes: list[int]
 ) -> None:
-    job, told = Job(tuple(configs(variant, **changes)), ("a note",)), []
-    cut = parts(job, Settings(device="cpu", stack=stack), workers, told.append)
+    job, told = RunGroup(tuple(configs(variant, **changes)), ("a note",)), []
+    cut = split_job(job, RunOptions(device="cpu", stack=stack), workers, told.append)
     assert [len(part.configs) for part in cut] == sizes
     assert tuple(config for part in cut for config in part.configs) == job.configs
     assert {part.notes for part in cut} == {("a note",)}
@@ -487,17 +489,17 @@ def test_a_job_is_cut_into_parts_that_are_trained_as_one(
 
 def test_who_asks_for_seeds_as_one_is_told_where_they_are_not() -> None:
     told: list[str] = []
-    cut = parts(Job(tuple(configs("separate_gans"))), Settings(device="cpu", stack="on"), 1, told.append)
+    cut = split_job(RunGroup(tuple(configs("separate_gans"))), RunOptions(device="cpu", stack="on"), 1, told.append)
     assert len(cut) == len(SEEDS)
     assert [sentence.partition(": ")[0] for sentence in told] == ["seeds of separate_gans are trained one by one"]
-    with pytest.raises(Refused, match="unknown choice of --stack 'onn'; did you mean 'on'"):
-        Settings(stack="onn")
+    with pytest.raises(UserError, match="unknown choice of --stack 'onn'; did you mean 'on'"):
+        RunOptions(stack="onn")
 
 
 @pytest.mark.parametrize("executor", ["inline", "processes"])
 def test_executors_train_the_parts_of_a_job_as_one(executor: str, tmp_path: Path) -> None:
-    job = Job(tuple(configs("vanilla_gan", "ring8", epochs=1)))
-    settings = Settings(tmp_path, device="cpu", pictures="none", track=False, stack="on")
+    job = RunGroup(tuple(configs("vanilla_gan", "ring8", epochs=1)))
+    settings = RunOptions(tmp_path, device="cpu", pictures="none", track=False, stack="on")
     with open_executor(executor, settings, workers=1) as opened:
         results = [future.result(timeout=300) for future in opened.submit(job)]
     assert [(result.name, result.state) for result in results] == [(each.name, "FINISHED") for each in job.configs]

@@ -21,7 +21,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.config import PROTOCOL_VERSION, DatasetConfig, RunConfig
-from benchmarks.executors import Settings
+from benchmarks.executors import RunOptions
 from benchmarks.run import run as run_command
 from benchmarks.run_folder.folder import RunFolder
 from benchmarks.sample import command as sample_command
@@ -35,7 +35,7 @@ from benchmarks.tracking.sending import Sender
 from benchmarks.tracking.upload import mark_lost, remember, sync, sync_when_free, where_to_look
 from reports.build import command as build_command
 from tests.conftest import Done
-from variants.recipe import Recipe, Refused
+from variants.recipe import Recipe, UserError
 
 CONFIG = RunConfig(
     variant="cgan_mlp",
@@ -253,7 +253,7 @@ def test_a_sync_that_broke_off_is_completed(folder: RunFolder, tracking_uri: str
             raise ConnectionError("the answer was lost")
 
         monkeypatch.setattr(MlflowClient, name, broken)
-        with pytest.raises(Refused, match="the answer was lost"):
+        with pytest.raises(UserError, match="the answer was lost"):
             sync(folder, tracking_uri)
         monkeypatch.undo()
     run_id = sync(folder, tracking_uri)
@@ -350,7 +350,7 @@ def test_a_run_that_was_deleted_in_mlflow_is_made_again(folder: RunFolder, track
 
 def test_a_deleted_experiment_is_said(folder: RunFolder, tracking_uri: str):
     mlflow_client(tracking_uri).delete_experiment(prepare(tracking_uri))
-    with pytest.raises(Refused, match="was deleted in MLflow; restore it"):
+    with pytest.raises(UserError, match="was deleted in MLflow; restore it"):
         sync(folder, tracking_uri)
 
 
@@ -525,7 +525,7 @@ def test_who_pressed_ctrl_c_is_not_kept_waiting(folder: RunFolder, monkeypatch: 
 def test_a_suite_waits_for_a_slow_local_store_too(folder: RunFolder, monkeypatch: pytest.MonkeyPatch):
     held = Held(monkeypatch)
     monkeypatch.setattr("benchmarks.tracking.client.prepare", lambda *_: "7")
-    sender = Sender(Settings(folder.path.parent, tracking_uri=LOCAL), held.say)
+    sender = Sender(RunOptions(folder.path.parent, tracking_uri=LOCAL), held.say)
     sender.send(folder.name)
     monkeypatch.setattr("benchmarks.tracking.client.CLOSE_SECONDS", 0.0)
     sender.close()
@@ -584,7 +584,7 @@ def test_each_experiment_gets_a_run_whole_and_is_remembered(
 
 def test_reading_makes_no_experiment(folder: RunFolder, tracking_uri: str):
     sync(folder, tracking_uri, "mine")
-    with pytest.raises(Refused, match=r"unknown experiment 'mime'; did you mean 'mine'\?"):
+    with pytest.raises(UserError, match=r"unknown experiment 'mime'; did you mean 'mine'\?"):
         runs(tracking_uri, "mime")
     assert runs(tracking_uri) == []
     names = {each.name for each in mlflow_client(tracking_uri).search_experiments()}
@@ -659,15 +659,15 @@ def test_only_runs_of_ours_are_listed_and_fetched(folder: RunFolder, tracking_ur
     hostile = client.create_run(prepare(tracking_uri), tags={"folder": "../../evil", "run_key": "x"}).info.run_id
     assert [run.run_id for run in runs(tracking_uri)] == [run_id, hostile]
     for wrong in (other, hostile):
-        with pytest.raises(Refused, match="is not a run of this benchmark"):
+        with pytest.raises(UserError, match="is not a run of this benchmark"):
             fetch(wrong, tracking_uri, tmp_path / "fetched")
-    with pytest.raises(Refused, match="does not answer as it should"):
+    with pytest.raises(UserError, match="does not answer as it should"):
         fetch("0" * 32, tracking_uri, tmp_path / "fetched")
     assert not (tmp_path / "fetched").exists()
 
 
 def test_reading_makes_no_database(tmp_path: Path):
-    with pytest.raises(Refused, match="there is no MLflow database"):
+    with pytest.raises(UserError, match="there is no MLflow database"):
         runs(f"sqlite:///{tmp_path / 'none.db'}")
     assert not list(tmp_path.iterdir())
 

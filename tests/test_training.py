@@ -16,14 +16,14 @@ from benchmarks.datasets.download import Unreachable
 from benchmarks.run_folder.folder import ABSENT_REFERENCE, STATUS, run_folders
 from benchmarks.training.loop import Diverged, Training
 from benchmarks.training.shared import evaluator, loaded
-from benchmarks.training.watcher import Watcher
-from variants import Refused
+from benchmarks.training.watcher import ProgressListener
+from variants import UserError
 
 QUICK = {"epochs": 3, "epoch_updates": 4, "samples": 200, "thorough": False}
 
 
 def trained(
-    folder: Path, variant: str = "cgan_mlp", dataset: str = "digits", watcher: Watcher | None = None, **changes
+    folder: Path, variant: str = "cgan_mlp", dataset: str = "digits", watcher: ProgressListener | None = None, **changes
 ) -> Run:
     config = configure(variant, dataset, **{**QUICK, **changes})
     return train(config, runs_dir=folder, track=False, pictures="milestones", watcher=watcher)
@@ -41,7 +41,7 @@ def ended(run: Run) -> dict:
     return {name: value for name, value in run.folder.status().items() if name != "symptoms"}
 
 
-class Stop(Watcher):
+class Stop(ProgressListener):
     """Interrupts the training in the middle of an epoch, as Ctrl-C would."""
 
     def __init__(self, epoch: int) -> None:
@@ -279,7 +279,7 @@ def test_a_loss_that_is_not_finite_fails_the_run_and_keeps_its_curves(tmp_path: 
         (RuntimeError("CUDA out of memory.\nTried 2 GiB"), "RuntimeError: CUDA out of memory. Tried 2 GiB"),
         (KeyError("a bug in a plugin"), "KeyError: 'a bug in a plugin'"),
         (SystemExit(3), "SystemExit: 3"),
-        (Refused("cannot write it: full"), "cannot write it: full"),
+        (UserError("cannot write it: full"), "cannot write it: full"),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -313,9 +313,9 @@ def test_a_conditional_run_generates_what_is_asked(whole: Run) -> None:
     assert torch.equal(images, load_run(whole.path).generate(labels=[7, 7, 1]))
     assert not torch.equal(images, whole.generate(labels=[7, 7, 1], seed=1))
     assert whole.generate().shape[0] == 64
-    with pytest.raises(Refused, match="labels are whole numbers from 0 to 9, not"):
+    with pytest.raises(UserError, match="labels are whole numbers from 0 to 9, not"):
         whole.generate(labels=[10])
-    with pytest.raises(Refused, match="3 labels for 2 samples"):
+    with pytest.raises(UserError, match="3 labels for 2 samples"):
         whole.generate(labels=[1, 2, 3], count=2)
 
 
@@ -323,7 +323,7 @@ def test_an_unconditional_run_takes_no_labels(tmp_path: Path) -> None:
     run = trained(tmp_path, "vanilla_gan", epochs=1)
     assert run.generate(count=5).shape == (5, 1, 8, 8)
     assert not any(name.startswith("accuracy") for name in run.metrics)
-    with pytest.raises(Refused, match="unconditional"):
+    with pytest.raises(UserError, match="unconditional"):
         run.generate(labels=[1])
 
 
@@ -363,7 +363,7 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_written(
     tmp_path: Path, asked: dict, sentence: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(UserError) as refused:
         train(configure(**{"variant": "cgan_mlp", "dataset": "digits", **asked}), runs_dir=tmp_path / "runs")
     assert str(refused.value).startswith(sentence)
     assert not (tmp_path / "runs").exists()
@@ -377,7 +377,7 @@ def test_streams_differ_by_seed_name_and_epoch() -> None:
 
 def test_shuffled_conditions_are_those_of_others_and_packs_stay_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     from benchmarks.algorithm import epoch
-    from benchmarks.algorithm.players import players
+    from benchmarks.algorithm.gan import make_gan
     from benchmarks.datasets import load
     from variants import load_variant
     from variants.objective import objective
@@ -394,7 +394,7 @@ def test_shuffled_conditions_are_those_of_others_and_packs_stay_whole(monkeypatc
             patched.setattr(epoch, "generator_update", lambda *_: {})
             images = type(data.train).condition
             patched.setattr(type(data.train), "condition", lambda self, i: labels.append(images(self, i)) or labels[-1])
-            both = players(*known.build(data.spec, recipe), recipe)
+            both = make_gan(*known.build(data.spec, recipe), recipe)
             list(epoch.train_updates(epoch.Updates(both, objective(recipe), recipe), data.train, 0, 1, 1))
         return seen[0], next(each for each in labels if len(each) == recipe.batch_size)
 
@@ -408,7 +408,7 @@ def test_shuffled_conditions_are_those_of_others_and_packs_stay_whole(monkeypatc
 
 
 def test_conditions_that_are_not_there_cannot_be_shuffled() -> None:
-    with pytest.raises(Refused, match="--shuffled-conditions"):
+    with pytest.raises(UserError, match="--shuffled-conditions"):
         configure("vanilla_gan", "digits", shuffled_conditions=True)
 
 

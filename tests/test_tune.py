@@ -20,7 +20,7 @@ from benchmarks.suites.tuning import added, before, by_seconds, deviations, pace
 from benchmarks.tune import tune
 from reports import build
 from tests.conftest import Done
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 Called = Callable[..., Done]
 KEPT = json.loads(tuning_file("quick").read_text())
@@ -63,7 +63,7 @@ def test_a_plan_is_of_the_rates_not_of_where_they_come_from(monkeypatch: pytest.
 @pytest.mark.parametrize("rate", [0.0, -1e-3, math.nan, math.inf, "fast"])
 def test_a_rate_that_is_none_is_refused(rate: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     asked(monkeypatch, (replace(FAST, rate=rate), PLAIN))
-    with pytest.raises(Refused, match="--generator-lr is "):
+    with pytest.raises(UserError, match="--generator-lr is "):
         make_plan(SMOKE, ["mine"])
 
 
@@ -81,7 +81,9 @@ def test_all_arms_without_a_rate_are_named_with_the_command_that_tunes_them(monk
     asked(monkeypatch, (WIDE, PLAIN), (FAST, WIDE.but("wider", "wider")))
     command = r"python -m benchmarks\.tune --preset quick --arms wide wider"
     for questions in ((), ["mine"]):
-        with pytest.raises(Refused, match=rf"^the arms wide, wider have no tuned learning rate; {command} tunes them$"):
+        with pytest.raises(
+            UserError, match=rf"^the arms wide, wider have no tuned learning rate; {command} tunes them$"
+        ):
             make_plan(QUICK, questions)
     # The other questions are answered as before.
     make_plan(QUICK, ["control", "dropout"])
@@ -93,7 +95,7 @@ def test_an_arm_like_one_that_is_not_tuned_is_refused_with_another_way_out(monke
         sentence = (
             f"^the arm mine takes the learning rate of {like}, which the preset quick does not tune; give it a rate"
         )
-        with pytest.raises(Refused, match=sentence):
+        with pytest.raises(UserError, match=sentence):
             make_plan(QUICK, ["mine"])
 
 

@@ -19,17 +19,17 @@ from benchmarks import configure, train
 from benchmarks.algorithm.cuda_graphs import WARM, Recorded, Recorder, recorder, unrecordable, updates_of
 from benchmarks.algorithm.device import resolve_device
 from benchmarks.algorithm.epoch import Measured, Updates, means, train_updates
-from benchmarks.algorithm.players import Players, fresh_players
-from benchmarks.algorithm.stacked import Abreast, Stack
+from benchmarks.algorithm.gan import GAN, fresh_gan
+from benchmarks.algorithm.stacked import Abreast, StackedGAN
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import Split
 from benchmarks.executors.base import forwarding
 from benchmarks.training.checkpoint import TrainState
 from benchmarks.training.lockstep import train_together
-from benchmarks.training.watcher import Watcher
+from benchmarks.training.watcher import ProgressListener
 from tests.gpu import on_a_gpu
 from tests.test_together import RECIPES, SEEDS, examples, farthest, loaded, names, recipe_of, started
-from variants import Recipe, Refused, load_variant
+from variants import Recipe, UserError, load_variant
 from variants.blocks import draw_from
 from variants.objective import objective
 from variants.remedies import Noisy
@@ -116,19 +116,19 @@ def test_several_seeds_are_recorded_as_one() -> None:
     recipe = recipe_of("cgan_mlp", "digits", {"dropout": 0.3, "averaging": 0.9})
     aim, rehearsal, data = objective(recipe), Rehearsal(), [data_of("digits", seed) for seed in SEEDS]
     own = [started("cgan_mlp", recipe, "digits", seed) for seed in SEEDS]
-    ours, theirs = Stack(copy.deepcopy(own), aim, recipe, rehearsal), Stack(own, aim, recipe)
+    ours, theirs = StackedGAN(copy.deepcopy(own), aim, recipe, rehearsal), StackedGAN(own, aim, recipe)
     for epoch in (1, 2):
         for measured, wanted in zip(
             list(ours.updates(data, SEEDS, epoch, COUNT)), theirs.updates(data, SEEDS, epoch, COUNT), strict=True
         ):
             same(measured, wanted)
-    same(TrainState(ours.players).tensors(), TrainState(theirs.players).tensors())
+    same(TrainState(ours.gan).tensors(), TrainState(theirs.gan).tensors())
     assert rehearsal.replayed == 4 * COUNT - 2 * WARM
     # Of each seed one for the layers and one for the updates, known to either recording.
     assert len(set(rehearsal.streams)) == 2 * len(SEEDS)
 
 
-def changing(both: Players) -> list[Any]:
+def changing(both: GAN) -> list[Any]:
     """What an update reads that is no tensor, and so would be as it was at the recording."""
     rates = [each.param_groups[0]["lr"] for each in (both.generator_optimizer, both.discriminator_optimizer)]
     noise = [module.deviation for module in both.discriminator.modules() if isinstance(module, Noisy)]
@@ -215,11 +215,11 @@ def test_seeds_with_convolutions_are_recorded_each_and_trained_abreast(
     options = {"device": "cpu", "data_dir": None, "pictures": "none", "tracking_uri": None, "track": False}
     told: list[tuple[int, int]] = []
 
-    class Told(Watcher):
+    class Told(ProgressListener):
         def update(self, epoch: int, updates: int) -> None:
             told.append((epoch, updates))
 
-    watchers = [Told(), Watcher(), Watcher()]
+    watchers = [Told(), ProgressListener(), ProgressListener()]
     rest = {"runs_dir": tmp_path / "abreast", "retrain": False, "cuda_graphs": True, "notes": ()}
     ended = train_together(wanted, watchers, **rest, **options)
     assert [rehearsal.replayed for rehearsal in made] == [24 - 2 * WARM] * len(SEEDS)
@@ -254,7 +254,7 @@ def test_what_cannot_be_recorded_after_all_is_refused_with_its_cause() -> None:
 
     recipe = recipe_of("vanilla_gan", "ring8", {})
     both = started("vanilla_gan", recipe, "ring8", 0)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(UserError) as refused:
         list(train_updates(Recorded(both, objective(recipe), recipe, Failing()), data_of("ring8", 0), 0, 1, COUNT))
     cause = "operation not permitted when stream is capturing"
     assert str(refused.value) == f"this cannot be recorded as a CUDA graph ({cause}); leave out --cuda-graphs"
@@ -272,7 +272,7 @@ def test_cuda_graphs_give_what_updates_give_as_they_stand(dtype: torch.dtype) ->
         )
         states = []
         for recording in (None, recorder(device, known, recipe, pytest.fail)):
-            both = fresh_players(known, loaded(DatasetConfig(dataset)).spec, recipe, 0, device)
+            both = fresh_gan(known, loaded(DatasetConfig(dataset)).spec, recipe, 0, device)
             updates = updates_of(both, objective(recipe), recipe, recording)
             measured = [last for epoch in (1, 2) for last in train_updates(updates, data, 0, epoch, COUNT)]
             states.append(TrainState(both).tensors() | measured[-1])
@@ -289,7 +289,7 @@ def test_seeds_on_a_gpu_agree_with_each_alone(dtype: torch.dtype) -> None:
         recipe, data = recipe_of(variant, dataset, changes), [examples(dataset, s, dtype).to(device) for s in SEEDS]
         known, aim = load_variant(variant), objective(recipe)
         spec = loaded(DatasetConfig(dataset)).spec
-        own = [fresh_players(known, spec, recipe, seed, device) for seed in SEEDS]
+        own = [fresh_gan(known, spec, recipe, seed, device) for seed in SEEDS]
         ways = {}
         for recorded in (False, True):
             stacked, beside = copy.deepcopy(own), copy.deepcopy(own)
@@ -298,7 +298,7 @@ def test_seeds_on_a_gpu_agree_with_each_alone(dtype: torch.dtype) -> None:
             if not recorded:
                 recorders = [None] * len(SEEDS)
             steps = [updates_of(both, aim, recipe, each) for both, each in zip(beside, recorders, strict=True)]
-            ways |= {("as one", recorded): Stack(stacked, aim, recipe, recorders[0])}
+            ways |= {("as one", recorded): StackedGAN(stacked, aim, recipe, recorders[0])}
             ways |= {("abreast", recorded): Abreast(beside, steps, lanes)}
         for epoch in (1, 2):
             curves = [way.curves(list(way.updates(data, SEEDS, epoch, COUNT))) for way in ways.values()]
@@ -340,7 +340,7 @@ def test_the_discriminators_curves_are_means_over_all_its_updates(
     wanted = [configure("cgan_mlp", "digits", seed=seed, probes=(), **changes) for seed in seeds]
     options = {"device": "cpu", "data_dir": None, "pictures": "none", "tracking_uri": None, "track": False}
     rest = {"runs_dir": tmp_path, "retrain": False, "cuda_graphs": "recorded" in way, "notes": ()}
-    ended = train_together(wanted, [Watcher() for _ in seeds], **rest, **options)
+    ended = train_together(wanted, [ProgressListener() for _ in seeds], **rest, **options)
     assert len(done) == 2 * 3 * 3
     for place, run in enumerate(ended):
         first, *lines = run.folder.lines()

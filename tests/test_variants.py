@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks.algorithm.players import players
+from benchmarks.algorithm.gan import make_gan
 from benchmarks.algorithm.random_streams import stream
 from benchmarks.algorithm.steps import discriminator_update, generator_update
-from variants import VARIANTS, DataSpec, Refused, Variant, load_variant
+from variants import VARIANTS, DataSpec, UserError, Variant, load_variant
 from variants.batch import Batch
 from variants.blocks import draw_from
 from variants.losses import LOSSES
@@ -34,7 +34,7 @@ def serves(name: str, spec: DataSpec, **changes) -> bool:
     try:
         variant.check(recipe, spec)
         variant.build(spec, recipe)
-    except Refused:
+    except UserError:
         return False
     return True
 
@@ -66,13 +66,13 @@ def made(name: str, spec: DataSpec, **changes):
     generator, discriminator = variant.build(spec, recipe)
     for network in (generator, discriminator):
         draw_from(network, stream(0, "dropout"))
-    return recipe, players(generator, discriminator, recipe)
+    return recipe, make_gan(generator, discriminator, recipe)
 
 
-def losses(players, recipe: Recipe, batch: Batch) -> dict[str, torch.Tensor]:
+def losses(gan, recipe: Recipe, batch: Batch) -> dict[str, torch.Tensor]:
     """What one update of each network measures."""
     aim = objective(recipe)
-    return discriminator_update(players, aim, recipe, batch) | generator_update(players, aim, recipe, batch)
+    return discriminator_update(gan, aim, recipe, batch) | generator_update(gan, aim, recipe, batch)
 
 
 def batch_for(spec: DataSpec, recipe: Recipe) -> Batch:
@@ -87,26 +87,26 @@ def batch_for(spec: DataSpec, recipe: Recipe) -> Batch:
 
 @pytest.mark.parametrize(("name", "spec"), SERVED)
 def test_shapes_and_range(name: str, spec: DataSpec) -> None:
-    recipe, players = made(name, spec)
+    recipe, gan = made(name, spec)
     batch = batch_for(spec, recipe)
-    fakes = players.generator(batch.noise, batch.fake_condition)
+    fakes = gan.generator(batch.noise, batch.fake_condition)
     assert fakes.shape == (BATCH, *spec.shape)
     assert not spec.bounded or fakes.abs().max() <= 1
-    assert players.discriminator(fakes, batch.fake_condition).logits.shape == (BATCH,)
+    assert gan.discriminator(fakes, batch.fake_condition).logits.shape == (BATCH,)
 
 
 @pytest.mark.parametrize(("name", "spec", "loss", "noise"), TRAINED)
 def test_every_parameter_learns_with_every_loss_and_noise(name: str, spec: DataSpec, loss: str, noise: str) -> None:
-    recipe, players = made(name, spec, loss=loss, noise=noise)
+    recipe, gan = made(name, spec, loss=loss, noise=noise)
     batch, aim = batch_for(spec, recipe), objective(recipe)
     # Beyond the margin of the hinge, within which that loss knows no constant either.
-    for parameter_name, parameter in players.discriminator.named_parameters():
+    for parameter_name, parameter in gan.discriminator.named_parameters():
         if parameter_name.endswith(LAST_BIAS):
             parameter.data.fill_(1.5)
-    measured = discriminator_update(players, aim, recipe, batch._replace(fake_condition=batch.condition))
-    measured |= generator_update(players, aim, recipe, batch)
+    measured = discriminator_update(gan, aim, recipe, batch._replace(fake_condition=batch.condition))
+    measured |= generator_update(gan, aim, recipe, batch)
     assert all(math.isfinite(value) for value in measured.values())
-    for network in (players.generator, players.discriminator):
+    for network in (gan.generator, gan.discriminator):
         for parameter_name, parameter in network.named_parameters():
             assert parameter.grad is not None, parameter_name
             zero = parameter.grad.abs().max() <= ROUNDING
@@ -117,21 +117,21 @@ def test_every_parameter_learns_with_every_loss_and_noise(name: str, spec: DataS
 
 @pytest.mark.parametrize(("name", "spec"), SERVED)
 def test_the_condition_is_used_as_declared(name: str, spec: DataSpec) -> None:
-    recipe, players = made(name, spec)
+    recipe, gan = made(name, spec)
     batch = batch_for(spec, recipe)
     other = (batch.fake_condition + 1) % (spec.classes or len(spec.vocabulary))
-    players.generator.eval(), players.discriminator.eval()
-    fakes = players.generator(batch.noise, batch.fake_condition)
-    in_generator = not torch.equal(fakes, players.generator(batch.noise, other))
-    logits = players.discriminator(fakes, batch.fake_condition).logits
-    in_discriminator = not torch.equal(logits, players.discriminator(fakes, other).logits)
+    gan.generator.eval(), gan.discriminator.eval()
+    fakes = gan.generator(batch.noise, batch.fake_condition)
+    in_generator = not torch.equal(fakes, gan.generator(batch.noise, other))
+    logits = gan.discriminator(fakes, batch.fake_condition).logits
+    in_discriminator = not torch.equal(logits, gan.discriminator(fakes, other).logits)
     assert (in_generator, in_discriminator) == (recipe.conditioning != "none",) * 2
 
 
 @pytest.mark.parametrize(("name", "spec"), SERVED)
 def test_an_update_leaves_the_other_network_as_it_was(name: str, spec: DataSpec) -> None:
     """Parameters and buffers alike: batch-norm statistics count."""
-    recipe, players = made(name, spec)
+    recipe, gan = made(name, spec)
     batch, aim = batch_for(spec, recipe), objective(recipe)
 
     def state(network: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -140,14 +140,14 @@ def test_an_update_leaves_the_other_network_as_it_was(name: str, spec: DataSpec)
     def changed(before: dict[str, torch.Tensor], network: torch.nn.Module) -> set[str]:
         return {name for name, value in network.state_dict().items() if not torch.equal(before[name], value)}
 
-    generator, discriminator = state(players.generator), state(players.discriminator)
-    discriminator_update(players, aim, recipe, batch)
-    assert changed(generator, players.generator) == set()
-    assert changed(discriminator, players.discriminator) == set(discriminator)
-    discriminator = state(players.discriminator)
-    generator_update(players, aim, recipe, batch)
-    assert changed(discriminator, players.discriminator) == set()
-    assert changed(generator, players.generator) == set(generator)
+    generator, discriminator = state(gan.generator), state(gan.discriminator)
+    discriminator_update(gan, aim, recipe, batch)
+    assert changed(generator, gan.generator) == set()
+    assert changed(discriminator, gan.discriminator) == set(discriminator)
+    discriminator = state(gan.discriminator)
+    generator_update(gan, aim, recipe, batch)
+    assert changed(discriminator, gan.discriminator) == set()
+    assert changed(generator, gan.generator) == set(generator)
 
 
 @pytest.mark.parametrize(("name", "spec"), SERVED)
@@ -156,13 +156,13 @@ def test_a_smaller_precision_is_that_of_the_layers_alone(name: str, spec: DataSp
     measured, seen = {}, set()
     for precision in ("float32", "bfloat16"):
         recipe, full = made(name, spec)
-        players = replace(full, precision=precision)
+        gan = replace(full, precision=precision)
         if precision == "bfloat16":
-            for module in [*players.generator.modules(), *players.discriminator.modules()]:
+            for module in [*gan.generator.modules(), *gan.discriminator.modules()]:
                 if isinstance(module, torch.nn.Linear | torch.nn.Conv2d | torch.nn.ConvTranspose2d):
                     module.register_forward_hook(lambda _, __, out: seen.add(out.dtype))
-        measured[precision] = losses(players, recipe, batch_for(spec, recipe))
-        for network in (players.generator, players.discriminator):
+        measured[precision] = losses(gan, recipe, batch_for(spec, recipe))
+        for network in (gan.generator, gan.discriminator):
             assert {p.dtype for p in network.parameters()} == {p.grad.dtype for p in network.parameters()}
             assert {value.dtype for value in network.state_dict().values()} == {torch.float32}
     assert seen == {torch.bfloat16}
@@ -175,10 +175,10 @@ def test_a_smaller_precision_is_that_of_the_layers_alone(name: str, spec: DataSp
 @pytest.mark.parametrize(("name", "spec"), SERVED)
 def test_no_bias_stands_before_a_normalisation(name: str, spec: DataSpec) -> None:
     """Such a bias is taken away again; its gradient is rounding noise, of which Adam makes steps."""
-    recipe, players = made(name, spec)
+    recipe, gan = made(name, spec)
     if recipe.generator_normalization == "batch":
         batch = batch_for(spec, recipe)
-        generator = players.generator.double().train()
+        generator = gan.generator.double().train()
         fakes = generator(batch.noise.double(), batch.condition)
         (fakes * torch.rand(fakes.shape, generator=stream(2, "weights"), dtype=torch.float64)).sum().backward()
         largest = max(p.grad.abs().max() for p in generator.parameters())
@@ -224,41 +224,41 @@ def test_a_new_variant_is_one_module_and_one_line(monkeypatch: pytest.MonkeyPatc
 
 
 def test_losses_that_compare_do_not_fit_separate_gans() -> None:
-    with pytest.raises(Refused, match="--loss relativistic compares examples in pairs"):
+    with pytest.raises(UserError, match="--loss relativistic compares examples in pairs"):
         made("separate_gans", SPECS["digits"], loss="relativistic")
 
 
 def test_an_unknown_variant_is_refused_with_the_nearest_name() -> None:
-    with pytest.raises(Refused, match=r"unknown variant 'cgan_mpl'; did you mean 'cgan_mlp'\?"):
+    with pytest.raises(UserError, match=r"unknown variant 'cgan_mpl'; did you mean 'cgan_mlp'\?"):
         load_variant("cgan_mpl")
 
 
 def test_an_architecture_field_that_is_not_read_is_refused() -> None:
     vanilla = load_variant("vanilla_gan")
-    with pytest.raises(Refused, match="--conditioning does not apply to vanilla_gan"):
+    with pytest.raises(UserError, match="--conditioning does not apply to vanilla_gan"):
         vanilla.check(vanilla.recipe("default").with_({"conditioning": "embedding"}), SPECS["mnist"])
 
 
 @pytest.mark.parametrize("name", ["cgan_conv", "dcgan"])
 def test_convolutions_refuse_points(name: str) -> None:
-    with pytest.raises(Refused, match="convolutions need images"):
+    with pytest.raises(UserError, match="convolutions need images"):
         load_variant(name).check(load_variant(name).recipe("default"), SPECS["ring"])
 
 
 def test_a_conditional_variant_refuses_data_without_labels() -> None:
     cgan = load_variant("cgan_mlp")
-    with pytest.raises(Refused, match="cgan_mlp needs labels"):
+    with pytest.raises(UserError, match="cgan_mlp needs labels"):
         cgan.check(cgan.recipe("default"), DataSpec((1, 28, 28)))
 
 
 @pytest.mark.parametrize("size", [7, 9, 27])
 def test_convolutions_refuse_odd_sides(size: int) -> None:
-    with pytest.raises(Refused, match="even sides above 4"):
+    with pytest.raises(UserError, match="even sides above 4"):
         load_variant("dcgan").build(DataSpec((1, size, size)), load_variant("dcgan").recipe("default"))
 
 
 def test_a_refusal_is_one_line_whatever_it_quotes() -> None:
-    assert str(Refused("a\nb\r\x1b[31m\u202ec\u2028ä±…")) == "a b  [31m c ä±…"
+    assert str(UserError("a\nb\r\x1b[31m\u202ec\u2028ä±…")) == "a b  [31m c ä±…"
 
 
 @pytest.mark.parametrize(
@@ -278,20 +278,20 @@ def test_a_refusal_is_one_line_whatever_it_quotes() -> None:
     ],
 )
 def test_a_value_out_of_range_is_refused_with_a_sentence(field: str, value: object, sentence: str) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(UserError) as refused:
         NEUTRAL.with_({field: value})
     assert str(refused.value).startswith(sentence)
 
 
 def test_the_conditional_label_channel_is_one_more_image_channel() -> None:
     """I1a: one-hot, dense to height·width, reshaped, concatenated."""
-    _, players = made("cgan_conv", SPECS["cifar10"])
-    first = players.discriminator.layers[0]
+    _, gan = made("cgan_conv", SPECS["cifar10"])
+    first = gan.discriminator.layers[0]
     assert first.in_channels == 3 + 1
-    label = players.discriminator.channel
+    label = gan.discriminator.channel
     channel = label(torch.tensor([4]))
     assert channel.shape == (1, 1, 32, 32)
     expected = (label.dense.weight[:, 4] + label.dense.bias).reshape(32, 32)
     torch.testing.assert_close(channel[0, 0], expected)
     # In the generator it joins the small feature map, so one more channel goes into the first transposed convolution.
-    assert players.generator.layers[0].in_channels == players.generator.dense[0][1].unflattened_size[0] + 1
+    assert gan.generator.layers[0].in_channels == gan.generator.dense[0][1].unflattened_size[0] + 1

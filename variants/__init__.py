@@ -1,7 +1,7 @@
 """What is compared: networks, noise, losses and remedies. Knows nothing of files, MLflow, devices or command lines.
 
 recipe.py        Recipe: every choice of training and architecture; needs no torch
-base.py          DataSpec, Judgement, Variant: the contracts
+base.py          DataSpec, DiscriminatorOutput, Variant: the contracts
 noise.py         distributions of the generator's input
 losses.py        adversarial losses, from logits
 exchange.py      what one update sees, and what was judged of it
@@ -19,8 +19,8 @@ Adding a variant takes one file that defines VARIANT, and one line in VARIANTS.
 
 import importlib
 
-from variants.base import DataSpec, Judgement, Variant
-from variants.recipe import Recipe, Refused, unknown
+from variants.base import DataSpec, DiscriminatorOutput, Variant
+from variants.recipe import Recipe, UserError, unknown
 
 VARIANTS: dict[str, str | Variant] = {
     "vanilla_gan": "variants.vanilla_gan",
@@ -33,11 +33,11 @@ VARIANTS: dict[str, str | Variant] = {
 
 
 def load_variant(name: str) -> Variant:
-    """The variant of that name, imported when asked for. Raises Refused, with the nearest name, if there is none."""
+    """The variant of that name, imported when asked for. Raises UserError, with the nearest name, if there is none."""
     if name not in VARIANTS:
         raise unknown("variant", name, VARIANTS)
     entry = VARIANTS[name]
     return importlib.import_module(entry).VARIANT if isinstance(entry, str) else entry
 
 
-__all__ = ["VARIANTS", "DataSpec", "Judgement", "Recipe", "Refused", "Variant", "load_variant", "unknown"]
+__all__ = ["VARIANTS", "DataSpec", "DiscriminatorOutput", "Recipe", "UserError", "Variant", "load_variant", "unknown"]

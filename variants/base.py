@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from variants.recipe import FIELDS, NEUTRAL, Recipe, Refused, unknown
+from variants.recipe import FIELDS, NEUTRAL, Recipe, UserError, unknown
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -43,7 +43,7 @@ class DataSpec:
         return len(self.shape) == 3
 
 
-class Judgement(NamedTuple):
+class DiscriminatorOutput(NamedTuple):
     """What a discriminator says of a batch.
 
     logits: (batch,) log-odds that each example is real; classes: (batch, classes) class logits of an auxiliary head.
@@ -83,7 +83,7 @@ class Variant:
     reads: frozenset[str]
     conditionings: tuple[str, ...] = ("none",)
     refuses: Callable[[DataSpec], str] = field(default=_serves_all)
-    one_by_one: str = "the variant does not say that its networks treat each example alone"
+    not_stackable_because: str = "the variant does not say that its networks treat each example alone"
 
     def recipe_for(self, spec: DataSpec) -> str:
         """The name of the recipe that is taken for such data where nobody chose one."""
@@ -105,15 +105,15 @@ class Variant:
         return self.recipes[name]
 
     def check(self, recipe: Recipe, spec: DataSpec) -> None:
-        """Raises Refused where this variant cannot be trained by this recipe on such data."""
+        """Raises UserError where this variant cannot be trained by this recipe on such data."""
         if why := self.refuses(spec):
-            raise Refused(f"{self.name} cannot be trained on data of shape {spec.shape}: {why}")
+            raise UserError(f"{self.name} cannot be trained on data of shape {spec.shape}: {why}")
         for name, f in FIELDS.items():
             neutral = getattr(recipe, name) == getattr(NEUTRAL, name)
             if f.metadata["part"] == "architecture" and name not in self.reads and not neutral:
-                raise Refused(f"--{name.replace('_', '-')} does not apply to {self.name}, which does not read it")
+                raise UserError(f"--{name.replace('_', '-')} does not apply to {self.name}, which does not read it")
         if recipe.conditioning not in self.conditionings:
             able = ", ".join(self.conditionings)
-            raise Refused(f"--conditioning {recipe.conditioning} does not apply to {self.name}, which takes {able}")
+            raise UserError(f"--conditioning {recipe.conditioning} does not apply to {self.name}, which takes {able}")
         if recipe.conditioning not in ("none", "text") and not spec.classes:
-            raise Refused(f"{self.name} needs labels, and this dataset has none; take vanilla_gan or dcgan")
+            raise UserError(f"{self.name} needs labels, and this dataset has none; take vanilla_gan or dcgan")

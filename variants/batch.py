@@ -10,10 +10,10 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from variants.base import Judgement
+from variants.base import DiscriminatorOutput
 
-Judge = Callable[[Tensor, Tensor | None], Judgement]
-"""A discriminator as an update calls it: (examples, condition) -> Judgement."""
+Discriminate = Callable[[Tensor, Tensor | None], DiscriminatorOutput]
+"""A discriminator as an update calls it: (examples, condition) -> DiscriminatorOutput."""
 
 
 class Batch(NamedTuple):
@@ -31,15 +31,15 @@ class Batch(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Exchange:
+class LossInputs:
     """The two sides of an update: real examples and fakes, their conditions, and what was judged of each."""
 
-    discriminator: Judge
+    discriminator: Discriminate
     batch: Batch
     fakes: Tensor
     fake_condition: Tensor | None
-    real: Judgement
-    fake: Judgement
+    real: DiscriminatorOutput
+    fake: DiscriminatorOutput
 
 
 def drawn(draw: Callable[[Generator], Tensor], stream: Generator | Sequence[Generator]) -> Tensor:

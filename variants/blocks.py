@@ -19,20 +19,20 @@ from torch.nn.utils.parametrize import register_parametrization
 class BatchNorm(nn.Module):
     """Batch normalisation over every axis but the second (Ioffe & Szegedy 2015).
 
-    In training it normalises by the batch's own statistics; unless `held`, it also moves the running ones, by which it
-    normalises in evaluation. (batch, features, ...) -> the same shape.
+    In training it normalises by the batch's own statistics; unless `frozen_buffers`, it also moves the running ones, by
+    which it normalises in evaluation. (batch, features, ...) -> the same shape.
     """
 
     def __init__(self, features: int, momentum: float = 0.1, epsilon: float = 1e-5) -> None:
         super().__init__()
-        self.momentum, self.epsilon, self.held = momentum, epsilon, False
+        self.momentum, self.epsilon, self.frozen_buffers = momentum, epsilon, False
         self.weight = nn.Parameter(torch.ones(features))
         self.bias = nn.Parameter(torch.zeros(features))
         self.register_buffer("running_mean", torch.zeros(features))
         self.register_buffer("running_var", torch.ones(features))
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.training and self.held:
+        if self.training and self.frozen_buffers:
             return batch_norm(x, None, None, self.weight, self.bias, True, 0.0, self.epsilon)
         mean, variance = self.running_mean, self.running_var
         return batch_norm(x, mean, variance, self.weight, self.bias, self.training, self.momentum, self.epsilon)
@@ -67,13 +67,13 @@ class Dropout(nn.Module):
 class SpectralNorm(nn.Module):
     """A parametrisation that divides a weight by its largest singular value (Miyato et al. 2018, algorithm 1).
 
-    The value is followed by one power iteration for each forward pass in training, unless `held`. torch's own cannot be
-    held, and fails under vmap.
+    The value is followed by one power iteration for each forward pass in training, unless `frozen_buffers`. torch's own
+    cannot be held, and fails under vmap.
     """
 
     def __init__(self, weight: Tensor, epsilon: float = 1e-12) -> None:
         super().__init__()
-        self.epsilon, self.held = epsilon, False
+        self.epsilon, self.frozen_buffers = epsilon, False
         self.register_buffer("left", normalize(torch.randn(len(weight)), dim=0))
         # A few iterations now, so that the first steps already see about the right value.
         with torch.no_grad():
@@ -95,7 +95,7 @@ class SpectralNorm(nn.Module):
         matrix = weight.flatten(1)
         with torch.no_grad():
             left, right = self._iterated(matrix)
-            if self.training and not self.held:
+            if self.training and not self.frozen_buffers:
                 self.left.copy_(left)
         return weight / torch.dot(left, matrix @ right)
 
@@ -195,13 +195,13 @@ def holdable(network: nn.Module) -> list[nn.Module]:
 
 
 @contextmanager
-def held(network: nn.Module) -> Iterator[None]:
+def frozen_buffers(network: nn.Module) -> Iterator[None]:
     """Within it, a forward pass in training mode leaves the buffers of the network as they are."""
     layers = holdable(network)
     for layer in layers:
-        layer.held = True
+        layer.frozen_buffers = True
     try:
         yield
     finally:
         for layer in layers:
-            layer.held = False
+            layer.frozen_buffers = False

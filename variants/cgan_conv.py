@@ -19,5 +19,5 @@ VARIANT = Variant(
     reads=CONDITIONAL,
     conditionings=LABELLED,
     refuses=dcgan.refuses,
-    one_by_one="",
+    not_stackable_because="",
 )

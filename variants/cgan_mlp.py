@@ -40,5 +40,5 @@ VARIANT = Variant(
     },
     reads=CONDITIONAL,
     conditionings=LABELLED,
-    one_by_one="",
+    not_stackable_because="",
 )

@@ -15,9 +15,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from variants.base import DataSpec, Judgement
+from variants.base import DataSpec, DiscriminatorOutput
 from variants.blocks import channels_last, in_its_layout
-from variants.recipe import Recipe, Refused
+from variants.recipe import Recipe, UserError
 from variants.remedies import MinibatchDiscrimination
 
 
@@ -90,13 +90,13 @@ def generator_label(
 
 def label_channel(spec: DataSpec, halvings: int = 0) -> LabelChannel:
     if not spec.is_image:
-        raise Refused("--conditioning channel needs images, not points of the plane; take embedding")
+        raise UserError("--conditioning channel needs images, not points of the plane; take embedding")
     _, height, width = spec.shape
     return LabelChannel(spec.classes, height >> halvings, width >> halvings)
 
 
 class Head(nn.Module):
-    """The end of a discriminator: features (batch, features) and labels (batch,) or None -> Judgement."""
+    """The end of a discriminator: features (batch, features) and labels (batch,) or None -> DiscriminatorOutput."""
 
     def __init__(self, features: int, spec: DataSpec, recipe: Recipe) -> None:
         super().__init__()
@@ -109,10 +109,10 @@ class Head(nn.Module):
         self.projection = nn.Embedding(spec.classes, features) if recipe.conditioning == "projection" else None
         self.classes = nn.Linear(features, spec.classes) if recipe.conditioning == "auxiliary" else None
 
-    def forward(self, features: Float[Tensor, "batch features"], condition: Tensor | None) -> Judgement:
+    def forward(self, features: Float[Tensor, "batch features"], condition: Tensor | None) -> DiscriminatorOutput:
         if self.compare is not None:
             features = self.compare(features)
         logits = self.dense(features).squeeze(1)
         if self.projection is not None:
             logits = logits + (self.projection(condition) * features).sum(1)
-        return Judgement(logits, None if self.classes is None else self.classes(features))
+        return DiscriminatorOutput(logits, None if self.classes is None else self.classes(features))

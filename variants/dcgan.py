@@ -37,5 +37,5 @@ VARIANT = Variant(
     recipes={"default": DEFAULT, "small": DEFAULT.with_(SMALL)},
     reads=READS,
     refuses=refuses,
-    one_by_one="",
+    not_stackable_because="",
 )

@@ -25,5 +25,5 @@ VARIANT = Variant(
     reads=CONDITIONAL,
     conditionings=("text", "none"),
     refuses=refuses,
-    one_by_one="",
+    not_stackable_because="",
 )

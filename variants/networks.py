@@ -13,10 +13,10 @@ from functools import partial
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from variants.base import DataSpec, Judgement
+from variants.base import DataSpec, DiscriminatorOutput
 from variants.blocks import BatchNorm, Dropout, FromImage, ToImage, Unflatten, flat, normalize_spectrally
 from variants.conditioning import Head, embedding, generator_label, join, label_channel
-from variants.recipe import NEUTRAL, Recipe, Refused
+from variants.recipe import NEUTRAL, Recipe, UserError
 from variants.remedies import Noisy, Packed
 
 READS = frozenset(
@@ -52,7 +52,7 @@ def build(spec: DataSpec, recipe: Recipe) -> tuple[nn.Module, nn.Module]:
 
 
 def refuse_what_is_not_read(recipe: Recipe) -> None:
-    """Raises Refused for a field that the layers or the conditioning of this recipe would ignore."""
+    """Raises UserError for a field that the layers or the conditioning of this recipe would ignore."""
     unread = {
         "upsampling": (recipe.generator_layers == "linear", "--generator-layers convolutional"),
         "upsampling_kernel": (recipe.generator_layers == "linear", "--generator-layers convolutional"),
@@ -61,7 +61,7 @@ def refuse_what_is_not_read(recipe: Recipe) -> None:
     }
     for name, (ignored, wanted) in unread.items():
         if ignored and getattr(recipe, name) != getattr(NEUTRAL, name):
-            raise Refused(f"--{name.replace('_', '-')} would change nothing here; it needs {wanted}")
+            raise UserError(f"--{name.replace('_', '-')} would change nothing here; it needs {wanted}")
 
 
 class LinearGenerator(nn.Module):
@@ -102,7 +102,7 @@ class LinearDiscriminator(nn.Module):
             width = units
         self.head = Head(width, spec, recipe)
 
-    def forward(self, examples: Examples, condition: Tensor | None = None) -> Judgement:
+    def forward(self, examples: Examples, condition: Tensor | None = None) -> DiscriminatorOutput:
         x = examples.flatten(1)
         x = x if self.label is None else join(x, self.label(condition))
         return self.head(self.layers(x), condition)
@@ -169,7 +169,7 @@ class ConvolutionalDiscriminator(nn.Module):
             self.joined = nn.Sequential(*joined)
         self.head = Head(before * (height * width >> 2 * count), spec, recipe)
 
-    def forward(self, examples: Examples, condition: Tensor | None = None) -> Judgement:
+    def forward(self, examples: Examples, condition: Tensor | None = None) -> DiscriminatorOutput:
         x = self.layers(examples if self.channel is None else join(examples, self.channel(condition)))
         if self.embedding is not None:
             x = self.joined(join(x, self.embedding(condition)))
@@ -243,20 +243,20 @@ SHRINKING = {"strided": strided, "pool": pooled}
 
 
 def halvings(spec: DataSpec) -> int:
-    """How often convolutions halve such an image. Raises Refused if they cannot."""
+    """How often convolutions halve such an image. Raises UserError if they cannot."""
     if not spec.is_image:
-        raise Refused("convolutional layers need images, not points of the plane; take linear ones")
+        raise UserError("convolutional layers need images, not points of the plane; take linear ones")
     _, height, width = spec.shape
     count = 0
     while height % 2 == 0 and width % 2 == 0 and min(height, width) > 4:
         height, width, count = height // 2, width // 2, count + 1
     if not count:
-        raise Refused(f"convolutional layers need images with even sides above 4, not {height}×{width}")
+        raise UserError(f"convolutional layers need images with even sides above 4, not {height}×{width}")
     return count
 
 
 def fitted(widths: tuple[int, ...], count: int, network: str) -> tuple[int, ...]:
     """As many widths as there are layers, from widths that are given from the image's side."""
     if not widths:
-        raise Refused(f"--{network}-widths is empty; a convolutional {network} needs at least one")
+        raise UserError(f"--{network}-widths is empty; a convolutional {network} needs at least one")
     return (widths + widths[-1:] * count)[:count]

@@ -1,6 +1,6 @@
 """What the loss and the other terms of a recipe become, once, before training.
 
-An objective is the adversarial loss plus weighted terms; a term is a function of an Exchange. Here too is said which
+An objective is the adversarial loss plus weighted terms; a term is a function of an LossInputs. Here too is said which
 fields of a recipe do not go together.
 """
 
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn.functional import cross_entropy, softplus
 
-from variants.batch import Exchange
+from variants.batch import LossInputs
 from variants.losses import LOSSES, AdversarialLoss
 from variants.penalties import gradient_penalty, r1, r2
-from variants.recipe import Recipe, Refused, unknown
+from variants.recipe import Recipe, UserError, unknown
 
-Term = Callable[[Exchange], Tensor]
+Term = Callable[[LossInputs], Tensor]
 
 
 @dataclass(frozen=True)
@@ -26,17 +26,17 @@ class Objective:
     discriminator_terms: tuple[tuple[float, Term], ...] = ()
     generator_terms: tuple[tuple[float, Term], ...] = ()
 
-    def discriminator(self, exchange: Exchange) -> Tensor:
-        loss = self.adversarial.discriminator(exchange.real.logits, exchange.fake.logits)
-        return sum((weight * term(exchange) for weight, term in self.discriminator_terms), start=loss)
+    def discriminator(self, inputs: LossInputs) -> Tensor:
+        loss = self.adversarial.discriminator(inputs.real.logits, inputs.fake.logits)
+        return sum((weight * term(inputs) for weight, term in self.discriminator_terms), start=loss)
 
-    def generator(self, exchange: Exchange) -> Tensor:
-        loss = self.adversarial.generator(exchange.real.logits, exchange.fake.logits)
-        return sum((weight * term(exchange) for weight, term in self.generator_terms), start=loss)
+    def generator(self, inputs: LossInputs) -> Tensor:
+        loss = self.adversarial.generator(inputs.real.logits, inputs.fake.logits)
+        return sum((weight * term(inputs) for weight, term in self.generator_terms), start=loss)
 
 
 def objective(recipe: Recipe) -> Objective:
-    """Raises Refused for a loss that does not exist, and for fields that do not go together."""
+    """Raises UserError for a loss that does not exist, and for fields that do not go together."""
     if recipe.loss not in LOSSES:
         raise unknown("loss", recipe.loss, LOSSES)
     loss = LOSSES[recipe.loss]
@@ -59,59 +59,59 @@ def objective(recipe: Recipe) -> Objective:
 
 
 def refuse_what_excludes_itself(recipe: Recipe, loss: AdversarialLoss) -> None:
-    """Raises Refused for the first pair of fields that cannot be had together."""
+    """Raises UserError for the first pair of fields that cannot be had together."""
     entropic = ", ".join(name for name, other in LOSSES.items() if other.cross_entropy)
     if recipe.label_smoothing and not loss.cross_entropy:
-        raise Refused(f"--label-smoothing is for cross-entropy, which --loss {recipe.loss} has not; take {entropic}")
+        raise UserError(f"--label-smoothing is for cross-entropy, which --loss {recipe.loss} has not; take {entropic}")
     if recipe.matching_aware and not loss.cross_entropy:
-        raise Refused(f"--matching-aware adds to cross-entropy, which --loss {recipe.loss} has not; take {entropic}")
+        raise UserError(f"--matching-aware adds to cross-entropy, which --loss {recipe.loss} has not; take {entropic}")
     if recipe.matching_aware and recipe.conditioning != "text":
-        raise Refused("--matching-aware compares captions, so it needs --conditioning text, as in dcgan_text")
+        raise UserError("--matching-aware compares captions, so it needs --conditioning text, as in dcgan_text")
     if recipe.shuffled_conditions and recipe.conditioning == "none":
-        raise Refused("--shuffled-conditions shuffles labels or captions, and --conditioning none has none")
+        raise UserError("--shuffled-conditions shuffles labels or captions, and --conditioning none has none")
     if recipe.discriminator_normalization == "batch":
         for name in ("gradient_penalty", "r1", "r2"):
             if getattr(recipe, name):
-                raise Refused(
+                raise UserError(
                     f"--{name.replace('_', '-')} needs the gradient of each example alone, and batch normalisation "
                     "mixes them; take --discriminator-normalization none or spectral"
                 )
     if recipe.weight_clip and recipe.discriminator_normalization == "spectral":
-        raise Refused("--weight-clip and spectral normalisation both bound the weights; take one of them")
+        raise UserError("--weight-clip and spectral normalisation both bound the weights; take one of them")
     if recipe.batch_size % recipe.pack:
-        raise Refused(f"--batch-size {recipe.batch_size} cannot be cut into packs of {recipe.pack}")
+        raise UserError(f"--batch-size {recipe.batch_size} cannot be cut into packs of {recipe.pack}")
     if recipe.pack > 1 and recipe.replay and recipe.conditioning != "none":
-        raise Refused("--replay would tear apart the packs of one label that --pack makes; take one of them")
+        raise UserError("--replay would tear apart the packs of one label that --pack makes; take one of them")
     if recipe.replay and recipe.loss == "relativistic":
-        raise Refused("--replay has no pairs of real and fake for --loss relativistic; take another loss")
+        raise UserError("--replay has no pairs of real and fake for --loss relativistic; take another loss")
 
 
-def smoothed(exchange: Exchange) -> Tensor:
+def smoothed(inputs: LossInputs) -> Tensor:
     """One-sided label smoothing (Salimans et al. 2016, section 3.4).
 
     With target 1 - s in place of 1, cross-entropy grows by s·(softplus(l) - softplus(-l)) = s·l; s is the weight.
     """
-    return exchange.real.logits.mean(-1)
+    return inputs.real.logits.mean(-1)
 
 
-def matching_aware(exchange: Exchange) -> Tensor:
+def matching_aware(inputs: LossInputs) -> Tensor:
     """Real examples with captions of others count as fakes, half of them all (Reed et al. 2016, algorithm 1)."""
-    batch = exchange.batch
+    batch = inputs.batch
     wrong = batch.condition.roll(1, -2)
     differs = (wrong != batch.condition).any(-1).to(batch.examples.dtype)
-    logits = exchange.discriminator(batch.examples, wrong).logits
+    logits = inputs.discriminator(batch.examples, wrong).logits
     mismatched = (softplus(logits) * differs).sum(-1) / differs.sum(-1).clamp(min=1)
-    return (mismatched - softplus(exchange.fake.logits).mean(-1)) / 2
+    return (mismatched - softplus(inputs.fake.logits).mean(-1)) / 2
 
 
-def class_of_real(exchange: Exchange) -> Tensor:
+def class_of_real(inputs: LossInputs) -> Tensor:
     """-log P(class | example) for real ones: the auxiliary classifier of Odena et al. 2017, equation 3."""
-    return class_loss(exchange.real.classes, exchange.batch.condition)
+    return class_loss(inputs.real.classes, inputs.batch.condition)
 
 
-def class_of_fake(exchange: Exchange) -> Tensor:
+def class_of_fake(inputs: LossInputs) -> Tensor:
     """The same for fakes; both networks minimise it."""
-    return class_loss(exchange.fake.classes, exchange.fake_condition)
+    return class_loss(inputs.fake.classes, inputs.fake_condition)
 
 
 def class_loss(classes: Tensor, condition: Tensor) -> Tensor:

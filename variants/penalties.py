@@ -1,16 +1,16 @@
 """Penalties on the discriminator's gradients with respect to what it judges.
 
-Each is a function of an Exchange, -> scalar, or (seeds,) where there are several, with gradients kept for the
+Each is a function of an LossInputs, -> scalar, or (seeds,) where there are several, with gradients kept for the
 discriminator's weights. A pack is judged as one example, so its gradient is that of all its members together.
 """
 
 import torch
 from torch import Tensor
 
-from variants.batch import Exchange, Judge, drawn
+from variants.batch import Discriminate, LossInputs, drawn
 
 
-def squared_norms(discriminator: Judge, examples: Tensor, condition: Tensor | None) -> Tensor:
+def squared_norms(discriminator: Discriminate, examples: Tensor, condition: Tensor | None) -> Tensor:
     """(*seeds, judgements) |∇_x D(x)|², on logits."""
     examples = examples.detach().requires_grad_()
     logits = discriminator(examples, condition).logits
@@ -18,26 +18,26 @@ def squared_norms(discriminator: Judge, examples: Tensor, condition: Tensor | No
     return gradient.reshape(*logits.shape, -1).square().sum(-1)
 
 
-def r1(exchange: Exchange) -> Tensor:
+def r1(inputs: LossInputs) -> Tensor:
     """|∇D|²/2 at real examples (Mescheder et al. 2018, equation 9)."""
-    return squared_norms(exchange.discriminator, exchange.batch.examples, exchange.batch.condition).mean(-1) / 2
+    return squared_norms(inputs.discriminator, inputs.batch.examples, inputs.batch.condition).mean(-1) / 2
 
 
-def r2(exchange: Exchange) -> Tensor:
+def r2(inputs: LossInputs) -> Tensor:
     """|∇D|²/2 at fakes (Mescheder et al. 2018, equation 10)."""
-    return squared_norms(exchange.discriminator, exchange.fakes, exchange.fake_condition).mean(-1) / 2
+    return squared_norms(inputs.discriminator, inputs.fakes, inputs.fake_condition).mean(-1) / 2
 
 
-def gradient_penalty(exchange: Exchange) -> Tensor:
+def gradient_penalty(inputs: LossInputs) -> Tensor:
     """(|∇D| - 1)² between real examples and fakes (Gulrajani et al. 2017, equation 3)."""
-    real, fakes, judged = exchange.batch.examples, exchange.fakes, exchange.real.logits.shape
+    real, fakes, judged = inputs.batch.examples, inputs.fakes, inputs.real.logits.shape
     *seeds, batch = real.shape[: len(judged)]
     shares = drawn(
         lambda stream: torch.rand(judged[-1], generator=stream, dtype=real.dtype, device=real.device),
-        exchange.batch.stream,
+        inputs.batch.stream,
     )
     shares = shares.repeat_interleave(batch // judged[-1], -1).reshape(*seeds, batch, *[1] * (real.ndim - len(judged)))
     between = torch.lerp(fakes, real, shares)
     # The root of 0 has no derivative.
-    norms = (squared_norms(exchange.discriminator, between, exchange.batch.condition) + 1e-12).sqrt()
+    norms = (squared_norms(inputs.discriminator, between, inputs.batch.condition) + 1e-12).sqrt()
     return (norms - 1).square().mean(-1)

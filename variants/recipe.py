@@ -17,7 +17,7 @@ LAYERS = ("linear", "convolutional")
 CONDITIONING = ("none", "embedding", "channel", "projection", "auxiliary", "generator", "separate", "text")
 
 
-class Refused(ValueError):
+class UserError(ValueError):
     """A choice that is not possible. Its text is one sentence for the person who made it."""
 
     def __init__(self, sentence: str) -> None:
@@ -31,10 +31,10 @@ def shown(value: Any) -> str:
     return text if len(text) <= 100 else text[:100] + "…"
 
 
-def unknown(kind: str, name: str, known: Iterable[str], see: str = "--list shows all") -> Refused:
+def unknown(kind: str, name: str, known: Iterable[str], see: str = "--list shows all") -> UserError:
     """The refusal of a name that does not exist, with the nearest one that does."""
     near = difflib.get_close_matches(str(name)[:100], list(known), n=1, cutoff=0.5)
-    return Refused(f"unknown {kind} {shown(name)}; " + (f"did you mean {near[0]!r}? ({see})" if near else see))
+    return UserError(f"unknown {kind} {shown(name)}; " + (f"did you mean {near[0]!r}? ({see})" if near else see))
 
 
 def _training(default: Any, help: str, **limits: Any) -> Any:
@@ -46,21 +46,21 @@ def _architecture(default: Any, help: str, **limits: Any) -> Any:
 
 
 def checked(f: Field, value: Any) -> Any:
-    """The value of a dataclass field in the field's own type and within its limits. Raises Refused otherwise."""
+    """The value of a dataclass field in the field's own type and within its limits. Raises UserError otherwise."""
     limits, option = f.metadata, "--" + f.name.replace("_", "-")
     if isinstance(f.default, tuple):
         if not isinstance(value, (tuple, list)):
-            raise Refused(f"{option} takes whole numbers, not {shown(value)}")
+            raise UserError(f"{option} takes whole numbers, not {shown(value)}")
         return tuple(_number(option, int, limits, item) for item in value)
     if isinstance(f.default, bool):
         if not isinstance(value, bool):
-            raise Refused(f"{option} is true or false, not {shown(value)}")
+            raise UserError(f"{option} is true or false, not {shown(value)}")
         return value
     if isinstance(f.default, str):
         if limits.get("choices") and value not in limits["choices"]:
-            raise Refused(f"{option} is one of {', '.join(limits['choices'])}, not {shown(value)}")
+            raise UserError(f"{option} is one of {', '.join(limits['choices'])}, not {shown(value)}")
         if not isinstance(value, str):
-            raise Refused(f"{option} is a name, not {shown(value)}")
+            raise UserError(f"{option} is a name, not {shown(value)}")
         return value
     return _number(option, type(f.default), limits, value)
 
@@ -74,13 +74,13 @@ def _number(option: str, kind: type, limits: Mapping[str, Any], value: Any) -> i
         or not abs(value) <= sys.float_info.max
         or kind(value) != value
     ):
-        raise Refused(f"{option} is {wanted}, not {shown(value)}")
+        raise UserError(f"{option} is {wanted}, not {shown(value)}")
     if "least" in limits and value < limits["least"]:
-        raise Refused(f"{option} is at least {limits['least']}, not {shown(value)}")
+        raise UserError(f"{option} is at least {limits['least']}, not {shown(value)}")
     if "above" in limits and value <= limits["above"]:
-        raise Refused(f"{option} is above {limits['above']}, not {shown(value)}")
+        raise UserError(f"{option} is above {limits['above']}, not {shown(value)}")
     if "below" in limits and value >= limits["below"]:
-        raise Refused(f"{option} is below {limits['below']}, not {shown(value)}")
+        raise UserError(f"{option} is below {limits['below']}, not {shown(value)}")
     return kind(value)
 
 
@@ -149,7 +149,7 @@ class Recipe:
             object.__setattr__(self, f.name, checked(f, getattr(self, f.name)))
 
     def with_(self, overrides: Mapping[str, Any]) -> "Recipe":
-        """This recipe with some fields changed. Raises Refused for a field that does not exist."""
+        """This recipe with some fields changed. Raises UserError for a field that does not exist."""
         for name in overrides:
             if name not in FIELDS:
                 raise unknown("recipe field", name, FIELDS, see="--help shows all")

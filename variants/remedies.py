@@ -15,21 +15,21 @@ from torch import Generator, Tensor, nn
 from torch.func import functional_call
 from torch.optim import Optimizer
 
-from variants.base import Judgement
+from variants.base import DiscriminatorOutput
 
 
 class Packed(nn.Module):
     """Judges packs of m examples as one, joined along their channels (PacGAN, Lin et al. 2018).
 
-    examples (batch, channels, ...) -> Judgement of (batch / m,) logits. A pack is m examples in a row and shares the
-    condition of its first. The batch is divisible by m.
+    examples (batch, channels, ...) -> DiscriminatorOutput of (batch / m,) logits. A pack is m examples in a row and
+    shares the condition of its first. The batch is divisible by m.
     """
 
     def __init__(self, discriminator: nn.Module, pack: int) -> None:
         super().__init__()
         self.discriminator, self.pack = discriminator, pack
 
-    def forward(self, examples: Tensor, condition: Tensor | None = None) -> Judgement:
+    def forward(self, examples: Tensor, condition: Tensor | None = None) -> DiscriminatorOutput:
         together = examples.reshape(-1, self.pack * examples.shape[1], *examples.shape[2:])
         return self.discriminator(together, None if condition is None else condition[:: self.pack])
 
@@ -42,7 +42,7 @@ class Noisy(nn.Module):
         self.discriminator, self.deviation = discriminator, deviation
         self.stream: Generator | Sequence[Generator] | None = None
 
-    def forward(self, examples: Tensor, condition: Tensor | None = None) -> Judgement:
+    def forward(self, examples: Tensor, condition: Tensor | None = None) -> DiscriminatorOutput:
         if self.training and self.deviation:
             noise = torch.empty_like(examples).normal_(std=self.deviation, generator=self.stream)
             examples = examples + noise
@@ -113,12 +113,12 @@ class Replay:
 
 def unrolled(
     discriminator: nn.Module, optimizer: Optimizer, loss: Callable[[Callable], Tensor], steps: int
-) -> Callable[..., Judgement]:
+) -> Callable[..., DiscriminatorOutput]:
     """The discriminator as it will be after some of its own updates, which a gradient can pass through.
 
-    loss: of a judge `(examples, condition) -> Judgement`. The updates are Adam's, from its present state, or plain
-    gradient descent (Metz et al. 2017, section 2.2); the discriminator itself stays as it is. Adam's epsilon stands
-    under the root, because a root has no derivative at 0.
+    loss: of a discriminator `(examples, condition) -> DiscriminatorOutput`. The updates are Adam's, from its present state, or
+    plain gradient descent (Metz et al. 2017, section 2.2); the discriminator itself stays as it is. Adam's epsilon
+    stands under the root, because a root has no derivative at 0.
     """
     weights = dict(discriminator.named_parameters())
     (group,) = optimizer.param_groups
@@ -128,11 +128,11 @@ def unrolled(
     second = [s["exp_avg_sq"] if s else 0.0 for s in state] if adam else []
     done = int(state[0]["step"]) if adam and state[0] else 0
 
-    def judge(examples: Tensor, condition: Tensor | None) -> Judgement:
+    def discriminate(examples: Tensor, condition: Tensor | None) -> DiscriminatorOutput:
         return functional_call(discriminator, weights, (examples, condition))
 
     for step in range(done + 1, done + steps + 1):
-        gradients = torch.autograd.grad(loss(judge).sum(), tuple(weights.values()), create_graph=True)
+        gradients = torch.autograd.grad(loss(discriminate).sum(), tuple(weights.values()), create_graph=True)
         if adam:
             (b1, b2), epsilon = group["betas"], group["eps"]
             first = [b1 * m + (1 - b1) * g for m, g in zip(first, gradients, strict=True)]
@@ -145,4 +145,4 @@ def unrolled(
             name: weight - group["lr"] * gradient
             for (name, weight), gradient in zip(weights.items(), gradients, strict=True)
         }
-    return judge
+    return discriminate

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from variants import cgan_mlp
-from variants.base import DataSpec, Judgement, Variant
+from variants.base import DataSpec, DiscriminatorOutput, Variant
 from variants.losses import LOSSES
 from variants.networks import CONDITIONAL
 from variants.networks import build as build_pair
-from variants.recipe import Recipe, Refused
+from variants.recipe import Recipe, UserError
 
 
 def dealt(inputs: Tensor, labels: Tensor, classes: int) -> tuple[tuple[Tensor, ...], Tensor]:
@@ -29,19 +29,19 @@ class Generators(nn.ModuleList):
 
 
 class Discriminators(nn.ModuleList):
-    """examples (batch, *shape), labels (batch,) -> Judgement of (batch,) logits."""
+    """examples (batch, *shape), labels (batch,) -> DiscriminatorOutput of (batch,) logits."""
 
-    def forward(self, examples: Tensor, condition: Tensor) -> Judgement:
+    def forward(self, examples: Tensor, condition: Tensor) -> DiscriminatorOutput:
         parts, places = dealt(examples, condition, len(self))
         logits = [network(part).logits for network, part in zip(self, parts, strict=True) if len(part)]
-        return Judgement(torch.cat(logits)[places])
+        return DiscriminatorOutput(torch.cat(logits)[places])
 
 
 def build(spec: DataSpec, recipe: Recipe) -> tuple[nn.Module, nn.Module]:
     if recipe.pack > 1:
-        raise Refused("--pack would mix the parts of a batch that separate_gans deals out; take another variant")
+        raise UserError("--pack would mix the parts of a batch that separate_gans deals out; take another variant")
     if LOSSES[recipe.loss].compares:
-        raise Refused(f"--loss {recipe.loss} compares examples in pairs, and here a pair may have two discriminators")
+        raise UserError(f"--loss {recipe.loss} compares examples in pairs, and here a pair may have two discriminators")
     alone = recipe.with_({"conditioning": "none"})
     pairs = [build_pair(spec, alone) for _ in range(spec.classes)]
     return Generators([generator for generator, _ in pairs]), Discriminators([judge for _, judge in pairs])
@@ -58,5 +58,5 @@ VARIANT = Variant(
     recipes={name: cgan_mlp.VARIANT.recipes[name].with_(ALONE) for name in ("default", "small", "points")},
     reads=CONDITIONAL,
     conditionings=("separate",),
-    one_by_one="each seed deals its batch out to the classes in other parts",
+    not_stackable_because="each seed deals its batch out to the classes in other parts",
 )

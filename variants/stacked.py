@@ -19,18 +19,18 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrize import ParametrizationList, type_before_parametrizations
 
-from variants.base import Judgement
+from variants.base import DiscriminatorOutput
 from variants.blocks import BatchNorm, Dropout, FromImage, SpectralNorm, ToImage
 from variants.losses import AdversarialLoss
-from variants.recipe import Refused
+from variants.recipe import UserError
 from variants.remedies import MinibatchDiscrimination, Noisy, Replay
 
 
-class Seeds(nn.Module):
+class StackedNetwork(nn.Module):
     """Networks that differ in nothing but their weights, called as each of them is: (seeds, batch, ...) -> the same.
 
     Its parameters and buffers are copies of theirs, in their order, each (seeds, ...); the weights of a linear layer
-    may have more inputs (`padding`). What it draws from is a sequence of streams, one a seed. Raises Refused for
+    may have more inputs (`padding`). What it draws from is a sequence of streams, one a seed. Raises UserError for
     networks with a layer that cannot be told of seeds.
     """
 
@@ -39,7 +39,7 @@ class Seeds(nn.Module):
         self.seeds = len(networks)
         self.network = copy.deepcopy(networks[0])
         if len(list(self.network.named_parameters(remove_duplicate=False))) > len(list(self.network.parameters())):
-            raise Refused("two of its layers share their weights")
+            raise UserError("two of its layers share their weights")
         for module, *alone in zip(self.network.modules(), *(each.modules() for each in networks), strict=True):
             kind = type_before_parametrizations(module)
             if kind in LAYERS and is_usual(module):
@@ -47,7 +47,7 @@ class Seeds(nn.Module):
                 if kind is nn.GRU:
                     module.flatten_parameters = as_they_lie
             elif kind is not ParametrizationList and (has_tensors(module) or hasattr(module, "stream")):
-                raise Refused(f"there is no forward pass of several seeds for the layer {module}")
+                raise UserError(f"there is no forward pass of several seeds for the layer {module}")
             for name, parameter in list(module.named_parameters(recurse=False)):
                 stacked = torch.stack([each.get_parameter(name).detach() for each in alone]).contiguous()
                 if kind in (nn.Linear, nn.GRU) and stacked.ndim > 2:
@@ -56,14 +56,14 @@ class Seeds(nn.Module):
             for name, _ in list(module.named_buffers(recurse=False)):
                 module.register_buffer(name, torch.stack([each.get_buffer(name) for each in alone]))
 
-    def forward(self, inputs: Tensor, condition: Tensor | None = None) -> Tensor | Judgement:
+    def forward(self, inputs: Tensor, condition: Tensor | None = None) -> Tensor | DiscriminatorOutput:
         made = self.network(inputs.flatten(0, 1), None if condition is None else condition.flatten(0, 1))
         if isinstance(made, Tensor):
             return made.unflatten(0, (self.seeds, -1))
-        return Judgement(*(None if part is None else part.unflatten(0, (self.seeds, -1)) for part in made))
+        return DiscriminatorOutput(*(None if part is None else part.unflatten(0, (self.seeds, -1)) for part in made))
 
 
-class Replays:
+class StackedReplay:
     """The old fakes of several seeds, of each its own."""
 
     def __init__(self, replays: Sequence[Replay]) -> None:
@@ -114,12 +114,12 @@ def is_usual(module: nn.Module) -> bool:
 
 
 def check_loss(loss: AdversarialLoss) -> None:
-    """Raises Refused for a loss that is not the same for each seed of several as for that seed alone."""
+    """Raises UserError for a loss that is not the same for each seed of several as for that seed alone."""
     logits = torch.linspace(-2, 2, 24, dtype=torch.float64).reshape(2, 3, 4)
     for function in (loss.discriminator, loss.generator):
         together, alone = function(*logits), torch.stack([function(*each) for each in logits.unbind(1)])
         if together.shape != alone.shape or not torch.allclose(together, alone):
-            raise Refused("its loss does not keep a leading axis of seeds")
+            raise UserError("its loss does not keep a leading axis of seeds")
 
 
 # Layers. In each, x is (seeds·batch, ...), and weights are (seeds, ...).
@@ -229,7 +229,7 @@ def dropout(self: Dropout, x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batc
     return x * keep.div_(1 - self.share)
 
 
-def noisy(self: Noisy, examples: Tensor, condition: Tensor | None = None) -> Judgement:
+def noisy(self: Noisy, examples: Tensor, condition: Tensor | None = None) -> DiscriminatorOutput:
     if self.training and self.deviation:
         noise = torch.empty_like(examples)
         for part, stream in parts_and_streams(noise, self):

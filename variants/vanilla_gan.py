@@ -38,5 +38,5 @@ VARIANT = Variant(
     build=build,
     recipes={"default": DEFAULT, "small": DEFAULT.with_(SMALL), "points": POINTS},
     reads=READS,
-    one_by_one="",
+    not_stackable_because="",
 )

@@ -8,8 +8,8 @@ from torch import Generator, Tensor
 
 from benchmarks.algorithm.batches import tensors
 from benchmarks.algorithm.epoch import Measured, Streams, Update, Updates
-from benchmarks.algorithm.players import Players
-from variants import Recipe, Refused, Variant
+from benchmarks.algorithm.gan import GAN
+from variants import Recipe, UserError, Variant
 from variants.batch import Batch
 from variants.objective import Objective
 
@@ -67,8 +67,8 @@ class Recorded(Updates):
     measured is copied out.
     """
 
-    def __init__(self, players: Players, objective: Objective, recipe: Recipe, recorder: Recorder) -> None:
-        super().__init__(players, objective, recipe)
+    def __init__(self, gan: GAN, objective: Objective, recipe: Recipe, recorder: Recorder) -> None:
+        super().__init__(gan, objective, recipe)
         self.layers, self.within = Followers(), Followers()
         self.batch: Batch | None = None
         # What each tensor of it was copied from last: a generator update sees the examples of the one before.
@@ -139,7 +139,7 @@ class Recording:
                 self.measured, self.replay = self.recorder.record(lambda: self._work(batch), streams)
             except RuntimeError as error:
                 cause = str(error).partition("\n")[0]
-                raise Refused(f"this cannot be recorded as a CUDA graph ({cause}); leave out --cuda-graphs") from None
+                raise UserError(f"this cannot be recorded as a CUDA graph ({cause}); leave out --cuda-graphs") from None
         self.replay()
         return self._named(self.measured.clone())
 
@@ -162,19 +162,23 @@ def unrecordable(variant: Variant, recipe: Recipe) -> str:
         "--unrolled-steps": bool(recipe.unrolled_steps) and recipe.optimizer == "adam",
     }
     named = [name for name, there in changes.items() if there]
-    return f"{named[0]} changes from update to update, and a CUDA graph does not" if named else variant.one_by_one
+    return (
+        f"{named[0]} changes from update to update, and a CUDA graph does not"
+        if named
+        else variant.not_stackable_because
+    )
 
 
 def refuse_without_graphs(device: torch.device) -> None:
-    """Raises Refused for a device that has no CUDA graphs."""
+    """Raises UserError for a device that has no CUDA graphs."""
     if device.type != "cuda":
-        raise Refused(f"--cuda-graphs needs --device cuda, and this is {device.type}")
+        raise UserError(f"--cuda-graphs needs --device cuda, and this is {device.type}")
 
 
 def recorder(device: torch.device, variant: Variant, recipe: Recipe, say: Callable[[str], None]) -> Recorder | None:
     """What records the updates of a variant on a device; None, and somebody is told why, where that cannot be.
 
-    Raises Refused for a device without CUDA graphs.
+    Raises UserError for a device without CUDA graphs.
     """
     refuse_without_graphs(device)
     if why := unrecordable(variant, recipe):
@@ -183,8 +187,8 @@ def recorder(device: torch.device, variant: Variant, recipe: Recipe, say: Callab
     return CudaGraphs(device)
 
 
-def updates_of(players: Players, objective: Objective, recipe: Recipe, recorder: Recorder | None = None) -> Updates:
+def updates_of(gan: GAN, objective: Objective, recipe: Recipe, recorder: Recorder | None = None) -> Updates:
     """Both updates of two players; recorded, where there is something to record with."""
     if recorder is None:
-        return Updates(players, objective, recipe)
-    return Recorded(players, objective, recipe, recorder)
+        return Updates(gan, objective, recipe)
+    return Recorded(gan, objective, recipe, recorder)

@@ -9,11 +9,11 @@ from functools import cache
 import torch
 
 from benchmarks.algorithm.precision import ROUNDING
-from variants import Refused
+from variants import UserError
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device of that name; auto is CUDA where there is one, else the CPU. Raises Refused where there is none.
+    """The device of that name; auto is CUDA where there is one, else the CPU. Raises UserError where there is none.
 
     From then on float32 is float32 there: torch has convolutions on a GPU round it to TF32, unless told otherwise.
     """
@@ -21,7 +21,7 @@ def resolve_device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if there["cuda"] else "cpu"
     if not there.get(name):
-        raise Refused(
+        raise UserError(
             f"this machine has no device {name!r}; it has {', '.join(n for n, here in there.items() if here)}"
         )
     for place in ROUNDING:
@@ -35,7 +35,7 @@ def device_name(device: torch.device) -> str:
 
 
 def check_precision(precision: str, device: torch.device) -> None:
-    """Raises Refused where a device cannot train in a precision."""
+    """Raises UserError where a device cannot train in a precision."""
     gpu = device.type == "cuda"
     able = {
         "float32": True,
@@ -43,7 +43,7 @@ def check_precision(precision: str, device: torch.device) -> None:
         "bfloat16": device.type == "cpu" or (gpu and torch.cuda.is_bf16_supported()),
     }
     if not able[precision]:
-        raise Refused(f"the device {device.type!r} does not train in {precision}; take --precision float32")
+        raise UserError(f"the device {device.type!r} does not train in {precision}; take --precision float32")
 
 
 @cache

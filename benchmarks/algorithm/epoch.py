@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor
 
 from benchmarks.algorithm.batches import epoch_batches
-from benchmarks.algorithm.players import Players
+from benchmarks.algorithm.gan import GAN
 from benchmarks.algorithm.random_streams import stream
 from benchmarks.algorithm.steps import discriminator_update, generator_update
 from benchmarks.datasets import Split
@@ -28,8 +28,8 @@ Update = Callable[[Batch], Measured]
 class Updates:
     """Both updates of two players by a recipe, of one seed or of several."""
 
-    def __init__(self, players: Players, objective: Objective, recipe: Recipe) -> None:
-        self.players, self.objective, self.recipe = players, objective, recipe
+    def __init__(self, gan: GAN, objective: Objective, recipe: Recipe) -> None:
+        self.gan, self.objective, self.recipe = gan, objective, recipe
 
     def epoch(self, layers: Streams, batches: Iterator[Batch], epoch: int, count: int) -> Iterator[Measured]:
         """Does `count` generator updates, each after its discriminator updates, and yields what they measured.
@@ -37,20 +37,20 @@ class Updates:
         The figures of the discriminator are means over its `critic_steps` updates. layers: what the networks draw from.
         epoch: from 1; some things fall to 0 over the run.
         """
-        ready(self.players, layers)
+        ready(self.gan, layers)
         for update in range(count):
-            anneal(self.players, self.recipe, 1 - ((epoch - 1) * count + update) / (self.recipe.epochs * count))
+            anneal(self.gan, self.recipe, 1 - ((epoch - 1) * count + update) / (self.recipe.epochs * count))
             steps = [self.discriminator(next(batches)) for _ in range(self.recipe.critic_steps)]
-            yield averaged(steps) | self.generator(next(batches))
+            yield mean_of_updates(steps) | self.generator(next(batches))
 
     def discriminator(self, batch: Batch) -> Measured:
-        return discriminator_update(self.players, self.objective, self.recipe, batch)
+        return discriminator_update(self.gan, self.objective, self.recipe, batch)
 
     def generator(self, batch: Batch) -> Measured:
-        return generator_update(self.players, self.objective, self.recipe, batch)
+        return generator_update(self.gan, self.objective, self.recipe, batch)
 
 
-def averaged(measured: Sequence[Measured]) -> Measured:
+def mean_of_updates(measured: Sequence[Measured]) -> Measured:
     """Averages what several updates measured, on the device; of several seeds, each by itself."""
     if len(measured) == 1:
         return measured[0]
@@ -64,20 +64,20 @@ def train_updates(updates: Updates, data: Split, seed: int, epoch: int, count: i
     return updates.epoch(layers, epoch_batches(updates.recipe, data, seed, epoch), epoch, count)
 
 
-def ready(players: Players, layers: Streams) -> None:
+def ready(gan: GAN, layers: Streams) -> None:
     """Puts both networks into training mode, and lets them draw from this stream."""
-    for network in (players.generator, players.discriminator):
+    for network in (gan.generator, gan.discriminator):
         network.train()
         draw_from(network, layers)
 
 
-def anneal(players: Players, recipe: Recipe, remaining: float) -> None:
+def anneal(gan: GAN, recipe: Recipe, remaining: float) -> None:
     """What falls to 0 over the run: learning rates and instance noise, where the recipe says so."""
     if recipe.lr_decay == "linear":
-        players.generator_optimizer.param_groups[0]["lr"] = recipe.generator_lr * remaining
-        players.discriminator_optimizer.param_groups[0]["lr"] = recipe.discriminator_lr * remaining
+        gan.generator_optimizer.param_groups[0]["lr"] = recipe.generator_lr * remaining
+        gan.discriminator_optimizer.param_groups[0]["lr"] = recipe.discriminator_lr * remaining
     if recipe.instance_noise:
-        for module in players.discriminator.modules():
+        for module in gan.discriminator.modules():
             if isinstance(module, Noisy):
                 module.deviation = recipe.instance_noise * remaining
 

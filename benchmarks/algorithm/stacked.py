@@ -10,16 +10,16 @@ from torch import Tensor, nn
 from benchmarks.algorithm.batches import side_by_side
 from benchmarks.algorithm.cuda_graphs import Recorder, updates_of
 from benchmarks.algorithm.epoch import Updates, means, ready, train_updates
-from benchmarks.algorithm.players import Players, players
+from benchmarks.algorithm.gan import GAN, make_gan
 from benchmarks.algorithm.random_streams import stream
 from benchmarks.datasets import Split
 from variants import Recipe
 from variants.objective import Objective
 from variants.remedies import Noisy
-from variants.stacked import Replays, Seeds
+from variants.stacked import StackedNetwork, StackedReplay
 
 
-def goes_abreast(both: Players, recorder: Recorder | None) -> bool:
+def goes_abreast(both: GAN, recorder: Recorder | None) -> bool:
     """Whether seeds of such players go abreast: they are recorded, and have convolutions.
 
     Those of all seeds at once, in groups, take half as long again. Where nothing is recorded a GPU waits for launches,
@@ -40,7 +40,7 @@ class Abreast:
     """
 
     def __init__(
-        self, alone: Sequence[Players], steps: Sequence[Updates], lanes: Sequence[torch.cuda.Stream | None]
+        self, alone: Sequence[GAN], steps: Sequence[Updates], lanes: Sequence[torch.cuda.Stream | None]
     ) -> None:
         self.alone, self.steps, self.lanes = alone, steps, lanes
 
@@ -68,32 +68,32 @@ class Abreast:
         return {name: [own[name] for own in of_each] for name in of_each[0]}
 
 
-class Stack:
+class StackedGAN:
     """The players of several seeds as one, with one optimiser for each network. alone: each seed's own."""
 
     def __init__(
-        self, alone: Sequence[Players], objective: Objective, recipe: Recipe, recorder: Recorder | None = None
+        self, alone: Sequence[GAN], objective: Objective, recipe: Recipe, recorder: Recorder | None = None
     ) -> None:
         self.alone, self.recipe = alone, recipe
-        generator, discriminator = (Seeds([getattr(own, name) for own in alone]) for name in NETWORKS[:2])
-        replays, averaged = [own.replay for own in alone], [own.averaged for own in alone]
-        self.players = replace(
-            players(generator, discriminator, recipe, alone[0].precision),
-            replay=None if replays[0] is None else Replays(replays),
-            averaged=None if averaged[0] is None else Seeds(averaged),
+        generator, discriminator = (StackedNetwork([getattr(own, name) for own in alone]) for name in NETWORKS[:2])
+        replays, ema_generator = [own.replay for own in alone], [own.ema_generator for own in alone]
+        self.gan = replace(
+            make_gan(generator, discriminator, recipe, alone[0].precision),
+            replay=None if replays[0] is None else StackedReplay(replays),
+            ema_generator=None if ema_generator[0] is None else StackedNetwork(ema_generator),
         )
         for role in OPTIMIZERS:
-            state = getattr(self.players, role).state
+            state = getattr(self.gan, role).state
             for stacked, *weights in self.weights(role):
                 states = [getattr(own, role).state.get(w, {}) for own, w in zip(alone, weights, strict=True)]
                 if states[0]:
                     of_all = {name: [each[name] for each in states] for name in states[0]}
                     state[stacked] = {name: gathered(name, values, stacked) for name, values in of_all.items()}
-        self.steps = updates_of(self.players, objective, recipe, recorder)
+        self.steps = updates_of(self.gan, objective, recipe, recorder)
 
     def weights(self, role: str) -> Iterator[tuple[nn.Parameter, ...]]:
         """The weights that an optimiser moves: those of all seeds as one, and those of each."""
-        optimizers = [getattr(each, role) for each in (self.players, *self.alone)]
+        optimizers = [getattr(each, role) for each in (self.gan, *self.alone)]
         return zip(*(optimizer.param_groups[0]["params"] for optimizer in optimizers), strict=True)
 
     def updates(
@@ -118,8 +118,8 @@ class Stack:
         torch._foreach_copy_(*zip(*self.pairs, strict=True))
         for own in self.alone:
             for role in OPTIMIZERS:
-                getattr(own, role).param_groups[0]["lr"] = getattr(self.players, role).param_groups[0]["lr"]
-            for mine, all_ in zip(noisy(own.discriminator), noisy(self.players.discriminator), strict=True):
+                getattr(own, role).param_groups[0]["lr"] = getattr(self.gan, role).param_groups[0]["lr"]
+            for mine, all_ in zip(noisy(own.discriminator), noisy(self.gan.discriminator), strict=True):
                 mine.deviation = all_.deviation
 
     @cached_property
@@ -128,20 +128,20 @@ class Stack:
         which the optimisers have their state."""
         found: list[tuple[Tensor, Tensor]] = []
         for name in NETWORKS:
-            if (network := getattr(self.players, name)) is not None:
+            if (network := getattr(self.gan, name)) is not None:
                 alone = [tensors(getattr(own, name)) for own in self.alone]
                 for together, *mine in zip(tensors(network), *alone, strict=True):
                     found += [(own, of_seed(together, place, own)) for place, own in enumerate(mine)]
         for role in OPTIMIZERS:
             for stacked, *weights in self.weights(role):
-                for name, value in getattr(self.players, role).state.get(stacked, {}).items():
+                for name, value in getattr(self.gan, role).state.get(stacked, {}).items():
                     for place, (own, weight) in enumerate(zip(self.alone, weights, strict=True)):
                         part, like = (value, value) if name == "step" else (of_seed(value, place, weight), weight)
                         found.append((getattr(own, role).state[weight].setdefault(name, torch.empty_like(like)), part))
         return found
 
 
-NETWORKS = ("generator", "discriminator", "averaged")
+NETWORKS = ("generator", "discriminator", "ema_generator")
 OPTIMIZERS = ("generator_optimizer", "discriminator_optimizer")
 
 

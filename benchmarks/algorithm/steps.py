@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from benchmarks.algorithm.players import Players, average
+from benchmarks.algorithm.gan import GAN, update_ema
 from benchmarks.algorithm.precision import in_precision
-from variants.batch import Batch, Exchange
-from variants.blocks import held
+from variants.batch import Batch, LossInputs
+from variants.blocks import frozen_buffers
 from variants.objective import Objective
 from variants.recipe import Recipe
 from variants.remedies import unrolled
@@ -29,19 +29,19 @@ SATURATED = math.log(99)
 
 
 @in_precision
-def discriminator_update(players: Players, objective: Objective, recipe: Recipe, batch: Batch) -> dict[str, Tensor]:
+def discriminator_update(gan: GAN, objective: Objective, recipe: Recipe, batch: Batch) -> dict[str, Tensor]:
     """D1."""
-    generate, judge = players.calculating(players.generator), players.calculating(players.discriminator)
-    with torch.no_grad(), held(players.generator):
+    generate, discriminate = gan.calculating(gan.generator), gan.calculating(gan.discriminator)
+    with torch.no_grad(), frozen_buffers(gan.generator):
         fakes, condition = generate(batch.noise, batch.fake_condition), batch.fake_condition
-    if players.replay is not None:
-        fakes, condition = players.replay.mix(fakes, condition, batch.stream)
-    real = judge(batch.examples, batch.condition)
-    fake = judge(fakes, condition)
-    loss = objective.discriminator(Exchange(judge, batch, fakes, condition, real, fake))
-    gradient = descend(loss, players.discriminator_optimizer)
+    if gan.replay is not None:
+        fakes, condition = gan.replay.mix(fakes, condition, batch.stream)
+    real = discriminate(batch.examples, batch.condition)
+    fake = discriminate(fakes, condition)
+    loss = objective.discriminator(LossInputs(discriminate, batch, fakes, condition, real, fake))
+    gradient = descend(loss, gan.discriminator_optimizer)
     if recipe.weight_clip:
-        clip(players.discriminator, recipe.weight_clip)
+        clip(gan.discriminator, recipe.weight_clip)
     judged = torch.cat((real.logits, fake.logits), -1).detach()
     return {
         "discriminator_loss": loss.detach(),
@@ -53,19 +53,19 @@ def discriminator_update(players: Players, objective: Objective, recipe: Recipe,
 
 
 @in_precision
-def generator_update(players: Players, objective: Objective, recipe: Recipe, batch: Batch) -> dict[str, Tensor]:
+def generator_update(gan: GAN, objective: Objective, recipe: Recipe, batch: Batch) -> dict[str, Tensor]:
     """D2. The real examples are there for losses that compare, and for looking ahead; most do not see them."""
-    generate, judge = players.calculating(players.generator), players.calculating(players.discriminator)
+    generate, discriminate = gan.calculating(gan.generator), gan.calculating(gan.discriminator)
     fakes, condition = generate(batch.noise, batch.fake_condition), batch.fake_condition
-    with held(players.discriminator):
+    with frozen_buffers(gan.discriminator):
         if recipe.unrolled_steps:
-            judge = look_ahead(players, objective, recipe, batch, fakes)
-        fake = judge(fakes, condition)
-        real = judge(batch.examples, batch.condition) if objective.adversarial.compares else fake
-        loss = objective.generator(Exchange(judge, batch, fakes, condition, real, fake))
-        gradient = descend(loss, players.generator_optimizer)
-    if players.averaged is not None:
-        average(players, recipe.averaging)
+            discriminate = look_ahead(gan, objective, recipe, batch, fakes)
+        fake = discriminate(fakes, condition)
+        real = discriminate(batch.examples, batch.condition) if objective.adversarial.compares else fake
+        loss = objective.generator(LossInputs(discriminate, batch, fakes, condition, real, fake))
+        gradient = descend(loss, gan.generator_optimizer)
+    if gan.ema_generator is not None:
+        update_ema(gan, recipe.averaging)
     return {"generator_loss": loss.detach(), "generator_gradient": gradient}
 
 
@@ -94,14 +94,14 @@ def total_norm(gradients: list[Tensor], seeds: torch.Size) -> Tensor:
     return torch.linalg.vector_norm(norms, dim=0)
 
 
-def look_ahead(players: Players, objective: Objective, recipe: Recipe, batch: Batch, fakes: Tensor):
+def look_ahead(gan: GAN, objective: Objective, recipe: Recipe, batch: Batch, fakes: Tensor):
     """The discriminator after updates on this very batch, as a function of the generator that made its fakes."""
 
-    def loss(judge) -> Tensor:
-        real, fake = judge(batch.examples, batch.condition), judge(fakes, batch.fake_condition)
+    def loss(discriminate) -> Tensor:
+        real, fake = discriminate(batch.examples, batch.condition), discriminate(fakes, batch.fake_condition)
         return objective.adversarial.discriminator(real.logits, fake.logits)
 
-    return unrolled(players.discriminator, players.discriminator_optimizer, loss, recipe.unrolled_steps)
+    return unrolled(gan.discriminator, gan.discriminator_optimizer, loss, recipe.unrolled_steps)
 
 
 @torch.no_grad()

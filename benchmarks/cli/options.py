@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import Field
 from typing import Any, NoReturn
 
-from variants.recipe import Refused, checked
+from variants.recipe import UserError, checked
 
 
 class Parser(argparse.ArgumentParser):
@@ -51,24 +51,24 @@ def add_tracking(group: "argparse._ActionsContainer") -> None:
 
 
 def given(parsed: argparse.Namespace, fields: Mapping[str, Field] | Iterable[Field]) -> dict[str, Any]:
-    """The fields that were given as options, checked. Raises Refused for a value out of range."""
+    """The fields that were given as options, checked. Raises UserError for a value out of range."""
     known = fields.values() if isinstance(fields, Mapping) else fields
     return {f.name: checked(f, getattr(parsed, f.name)) for f in known if hasattr(parsed, f.name)}
 
 
 def refuse_unread(asked: argparse.Namespace, by: str, *options: str) -> None:
-    """Raises Refused for an option that was given and is not read, because the option `by` was given as well."""
+    """Raises UserError for an option that was given and is not read, because the option `by` was given as well."""
     for option in options:
         if getattr(asked, by) and getattr(asked, option, None):
             words = [f"--{name.replace('_', '-')}" for name in (option, by)]
-            raise Refused(f"{words[0]} is not read beside {words[1]}; leave one of them out")
+            raise UserError(f"{words[0]} is not read beside {words[1]}; leave one of them out")
 
 
 def main(command: Callable[[], int | None]) -> NoReturn:
     """Runs a command and ends the process: 2 and one sentence for a person's mistake, 130 for Ctrl-C."""
     try:
         sys.exit(command() or 0)
-    except Refused as refused:
+    except UserError as refused:
         print(f"error: {refused}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:

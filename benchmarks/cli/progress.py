@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from benchmarks.config import RunConfig
 from benchmarks.executors import Result
-from benchmarks.training.watcher import Watcher
+from benchmarks.training.watcher import ProgressListener
 
 console = Console(highlight=False)
 
@@ -28,7 +28,7 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-class Screen(Watcher):
+class RunProgress(ProgressListener):
     """A progress bar, and a line for each evaluation."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Screen(Watcher):
         self.said: set[str] = set()
         self.moved = 0.0
 
-    def __enter__(self) -> "Screen":
+    def __enter__(self) -> "RunProgress":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -91,7 +91,7 @@ class Screen(Watcher):
 EVERY = 60.0
 
 
-class Live:
+class SuiteProgress:
     """How many runs are done, running and failed, and the time to go. A context manager.
 
     expected: seconds that each run is expected to take; 0 until the first ones tell.
@@ -113,7 +113,7 @@ class Live:
         )
         self.task = self.progress.add_task(title, total=runs, state="")
 
-    def __enter__(self) -> "Live":
+    def __enter__(self) -> "SuiteProgress":
         if self.console.is_terminal:
             self.progress.start()
         return self

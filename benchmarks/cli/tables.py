@@ -9,7 +9,7 @@ from benchmarks.evaluation.probes import PROBES
 from benchmarks.inference.run import Run
 from benchmarks.run_folder.folder import ABSENT, ABSENT_REFERENCE
 from benchmarks.training.provenance import fingerprint
-from variants import VARIANTS, Refused, load_variant
+from variants import VARIANTS, UserError, load_variant
 from variants.losses import LOSSES
 from variants.noise import NOISES
 
@@ -64,7 +64,7 @@ def metrics_table(run: Run) -> Table:
 def _better(metric: str) -> str:
     try:
         return {"min": "lower", "max": "higher"}[record(metric).direction]
-    except Refused:
+    except UserError:
         # Of a plugin that is not loaded here.
         return ""
 

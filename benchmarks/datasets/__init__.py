@@ -32,7 +32,7 @@ from benchmarks.datasets.base import (
     reduced,
     takes,
 )
-from variants.recipe import Refused, unknown
+from variants.recipe import UserError, unknown
 
 __all__ = [
     "DATASETS",
@@ -89,8 +89,8 @@ def depends_on_seed(config: DatasetConfig) -> bool:
 def load(config: DatasetConfig, data_dir: Path | str | None = None, seed: int = 0) -> Dataset:
     """The dataset that a config names, in memory.
 
-    data_dir: see data_folder. seed: of the run; only datasets that are drawn at random depend on it. Raises Refused for
-    a name or an option that does not exist there, and for data that is missing, damaged or cannot be downloaded.
+    data_dir: see data_folder. seed: of the run; only datasets that are drawn at random depend on it. Raises UserError
+    for a name or an option that does not exist there, and for data that is missing, damaged or cannot be downloaded.
     """
     name = _name(config)
     if name not in DATASETS:
@@ -99,7 +99,7 @@ def load(config: DatasetConfig, data_dir: Path | str | None = None, seed: int = 
     read = getattr(function, "takes", frozenset())
     for field in fields(config):
         if field.metadata and field.name not in read and getattr(config, field.name) != field.default:
-            raise Refused(f"--{field.name.replace('_', '-')} does not apply to the dataset {name}")
+            raise UserError(f"--{field.name.replace('_', '-')} does not apply to the dataset {name}")
     folder = data_folder(data_dir)
     return reduced(replace(function(config, folder, seed), data_dir=folder), config)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from benchmarks.config import DatasetConfig
 from metrics.captions import CaptionRule
 from variants.base import DataSpec
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 
 @dataclass(frozen=True)
@@ -173,17 +173,17 @@ def reduced(dataset: Dataset, config: DatasetConfig) -> Dataset:
     """The dataset with fewer training examples, where its config asks for that; what it is judged by stays whole.
 
     The examples that stay are evenly spaced over the training split in the order of its classes, so that each class
-    keeps its share to within one. Raises Refused where there are not so many examples or classes.
+    keeps its share to within one. Raises UserError where there are not so many examples or classes.
     """
     if not (config.examples or config.dropped_classes):
         return dataset
     train, classes = dataset.train, dataset.spec.classes
     if config.dropped_classes >= classes:
-        raise Refused(f"--dropped-classes is below the {classes} classes of {dataset.name}")
+        raise UserError(f"--dropped-classes is below the {classes} classes of {dataset.name}")
     order = train.labels.argsort(stable=True)
     order = order[train.labels[order] < classes - config.dropped_classes]
     if config.examples > len(order):
-        raise Refused(f"--examples {config.examples} is more than the {len(order)} training examples there are")
+        raise UserError(f"--examples {config.examples} is more than the {len(order)} training examples there are")
     if config.examples:
         order = order[torch.arange(config.examples) * len(order) // config.examples]
     kept = order.sort().values

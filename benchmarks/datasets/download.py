@@ -17,14 +17,14 @@ from queue import Empty, SimpleQueue
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 STALLED = 20.0  # seconds without a byte after which a download is given up
 LARGEST = 2**28  # bytes; the largest archive that is published here has 170 MB
 PIECE = 2**20
 
 
-class Unreachable(Refused):
+class Unreachable(UserError):
     """No address gave the file; the text is the reason alone, without a full stop."""
 
 
@@ -32,7 +32,7 @@ def fetch(path: Path, urls: Iterable[str], md5: str, patience: float) -> None:
     """Downloads a file from the first address that gives the right one. Nothing stands at `path` before it is whole.
 
     patience: seconds to wait for an answer, over all addresses together; not for the download itself. Raises
-    Unreachable where no address gives the file, and Refused where it cannot be written.
+    Unreachable where no address gives the file, and UserError where it cannot be written.
     """
     addresses = tuple(urls)
     reasons = []
@@ -43,7 +43,7 @@ def fetch(path: Path, urls: Iterable[str], md5: str, patience: float) -> None:
                 write_whole(path, _shown(_pieces(answer), path.name, total), md5)
             return
         except (OSError, HTTPException, ValueError) as error:
-            if isinstance(error, Refused) and not isinstance(error, Unreachable):
+            if isinstance(error, UserError) and not isinstance(error, Unreachable):
                 raise
             reason = error if isinstance(error, HTTPError) else getattr(error, "reason", error)
             reasons.append(f"{urlsplit(url).hostname}: {reason}")
@@ -81,7 +81,7 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise Refused(f"cannot write {path}: {error.strerror}; choose another folder with --data-dir") from None
+        raise UserError(f"cannot write {path}: {error.strerror}; choose another folder with --data-dir") from None
 
 
 def md5_of(path: Path) -> str:

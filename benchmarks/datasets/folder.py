@@ -16,7 +16,7 @@ from benchmarks.config import DatasetConfig
 from benchmarks.datasets.base import Dataset, Split, takes
 from benchmarks.datasets.images import labelled
 from metrics.features import LARGEST_SIDE, SMALLEST_MAP
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 DEFAULT_SIZE = 32
 # Only what decodes pixels: Pillow also opens formats that it hands to other programs.
@@ -59,12 +59,12 @@ def folder(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
     There are at least two classes: the classifier that judges has nothing to learn from one.
     """
     if not config.path or not Path(config.path).name:
-        raise Refused("which folder? --dataset folder:PATH, where PATH has one subfolder of images for each class")
+        raise UserError("which folder? --dataset folder:PATH, where PATH has one subfolder of images for each class")
     root, size = Path(config.path), config.image_size or DEFAULT_SIZE
     if not root.is_dir():
-        raise Refused(f"there is no folder {root}")
+        raise UserError(f"there is no folder {root}")
     if not SMALLEST_MAP <= size <= LARGEST_SIDE:
-        raise Refused(
+        raise UserError(
             f"--image-size of a folder is {SMALLEST_MAP} to {LARGEST_SIDE}, which its judge reads, not {size}"
         )
     notes: list[str] = []
@@ -72,20 +72,20 @@ def folder(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
     if len(classes) < 2:
         found = f"only one folder, {classes[0]}," if classes else "no folders"
         beside = _endings(_entries(root)[1])
-        raise Refused(
+        raise UserError(
             f"{root} has {found} in it{f' beside {beside}' if beside else ''}; it needs two or more, each with the "
             "images of one class, so that the classifier that judges has something to learn"
         )
     files = {name: _images_of(root / name, root, notes) for name in classes}
     for name, paths in files.items():
         if len(paths) < 2:
-            raise Refused(
+            raise UserError(
                 f"{root / name} has {len(paths)} images{_instead(root / name)}; a class needs at least 2 directly in "
                 "its folder, one to train and one to test"
             )
     count = sum(len(paths) for paths in files.values())
     if count * 3 * size**2 > MOST_BYTES:
-        raise Refused(f"{count:,} images of {size}x{size} do not fit in memory; choose a smaller --image-size")
+        raise UserError(f"{count:,} images of {size}x{size} do not fit in memory; choose a smaller --image-size")
 
     data = torch.empty((count, 3, size, size), dtype=torch.uint8)
     labels = torch.empty(count, dtype=torch.int64)
@@ -125,7 +125,7 @@ def _entries(folder: Path) -> tuple[list[Path], list[Path]]:
         entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
         return [path for path in entries if path.is_dir()], [path for path in entries if path.is_file()]
     except OSError as error:
-        raise Refused(f"{folder} cannot be read: {error.strerror}") from None
+        raise UserError(f"{folder} cannot be read: {error.strerror}") from None
 
 
 def _classes_of(root: Path, notes: list[str]) -> list[str]:
@@ -187,18 +187,18 @@ def _stretched(images: Sequence[Deep], count: int) -> tuple[UInt8[np.ndarray, "i
 
 
 def _read(path: Path, size: int) -> UInt8[np.ndarray, "size size 3"] | Deep:
-    """One image, cut to the square in its middle and resized: as RGB, or Deep. Raises Refused, with its name."""
+    """One image, cut to the square in its middle and resized: as RGB, or Deep. Raises UserError, with its name."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=tuple(set(FORMATS.values()))) as image:
                 upright = _in_one_mode(ImageOps.exif_transpose(image))
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        raise Refused(
+        raise UserError(
             f"{path} has more than {Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller, or remove it"
         ) from None
     except Exception as error:  # decoders fail in many ways, and all of them mean this
-        raise Refused(f"{path} cannot be read as an image ({error}); repair it, or remove it") from None
+        raise UserError(f"{path} cannot be read as an image ({error}); repair it, or remove it") from None
     resized = np.array(ImageOps.fit(upright, (size, size), Image.Resampling.LANCZOS))
     if upright.mode != "F":
         return resized

@@ -20,7 +20,7 @@ from benchmarks.config import DatasetConfig
 from benchmarks.datasets.base import REDUCIBLE, Classes, Dataset, Split, checksum_of, takes
 from benchmarks.datasets.download import PIECE, Unreachable, fetch, md5_of, write_whole
 from variants.base import DataSpec
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 AGAINST_TEST = "against the {count:,} real test images, which no variant was trained on"
 TEN_DIGITS = tuple("0123456789")
@@ -29,7 +29,7 @@ PATIENCE = 30.0  # seconds to wait for an answer where a person has asked for th
 IMPATIENCE = 8.0  # the same where there is something to fall back to; a start without a network then loses under ten
 
 
-class Missing(Refused):
+class Missing(UserError):
     """A published dataset that is neither on disk nor to be had. what: the sentence without its advice."""
 
     def __init__(self, what: str) -> None:
@@ -97,7 +97,7 @@ def _bundled_digits() -> tuple[UInt8[Tensor, "images 1 8 8"], Int64[Tensor, " im
     # Importing sklearn.datasets costs two seconds and reads this same file; so it is found without importing sklearn.
     package = find_spec("sklearn")
     if package is None or not package.origin:
-        raise Refused("the digits come with scikit-learn, which is not installed; pip install scikit-learn")
+        raise UserError("the digits come with scikit-learn, which is not installed; pip install scikit-learn")
     path = Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
     if path.is_file():
         table = np.loadtxt(io.BytesIO(gzip.decompress(path.read_bytes())), delimiter=",", dtype=np.int64)
@@ -259,8 +259,8 @@ def _cifar10_batch(path: Path) -> tuple[UInt8[Tensor, "images 3 32 32"], Int64[T
     return records[:, 1:].reshape(-1, 3, 32, 32).contiguous(), labels
 
 
-def _damaged(path: Path, how: str) -> Refused:
-    return Refused(f"{path} is damaged or only half there: {how}; delete it, and it will be downloaded again")
+def _damaged(path: Path, how: str) -> UserError:
+    return UserError(f"{path} is damaged or only half there: {how}; delete it, and it will be downloaded again")
 
 
 MNIST = Published(

@@ -13,7 +13,7 @@ import torch
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets.base import Centres, Dataset, Split, checksum_of, drawing, takes
 from variants.base import DataSpec
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 TRAIN_POINTS = 100_000
 TEST_POINTS = 10_000
@@ -48,7 +48,7 @@ def arc(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
     """
     modes = config.modes or 8
     if modes > ARC_PLACES:
-        raise Refused(f"--modes is at most {ARC_PLACES} on the arc, not {modes}")
+        raise UserError(f"--modes is at most {ARC_PLACES} on the arc, not {modes}")
     radius = (config.spacing or NEIGHBOURS) / (2 * math.sin(math.pi / ARC_PLACES))
     return _mixture("arc", _on_circle(radius, ARC_PLACES, modes), config.sigma or 0.01, 10.0, seed)
 

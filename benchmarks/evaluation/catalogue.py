@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 
 from benchmarks.datasets import Centres
-from benchmarks.evaluation.comparison import NO_CAPTION, Comparison, share
+from benchmarks.evaluation.comparison import NO_CAPTION, SampleSet, share
 from benchmarks.evaluation.matching import thinned
 from metrics import gan_train as gan_training
 from metrics.accuracy import accuracy, accuracy_by_class
@@ -22,38 +22,38 @@ from metrics.modes import (
 from variants.recipe import unknown
 
 
-def _fid_pixels(c: Comparison) -> float:
+def _fid_pixels(c: SampleSet) -> float:
     space, real = c.real.pixels
     return frechet_distance(moments(space.coordinates(c.samples)), real)
 
 
-def _mode_coverage(c: Comparison) -> float:
+def _mode_coverage(c: SampleSet) -> float:
     reached = mode_counts(c.modes[c.inside], c.real.modes.count)
     return mode_coverage(reached, c.real.mode_counts.to(reached), len(c.samples))
 
 
-def _mode_kl(c: Comparison) -> float:
+def _mode_kl(c: SampleSet) -> float:
     counts = mode_counts(c.modes, len(c.real.mode_counts))
     return mode_kl(counts, c.real.mode_counts.to(counts))
 
 
-def _modes_captured(c: Comparison) -> float:
+def _modes_captured(c: SampleSet) -> float:
     modes = c.modes
     if isinstance(c.real.modes, Centres):
         modes = modes[high_quality(c.nearest[1], c.real.modes.sigma)]
     return modes_captured(mode_counts(modes, len(c.real.mode_counts)))
 
 
-def _accuracy_by_class(c: Comparison) -> Mapping[int, float]:
+def _accuracy_by_class(c: SampleSet) -> Mapping[int, float]:
     return dict(enumerate(accuracy_by_class(c.classes, c.labels, c.real.modes.count).tolist()))
 
 
-def _gan_train(c: Comparison) -> float:
+def _gan_train(c: SampleSet) -> float:
     samples, labels = (thinned(rows, gan_training.SAMPLES, c.labels) for rows in (c.samples, c.labels))
     return gan_training.gan_train(samples, labels, c.real.images, c.real.reference.labels, c.real.modes.count)
 
 
-def _family(c: Comparison) -> Mapping[int, float]:
+def _family(c: SampleSet) -> Mapping[int, float]:
     return dict(enumerate(c.distances))
 
 
@@ -77,7 +77,7 @@ def _metric(
     perfect: float,
     needs: str,
     paper: str,
-    measure: Callable[[Comparison], float | Mapping[int, float]],
+    measure: Callable[[SampleSet], float | Mapping[int, float]],
     **rest: object,
 ) -> Metric:
     needed = frozenset(needs.split())
@@ -181,7 +181,7 @@ METRICS: dict[str, Metric] = {metric.name: metric for metric in _RECORDS}
 
 
 def record(name: str) -> Metric:
-    """The record of a metric as it is called in a journal. Raises Refused for a name that does not exist."""
+    """The record of a metric as it is called in a journal. Raises UserError for a name that does not exist."""
     family, _, member = name.rpartition("_")
     if name not in METRICS and member.isdigit() and family in METRICS and METRICS[family].family:
         return METRICS[family]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from benchmarks.datasets import Dataset
 from metrics.features import Extractor
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 if TYPE_CHECKING:
     import torch
@@ -116,7 +116,7 @@ def pin(dataset: "Dataset", path: Path, seed: int, updates: int, say: Callable[[
     from metrics.features import ARCHITECTURE, read_extractor, save_extractor
 
     if dataset.spec.classes is None or not dataset.spec.is_image:
-        raise Refused(f"a classifier needs labelled images, and {dataset.name} has none")
+        raise UserError(f"a classifier needs labelled images, and {dataset.name} has none")
     train, test = dataset.train, dataset.test
     classifier = train_classifier(
         train.data,
@@ -147,7 +147,7 @@ def pin(dataset: "Dataset", path: Path, seed: int, updates: int, say: Callable[[
     try:
         save_extractor(path, classifier, features.double().mean(0), features.double().std(0), facts)
     except OSError as error:
-        raise Refused(f"cannot write {path}: {error.strerror}; choose another folder") from None
+        raise UserError(f"cannot write {path}: {error.strerror}; choose another folder") from None
     return read_extractor(path)
 
 
@@ -169,8 +169,8 @@ def is_trained(dataset: "Dataset") -> bool:
 def extractor_for(dataset: "Dataset", seed: int = 0) -> "Extractor":
     """The classifier that judges a dataset: the pinned one, or one that is trained at its first use.
 
-    The latter is kept beside the data, and said on standard error. Raises Refused for data without labelled images, and
-    for a file that cannot be used.
+    The latter is kept beside the data, and said on standard error. Raises UserError for data without labelled images,
+    and for a file that cannot be used.
     """
     from metrics.features import BadExtractor, read_extractor
 
@@ -179,7 +179,7 @@ def extractor_for(dataset: "Dataset", seed: int = 0) -> "Extractor":
         if path.is_file():
             return read_extractor(path)
     except BadExtractor as error:
-        raise Refused(str(error)) from None
+        raise UserError(str(error)) from None
 
     def say(sentence: str) -> None:
         print(f"\r{dataset.name}: {sentence}   ", end="", file=sys.stderr, flush=True)
@@ -193,7 +193,7 @@ def extractor_for(dataset: "Dataset", seed: int = 0) -> "Extractor":
     return extractor
 
 
-def judges_of(dataset: "Dataset") -> "tuple[Extractor, ...]":
+def classifiers_of(dataset: "Dataset") -> "tuple[Extractor, ...]":
     """All classifiers that judge a dataset, the deciding one first: those of every seed that is pinned, else one.
 
     Empty where samples are their own features.
@@ -222,12 +222,12 @@ def doubts(dataset: "Dataset", judges: "Sequence[Extractor]") -> tuple[str, ...]
     return tuple(found)
 
 
-def judge(dataset: Dataset) -> str:
+def classifiers_sha256(dataset: Dataset) -> str:
     """The identity of what judges a dataset, whose classifier is trained now where there is none."""
-    return identity(judges_of(dataset))
+    return combined_sha256(classifiers_of(dataset))
 
 
-def identity(judges: Iterable[Extractor]) -> str:
+def combined_sha256(judges: Iterable[Extractor]) -> str:
     """SHA-256 of the extractor's file, or of those of several, joined in order; empty where there is none."""
     digests = [judge.sha256 for judge in judges]
     return sha256("".join(digests).encode()).hexdigest() if len(digests) > 1 else "".join(digests)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from benchmarks.datasets import Centres
 from benchmarks.evaluation.matching import thinned
-from benchmarks.evaluation.reference import LARGEST_PAIRWISE, Real
+from benchmarks.evaluation.reference import LARGEST_PAIRWISE, ReferenceSet
 from metrics.base import Unmeasurable
 from metrics.captions import captions
 from metrics.diversity import class_diversity, spread
@@ -21,14 +21,16 @@ from metrics.neighbours import Neighbourhood, inside_class, neighbourhood
 from metrics.spectrum import contrasts, mean_power
 
 
-class Comparison:
+class SampleSet:
     """Samples beside the real side: what a metric is measured on. What several metrics need is computed once.
 
     samples: (n, *shape) float32. labels: (n,) that were asked for. tokens: (n, words) likewise, of captions. Both None
     where the generator was told nothing, or has nothing of the kind.
     """
 
-    def __init__(self, real: Real, samples: Tensor, labels: Tensor | None, tokens: Tensor | None = None) -> None:
+    def __init__(
+        self, real: ReferenceSet, samples: Tensor, labels: Tensor | None, tokens: Tensor | None = None
+    ) -> None:
         self.real, self.samples, self.labels, self.tokens = real, samples, labels, tokens
 
     @cached_property

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -274,7 +274,7 @@ def prepared(dataset: "Dataset", generator: "Generator", samples: int = 0) -> "t
     parts = {"reference": reference, "samples": source, "training": training}
     for what, split in parts.items():
         if lacking := set(range(len(dataset.class_names))) - split.kinds:
-            raise Refused(
+            raise UserError(
                 f"defects are planted by class, and {dataset.name} has too few examples of "
                 f"{dataset.class_names[min(lacking)]} to leave the {what} one; choose another dataset"
             )

@@ -16,14 +16,14 @@ from torch import Tensor
 from benchmarks.algorithm.random_streams import stream
 from benchmarks.datasets import Centres, Classes, Dataset, Split, Stacked
 from benchmarks.evaluation.catalogue import METRICS
-from benchmarks.evaluation.classifiers import judges_of
-from benchmarks.evaluation.comparison import Comparison
+from benchmarks.evaluation.classifiers import classifiers_of
+from benchmarks.evaluation.comparison import SampleSet
 from benchmarks.evaluation.matching import alike, drawn_alike
-from benchmarks.evaluation.reference import BATCH, Judge, Real
+from benchmarks.evaluation.reference import BATCH, Classifying, ReferenceSet
 from metrics.base import Unmeasurable
 from metrics.chunks import at_once
 from metrics.features import Channelwise, Extractor
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 Generate = Callable[[Tensor | None, int], Tensor]
 SMALLEST_LARGE = 16
@@ -52,10 +52,10 @@ class Evaluator:
         device: torch.device | str = "cpu",
     ) -> None:
         if samples < 2:
-            raise Refused(f"an evaluation needs at least 2 samples, not {samples}")
+            raise UserError(f"an evaluation needs at least 2 samples, not {samples}")
         self.samples, self.device = samples, torch.device(device)
         self._place = torch.device("cpu") if self.device.type == "mps" else self.device
-        self.extractors = judges_of(dataset) if judges is None else judges
+        self.extractors = classifiers_of(dataset) if judges is None else judges
         self.dataset = dataset
         self.chosen = like_the_reference(dataset.reference, samples)
         self.seconds: dict[str, float] = {}
@@ -110,11 +110,11 @@ class Evaluator:
             return {NOT_FINITE: float(broken)}
         return self.measure(names, self.compare(samples, conditional=conditional))
 
-    def compare(self, samples: Tensor, *, conditional: bool = True) -> Comparison:
+    def compare(self, samples: Tensor, *, conditional: bool = True) -> SampleSet:
         """Samples (samples, *shape), made for the labels of `chosen`, beside the reference."""
-        return Comparison(self.real, samples, *(self._asked_for if conditional else (None, None)))
+        return SampleSet(self.real, samples, *(self._asked_for if conditional else (None, None)))
 
-    def measure(self, names: Iterable[str], comparison: Comparison) -> dict[str, float]:
+    def measure(self, names: Iterable[str], comparison: SampleSet) -> dict[str, float]:
         """These metrics, and families of metrics, of one comparison; those that it does not allow are `absent`."""
         values: dict[str, float] = {}
         self.seconds, self.absent = {}, {}
@@ -139,12 +139,12 @@ class Evaluator:
             return {}
         return self.measure(names, self.beside_the_others(held))
 
-    def beside_the_others(self, held: Tensor) -> Comparison:
+    def beside_the_others(self, held: Tensor) -> SampleSet:
         """These examples of the reference in the place of samples, beside the rest of it."""
         reference, rest = self.real.reference, torch.ones(len(self.real.reference), dtype=torch.bool)
         rest[held] = False
         side, held = self.real.part(rest.nonzero().flatten(), len(held)), held.to(self._place)
-        return Comparison(side, reference.images(held), *self._asked(reference, held))
+        return SampleSet(side, reference.images(held), *self._asked(reference, held))
 
     @cached_property
     def stand_ins(self) -> Tensor:
@@ -196,16 +196,16 @@ class Evaluator:
         return self._asked(self.dataset.reference, self.chosen)
 
     @cached_property
-    def _judges(self) -> tuple[Judge, ...]:
+    def _judges(self) -> tuple[Classifying, ...]:
         shape = self.dataset.spec.shape
         return tuple(
             (each if each.shape == shape else Channelwise(each, shape[0])).to(self._place) for each in self.extractors
         )
 
     @cached_property
-    def real(self) -> Real:
+    def real(self) -> ReferenceSet:
         """The reference, and what is computed from it."""
-        return Real(self.dataset, self.dataset.reference.to(self._place), self._judges, self.samples)
+        return ReferenceSet(self.dataset, self.dataset.reference.to(self._place), self._judges, self.samples)
 
     def _asked(self, split: Split, chosen: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """Labels of these examples, and captions where there are any."""

@@ -4,14 +4,14 @@ import torch
 from torch import Tensor
 
 from benchmarks.datasets import Split
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 
 def alike(split: Split, reference: Split, samples: int) -> Tensor:
     """Indices (samples,) into a split, with the label frequencies of the reference, spread evenly over the order.
 
-    A label's examples are taken in their order, again from the first where there are too few. Raises Refused where the
-    split lacks a label that the reference has.
+    A label's examples are taken in their order, again from the first where there are too few. Raises UserError where
+    the split lacks a label that the reference has.
     """
     if reference.labels is None or not samples:
         return torch.arange(samples) % len(split)
@@ -24,7 +24,7 @@ def alike(split: Split, reference: Split, samples: int) -> Tensor:
     for label in quota.nonzero().flatten().tolist():
         members = (split.labels == label).nonzero().flatten()
         if not len(members):
-            raise Refused(f"no example has label {label}, which the reference has, so it cannot be compared with")
+            raise UserError(f"no example has label {label}, which the reference has, so it cannot be compared with")
         n = int(quota[label])
         chosen.append(members[torch.arange(n) % len(members)])
         places.append((torch.arange(n) + 0.5) / n)

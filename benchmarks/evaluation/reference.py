@@ -20,14 +20,14 @@ from metrics.neighbours import Balls, Manifold, class_balls, manifold
 from metrics.pixels import PixelSpace, pixel_space
 from metrics.spectrum import contrasts, mean_power
 
-Judge = Extractor | Channelwise
+Classifying = Extractor | Channelwise
 
 BATCH = 1000
 LARGEST_PAIRWISE = 10_000
 """Examples of each side in what takes time and memory quadratic in them; chosen, not tuned."""
 
 
-class Real:
+class ReferenceSet:
     """The real side of every comparison: the reference split, and all that is computed from it once, when asked for.
 
     samples: how many it is compared with. whole: the real side that this one is a part of; they share what is computed
@@ -35,14 +35,19 @@ class Real:
     """
 
     def __init__(
-        self, dataset: Dataset, reference: Split, judges: tuple[Judge, ...], samples: int, whole: "Real | None" = None
+        self,
+        dataset: Dataset,
+        reference: Split,
+        judges: tuple[Classifying, ...],
+        samples: int,
+        whole: "ReferenceSet | None" = None,
     ) -> None:
         self.dataset, self.reference, self.judges, self.samples = dataset, reference, judges, samples
         self.modes, self.whole = dataset.modes, whole
 
-    def part(self, indices: Tensor, samples: int) -> "Real":
+    def part(self, indices: Tensor, samples: int) -> "ReferenceSet":
         """These examples of the reference as a real side of their own, for so many samples."""
-        part = Real(self.dataset, self.reference.part(indices), self.judges, samples, whole=self)
+        part = ReferenceSet(self.dataset, self.reference.part(indices), self.judges, samples, whole=self)
         part.features = [features[indices] for features in self.features]
         return part
 

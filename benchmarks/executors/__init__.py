@@ -18,8 +18,8 @@ from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 
-from benchmarks.executors.base import Executor, Job, Result, Settings
-from variants.recipe import Refused, unknown
+from benchmarks.executors.base import Executor, Result, RunGroup, RunOptions
+from variants.recipe import UserError, unknown
 
 EXECUTORS = {
     "inline": "benchmarks.executors.inline:Inline",
@@ -30,7 +30,7 @@ EXECUTORS = {
 
 def open_executor(
     name: str,
-    settings: Settings,
+    settings: RunOptions,
     workers: int = 0,
     address: str = "",
     say: Callable[[str], None] = warnings.warn,
@@ -39,16 +39,18 @@ def open_executor(
 
     workers: runs at once, 0 for as many as there are CPU cores, or 2 on a GPU. address: of a Ray cluster, "" for one on
     this machine that ends with the executor. say: is told what the person should know; threads may call it. Raises
-    Refused for a choice that is not possible.
+    UserError for a choice that is not possible.
     """
     if name not in EXECUTORS:
         raise unknown("executor", name, EXECUTORS, see="one of " + ", ".join(EXECUTORS))
     if workers < 0:
-        raise Refused(f"--workers is at least 0, not {workers}; 0 is as many as there are CPU cores")
+        raise UserError(f"--workers is at least 0, not {workers}; 0 is as many as there are CPU cores")
     if address and name != "ray":
-        raise Refused(f"--address is of a Ray cluster, and the executor is {name}; say --executor ray, or leave it out")
+        raise UserError(
+            f"--address is of a Ray cluster, and the executor is {name}; say --executor ray, or leave it out"
+        )
     if name == "ray" and find_spec("ray") is None:
-        raise Refused("--executor ray needs Ray, which is not installed; pip install 'gan-benchmark[ray]' has it")
+        raise UserError("--executor ray needs Ray, which is not installed; pip install 'gan-benchmark[ray]' has it")
     if settings.cuda_graphs and name != "ray":
         # Now, and not once for each run; the machines of a cluster have devices of their own.
         from benchmarks.algorithm.cuda_graphs import refuse_without_graphs
@@ -60,4 +62,4 @@ def open_executor(
     return getattr(import_module(module), kind)(settings, workers, say=say, **options)
 
 
-__all__ = ["EXECUTORS", "Executor", "Job", "Result", "Settings", "open_executor"]
+__all__ = ["EXECUTORS", "Executor", "Result", "RunGroup", "RunOptions", "open_executor"]

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from benchmarks.config import RunConfig
-from variants.recipe import Refused, unknown
+from variants.recipe import UserError, unknown
 
 if TYPE_CHECKING:
-    from benchmarks.training.watcher import Watcher
+    from benchmarks.training.watcher import ProgressListener
 
 STACK = ("auto", "on", "off")
 STOPPED = "it was stopped before its end; the same command goes on with it"
 
 
 @dataclass(frozen=True)
-class Job:
+class RunGroup:
     """Configs that differ in their seed only: they may be trained together. There is one run folder a seed.
 
     notes: what a reader of these runs has to know, such as that other data took the place of what was asked for.
@@ -39,7 +39,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Settings:
+class RunOptions:
     """What is the same for all jobs and cannot change a result, but for rounding.
 
     threads: of torch for each run. track: whether MLflow gets the runs. stack: whether the seeds of a job are trained
@@ -63,7 +63,7 @@ class Settings:
         if self.stack not in STACK:
             raise unknown("choice of --stack", self.stack, STACK, see="one of " + ", ".join(STACK))
         if self.threads < 1:
-            raise Refused(f"a run has at least 1 thread, not {self.threads}")
+            raise UserError(f"a run has at least 1 thread, not {self.threads}")
         # Absolute, because the working folder of a worker may be another one.
         object.__setattr__(self, "runs_dir", Path(self.runs_dir).absolute())
         if self.data_dir is not None:
@@ -99,7 +99,7 @@ class Executor(Protocol):
 
     workers: int
 
-    def submit(self, job: Job) -> list[Future[Result]]:
+    def submit(self, job: RunGroup) -> list[Future[Result]]:
         """Has a job trained: a future for each of its configs, in their order.
 
         What goes wrong with a run is in its Result: no future raises it. Runs start in the order of submission. A
@@ -122,7 +122,7 @@ class Executor(Protocol):
         self.close(cancel=kind is not None)
 
 
-def parts(job: Job, settings: Settings, workers: int, say: Callable[[str], None]) -> list[Job]:
+def split_job(job: RunGroup, settings: RunOptions, workers: int, say: Callable[[str], None]) -> list[RunGroup]:
     """A job in parts, each of runs that one worker trains as one; of one run each where they are not to be.
 
     say: is told why seeds that were asked to be trained as one are not.
@@ -135,24 +135,24 @@ def parts(job: Job, settings: Settings, workers: int, say: Callable[[str], None]
         config = job.configs[0]
         try:
             variant, device = load_variant(config.variant), resolve_device(settings.device).type
-        except Refused:
+        except UserError:
             # Each run says so in its Result.
-            return [Job((each,), job.notes) for each in job.configs]
-        if variant.one_by_one and settings.stack == "on":
-            say(f"seeds of {config.variant} are trained one by one: {variant.one_by_one}")
-        if not variant.one_by_one and (settings.stack == "on" or device == "cuda"):
+            return [RunGroup((each,), job.notes) for each in job.configs]
+        if variant.not_stackable_because and settings.stack == "on":
+            say(f"seeds of {config.variant} are trained one by one: {variant.not_stackable_because}")
+        if not variant.not_stackable_because and (settings.stack == "on" or device == "cuda"):
             # Every worker gets some, but a GPU is the same one for all of them.
             size = len(job.configs) if device == "cuda" else -(-len(job.configs) // workers)
-    return [Job(job.configs[at : at + size], job.notes) for at in range(0, len(job.configs), size)]
+    return [RunGroup(job.configs[at : at + size], job.notes) for at in range(0, len(job.configs), size)]
 
 
 def train_here(
     config: RunConfig,
-    settings: Settings,
+    settings: RunOptions,
     *,
     notes: Sequence[str] = (),
     track: bool = False,
-    watcher: "Watcher | None" = None,
+    watcher: "ProgressListener | None" = None,
 ) -> Result:
     """Trains one run in this process. Whatever goes wrong becomes a Result, but for KeyboardInterrupt."""
     from benchmarks.training.train import train
@@ -173,7 +173,7 @@ def train_here(
 
 
 def train_together_here(
-    job: Job, settings: Settings, say: Callable[[str, str], None], *, track: bool = False
+    job: RunGroup, settings: RunOptions, say: Callable[[str, str], None], *, track: bool = False
 ) -> list[Result]:
     """Trains the runs of a job as one in this process: their Results, as `train_here` has one.
 
@@ -202,7 +202,7 @@ def train_together_here(
     ]
 
 
-def failure(name: str, error: BaseException, seconds: float, settings: Settings) -> Result:
+def failure(name: str, error: BaseException, seconds: float, settings: RunOptions) -> Result:
     """What went wrong, in one sentence without secrets, and whether the machine was the cause."""
     from benchmarks.tracking.client import redacted, resolved
     from benchmarks.training.loop import Diverged, told
@@ -224,10 +224,10 @@ def caused_by_machine(error: BaseException | None) -> bool:
     return False
 
 
-def forwarding(say: Callable[[str], None]) -> "Watcher":
+def forwarding(say: Callable[[str], None]) -> "ProgressListener":
     """A watcher of training that passes on what the person should know, and nothing else."""
-    from benchmarks.training.watcher import Watcher
+    from benchmarks.training.watcher import ProgressListener
 
-    watcher = Watcher()
+    watcher = ProgressListener()
     watcher.say = say  # type: ignore[method-assign]
     return watcher

@@ -6,16 +6,16 @@ from concurrent.futures import Future
 
 from benchmarks.executors.base import (
     Executor,
-    Job,
     Result,
-    Settings,
+    RunGroup,
+    RunOptions,
     forwarding,
-    parts,
+    split_job,
     train_here,
     train_together_here,
 )
 from benchmarks.tracking.sending import Sender
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 
 class Inline(Executor):
@@ -24,26 +24,26 @@ class Inline(Executor):
     So futures are done when one has them. To hear of each run as it ends, submit the jobs one by one.
     """
 
-    def __init__(self, settings: Settings, workers: int = 0, say: Callable[[str], None] = warnings.warn) -> None:
+    def __init__(self, settings: RunOptions, workers: int = 0, say: Callable[[str], None] = warnings.warn) -> None:
         if workers > 1:
-            raise Refused(f"--executor inline trains one run at a time, not {workers}; processes trains several")
+            raise UserError(f"--executor inline trains one run at a time, not {workers}; processes trains several")
         self.workers = 1
         self._settings, self._say = settings, say
         self._sender = Sender(settings, say)
 
-    def submit(self, job: Job) -> list[Future[Result]]:
+    def submit(self, job: RunGroup) -> list[Future[Result]]:
         import torch
 
         threads = torch.get_num_threads()
         # Another number of threads sums in another order: the same one as in a worker gives the same bits.
         torch.set_num_threads(self._settings.threads)
         try:
-            together = parts(job, self._settings, 1, self._say)
+            together = split_job(job, self._settings, 1, self._say)
             return [future for part in together for future in self._trained(part)]
         finally:
             torch.set_num_threads(threads)
 
-    def _trained(self, part: Job) -> list[Future[Result]]:
+    def _trained(self, part: RunGroup) -> list[Future[Result]]:
         futures: list[Future[Result]] = [Future() for _ in part.configs]
         for future in futures:
             future.set_running_or_notify_cancel()
@@ -56,7 +56,7 @@ class Inline(Executor):
                 self._sender.send(config.name)
         return futures
 
-    def _results(self, part: Job) -> list[Result]:
+    def _results(self, part: RunGroup) -> list[Result]:
         if len(part.configs) > 1:
             return train_together_here(part, self._settings, self._tell)
         (config,) = part.configs

@@ -23,17 +23,17 @@ from benchmarks import plugins
 from benchmarks.executors.base import (
     STOPPED,
     Executor,
-    Job,
     Result,
-    Settings,
+    RunGroup,
+    RunOptions,
     failure,
     forwarding,
-    parts,
+    split_job,
     train_here,
     train_together_here,
 )
 from benchmarks.tracking.sending import Sender
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 # Seconds that a worker has to mark its run as stopped and to end; chosen, not tuned.
 STOP_SECONDS = 30.0
@@ -45,7 +45,7 @@ ON_A_GPU = 2
 class Task:
     """Runs that one worker is to train, as one where there are several, and a future for each."""
 
-    job: Job
+    job: RunGroup
     futures: tuple[Future[Result], ...]
 
     def started(self) -> "Task | None":
@@ -56,13 +56,13 @@ class Task:
             if future.set_running_or_notify_cancel()
         ]
         configs, futures = zip(*left, strict=True) if left else ((), ())
-        return Task(Job(configs, self.job.notes), futures) if left else None
+        return Task(RunGroup(configs, self.job.notes), futures) if left else None
 
     def give(self, results: Sequence[Result]) -> None:
         for future, result in zip(self.futures, results, strict=True):
             future.set_result(result)
 
-    def failed(self, error: BaseException | str, seconds: float, settings: Settings) -> list[Result]:
+    def failed(self, error: BaseException | str, seconds: float, settings: RunOptions) -> list[Result]:
         """The same end of each run: by an error, or by the machine, in a sentence."""
         names = [config.name for config in self.job.configs]
         if isinstance(error, str):
@@ -73,7 +73,7 @@ class Task:
 class Processes(Executor):
     """Worker processes, which start when there is work for them, and keep data in memory from run to run."""
 
-    def __init__(self, settings: Settings, workers: int = 0, say: Callable[[str], None] = warnings.warn) -> None:
+    def __init__(self, settings: RunOptions, workers: int = 0, say: Callable[[str], None] = warnings.warn) -> None:
         self.workers = workers or usual(settings)
         self._settings, self._say = settings, say
         self._sender = Sender(settings, say)
@@ -88,10 +88,10 @@ class Processes(Executor):
             # Starting it lets Ctrl-C through again in the thread that does so, which is not to be one of ours.
             ensure_running()
 
-    def submit(self, job: Job) -> list[Future[Result]]:
+    def submit(self, job: RunGroup) -> list[Future[Result]]:
         tasks = [
             Task(part, tuple(Future() for _ in part.configs))
-            for part in parts(job, self._settings, self.workers, self._say)
+            for part in split_job(job, self._settings, self.workers, self._say)
         ]
         with self._change:
             if self._closed:
@@ -188,7 +188,7 @@ class Processes(Executor):
 class Worker:
     """A worker process as its parent sees it. All but `stop` is called by one thread."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: RunOptions) -> None:
         context = get_context("spawn")
         self._settings = settings
         self._pipe, theirs = context.Pipe()
@@ -245,7 +245,7 @@ class Worker:
         )
 
 
-def usual(settings: Settings) -> int:
+def usual(settings: RunOptions) -> int:
     """How many workers there are where nobody says: as many as cores, but few on a GPU.
 
     It gives its time to one process after the other, each of which takes GiB of its memory; a second one trains while
@@ -255,7 +255,7 @@ def usual(settings: Settings) -> int:
         from benchmarks.algorithm.device import resolve_device
 
         # A device that is not there is told in each Result.
-        with suppress(Refused):
+        with suppress(UserError):
             if resolve_device(settings.device).type == "cuda":
                 return ON_A_GPU
     return max(1, cores() // settings.threads)
@@ -266,7 +266,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def work(pipe: Connection, settings: Settings, files: Sequence[plugins.PluginFile]) -> None:
+def work(pipe: Connection, settings: RunOptions, files: Sequence[plugins.PluginFile]) -> None:
     """What a worker process does: trains what comes through the pipe, until that is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # The parent's way to stop a run; `train` then marks it as killed.
@@ -284,7 +284,7 @@ def work(pipe: Connection, settings: Settings, files: Sequence[plugins.PluginFil
             pipe.send(_trained(job, settings, pipe, problem))
 
 
-def _trained(job: Job, settings: Settings, pipe: Connection, problem: Exception | None) -> list[Result]:
+def _trained(job: RunGroup, settings: RunOptions, pipe: Connection, problem: Exception | None) -> list[Result]:
     """The Results of a job, whose sentences go through the pipe with the name of their run."""
     if problem is not None:
         return [failure(config.name, problem, 0.0, settings) for config in job.configs]
@@ -295,7 +295,7 @@ def _trained(job: Job, settings: Settings, pipe: Connection, problem: Exception 
     return [train_here(config, settings, notes=job.notes, watcher=watcher)]
 
 
-def _prepare(settings: Settings, files: Sequence[plugins.PluginFile]) -> Exception | None:
+def _prepare(settings: RunOptions, files: Sequence[plugins.PluginFile]) -> Exception | None:
     """Imports what training needs, and adopts the parent's plugins. Gives what went wrong."""
     try:
         import torch

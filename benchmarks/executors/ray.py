@@ -30,8 +30,8 @@ from urllib.parse import urlsplit
 
 from benchmarks import plugins
 from benchmarks.config import RunConfig
-from benchmarks.executors.base import STOPPED, Executor, Job, Result, Settings, failure, forwarding, train_here
-from variants.recipe import Refused
+from benchmarks.executors.base import STOPPED, Executor, Result, RunGroup, RunOptions, failure, forwarding, train_here
+from variants.recipe import UserError
 
 if TYPE_CHECKING:
     from ray import ObjectRef
@@ -60,15 +60,15 @@ class OnRay(Executor):
 
     def __init__(
         self,
-        settings: Settings,
+        settings: RunOptions,
         workers: int = 0,
         address: str = "",
         say: Callable[[str], None] = warnings.warn,
     ) -> None:
         if not settings.track:
-            raise Refused("--executor ray brings results back through MLflow, so it does not go without tracking")
+            raise UserError("--executor ray brings results back through MLflow, so it does not go without tracking")
         if settings.stack == "on":
-            raise Refused("--executor ray trains each seed as a task of its own; leave out --stack on")
+            raise UserError("--executor ray trains each seed as a task of its own; leave out --stack on")
         # Ray reads these when it is imported.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -120,7 +120,7 @@ class OnRay(Executor):
         self._thread = threading.Thread(target=self._keep_going, name="executor", daemon=True)
         self._thread.start()
 
-    def submit(self, job: Job) -> list[Future[Result]]:
+    def submit(self, job: RunGroup) -> list[Future[Result]]:
         tasks = [Task(config, job.notes) for config in job.configs]
         with self._change:
             if self._closed:
@@ -251,7 +251,7 @@ class OnRay(Executor):
         from benchmarks.run_folder.folder import CONFIG, RunFolder
 
         folder = RunFolder(self._settings.runs_dir / config.name)
-        with suppress(Refused):
+        with suppress(UserError):
             if (folder.path / CONFIG).is_file() and not self._settings.retrain:
                 return folder.config().key == config.key and folder.status()["state"] == "FINISHED"
         return False
@@ -303,11 +303,11 @@ def connect(address: str, cores: int) -> None:
         # Ray itself would try for minutes.
         host, _, port = address.rpartition(":")
         if not host or not port.isdigit() or "/" in host:
-            raise Refused(f"--address is auto or host:port of a Ray cluster, not {address!r}")
+            raise UserError(f"--address is auto or host:port of a Ray cluster, not {address!r}")
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout=REACH_SECONDS).close()
         except OSError as error:
-            raise Refused(f"the Ray cluster at {address} cannot be reached: {error.strerror or error}") from error
+            raise UserError(f"the Ray cluster at {address} cannot be reached: {error.strerror or error}") from error
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
         if address:
@@ -323,18 +323,18 @@ def connect(address: str, cores: int) -> None:
             )
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         where = f"the Ray cluster at {address} cannot be joined" if address else "Ray cannot be started on this machine"
-        raise Refused(f"{where}: {' '.join(str(error).split())[:300]}") from error
+        raise UserError(f"{where}: {' '.join(str(error).split())[:300]}") from error
 
 
-def slots(settings: Settings) -> int:
+def slots(settings: RunOptions) -> int:
     """How many runs the cluster trains at once, as it is now."""
     import ray
 
     return max(1, int(ray.cluster_resources().get("CPU", 0) // settings.threads))
 
 
-def check_cluster(nodes: Sequence[Mapping[str, Any]], settings: Settings) -> None:
-    """Raises Refused where the cluster has no machine for a run, or where not all its machines can reach MLflow.
+def check_cluster(nodes: Sequence[Mapping[str, Any]], settings: RunOptions) -> None:
+    """Raises UserError where the cluster has no machine for a run, or where not all its machines can reach MLflow.
 
     nodes: as `ray.nodes()` has them.
     """
@@ -343,14 +343,14 @@ def check_cluster(nodes: Sequence[Mapping[str, Any]], settings: Settings) -> Non
     alive = [node for node in nodes if node["Alive"]]
     most = max((node["Resources"].get("CPU", 0) for node in alive), default=0)
     if most < settings.threads:
-        raise Refused(
+        raise UserError(
             f"a run with {settings.threads} threads needs as many CPU cores, and no machine of the cluster has more "
             f"than {most:.0f}; say fewer --threads"
         )
     uri = str(settings.tracking_uri)
     others = sorted({node["NodeManagerAddress"] for node in alive if not is_own(node["NodeManagerAddress"])})
     if others and only_here(uri):
-        raise Refused(
+        raise UserError(
             f"MLflow at {redacted(uri)} can be reached by this machine only, and the cluster has others ({others[0]}); "
             "start `mlflow server --host 0.0.0.0` and give its address with --tracking-uri"
         )
@@ -380,7 +380,7 @@ def only_here(tracking_uri: str) -> bool:
     return host == "localhost" or host.endswith(".localhost")
 
 
-def bring_home(run_id: str, settings: Settings) -> Path:
+def bring_home(run_id: str, settings: RunOptions) -> Path:
     """Puts the run folder that MLflow has into runs_dir, in the place of what was there under its name."""
     from benchmarks.run_folder.folder import RunFolder
     from benchmarks.tracking.download import fetch
@@ -409,7 +409,7 @@ _MEASURED: dict[str, bytes] = {}
 
 
 def train_there(
-    shared: tuple[Settings, tuple[plugins.PluginFile, ...], str],
+    shared: tuple[RunOptions, tuple[plugins.PluginFile, ...], str],
     values: Mapping[str, Any],
     notes: Sequence[str],
     prefix: str,
@@ -440,7 +440,7 @@ def train_there(
 
 def _trained(
     config: RunConfig,
-    settings: Settings,
+    settings: RunOptions,
     files: Sequence[plugins.PluginFile],
     code: str,
     notes: Sequence[str],
@@ -454,22 +454,22 @@ def _trained(
     from benchmarks.training.provenance import fingerprint
 
     if fingerprint() != code:
-        raise Refused("a machine of the cluster has another version of this project; install the same one everywhere")
+        raise UserError("a machine of the cluster has another version of this project; install the same one everywhere")
     torch.set_num_threads(settings.threads)
     plugins.adopt(files)
     folder = RunFolder.create(settings.runs_dir, config, prefix)
     result = train_here(config, settings, notes=notes, track=True, watcher=forwarding(said.append))
     if not folder.environment():
-        # Refused before its training began.
+        # UserError before its training began.
         return "", result
     # The tracker has sent it already, unless the server was down; this tells which run it is there.
     try:
         return sync_when_free(folder, settings.tracking_uri, settings.experiment), result
-    except Refused as refused:
+    except UserError as refused:
         cause = f"it was trained ({result.state}), and is lost because MLflow did not take it: {refused}"
         return "", replace(result, state="KILLED", cause=cause, machine=True)
 
 
-def _here(settings: Settings) -> Path | None:
+def _here(settings: RunOptions) -> Path | None:
     """The folder of datasets, where this machine has it, or else its own choice."""
     return settings.data_dir if settings.data_dir is not None and settings.data_dir.is_dir() else None

@@ -3,7 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
-from variants.recipe import Refused, unknown
+from variants.recipe import UserError, unknown
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -20,7 +20,7 @@ STEPS = 10
 
 
 def class_of(run: "Run", text: str) -> int:
-    """The class of that name or number. Raises Refused where the run knows none such."""
+    """The class of that name or number. Raises UserError where the run knows none such."""
     names = [str(name) for name in run.folder.facts().get("class_names") or ()]
     if text in names:
         return names.index(text)
@@ -60,7 +60,7 @@ def interpolation_picture(
     from benchmarks.pictures import sample_grid
 
     if not run.spec.is_image:
-        raise Refused(f"{run.config.dataset.name} has points of the plane, of which --interpolate makes no picture")
+        raise UserError(f"{run.config.dataset.name} has points of the plane, of which --interpolate makes no picture")
     rows = max(1, (count or IMAGES) // STEPS)
     kind = "spherical" if is_spherical(run) else "linear"
     told = "".join(f"{what}, " for what in (prompt, None if label is None else f"label {label}") if what)

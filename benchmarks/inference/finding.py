@@ -9,11 +9,11 @@ from pathlib import Path
 
 from benchmarks.inference.run import Run
 from benchmarks.run_folder.folder import CONFIG, RunFolder
-from variants import Refused
+from variants import UserError
 
 
 def load_run(path: Path | str) -> Run:
-    """The run in a folder. Raises Refused where there is none."""
+    """The run in a folder. Raises UserError where there is none."""
     run = Run(RunFolder(path))
     run.config  # noqa: B018  (a folder that holds no run is refused now, not at the first use)
     return run
@@ -24,7 +24,7 @@ def find_run(
 ) -> Run:
     """The run of that folder, of that name under runs_dir, or of that name or id in MLflow.
 
-    One that MLflow alone has is fetched into a temporary folder, which is there as long as the run is. Raises Refused
+    One that MLflow alone has is fetched into a temporary folder, which is there as long as the run is. Raises UserError
     where there is none, with the nearest name.
     """
     if "/" in text or os.sep in text:
@@ -39,12 +39,14 @@ def find_run(
     here = [path.parent.name for path in Path(runs_dir).glob(f"*/{CONFIG}")]
     try:
         listed = runs(uri, experiment)
-    except Refused as refused:
-        raise Refused(f"there is no run {text!r} in {runs_dir}{_nearest(text, here)}, and {refused}") from None
+    except UserError as refused:
+        raise UserError(f"there is no run {text!r} in {runs_dir}{_nearest(text, here)}, and {refused}") from None
     found = [run for run in listed if text in (run.run_id, run.tags.get("folder"))]
     if not found:
         names = [*here, *(run.tags.get("folder", "") for run in listed)]
-        raise Refused(f"there is no run {text!r} in {runs_dir} or in MLflow at {redacted(uri)}{_nearest(text, names)}")
+        raise UserError(
+            f"there is no run {text!r} in {runs_dir} or in MLflow at {redacted(uri)}{_nearest(text, names)}"
+        )
     # Of those that bear its name, the last one, unless it was asked for by its id.
     chosen = min(found, key=lambda run: (run.run_id != text, "superseded" in run.tags, -listed.index(run)))
     into = tempfile.mkdtemp(prefix="gan-benchmark-")

@@ -14,14 +14,14 @@ from jaxtyping import Int64
 from torch import Tensor, nn
 
 from benchmarks import plugins
-from benchmarks.algorithm.players import refuse_giants
+from benchmarks.algorithm.gan import refuse_giants
 from benchmarks.algorithm.random_streams import initialisation, stream
 from benchmarks.algorithm.sampling import sampler
 from benchmarks.config import RunConfig
 from benchmarks.inference.prompts import read_prompt
 from benchmarks.run_folder.folder import FACTS, GENERATOR, RunFolder
 from metrics.captions import WORDS
-from variants import DataSpec, Refused, load_variant
+from variants import DataSpec, UserError, load_variant
 from variants.recipe import shown
 
 # Of an image, in pixels; also the most channels and classes.
@@ -50,12 +50,12 @@ class Run:
 
     @cached_property
     def spec(self) -> DataSpec:
-        """What the data looked like. Raises Refused for a run that was never trained, and for a damaged file."""
+        """What the data looked like. Raises UserError for a run that was never trained, and for a damaged file."""
         kept = self.folder.facts().get("spec")
         if not kept:
-            raise Refused(f"{self.path} has no facts.json, so it was never trained; run it first")
+            raise UserError(f"{self.path} has no facts.json, so it was never trained; run it first")
         if (spec := spec_of(kept)) is None:
-            raise Refused(f"{self.path / FACTS} is damaged: no data look as its spec says")
+            raise UserError(f"{self.path / FACTS} is damaged: no data look as its spec says")
         return spec
 
     @property
@@ -66,11 +66,11 @@ class Run:
 
     @cached_property
     def generator(self) -> nn.Module:
-        """The trained generator, on the CPU, in evaluation mode. Raises Refused where its plugin is not loaded."""
+        """The trained generator, on the CPU, in evaluation mode. Raises UserError where its plugin is not loaded."""
         plugins.require(self.config, str(self.path))
         kept = self.folder.load_tensors("generator.safetensors")
         if kept is None:
-            raise Refused(
+            raise UserError(
                 f"{self.path} has no generator.safetensors, so it is not finished; the same command goes on with it"
             )
         variant, spec, recipe = load_variant(self.config.variant), self.spec, self.config.recipe
@@ -82,7 +82,7 @@ class Run:
             generator.load_state_dict(kept[0])
         except RuntimeError as error:
             what = str(error).partition("\n")[0]
-            raise Refused(f"{self.path / GENERATOR} does not fit the config of its run: {what}") from None
+            raise UserError(f"{self.path / GENERATOR} does not fit the config of its run: {what}") from None
         return generator.eval()
 
     def generate(
@@ -96,14 +96,14 @@ class Run:
 
         labels: one for each sample, for a variant that takes labels; left out, they go round the classes. prompt: a
         sentence, for a variant that takes captions; what it leaves open goes round the words. count: how many, by
-        default as many as labels, or 64. seed: of the noise; the same one gives the same samples. Raises Refused for
+        default as many as labels, or 64. seed: of the noise; the same one gives the same samples. Raises UserError for
         what the variant does not take, and for a number that is not whole or not in its range.
         """
         seed = whole("seed", seed, 0)
         count = None if count is None else whole("count", count, 1)
         chosen = None if labels is None else self.labels(labels)
         if chosen is not None and count not in (None, len(chosen)):
-            raise Refused(
+            raise UserError(
                 f"there are {len(chosen)} labels for {count} samples; give as many labels, or leave count out"
             )
         count = len(chosen) if chosen is not None else 64 if count is None else count
@@ -122,39 +122,39 @@ class Run:
             return None
         if kind == "text":
             if not isinstance(prompt, str | None):
-                raise Refused(f"a prompt is a sentence, not {shown(prompt)}")
+                raise UserError(f"a prompt is a sentence, not {shown(prompt)}")
             if self.spec.vocabulary != WORDS:
-                raise Refused(f"{self.path} was trained on captions of other words, in which no prompt can be read")
+                raise UserError(f"{self.path} was trained on captions of other words, in which no prompt can be read")
             captions = read_prompt(prompt or "")
             return captions[torch.arange(count) % len(captions)]
         return torch.arange(count) % self.spec.classes if chosen is None else chosen
 
     def labels(self, given: Sequence[int] | Tensor) -> Int64[Tensor, "labels"]:
-        """These labels as its generator reads them. Raises Refused where it takes none, and for what is no label."""
+        """These labels as its generator reads them. Raises UserError where it takes none, and for what is no label."""
         if self.config.recipe.conditioning in ("none", "text"):
             raise self._not_taken("labels")
         # A tensor and an array become plain numbers, so that one rule holds for all.
         values = given.tolist() if hasattr(given, "tolist") else given
         if not isinstance(values, Sequence) or isinstance(values, str | bytes) or not len(values):
-            raise Refused(f"labels are a list of whole numbers, at least one, not {shown(given)}")
+            raise UserError(f"labels are a list of whole numbers, at least one, not {shown(given)}")
         last = self.spec.classes - 1
         values = [_plain(value) for value in values]
         for value in values:
             if type(value) is not int or not 0 <= value <= last:
-                raise Refused(f"labels are whole numbers from 0 to {last}, not {shown(value)}")
+                raise UserError(f"labels are whole numbers from 0 to {last}, not {shown(value)}")
         return torch.tensor(values)
 
-    def _not_taken(self, what: str) -> Refused:
+    def _not_taken(self, what: str) -> UserError:
         kind, name = self.config.recipe.conditioning, self.config.variant
         takes = {"none": "is unconditional and takes", "text": "takes a prompt and"}.get(kind, "takes labels and")
-        return Refused(f"{name} {takes} no {what}")
+        return UserError(f"{name} {takes} no {what}")
 
 
 def whole(name: str, value: Any, least: int) -> int:
-    """A whole number as Python's own. Raises Refused for anything else, and for one below the least."""
+    """A whole number as Python's own. Raises UserError for anything else, and for one below the least."""
     number = _plain(value)
     if type(number) is not int or number < least:
-        raise Refused(f"{name} is a whole number of at least {least}, not {shown(value)}")
+        raise UserError(f"{name} is a whole number of at least {least}, not {shown(value)}")
     return number
 
 

@@ -13,7 +13,7 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 from torch import Tensor
 
 from benchmarks.pictures.colours import DISCRIMINATOR, GENERATOR, GREY, INK
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,7 +40,7 @@ def sample_grid(
     caption: a line below.
     """
     if titles and len(titles) != columns:
-        raise Refused(f"{len(titles)} titles for {columns} columns; give one for each column, or none")
+        raise UserError(f"{len(titles)} titles for {columns} columns; give one for each column, or none")
     count, channels, height, width = images.shape
     scale = max(1, round(TILE / max(height, width)))
     rows, tile_height, tile_width = math.ceil(count / columns), height * scale, width * scale
@@ -162,7 +162,7 @@ def animate(paths: Sequence[Path | str], out: Path | str, seconds: float = 12.0)
     import imageio.v3 as imageio
 
     if not paths:
-        raise Refused("there are no pictures to animate")
+        raise UserError("there are no pictures to animate")
     chosen = np.linspace(0, len(paths) - 1, min(len(paths), FRAMES)).round().astype(int)
     frames = []
     for index in chosen:
@@ -190,7 +190,7 @@ def png(picture: Image.Image) -> bytes:
 
 
 def write_figure(out: Path | str, figure: "Figure") -> None:
-    """Writes a figure of matplotlib as a PNG file. Raises Refused where it cannot be written."""
+    """Writes a figure of matplotlib as a PNG file. Raises UserError where it cannot be written."""
     drawn = BytesIO()
     # No version and no date, so that the same figure gives the same bytes.
     figure.savefig(drawn, format="png", metadata={"Software": None}, pil_kwargs=COMPRESSION)
@@ -198,10 +198,10 @@ def write_figure(out: Path | str, figure: "Figure") -> None:
 
 
 def write_whole(out: Path | str, data: bytes) -> None:
-    """Writes a file so that nobody ever sees half of it. Raises Refused where it cannot be written."""
+    """Writes a file so that nobody ever sees half of it. Raises UserError where it cannot be written."""
     beside = Path(f"{out}.part")
     try:
         beside.write_bytes(data)
         os.replace(beside, out)
     except OSError as error:
-        raise Refused(f"cannot write {out}: {error.strerror or error}") from error
+        raise UserError(f"cannot write {out}: {error.strerror or error}") from error

@@ -36,7 +36,7 @@ QUESTIONS: dict[str, str | Question] = {
 
 
 def load_question(name: str) -> Question:
-    """The question of that name. Raises Refused for one that does not exist."""
+    """The question of that name. Raises UserError for one that does not exist."""
     if name not in QUESTIONS:
         raise unknown("question", name, QUESTIONS, see="it is one of " + ", ".join(QUESTIONS))
     entry = QUESTIONS[name]

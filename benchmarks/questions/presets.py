@@ -190,7 +190,7 @@ PRESETS = {preset.name: preset for preset in (SMOKE, QUICK, MNIST, FULL)}
 
 
 def preset(name: str) -> Preset:
-    """The preset of that name. Raises Refused for one that does not exist."""
+    """The preset of that name. Raises UserError for one that does not exist."""
     if name not in PRESETS:
         raise unknown("preset", name, PRESETS, see="it is one of " + ", ".join(PRESETS))
     return PRESETS[name]

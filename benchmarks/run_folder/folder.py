@@ -40,7 +40,7 @@ from torch import Tensor
 from benchmarks.config import PROTOCOL_VERSION, RunConfig
 from benchmarks.run_folder.journal import checked_figures, checked_line, line_bytes, parse, whole_part
 from benchmarks.run_folder.tensors import HEADER_LIMIT, Bytes, pack, unpack
-from variants.recipe import Refused, shown
+from variants.recipe import UserError, shown
 
 STATES = ("NONE", "RUNNING", "FINISHED", "FAILED", "KILLED")
 # The states of runs that ended and count. Any other run is trained on by the same command.
@@ -82,12 +82,12 @@ class RunFolder:
 
     @staticmethod
     def create(runs_dir: Path | str, config: RunConfig, prefix: str = "") -> "RunFolder":
-        """The folder of this config, made where there is none. Raises Refused where another run has its name.
+        """The folder of this config, made where there is none. Raises UserError where another run has its name.
 
         prefix: hexadecimal digits that the id of a new folder begins with, by which others know it.
         """
         if Path(config.name).name != config.name:
-            raise Refused(f"{config.name!r} cannot be the name of a run folder")
+            raise UserError(f"{config.name!r} cannot be the name of a run folder")
         folder = RunFolder(Path(runs_dir) / config.name)
         folder.make()
         if folder.read_json(CONFIG) is None:
@@ -96,11 +96,11 @@ class RunFolder:
                 if folder.read_json(CONFIG) is None:
                     folder._write_config(config, prefix)
         if folder.config().key != config.key:
-            raise Refused(f"{folder.path} already holds another run; move it away, or choose another --runs-dir")
+            raise UserError(f"{folder.path} already holds another run; move it away, or choose another --runs-dir")
         return folder
 
     def make(self) -> None:
-        """Makes the folder where there is none. Raises Refused where it cannot be made."""
+        """Makes the folder where there is none. Raises UserError where it cannot be made."""
         with self._writing(""):
             self.path.mkdir(parents=True, exist_ok=True)
 
@@ -111,17 +111,17 @@ class RunFolder:
     # -- what the run is
 
     def config(self) -> RunConfig:
-        """What was run. Raises Refused where there is none, or where its key no longer fits it."""
+        """What was run. Raises UserError where there is none, or where its key no longer fits it."""
         written = self.read_json(CONFIG)
         if written is None:
-            raise Refused(f"{self.path} is not a run folder: it has no {CONFIG}")
+            raise UserError(f"{self.path} is not a run folder: it has no {CONFIG}")
         values = written.get("config") if isinstance(written, dict) else None
         parts = (values, values.get("recipe"), values.get("dataset")) if isinstance(values, dict) else (None,)
         if not all(isinstance(part, dict) for part in parts):
             raise self._damaged(CONFIG, "it does not hold the config of a run")
         try:
             config = RunConfig.from_dict(values)
-        except (Refused, OverflowError) as error:
+        except (UserError, OverflowError) as error:
             raise self._damaged(CONFIG, str(error)) from None
         for settings in (config, config.dataset):
             for f in fields(settings):
@@ -221,13 +221,13 @@ class RunFolder:
     def lines(self) -> list[dict[str, Any]]:
         """Every whole line of the journal, its figures as floats; a torn last one is dropped.
 
-        Raises Refused where anything but the last line is damaged.
+        Raises UserError where anything but the last line is damaged.
         """
         data = self._read(JOURNAL, _JOURNAL_LIMIT) or b""
         lines: list[dict[str, Any]] = []
         for number, text in enumerate(data[: whole_part(data)[0]].split(b"\n")[:-1], start=1):
 
-            def damaged(problem: str, number: int = number) -> Refused:
+            def damaged(problem: str, number: int = number) -> UserError:
                 return self._damaged(JOURNAL, f"line {number}: {problem}")
 
             last = lines[-1]["epoch"] if lines else -1
@@ -246,7 +246,7 @@ class RunFolder:
         self.write_bytes(name, *pack(tensors, state))
 
     def load_tensors(self, name: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """The tensors, on the CPU, and the state; None where there is no such file. Raises Refused for damage."""
+        """The tensors, on the CPU, and the state; None where there is no such file. Raises UserError for damage."""
         data = self._read(name, _TENSORS_LIMIT)
         return None if data is None else unpack(data, lambda problem: self._damaged(name, problem))
 
@@ -271,7 +271,7 @@ class RunFolder:
             try:
                 if (checkpoint := self.load_tensors(name)) is not None:
                     return checkpoint
-            except Refused as refused:
+            except UserError as refused:
                 with self._writing(DAMAGED):
                     os.replace(self.path / name, self.path / DAMAGED)
                 say(f"{refused}; it is set aside as {DAMAGED}, and training goes on from before it")
@@ -280,7 +280,7 @@ class RunFolder:
     def checkpoint_epoch(self) -> int | None:
         """The epoch that the newest checkpoint covers, read from its header alone; None where none can be read."""
         for name in (CHECKPOINT, PREVIOUS):
-            damage = (OSError, Refused, ValueError, KeyError, TypeError, RecursionError)
+            damage = (OSError, UserError, ValueError, KeyError, TypeError, RecursionError)
             with suppress(*damage), open(self.file(name), "rb") as file:
                 length = int.from_bytes(file.read(8), "little")
                 if length <= HEADER_LIMIT:
@@ -298,7 +298,7 @@ class RunFolder:
     def pictures(self) -> dict[int, Path]:
         """The sample pictures by their epoch, in its order."""
         found = {}
-        with suppress(Refused, OSError):
+        with suppress(UserError, OSError):
             for path in self.file(SAMPLES).iterdir():
                 if (match := re.fullmatch(r"epoch_(\d{3,9})\.png", path.name)) and not path.is_symlink():
                     found[int(match[1])] = path
@@ -308,7 +308,7 @@ class RunFolder:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """While the block runs, this process alone trains into the folder. Raises Refused where another one does.
+        """While the block runs, this process alone trains into the folder. Raises UserError where another one does.
 
         The system lets go of the lock when the process ends, however it ends.
         """
@@ -317,7 +317,7 @@ class RunFolder:
             try:
                 lock.acquire()
             except filelock.Timeout:
-                raise Refused(
+                raise UserError(
                     f"another process is training into {self.path}; wait for it, or stop it, and try again"
                 ) from None
         try:
@@ -364,17 +364,17 @@ class RunFolder:
     # -- files
 
     def file(self, name: str) -> Path:
-        """The path of a file of this folder. Raises Refused for a name that leads elsewhere, by `..`, root or link."""
+        """The path of a file here. Raises UserError for a name that leads elsewhere, by `..`, root or link."""
         path = self.path.resolve() / name
         inside = False
         with suppress(OSError, RuntimeError, ValueError):  # a circle of links; a zero byte in a name
             inside = path.resolve() == path and self.path.resolve() in path.parents
         if not inside:
-            raise Refused(f"{name!r} in {self.path} leads out of the run folder or through a link, so it is not read")
+            raise UserError(f"{name!r} in {self.path} leads out of the run folder or through a link, so it is not read")
         return path
 
     def read_json(self, name: str) -> Any:
-        """The value in a JSON file, or None where there is no such file. Raises Refused for a damaged one."""
+        """The value in a JSON file, or None where there is no such file. Raises UserError for a damaged one."""
         data = self._read(name, HEADER_LIMIT)
         return None if data is None else parse(data, lambda problem: self._damaged(name, problem))
 
@@ -382,11 +382,11 @@ class RunFolder:
         self.write_bytes(name, json.dumps(value, indent=2).encode() + b"\n")
 
     def read_bytes(self, name: str, limit: int = HEADER_LIMIT) -> bytes | None:
-        """A file's content, or None where there is no such file. Raises Refused above the limit, in bytes."""
+        """A file's content, or None where there is no such file. Raises UserError above the limit, in bytes."""
         return self._read(name, limit)
 
     def write_bytes(self, name: str, *parts: Bytes) -> None:
-        """Writes a file so that it is either whole or as it was before. Raises Refused where it cannot be written."""
+        """Writes a file so that it is either whole or as it was before. Raises UserError where it cannot be written."""
         with self._writing(name):
             os.replace(self._write_beside(name, *parts), self.file(name))
             _flush_folder(self.file(name).parent)
@@ -415,7 +415,7 @@ class RunFolder:
                 raise self._damaged(name, f"it is larger than {limit // 2**20} MiB")
             return path.read_bytes()
         except OSError as error:
-            raise Refused(f"cannot read {self.path / name}: {error.strerror or error}") from None
+            raise UserError(f"cannot read {self.path / name}: {error.strerror or error}") from None
 
     def _read_dict(self, name: str) -> dict[str, Any]:
         value = self.read_json(name)
@@ -423,15 +423,15 @@ class RunFolder:
             raise self._damaged(name, "it does not hold an object")
         return value or {}
 
-    def _damaged(self, name: str, problem: str) -> Refused:
-        return Refused(f"{self.path / name} is damaged: {problem}")
+    def _damaged(self, name: str, problem: str) -> UserError:
+        return UserError(f"{self.path / name} is damaged: {problem}")
 
     @contextmanager
     def _writing(self, name: str) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            raise Refused(
+            raise UserError(
                 f"cannot write {self.path / name}: {error.strerror or error}; what was written before is as it was"
             ) from error
 
@@ -443,11 +443,11 @@ def ended_as(state: str, cause: Any) -> str:
 
 
 def run_folders(runs_dir: Path | str) -> list[RunFolder]:
-    """The run folders directly under a folder, by name; links are not followed. Raises Refused if it cannot be read."""
+    """The run folders directly under a folder, by name; follows no links. Raises UserError if it cannot be read."""
     try:
         paths = sorted(p for p in Path(runs_dir).iterdir() if p.is_dir() and not p.is_symlink())
     except OSError as error:
-        raise Refused(f"cannot read the runs in {runs_dir}: {error.strerror or error}") from None
+        raise UserError(f"cannot read the runs in {runs_dir}: {error.strerror or error}") from None
     return [RunFolder(path) for path in paths if (path / CONFIG).exists()]
 
 

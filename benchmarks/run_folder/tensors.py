@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 Bytes = bytes | memoryview
 
@@ -65,7 +65,7 @@ def unpack(data: bytes, damaged: Callable[[str], Exception]) -> tuple[dict[str, 
             raise damaged("its state is not an object")
         return load_safetensors(data), state
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError, SafetensorError) as error:
-        if isinstance(error, Refused):
+        if isinstance(error, UserError):
             raise
         raise damaged(f"it is not a whole file of tensors ({str(error)[:100]})") from None
 

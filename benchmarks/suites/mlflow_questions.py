@@ -42,7 +42,7 @@ def record(
 ) -> str:
     """Writes a question with its arms, or brings it up to date, and gives the id of its parent run.
 
-    runs: by the name of an arm, its run folders; those that have not ended are sent, and do not count. Raises Refused
+    runs: by the name of an arm, its run folders; those that have not ended are sent, and do not count. Raises UserError
     where MLflow cannot be used.
     """
     uri = resolved(uri)

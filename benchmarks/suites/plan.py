@@ -18,7 +18,7 @@ from benchmarks.questions import QUESTIONS, Arm, Contrast, Decision, Outcome, Qu
 from benchmarks.questions.base import unique
 from benchmarks.questions.presets import Preset
 from benchmarks.suites.tuned_settings import tuned_settings, tuning_command
-from variants import Recipe, Refused, load_variant
+from variants import Recipe, UserError, load_variant
 
 # What is measured at the end of a run, and only where it is asked for, because it is costly: figures that may decide.
 COSTLY = frozenset({"metrics/gan_train"})
@@ -43,7 +43,7 @@ class PlannedArm:
         return self.arm.name
 
     def config(self, seed: int, data_dir: Path | str | None = None) -> RunConfig:
-        """The config of one of its runs. Loads the data. Raises Refused where it cannot be trained."""
+        """The config of one of its runs. Loads the data. Raises UserError where it cannot be trained."""
         from benchmarks.training.configure import configure
 
         return configure(
@@ -221,14 +221,14 @@ def make_plan(
     """The plan of a preset.
 
     questions: names, all by default. tuned: what benchmarks.tune wrote, by default the file kept for the preset.
-    dataset: takes the place of the preset's images. seeds: takes the place of its numbers of seeds. Raises Refused for
-    names that do not exist, for a number of seeds below 1, and where tuned settings are missing.
+    dataset: takes the place of the preset's images. seeds: takes the place of its numbers of seeds. Raises UserError
+    for names that do not exist, for a number of seeds below 1, and where tuned settings are missing.
     """
     if seeds < 0:
-        raise Refused(f"--seeds is at least 1, not {seeds}")
+        raise UserError(f"--seeds is at least 1, not {seeds}")
     if dataset:
         if "images" not in preset.budgets:
-            raise Refused(f"the preset {preset.name} has no images, so --dataset would change nothing")
+            raise UserError(f"the preset {preset.name} has no images, so --dataset would change nothing")
         budgets = {**preset.budgets, "images": replace(preset.budgets["images"], dataset=dataset, why_linear="")}
         preset = replace(preset, budgets=budgets)
     if seeds:
@@ -350,27 +350,27 @@ def planned_arm(
 
 
 def tuned_rate(tuned: Mapping[str, Any], arm: Arm) -> float:
-    """The learning rate of the arm, or of the one that it is like. Raises Refused where it was not tuned."""
+    """The learning rate of the arm, or of the one that it is like. Raises UserError where it was not tuned."""
     name = arm.like or arm.name
     try:
         return float(tuned["arms"][name]["winner"])
     except KeyError:
-        raise Refused(f"the arm {name} has no tuned learning rate; python -m benchmarks.tune gives it one") from None
+        raise UserError(f"the arm {name} has no tuned learning rate; python -m benchmarks.tune gives it one") from None
 
 
 def _refuse_untuned(preset: Preset, arms: Iterable[Arm], tuned: Mapping[str, Any]) -> None:
-    """Raises Refused where arms have no tuned learning rate: names all of them, and the command that tunes them."""
+    """Raises UserError where arms have no tuned learning rate: names all of them, and the command that tunes them."""
     missing: dict[str, Arm] = {}
     for arm in arms if preset.tuned else ():
         try:
             if arm.takes_tuning:
                 tuned_rate(tuned, arm)
-        except Refused:
+        except UserError:
             missing.setdefault(arm.like or arm.name, arm)
     own = {arm.name for arm in tuned_arms(preset)}
     for name, arm in missing.items():
         if name not in own:
-            raise Refused(
+            raise UserError(
                 f"the arm {arm.name} takes the learning rate of {name}, which the preset {preset.name} does not tune; "
                 "give it a rate of its own"
             )
@@ -378,9 +378,9 @@ def _refuse_untuned(preset: Preset, arms: Iterable[Arm], tuned: Mapping[str, Any
     if missing:
         command = tuning_command(preset.name, () if set(missing) == own else missing, file)
         some = f"arm {next(iter(missing))} has" if len(missing) == 1 else f"arms {', '.join(missing)} have"
-        raise Refused(f"the {some} no tuned learning rate; {command} tunes {'it' if len(missing) == 1 else 'them'}")
+        raise UserError(f"the {some} no tuned learning rate; {command} tunes {'it' if len(missing) == 1 else 'them'}")
     if file and not Path(file).exists():
-        raise Refused(f"there is no file {file}, and no arm of this plan needs a tuned rate; leave --tuned out")
+        raise UserError(f"there is no file {file}, and no arm of this plan needs a tuned rate; leave --tuned out")
 
 
 def tuned_arms(preset: Preset) -> list[Arm]:
@@ -421,7 +421,7 @@ def _read_until(until: str, arms: Sequence[PlannedArm], preset: Preset, tuned: M
             seconds = tuned.get("seconds_per_update", {}).get(arm.name)
             if not seconds:
                 command = tuning_command(preset.name, [arm.name], tuned.get("file", ""))
-                raise Refused(f"the arm {arm.name} was not timed; {command} times it")
+                raise UserError(f"the arm {arm.name} was not timed; {command} times it")
             costs.append(seconds)
     budget = min(cost * arm.recipe.epochs for cost, arm in zip(costs, arms, strict=True))
     return (round(budget / cost, 6) for cost in costs)
@@ -438,7 +438,7 @@ def _threshold(contrast: Contrast, preset: Preset, tuned: Mapping[str, Any]) -> 
         return outcome.threshold_factor * float(tuned["arms"][outcome.threshold_of]["quality"])
     except KeyError:
         command = tuning_command(preset.name, [outcome.threshold_of], tuned.get("file", ""))
-        raise Refused(
+        raise UserError(
             f"the arm {outcome.threshold_of} sets a threshold and was not tuned; {command} tunes it"
         ) from None
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.run_folder.folder import RunFolder
 from benchmarks.suites.plan import Plan
-from variants import Refused
+from variants import UserError
 
 PLANS = "plans"
 
@@ -28,12 +28,12 @@ def record_plan(plan: Plan, runs_dir: Path, now: str) -> list[dict[str, Any]]:
 def plans(runs_dir: Path | str, name: str) -> list[dict[str, Any]]:
     """The plans of a preset by which runs were made in there, the first one first; [] where there was none.
 
-    Raises Refused for a file that holds no plans.
+    Raises UserError for a file that holds no plans.
     """
     folder = RunFolder(Path(runs_dir) / PLANS)
     kept = folder.read_json(f"{name}.json")
     if kept is not None and not (isinstance(kept, list) and all(map(_is_plan, kept))):
-        raise Refused(f"{folder.path / name}.json is damaged: it does not hold the plans of a preset")
+        raise UserError(f"{folder.path / name}.json is damaged: it does not hold the plans of a preset")
     return kept or []
 
 

@@ -6,7 +6,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.config import PENDING
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 if TYPE_CHECKING:
     from benchmarks.suites.plan import Plan, PlannedArm
@@ -16,18 +16,18 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from itertools import groupby
 
-from benchmarks.cli.progress import Live
-from benchmarks.executors import Job, Result, Settings, open_executor
+from benchmarks.cli.progress import SuiteProgress
+from benchmarks.executors import Result, RunGroup, RunOptions, open_executor
 from benchmarks.run_folder.folder import RunFolder
 
 TRIES = 2
 
 
 def run_jobs(
-    jobs: Sequence[Job],
+    jobs: Sequence[RunGroup],
     executor: str,
-    settings: Settings,
-    live: Live,
+    settings: RunOptions,
+    live: SuiteProgress,
     *,
     workers: int = 0,
     address: str = "",
@@ -57,7 +57,7 @@ def run_jobs(
         pending: dict[Future[Result], tuple[int, int, int]] = {}
         for place, places in groupby(waiting, key=lambda each: each[0]):
             left = [which for _, which in places]
-            job = Job(tuple(jobs[place].configs[which] for which in left), jobs[place].notes)
+            job = RunGroup(tuple(jobs[place].configs[which] for which in left), jobs[place].notes)
             for which, future in zip(left, opened.submit(job), strict=True):
                 pending[future] = (place, which, 1)
         while pending:
@@ -67,7 +67,7 @@ def run_jobs(
                 result = future.result()
                 if result.machine and tried < TRIES:
                     live.say(f"{result.name} did not end, and is tried once more: {result.cause}")
-                    (again,) = opened.submit(Job((jobs[place].configs[which],), jobs[place].notes))
+                    (again,) = opened.submit(RunGroup((jobs[place].configs[which],), jobs[place].notes))
                     pending[again] = (place, which, tried + 1)
                     continue
                 if result.state != "FINISHED":
@@ -79,9 +79,9 @@ def run_jobs(
 
 
 def all_ended(results: Sequence[Result]) -> None:
-    """Raises Refused where a run has not ended, since nothing may be decided without it."""
+    """Raises UserError where a run has not ended, since nothing may be decided without it."""
     if left := [result for result in results if result.state == "KILLED"]:
-        raise Refused(
+        raise UserError(
             f"{len(left)} of {len(results)} runs did not end, such as {left[0].name} ({left[0].cause}); the same "
             "command goes on with them"
         )
@@ -89,16 +89,16 @@ def all_ended(results: Sequence[Result]) -> None:
 
 def prepared(
     plan: "Plan", data_dir: Path | None, *, judge: bool
-) -> "tuple[list[tuple[PlannedArm, Job]], dict[str, str]]":
+) -> "tuple[list[tuple[PlannedArm, RunGroup]], dict[str, str]]":
     """A job for each arm, and the arms whose data are not to be had, with the reason.
 
     judge: whether classifiers that are still to judge such data are trained now, once every arm is checked; jobs
-    without them can be counted, not trained. Raises Refused for data that do not exist, and for an arm that cannot be
+    without them can be counted, not trained. Raises UserError for data that do not exist, and for an arm that cannot be
     trained on data that are there.
     """
     from benchmarks.datasets import load
     from benchmarks.datasets.images import Missing
-    from benchmarks.executors import Job
+    from benchmarks.executors import RunGroup
     from benchmarks.training.configure import completed
 
     jobs, missing, absent = [], {}, {}
@@ -113,9 +113,9 @@ def prepared(
         if absent[name]:
             missing[arm.name] = absent[name]
         else:
-            jobs.append((arm, Job(tuple(arm.config(seed, data_dir) for seed in arm.seeds))))
+            jobs.append((arm, RunGroup(tuple(arm.config(seed, data_dir) for seed in arm.seeds))))
     if judge:
-        jobs = [(arm, Job(tuple(completed(config, data_dir) for config in job.configs))) for arm, job in jobs]
+        jobs = [(arm, RunGroup(tuple(completed(config, data_dir) for config in job.configs))) for arm, job in jobs]
     return jobs, missing
 
 
@@ -131,7 +131,7 @@ def shared_out(folders: Sequence[Path], began: float, available: float) -> str:
     return "of the workers' time: " + ", ".join(f"{part} {share:.0%}" for part, share in shares.items())
 
 
-def counted(jobs: "list[tuple[PlannedArm, Job]]", runs_dir: Path, retrain: bool) -> tuple[int, int]:
+def counted(jobs: "list[tuple[PlannedArm, RunGroup]]", runs_dir: Path, retrain: bool) -> tuple[int, int]:
     """How many runs are to be trained, and how many are already."""
     from benchmarks.run_folder.folder import RunFolder
 
@@ -152,7 +152,9 @@ def expectation(plan: "Plan", tuned: dict[str, Any]) -> dict[str, float]:
 class Progress:
     """Which arms are done, so that a question goes to MLflow as soon as it is whole."""
 
-    def __init__(self, plan: "Plan", jobs: "list[tuple[PlannedArm, Job]]", settings: Any, live: "Live") -> None:
+    def __init__(
+        self, plan: "Plan", jobs: "list[tuple[PlannedArm, RunGroup]]", settings: Any, live: "SuiteProgress"
+    ) -> None:
         self.plan, self.settings, self.live = plan, settings, live
         self.arms = [arm for arm, _ in jobs]
         self.left = {arm.name: len(job.configs) for arm, job in jobs}
@@ -178,5 +180,5 @@ class Progress:
         try:
             where = (self.settings.tracking_uri, self.settings.experiment)
             record(self.plan, question, self.runs, self.settings.runs_dir, *where)
-        except Refused as refused:
+        except UserError as refused:
             self.live.say(f"{refused}; the question {name} is not in MLflow yet: the same command sends it")

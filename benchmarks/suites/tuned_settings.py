@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks import plugins
 from benchmarks.questions.presets import Preset
-from variants import Refused
+from variants import UserError
 from variants.recipe import shown
 
 
@@ -22,7 +22,8 @@ def tuning_file(name: str) -> Path:
 def kept_tuning(name: str, file: Path | str | None = None) -> dict[str, Any]:
     """The tuned settings that are kept for a preset: in that file, by default in the one with the code.
 
-    A file that is given is under "file" in the result, so that a refusal names it. Raises Refused where there are none.
+    A file that is given is under "file" in the result, so that a refusal names it. Raises UserError where there are
+    none.
     """
     path = tuning_file(name) if file is None else Path(file)
     command = tuning_command(name, file="" if file is None else str(file))
@@ -30,25 +31,25 @@ def kept_tuning(name: str, file: Path | str | None = None) -> dict[str, Any]:
         kept = json.loads(path.read_bytes())
     except FileNotFoundError:
         where = "" if file is None else f" in {file}"
-        raise Refused(f"the preset {name} has no tuned settings{where}; {command} makes them") from None
+        raise UserError(f"the preset {name} has no tuned settings{where}; {command} makes them") from None
     except OSError as error:
-        raise Refused(f"cannot read the tuned settings {path}: {error.strerror or error}") from None
+        raise UserError(f"cannot read the tuned settings {path}: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
-        raise Refused(f"{path} is not JSON: {error}") from None
+        raise UserError(f"{path} is not JSON: {error}") from None
     if not _is_tuning(kept):
-        raise Refused(f"{path} is damaged; {command} makes it anew")
+        raise UserError(f"{path} is damaged; {command} makes it anew")
     if kept.get("preset", name) != name:
-        raise Refused(f"{path} has the tuned settings of the preset {shown(kept['preset'])}, not of {name}")
+        raise UserError(f"{path} has the tuned settings of the preset {shown(kept['preset'])}, not of {name}")
     return kept if file is None else {**kept, "file": str(file)}
 
 
 def tuned_settings(preset: Preset, file: Path | str | None = None) -> dict[str, Any]:
     """The tuned settings for the plan of a preset; of no arms where there are none: `make_plan` names who needs some.
 
-    Raises Refused for a file that is damaged, or of another preset, or given for a preset that is not tuned.
+    Raises UserError for a file that is damaged, or of another preset, or given for a preset that is not tuned.
     """
     if file is not None and not preset.tuned:
-        raise Refused(f"the preset {preset.name} is not tuned, so --tuned would change nothing")
+        raise UserError(f"the preset {preset.name} is not tuned, so --tuned would change nothing")
     if preset.tuned and Path(tuning_file(preset.name) if file is None else file).exists():
         return kept_tuning(preset.name, file)
     return {"arms": {}} if file is None else {"arms": {}, "file": str(file)}

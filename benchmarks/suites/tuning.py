@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any
 
-from variants.recipe import Refused, unknown
+from variants.recipe import UserError, unknown
 
 if TYPE_CHECKING:
     from benchmarks.questions.base import Contrast
@@ -71,7 +71,7 @@ def chosen(values: Mapping[float, Sequence[float]], metric: str) -> dict[str, An
     sign, rates = (-1.0, sorted(values)) if metric == "fid_normalized" else (1.0, sorted(values))
     best = medians[winner]
     if best == -math.inf:
-        raise Refused("every rate of the grid failed")
+        raise UserError("every rate of the grid failed")
     return {
         "metric": "ln fid_normalized" if metric == "fid_normalized" else metric,
         "grid": {
@@ -130,7 +130,7 @@ def timed(
     import torch
 
     from benchmarks.algorithm.epoch import Updates, train_updates
-    from benchmarks.algorithm.players import fresh_players
+    from benchmarks.algorithm.gan import fresh_gan
     from benchmarks.training.configure import check
     from benchmarks.training.shared import loaded
     from variants.objective import objective
@@ -142,7 +142,7 @@ def timed(
             config = arm.config(0, data_dir)
             data = loaded(config.dataset, data_dir, 0)
             variant = check(config, data)
-            both = fresh_players(variant, data.spec, config.recipe, 0, torch.device("cpu"))
+            both = fresh_gan(variant, data.spec, config.recipe, 0, torch.device("cpu"))
             both_updates = Updates(both, objective(config.recipe), config.recipe)
             steps = train_updates(both_updates, data.train, 0, 1, 10 + updates)
             for _ in range(10):
@@ -187,7 +187,7 @@ def paced(measured: Mapping[str, float], kept: Mapping[str, float]) -> dict[str,
 
 
 def refuse_arms(preset: "Preset", names: Sequence[str]) -> None:
-    """Raises Refused for arms that a preset does not have, and those that it neither tunes nor times."""
+    """Raises UserError for arms that a preset does not have, and those that it neither tunes nor times."""
     from benchmarks.questions import QUESTIONS, load_question
     from benchmarks.suites.plan import arms_of, tuned_arms
 
@@ -200,11 +200,11 @@ def refuse_arms(preset: "Preset", names: Sequence[str]) -> None:
         if name not in useful:
             arm = arms[name]
             why = f"takes the rate of {arm.like}" if arm.like else "has a rate of its own, which is not tuned"
-            raise Refused(f"the arm {name} {why}; leave it out")
+            raise UserError(f"the arm {name} {why}; leave it out")
 
 
 def refuse_unwritable(file: Path) -> None:
-    """Raises Refused where the file cannot be written, before hours of tuning."""
+    """Raises UserError where the file cannot be written, before hours of tuning."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         if file.is_dir():
@@ -216,7 +216,7 @@ def refuse_unwritable(file: Path) -> None:
 
 
 def write(kept: Mapping[str, Any], file: Path) -> None:
-    """Writes tuned settings beside the file and renames them, so that it is whole at any time. Raises Refused."""
+    """Writes tuned settings beside the file and renames them, so that it is whole at any time. Raises UserError."""
     beside = file.with_name(f"{file.name}.{os.getpid()}")
     try:
         beside.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
@@ -227,8 +227,8 @@ def write(kept: Mapping[str, Any], file: Path) -> None:
         beside.unlink(missing_ok=True)
 
 
-def _unwritable(file: Path, error: OSError) -> Refused:
-    return Refused(
+def _unwritable(file: Path, error: OSError) -> UserError:
+    return UserError(
         f"cannot write {file}: {error.strerror or error}; give another --out FILE, and the same to the suite and to "
         "reports.build by --tuned FILE"
     )

@@ -21,10 +21,10 @@ from benchmarks.algorithm.batches import epoch_batches, side_by_side
 from benchmarks.algorithm.cuda_graphs import WARM, CudaGraphs, Recorder, recorder, updates_of
 from benchmarks.algorithm.device import check_precision, device_name, keep_memory, peak_memory, resolve_device
 from benchmarks.algorithm.epoch import Streams, means, train_updates
-from benchmarks.algorithm.players import Players, fresh_players
+from benchmarks.algorithm.gan import GAN, fresh_gan
 from benchmarks.algorithm.precision import in_precision
 from benchmarks.algorithm.random_streams import initialisation, stream
-from benchmarks.algorithm.stacked import Abreast, Stack, goes_abreast
+from benchmarks.algorithm.stacked import Abreast, StackedGAN, goes_abreast
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import Dataset, Split
 from benchmarks.timing import stock
@@ -34,7 +34,7 @@ from benchmarks.timing.products import operations, peak_product, recorded
 from benchmarks.training.configure import EVALUATIONS, configure, find_recipe
 from benchmarks.training.shared import loaded
 from benchmarks.training.train import train
-from variants import Recipe, Refused, load_variant
+from variants import Recipe, UserError, load_variant
 from variants.batch import Batch
 from variants.objective import objective
 
@@ -127,8 +127,8 @@ class Ours(Contestant):
         self.recorded = case.cuda_graphs and bool(recorder(self.device, self.variant, self.recipe, self.notes.append))
         if self.recorded:
             self.notes.append("our updates were recorded as CUDA graphs")
-        if case.seeds > 1 and self.variant.one_by_one:
-            raise Refused(f"seeds of {case.variant} are trained one by one: {self.variant.one_by_one}")
+        if case.seeds > 1 and self.variant.not_stackable_because:
+            raise UserError(f"seeds of {case.variant} are trained one by one: {self.variant.not_stackable_because}")
         self.data, self.seeds = self.dataset.train.to(self.device), range(case.seeds)
         self._updates = self._epochs()
 
@@ -166,15 +166,15 @@ class Ours(Contestant):
         return self._on_kept(self._parts[0])
 
     def _on_kept(self, part: "Part", recorder: Recorder | None = None) -> Iterator[object]:
-        steps = updates_of(part.players, self.objective, self.recipe, recorder)
+        steps = updates_of(part.gan, self.objective, self.recipe, recorder)
         return steps.epoch(part.layers, itertools.cycle(part.kept), 1, sys.maxsize)
 
     @cached_property
     def _parts(self) -> list["Part"]:
         layers = [stream(seed, "layers", 0, self.device) for seed in self.seeds]
-        if self.case.seeds > 1 and isinstance(united := self._united(), Stack):
+        if self.case.seeds > 1 and isinstance(united := self._united(), StackedGAN):
             batches = side_by_side(self.recipe, [self.data] * len(layers), self.seeds, 0)
-            return [Part(united.players, layers, self._kept(batches), self._recorder(), len(layers))]
+            return [Part(united.gan, layers, self._kept(batches), self._recorder(), len(layers))]
         batches = [epoch_batches(self.recipe, self.data, seed, 0) for seed in self.seeds]
         return [
             Part(self._fresh(seed), layers[seed], self._kept(batches[seed]), self._recorder()) for seed in self.seeds
@@ -196,12 +196,12 @@ class Ours(Contestant):
 
     @cached_property
     def _all_products(self) -> list[tuple["Part", Callable[[], object]]]:
-        def one_by_one() -> Tensor:
+        def not_stackable_because() -> Tensor:
             for product in self._products:
                 product()
             return torch.empty(0)
 
-        rounded = self._rounded(one_by_one)
+        rounded = self._rounded(not_stackable_because)
         return [(part, self._recorded(rounded, part.recorder)) for part in self._parts]
 
     def _recorded(self, work: Callable[[], Tensor], recorder: Recorder | None) -> Callable[[], object]:
@@ -222,7 +222,7 @@ class Ours(Contestant):
 
     def _rounded(self, work: Callable[[], object]) -> Callable[[], object]:
         """In the precision of the case, where that is one of a GPU's products."""
-        return partial(in_precision(lambda players: work()), self._parts[0].players)
+        return partial(in_precision(lambda gan: work()), self._parts[0].gan)
 
     def facts(self) -> dict[str, Any]:
         """What is known without a clock: sizes, and the operations of an update of one seed."""
@@ -235,7 +235,7 @@ class Ours(Contestant):
             "epoch_updates": self.epoch_updates,
             "epochs": recipe.epochs,
             "parameters": {
-                name: sum(p.numel() for p in getattr(first.players, name).parameters()) // first.seeds
+                name: sum(p.numel() for p in getattr(first.gan, name).parameters()) // first.seeds
                 for name in ("generator", "discriminator")
             },
             "operations": operations(partial(next, self._plain)) // first.seeds,
@@ -248,25 +248,25 @@ class Ours(Contestant):
     def peak_operations(self) -> int:
         return self._peak[1]
 
-    def _fresh(self, seed: int) -> Players:
-        return fresh_players(self.variant, self.dataset.spec, self.recipe, seed, self.device, self.case.precision)
+    def _fresh(self, seed: int) -> GAN:
+        return fresh_gan(self.variant, self.dataset.spec, self.recipe, seed, self.device, self.case.precision)
 
     def _recorder(self) -> Recorder | None:
         return CudaGraphs(self.device) if self.recorded else None
 
-    def _united(self) -> Stack | Abreast:
+    def _united(self) -> StackedGAN | Abreast:
         own, recorders = zip(*((self._fresh(seed), self._recorder()) for seed in self.seeds), strict=True)
         if not goes_abreast(own[0], recorders[0]):
-            return Stack(own, self.objective, self.recipe, recorders[0])
+            return StackedGAN(own, self.objective, self.recipe, recorders[0])
         steps = [updates_of(one, self.objective, self.recipe, each) for one, each in zip(own, recorders, strict=True)]
         return Abreast(own, steps, [each.stream for each in recorders])
 
 
 @dataclass
 class Part:
-    """Players with updates of their own: of a seed, or of several as one. kept: batches that they are timed on."""
+    """GAN with updates of their own: of a seed, or of several as one. kept: batches that they are timed on."""
 
-    players: Players
+    gan: GAN
     layers: Streams
     kept: list[Batch]
     recorder: Recorder | None

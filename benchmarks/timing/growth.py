@@ -134,20 +134,20 @@ def updates_of(cases: Sequence[Case], rounds: int, seconds: float) -> tuple[list
 
 def job_seconds(seeds: int, workers: int, updates: int) -> float:
     """Seconds in which so many runs are trained by so many worker processes, which have been started before."""
-    from benchmarks.executors import Job, Settings
+    from benchmarks.executors import RunGroup, RunOptions
     from benchmarks.executors.processes import Processes
     from benchmarks.training.configure import configure
 
-    def job(first: int, count: int, epoch_updates: int) -> Job:
+    def job(first: int, count: int, epoch_updates: int) -> RunGroup:
         quick = {"epochs": 1, "samples": 100, "thorough": False, "probes": ()}
         shared = [
             configure("cgan_mlp", "digits", seed=seed, epoch_updates=epoch_updates, **quick)
             for seed in range(first, first + count)
         ]
-        return Job(tuple(shared))
+        return RunGroup(tuple(shared))
 
     with tempfile.TemporaryDirectory(prefix="gan-benchmark-") as folder:
-        settings = Settings(runs_dir=Path(folder), pictures="none", track=False, device="cpu")
+        settings = RunOptions(runs_dir=Path(folder), pictures="none", track=False, device="cpu")
         with Processes(settings, workers, say=lambda sentence: None) as executor:
             for future in executor.submit(job(1000, workers, 1)):
                 future.result()

@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks import plugins
 from benchmarks.timing.cases import Case
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 # Seconds that a process has to end; chosen, not tuned.
 END_SECONDS = 10.0
@@ -37,7 +37,7 @@ class Process:
             theirs.close()
 
     def ask(self, method: str, *arguments: Any) -> Any:
-        """What the contestant's method returns. Raises Refused where it does, and where the process is gone."""
+        """What the contestant's method returns. Raises UserError where it does, and where the process is gone."""
         self.send(method, *arguments)
         return self.receive()
 
@@ -50,11 +50,11 @@ class Process:
             good, result = self._pipe.recv()
         except (EOFError, OSError):
             self._process.join(END_SECONDS)
-            raise Refused(
+            raise UserError(
                 f"the process that timed {self._what} ended in the middle, with exit status {self._process.exitcode}"
             ) from None
         if not good:
-            raise Refused(result)
+            raise UserError(result)
         return result
 
     def end(self) -> None:
@@ -84,7 +84,7 @@ def _serve(pipe: Connection, contestant: str, case: Case, files: Sequence[plugin
                     plugins.adopt(files)
                     there = getattr(import_module("benchmarks.timing.contestants"), contestant)(case)
                 answer = (True, getattr(there, method)(*arguments))
-            except Refused as refused:
+            except UserError as refused:
                 answer = (False, str(refused))
             except Exception as error:
                 traceback.print_exc(file=sys.stderr)

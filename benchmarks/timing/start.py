@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks import plugins
 from benchmarks.timing.machine import busy, machine
 from benchmarks.timing.rounds import Spread, in_turn
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 # The command itself, with a screen that ends the process at the first update.
 FIRST_UPDATE = """
@@ -53,7 +53,7 @@ def measure(
             said = (done.stderr.strip() or done.stdout.strip()).splitlines() or ["it said nothing"]
             # Of a traceback, without the name of the exception.
             what = re.sub(r"^(error|[\w.]+\.\w+): ", "", said[-1])
-            raise Refused(f"the command that was timed failed: {what}")
+            raise UserError(f"the command that was timed failed: {what}")
         return seconds
 
     version, threads = subprocess.run([sys.executable, "-c", VERSION], capture_output=True, text=True).stdout.split()

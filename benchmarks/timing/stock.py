@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from benchmarks.datasets import Split
 from variants.blocks import BatchNorm, Dropout, FromImage, ToImage, Unflatten
-from variants.recipe import FIELDS, NEUTRAL, Recipe, Refused
+from variants.recipe import FIELDS, NEUTRAL, Recipe, UserError
 
 # Layers that differ from torch's own in their forward pass alone.
 PLAIN = {FromImage: nn.Conv2d, ToImage: nn.ConvTranspose2d, Unflatten: nn.Unflatten}
@@ -67,18 +67,18 @@ def batches(data: Split, batch_size: int, workers: int = 0) -> DataLoader:
     elif len(everything) == 1:
         examples = TensorDataset(data.data, conditions)
     else:
-        raise Refused("the stock loop reads images and points of the plane, and not what is stacked of them")
+        raise UserError("the stock loop reads images and points of the plane, and not what is stacked of them")
     return DataLoader(examples, batch_size, shuffle=True, drop_last=True, num_workers=workers)
 
 
 def refuse_what_it_does_not_know(recipe: Recipe) -> None:
-    """Raises Refused for a recipe that this loop would not train as it says."""
+    """Raises UserError for a recipe that this loop would not train as it says."""
     for name, field in FIELDS.items():
         value, names = getattr(recipe, name), KNOWS.get(name, ())
         strange = field.metadata["part"] == "training" and name not in KNOWS and value != getattr(NEUTRAL, name)
         if strange or (names and value not in names) or (name, value) == ("conditioning", "auxiliary"):
             option = f"--{name.replace('_', '-')} {str(value).lower()}"
-            raise Refused(f"the stock loop does not know {option}; leave it out with --against none")
+            raise UserError(f"the stock loop does not know {option}; leave it out with --against none")
 
 
 def usual(network: nn.Module) -> nn.Module:

@@ -31,7 +31,7 @@ Say = Callable[[str], None]
 def measure(name: str, rounds: int, data_dir: Path | None, say: Say) -> dict[str, Any]:
     """The core-seconds of a preset's suite and of its tuning, and the hours on some numbers of machines like this.
 
-    Raises Refused for a preset that does not exist, and for data that are not there.
+    Raises UserError for a preset that does not exist, and for data that are not there.
     """
     before = machine()
     notes = busy(before)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 PLACE = re.compile(
     r"(?P<head><!-- (?P<form>table|brief): (?P<files>[\w./-]+\.json(?: [\w./-]+\.json)*) -->\n)"
@@ -29,19 +29,19 @@ MISSING = "*Not measured yet.*\n"
 
 
 def markdown(measured: Mapping[str, Any]) -> str:
-    """All that was measured as tables. Raises Refused for a kind that does not exist."""
+    """All that was measured as tables. Raises UserError for a kind that does not exist."""
     kind = measured.get("kind")
     if kind not in _KINDS:
-        raise Refused(f"these are not figures of benchmarks.speed: their kind is {kind!r}")
+        raise UserError(f"these are not figures of benchmarks.speed: their kind is {kind!r}")
     return "\n".join([_KINDS[kind](measured), "", told(measured)]).rstrip() + "\n"
 
 
 def fill(page: Path) -> str:
-    """Writes a page's tables anew from the files that it names, and tells which. Raises Refused for a damaged file."""
+    """Writes a page's tables anew from the files it names, and tells which. Raises UserError for a damaged file."""
     try:
         text = page.read_text(encoding="utf-8")
     except OSError as error:
-        raise Refused(f"cannot read {page}: {error.strerror}") from None
+        raise UserError(f"cannot read {page}: {error.strerror}") from None
     done: list[str] = []
 
     def written(place: re.Match[str]) -> str:
@@ -51,14 +51,14 @@ def fill(page: Path) -> str:
             measured = [json.loads(files[name].read_text(encoding="utf-8")) for name in there]
             text = "\n".join([brief(measured)] if place["form"] == "brief" else map(markdown, measured))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise Refused(f"{' or '.join(there)} does not hold figures of benchmarks.speed ({error})") from None
+            raise UserError(f"{' or '.join(there)} does not hold figures of benchmarks.speed ({error})") from None
         missing = "not there, so its place says that it was not measured"
         done.extend(f"{name}: {'written' if name in there else missing}" for name in files)
         return place["head"] + (text if there else MISSING) + place["tail"]
 
     filled = PLACE.sub(written, text)
     if not done:
-        raise Refused(f"{page} has no place for a table")
+        raise UserError(f"{page} has no place for a table")
     if filled != text:
         page.write_text(filled, encoding="utf-8")
     return "\n".join(done)

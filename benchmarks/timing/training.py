@@ -9,7 +9,7 @@ from benchmarks.timing.cases import Case
 from benchmarks.timing.machine import busy, machine
 from benchmarks.timing.processes import Process
 from benchmarks.timing.rounds import Spread, in_turn, ratios
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 UNITS = ("loop", "networks", "products", "peak")
 
@@ -29,7 +29,7 @@ def measure(
     """Times every case in turn, `rounds` times for about `seconds` a part, then a real run of each.
 
     run_seconds: of training in that run, 0 for none. skip_refused: leave out a case that cannot be trained, and say so.
-    The result is JSON values. Raises Refused for a case that cannot be trained.
+    The result is JSON values. Raises UserError for a case that cannot be trained.
     """
     before = machine()
     notes = busy(before)
@@ -48,7 +48,7 @@ def measure(
         for case, ours, stock in processes:
             try:
                 facts = ours.receive()
-            except Refused as refused:
+            except UserError as refused:
                 if not skip_refused:
                     raise
                 notes.append(f"{case.name} is left out: {refused}")
@@ -57,7 +57,7 @@ def measure(
             if stock is not None:
                 try:
                     stock.receive()
-                except Refused as refused:
+                except UserError as refused:
                     notes.append(f"{case.name} has no stock to be compared with: {refused}")
                     say(notes[-1])
                     stock = None
@@ -68,7 +68,7 @@ def measure(
             before |= facts.pop("software")
             contests.append(Contest(case, facts, ours, stock))
         if not contests:
-            raise Refused("nothing is left to be timed")
+            raise UserError("nothing is left to be timed")
         for contest in contests:
             say(f"warming up: {contest.case.name}")
             contest.warm(seconds)

@@ -35,7 +35,7 @@ from urllib.parse import urlsplit
 
 import filelock
 
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -47,7 +47,7 @@ SYNC = "python -m benchmarks.sync"
 CLOSE_SECONDS = 30.0
 
 
-class Busy(Refused):
+class Busy(UserError):
     """A local store that another process holds: it takes what is sent later."""
 
 
@@ -106,7 +106,7 @@ def mlflow_client(uri: str) -> "MlflowClient":
 def prepare(tracking_uri: str | None = None, experiment: str | None = None) -> str:
     """The id of the experiment, made where it is missing, as are the tables of a local database.
 
-    Any number of processes may do this at once. Raises Refused where MLflow cannot be used.
+    Any number of processes may do this at once. Raises UserError where MLflow cannot be used.
     """
     uri = resolved(tracking_uri)
     with asking(uri):
@@ -168,7 +168,7 @@ def _experiment_id(client: "MlflowClient", experiment: str, artifacts: Path | No
             if found is None:
                 raise
     if found.lifecycle_stage != "active":
-        raise Refused(
+        raise UserError(
             f"the experiment {experiment!r} was deleted in MLflow; restore it, or name another one (--experiment)"
         )
     return found.experiment_id
@@ -179,7 +179,7 @@ def asking(uri: str) -> Iterator[None]:
     """Whatever MLflow raises becomes one sentence without secrets."""
     try:
         yield
-    except Refused:
+    except UserError:
         raise
     except Exception as error:
         import requests
@@ -187,9 +187,9 @@ def asking(uri: str) -> Iterator[None]:
         cause: BaseException | None = error
         while cause is not None:
             if isinstance(cause, requests.ConnectionError | requests.Timeout):
-                raise Refused(f"MLflow at {redacted(uri)} cannot be reached") from error
+                raise UserError(f"MLflow at {redacted(uri)} cannot be reached") from error
             if isinstance(cause, sqlite3.OperationalError) and "locked" in str(cause):
                 raise Busy(f"MLflow at {redacted(uri)} is busy: another process writes to it") from error
             cause = cause.__context__
         text = str(error).replace(uri, redacted(uri)).strip().partition("\n")[0]
-        raise Refused(f"MLflow at {redacted(uri)} does not answer as it should: {text[:300]}") from error
+        raise UserError(f"MLflow at {redacted(uri)} does not answer as it should: {text[:300]}") from error

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.run_folder.folder import CONFIG, PROBES, RunFolder
-from variants.recipe import Refused, unknown
+from variants.recipe import UserError, unknown
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -37,14 +37,14 @@ class TrackedRun(NamedTuple):
 
 
 def runs(tracking_uri: str | None = None, experiment: str | None = None) -> list[TrackedRun]:
-    """Every training run of an experiment, the oldest first. Raises Refused where MLflow cannot be read.
+    """Every training run of an experiment, the oldest first. Raises UserError where MLflow cannot be read.
 
     Runs with the tag `superseded` are among them: their config was trained again later.
     """
     uri = resolved(tracking_uri)
     database = database_file(uri)
     if database is not None and not database.exists():
-        raise Refused(f"there is no MLflow database {database}; train something first, or say --tracking-uri")
+        raise UserError(f"there is no MLflow database {database}; train something first, or say --tracking-uri")
     with asking(uri):
         client, experiment_id = connected(uri, experiment, make=False)
         if not experiment_id:
@@ -74,7 +74,7 @@ def fetch(
     """A run of MLflow as a run folder below `into`, for the journal's own reader.
 
     wanted: which files of the run folder, by names such as config.json and samples/epoch_010.png. runs_dir: where the
-    run may lie as it was trained; then that folder is given instead. Raises Refused where MLflow cannot be read, or
+    run may lie as it was trained; then that folder is given instead. Raises UserError where MLflow cannot be read, or
     the run there is none of ours.
     """
     uri = resolved(tracking_uri)
@@ -83,7 +83,7 @@ def fetch(
         tags = client.get_run(run_id).data.tags
         name = tags.get("folder", "")
         if not re.fullmatch(r"[\w.-]{1,200}", name, re.ASCII) or name.startswith("."):
-            raise Refused(f"{run_id} in MLflow at {redacted(uri)} is not a run of this benchmark")
+            raise UserError(f"{run_id} in MLflow at {redacted(uri)} is not a run of this benchmark")
         if runs_dir is not None and _is_run(RunFolder(Path(runs_dir) / name), tags.get("folder_id")):
             return Path(runs_dir) / name
         folder = RunFolder(Path(into) / name)
@@ -91,23 +91,23 @@ def fetch(
         chosen = [found for found in _artifacts(client, run_id) if found[1] == CONFIG or wanted(found[1])]
         sizes = [size for *_, size in chosen]
         if max(sizes, default=0) > FILE_LIMIT or sum(sizes) > RUN_LIMIT:
-            raise Refused(f"the artifacts of {run_id} are larger than any run makes them, so they are not fetched")
+            raise UserError(f"the artifacts of {run_id} are larger than any run makes them, so they are not fetched")
         with tempfile.TemporaryDirectory() as beside:
             for artifact, file_name, _ in chosen:
                 path = Path(client.download_artifacts(run_id, artifact, beside))
                 if path.stat().st_size > FILE_LIMIT:
-                    raise Refused(f"{artifact} of {run_id} is larger than any run makes it, so it is not read")
+                    raise UserError(f"{artifact} of {run_id} is larger than any run makes it, so it is not read")
                 folder.write_bytes(file_name, path.read_bytes())
                 path.unlink()
     if not _is_run(folder, tags.get("folder_id")):
-        raise Refused(f"{run_id} in MLflow at {redacted(uri)} has the artifacts of another run, or none")
+        raise UserError(f"{run_id} in MLflow at {redacted(uri)} has the artifacts of another run, or none")
     return folder.path
 
 
 def _is_run(folder: RunFolder, id_: str | None) -> bool:
     try:
         return folder.id == id_
-    except Refused:
+    except UserError:
         return False
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from benchmarks.executors.base import Settings
+    from benchmarks.executors.base import RunOptions
 
 
 class Sender:
@@ -17,7 +17,7 @@ class Sender:
     next run that ends, and at the end.
     """
 
-    def __init__(self, settings: "Settings", say: Callable[[str], None]) -> None:
+    def __init__(self, settings: "RunOptions", say: Callable[[str], None]) -> None:
         self._settings, self._say = settings, say
         self._ended: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         # Names of run folders that MLflow does not have yet, in the order in which they are tried.

@@ -76,7 +76,7 @@ def sync(folder: RunFolder, tracking_uri: str | None = None, experiment: str | N
 
     As often as one likes: every value arrives once. What was sent is remembered in the folder's mlflow.json, for each
     address; where that is lost, the run is found again by its tags and asked what it has. While a run may still go
-    on from a checkpoint, only epochs that the checkpoint covers are sent. Raises Refused where MLflow cannot be used.
+    on from a checkpoint, only epochs that the checkpoint covers are sent. Raises UserError where MLflow cannot be used.
     """
     uri = resolved(tracking_uri)
     config = folder.config()
@@ -394,7 +394,7 @@ def _set_state(client: "MlflowClient", run: "Run", state: str, end: int | None) 
 def mark_lost(key: str, prefix: str, tracking_uri: str | None = None, experiment: str | None = None) -> None:
     """Marks as killed what MLflow believes to be in training, while its process or machine is known to be gone.
 
-    key: of the config. prefix: what the ids of the folders begin with. Raises Refused where MLflow cannot be used.
+    key: of the config. prefix: what the ids of the folders begin with. Raises UserError where MLflow cannot be used.
     """
     uri = resolved(tracking_uri)
     with asking(uri):

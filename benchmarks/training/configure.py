@@ -12,22 +12,22 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plugins
-from benchmarks.algorithm.players import refuse_giants
+from benchmarks.algorithm.gan import refuse_giants
 from benchmarks.algorithm.precision import refuse_reduced
 from benchmarks.config import DEFAULT_SAMPLES, PENDING, PRECISIONS, PROBES, DatasetConfig, RunConfig
 from benchmarks.datasets import Dataset
 from benchmarks.evaluation import probes
-from benchmarks.evaluation.classifiers import is_trained, judge
+from benchmarks.evaluation.classifiers import classifiers_sha256, is_trained
 from benchmarks.run_folder.folder import RunFolder
 from benchmarks.training.shared import loaded
-from variants import DataSpec, Recipe, Refused, Variant, load_variant
+from variants import DataSpec, Recipe, UserError, Variant, load_variant
 from variants.noise import NOISES
 from variants.objective import objective
 from variants.recipe import unknown
 
 
 def check(config: RunConfig, dataset: Dataset) -> Variant:
-    """The variant of a config that can be trained on this dataset. Raises Refused for one that cannot."""
+    """The variant of a config that can be trained on this dataset. Raises UserError for one that cannot."""
     variant, recipe = load_variant(config.variant), config.recipe
     variant.check(recipe, dataset.spec)
     objective(recipe)
@@ -36,9 +36,9 @@ def check(config: RunConfig, dataset: Dataset) -> Variant:
     if recipe.noise not in NOISES:
         raise unknown("noise", recipe.noise, NOISES)
     if config.samples < 2:
-        raise Refused(f"--samples is at least 2, not {config.samples}; a spread cannot be had from fewer")
+        raise UserError(f"--samples is at least 2, not {config.samples}; a spread cannot be had from fewer")
     if recipe.batch_size > len(dataset.train):
-        raise Refused(
+        raise UserError(
             f"--batch-size {recipe.batch_size} is more than the {len(dataset.train)} examples of {dataset.name}"
         )
     probes.check(config, dataset)
@@ -48,7 +48,7 @@ def check(config: RunConfig, dataset: Dataset) -> Variant:
 def completed(config: RunConfig, data_dir: Path | str | None = None) -> RunConfig:
     """The config with its judge: the classifier is trained now where there is none, once all else is checked.
 
-    Raises Refused where the config cannot be trained.
+    Raises UserError where the config cannot be trained.
     """
     if config.extractor != PENDING:
         return config
@@ -59,7 +59,7 @@ def completed(config: RunConfig, data_dir: Path | str | None = None) -> RunConfi
 
 def judged(config: RunConfig, dataset: Dataset) -> RunConfig:
     """The same of a config that is checked."""
-    return replace(config, extractor=judge(dataset)) if config.extractor == PENDING else config
+    return replace(config, extractor=classifiers_sha256(dataset)) if config.extractor == PENDING else config
 
 
 # About ten evaluations a run where nobody says how often; chosen, not tuned.
@@ -86,7 +86,7 @@ def configure(
     data. evaluate_every: epochs between evaluations, 0 for about ten in a run. samples, thorough, precision, probes:
     see RunConfig. fields: of the recipe, to change them.
     Nothing is trained: where the classifier that judges such data is still to be, the extractor is PENDING, and
-    `training.completed`, which `train` calls, puts it in. Raises Refused for anything that cannot be trained.
+    `training.completed`, which `train` calls, puts it in. Raises UserError for anything that cannot be trained.
     """
     plugins.load_installed()
     asked = DatasetConfig(dataset) if isinstance(dataset, str) else dataset
@@ -102,7 +102,7 @@ def configure(
         dataset=replace(asked, name=data.name),
         seed=seed,
         checksum=data.checksum,
-        extractor=judge(data) if is_trained(data) else PENDING,
+        extractor=classifiers_sha256(data) if is_trained(data) else PENDING,
         evaluate_every=evaluate_every or max(1, chosen.epochs // EVALUATIONS),
         samples=samples,
         thorough=thorough,
@@ -115,7 +115,7 @@ def configure(
 
 
 def find_recipe(variant: Variant, given: str, spec: DataSpec) -> Recipe:
-    """The recipe of that name, in that .toml file, or of that run folder. Raises Refused where there is none."""
+    """The recipe of that name, in that .toml file, or of that run folder. Raises UserError where there is none."""
     if given.endswith(".toml"):
         return recipe_file(variant, Path(given), spec)
     if given and given not in variant.recipes and Path(given).is_dir():
@@ -129,8 +129,8 @@ def recipe_file(variant: Variant, path: Path, spec: DataSpec) -> Recipe:
         with open(path, "rb") as file:
             fields = tomllib.load(file)
     except OSError as error:
-        raise Refused(f"the recipe {path} cannot be read: {error.strerror}") from None
+        raise UserError(f"the recipe {path} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:  # a whole number of thousands of digits is only a ValueError
-        raise Refused(f"the recipe {path} is not TOML: {error}") from None
+        raise UserError(f"the recipe {path} is not TOML: {error}") from None
     name = fields.pop("recipe", "")
     return variant.recipe(str(name) or variant.recipe_for(spec)).with_(fields)

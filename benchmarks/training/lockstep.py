@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any
 
-from benchmarks.algorithm.stacked import Abreast, Stack, goes_abreast
+from benchmarks.algorithm.stacked import Abreast, StackedGAN, goes_abreast
 from benchmarks.config import RunConfig
 from benchmarks.datasets import Dataset
 from benchmarks.inference.run import Run
@@ -23,14 +23,14 @@ from benchmarks.training import loop
 from benchmarks.training.loop import Training
 from benchmarks.training.shared import loaded
 from benchmarks.training.train import opened
-from benchmarks.training.watcher import Watcher
-from variants import Refused, load_variant
-from variants.stacked import Seeds, check_loss
+from benchmarks.training.watcher import ProgressListener
+from variants import UserError, load_variant
+from variants.stacked import StackedNetwork, check_loss
 
 Ended = Run | BaseException
 
 
-def train_together(configs: Sequence[RunConfig], watchers: Sequence[Watcher], **options: Any) -> list[Ended]:
+def train_together(configs: Sequence[RunConfig], watchers: Sequence[ProgressListener], **options: Any) -> list[Ended]:
     """Trains runs that differ in their seed only, as one, and tells how each ended: as its Run, or by what error.
 
     watchers: one a run. options: all of those of `train.train`. Runs that have come equally far are trained as one;
@@ -58,9 +58,9 @@ def train_together(configs: Sequence[RunConfig], watchers: Sequence[Watcher], **
             if len(group) > 1 and (why := refusal(next(iter(group.values())))):
                 for run in group.values():
                     run.watcher.say(f"seeds are trained one by one: {why}")
-                ended |= one_by_one(group)
+                ended |= train_one_by_one(group)
             else:
-                ended |= one_by_one(group) if len(group) == 1 else Lockstep(group).run()
+                ended |= train_one_by_one(group) if len(group) == 1 else Lockstep(group).run()
     return [ended[place] for place in range(len(configs))]
 
 
@@ -74,20 +74,20 @@ def equally_far(waiting: Mapping[int, Training]) -> list[dict[int, Training]]:
 
 def refusal(run: Training) -> str:
     """Why such a training cannot go on as one with its other seeds, as the end of a sentence; "" where it can."""
-    if why := load_variant(run.config.variant).one_by_one:
+    if why := load_variant(run.config.variant).train_one_by_one:
         return why
-    if goes_abreast(run.state.players, run.recorder):
+    if goes_abreast(run.state.gan, run.recorder):
         return ""
     try:
         check_loss(run.objective.adversarial)
-        for network in (run.state.players.generator, run.state.players.discriminator):
-            Seeds([network])
-    except Refused as refused:
+        for network in (run.state.gan.generator, run.state.gan.discriminator):
+            StackedNetwork([network])
+    except UserError as refused:
         return str(refused)
     return ""
 
 
-def one_by_one(group: Mapping[int, Training]) -> dict[int, Ended]:
+def train_one_by_one(group: Mapping[int, Training]) -> dict[int, Ended]:
     ended: dict[int, Ended] = {}
     for place, run in group.items():
         try:
@@ -139,13 +139,13 @@ class Lockstep:
         self.each(Training.end)
         self.ended |= {place: Run(run.folder) for place, run in self.left.items()}
 
-    def united(self) -> "Stack | Abreast":
+    def united(self) -> "StackedGAN | Abreast":
         """What trains all that are left."""
         runs = list(self.left.values())
-        first, own = runs[0], [run.state.players for run in runs]
+        first, own = runs[0], [run.state.gan for run in runs]
         if goes_abreast(own[0], first.recorder):
             return Abreast(own, [run.steps for run in runs], [run.recorder.stream for run in runs])
-        return Stack(own, first.objective, first.config.recipe, first.recorder)
+        return StackedGAN(own, first.objective, first.config.recipe, first.recorder)
 
     def each(self, do: Callable[[Training], None]) -> None:
         """Has every training that is left do something; one that fails leaves the others."""
@@ -158,7 +158,7 @@ class Lockstep:
                 with suppress(Exception):
                     run.end(error)
 
-    def train_epoch(self, united: "Stack | Abreast", epoch: int) -> dict[int, dict[str, dict[str, float]]]:
+    def train_epoch(self, united: "StackedGAN | Abreast", epoch: int) -> dict[int, dict[str, dict[str, float]]]:
         """One epoch of updates: by seed, its curves and its share of the time."""
         began = time.perf_counter()
         runs = list(self.left.values())

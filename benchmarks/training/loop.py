@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from benchmarks.algorithm.cuda_graphs import Recorder, updates_of
 from benchmarks.algorithm.device import peak_memory
 from benchmarks.algorithm.epoch import means, train_updates
-from benchmarks.algorithm.players import Players, fresh_players
+from benchmarks.algorithm.gan import GAN, fresh_gan
 from benchmarks.algorithm.random_streams import stream
 from benchmarks.algorithm.sampling import sampler
 from benchmarks.config import RunConfig
@@ -28,9 +28,9 @@ from benchmarks.run_folder.folder import ABSENT, ABSENT_REFERENCE, FACTS, REAL_D
 from benchmarks.run_folder.symptoms import Watch
 from benchmarks.training.checkpoint import TrainState
 from benchmarks.training.shared import evaluator, reference
-from benchmarks.training.watcher import Watcher
+from benchmarks.training.watcher import ProgressListener
 from metrics.spectrum import mean_power
-from variants import Refused, Variant
+from variants import UserError, Variant
 from variants.objective import objective
 
 # Seconds between checkpoints; chosen, not tuned. A run that is killed loses at most this and one epoch.
@@ -54,7 +54,7 @@ class Training:
         folder: RunFolder,
         device: torch.device,
         pictured: frozenset[int],
-        watcher: Watcher,
+        watcher: ProgressListener,
         recorder: Recorder | None = None,
     ) -> None:
         recipe = config.recipe
@@ -66,8 +66,8 @@ class Training:
         self.updates = recipe.epoch_updates or len(self.data) // recipe.batch_size
         self.pictured = pictured
         self.watch = Watch(recipe.epochs, probabilities=self.objective.adversarial.cross_entropy)
-        self.untrained: Players | None = None
-        both = fresh_players(variant, dataset.spec, recipe, config.seed, device, config.precision)
+        self.untrained: GAN | None = None
+        both = fresh_gan(variant, dataset.spec, recipe, config.seed, device, config.precision)
         self.state, self.recorder = TrainState(both), recorder
         self.steps = updates_of(both, self.objective, recipe, recorder)
 
@@ -106,7 +106,7 @@ class Training:
                 self.state.restore(tensors, kept["epoch"])
             except (KeyError, ValueError, TypeError, RuntimeError) as error:
                 cause = (str(error) or type(error).__name__).partition("\n")[0][:200]
-                raise Refused(
+                raise UserError(
                     f"the checkpoint in {self.folder.path} is not of this run's networks ({cause}); --retrain "
                     "starts anew"
                 ) from None
@@ -118,7 +118,7 @@ class Training:
     def start(self) -> None:
         """What comes before the epochs that are left. Epoch 0, the untrained generator, is judged after the first."""
         # What could not be measured before an interruption is still so.
-        self.facts = facts(self.dataset, self.state.players, self.updates) | absences(self.folder.facts())
+        self.facts = facts(self.dataset, self.state.gan, self.updates) | absences(self.folder.facts())
         self.facts[REAL_DATA] = self.evaluator.reference_note
         self.folder.write_json(FACTS, self.facts)
         self.folder.set_status("RUNNING", epoch=self.state.epoch, **self.watch.mark)
@@ -127,14 +127,14 @@ class Training:
             if 0 in self.pictured:
                 self.picture(0)
             # Judging needs the real side, which takes seconds; it waits until training has been seen to run.
-            self.untrained = copy.deepcopy(self.state.players)
+            self.untrained = copy.deepcopy(self.state.gan)
 
     def complete(self, epoch: int, measured: dict[str, dict[str, float]]) -> None:
         """Judges and writes down what an epoch gave. Raises Diverged where that is no longer finite."""
         if self.untrained is not None:
-            trained, self.state.players = self.state.players, self.untrained
+            trained, self.state.gan = self.state.gan, self.untrained
             self.write({"epoch": 0, "curves": {}})
-            self.state.players, self.untrained = trained, None
+            self.state.gan, self.untrained = trained, None
         self.state.epoch = epoch
         if epoch in self.pictured:
             self.picture(epoch)
@@ -199,8 +199,8 @@ class Training:
             self.folder.write_json(FACTS, self.facts)
 
     def probe(self, epoch: int, metrics: dict[str, float]) -> dict[str, float]:
-        players, objective, evaluator = self.state.players, self.objective, self.evaluator
-        moment = probes.Moment(self.config, self.dataset, players, objective, evaluator, self.folder, epoch, metrics)
+        gan, objective, evaluator = self.state.gan, self.objective, self.evaluator
+        moment = probes.Moment(self.config, self.dataset, gan, objective, evaluator, self.folder, epoch, metrics)
         return probes.measure(moment)
 
     def picture(self, epoch: int) -> None:
@@ -212,12 +212,12 @@ class Training:
     @property
     def generator(self) -> nn.Module:
         """The generator that is judged and kept: the averaged one, if there is one."""
-        players = self.state.players
-        return players.generator if players.averaged is None else players.averaged
+        gan = self.state.gan
+        return gan.generator if gan.ema_generator is None else gan.ema_generator
 
     def finish(self) -> None:
         """What a finished run leaves besides its journal: the generator, and the pictures that need all epochs."""
-        players = self.state.players
+        gan = self.state.gan
         measured, absent = reference(self.evaluator, self.config, self.folder.path.parent)
         self.folder.write_json(REFERENCE, measured)
         self.note(ABSENT_REFERENCE, absent)
@@ -228,7 +228,7 @@ class Training:
         if self.pictured:
             unit = "nats" if self.objective.adversarial.cross_entropy else "of logits"
             loss_curves(self.folder.lines(), self.folder.file("losses.png"), unit=unit)
-            network_graph(players.generator, players.discriminator, spec, recipe, self.folder.file("networks.png"))
+            network_graph(gan.generator, gan.discriminator, spec, recipe, self.folder.file("networks.png"))
             if "large" in self.evaluator.facts:
                 self.spectrum()
 
@@ -246,7 +246,7 @@ def told(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     text, kind = " ".join(str(error).split()), type(error).__name__
-    return text if text and isinstance(error, Refused | Diverged) else f"{kind}: {text}".removesuffix(": ")
+    return text if text and isinstance(error, UserError | Diverged) else f"{kind}: {text}".removesuffix(": ")
 
 
 def absences(facts: dict) -> dict:
@@ -254,15 +254,15 @@ def absences(facts: dict) -> dict:
     return {name: facts[name] for name in (ABSENT, ABSENT_REFERENCE) if name in facts}
 
 
-def facts(dataset: Dataset, players: Players, updates: int) -> dict:
+def facts(dataset: Dataset, gan: GAN, updates: int) -> dict:
     """What is known of a run beforehand, and needed to use its generator without the data."""
     spec = dataset.spec
     return {
         "spec": {"shape": spec.shape, "bounded": spec.bounded, "classes": spec.classes, "vocabulary": spec.vocabulary},
         "class_names": dataset.class_names,
         "parameters": {
-            "generator": sum(p.numel() for p in players.generator.parameters()),
-            "discriminator": sum(p.numel() for p in players.discriminator.parameters()),
+            "generator": sum(p.numel() for p in gan.generator.parameters()),
+            "discriminator": sum(p.numel() for p in gan.discriminator.parameters()),
         },
         "updates_per_epoch": updates,
     }

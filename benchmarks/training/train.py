@@ -11,7 +11,7 @@ from benchmarks.algorithm.cuda_graphs import recorder
 from benchmarks.algorithm.device import check_precision, keep_memory, resolve_device
 from benchmarks.config import RunConfig
 from benchmarks.datasets import Dataset
-from benchmarks.evaluation.classifiers import doubts, identity
+from benchmarks.evaluation.classifiers import combined_sha256, doubts
 from benchmarks.inference.run import Run
 from benchmarks.pictures.epochs import pictured_epochs
 from benchmarks.run_folder.folder import HERE, RunFolder
@@ -20,8 +20,8 @@ from benchmarks.training.configure import check, judged
 from benchmarks.training.loop import Training
 from benchmarks.training.provenance import describe, fingerprint
 from benchmarks.training.shared import evaluator, loaded
-from benchmarks.training.watcher import Watcher
-from variants import Refused
+from benchmarks.training.watcher import ProgressListener
+from variants import UserError
 
 BEGUN_BY_OTHER_CODE = "a part of it was trained by other code, before it was interrupted; --retrain trains it anew"
 
@@ -39,14 +39,14 @@ def train(
     retrain: bool = False,
     cuda_graphs: bool = False,
     notes: Sequence[str] = (),
-    watcher: Watcher | None = None,
+    watcher: ProgressListener | None = None,
 ) -> Run:
     """Trains one run, or finds it if it is already trained, and gives it back.
 
     pictures: all, milestones or none. tracking_uri, experiment: of MLflow, by default as everywhere; track=False does
     without. cuda_graphs: whether updates are recorded and replayed, on a GPU. notes: what a reader of the run has to
     know, such as that other data took the place of what was asked for. A run that was interrupted goes on from its last
-    checkpoint; retrain=True starts any run anew. Raises Refused where the config cannot be trained, Diverged where a
+    checkpoint; retrain=True starts any run anew. Raises UserError where the config cannot be trained, Diverged where a
     loss stops being finite, and KeyboardInterrupt after having marked the run as killed.
     """
     with opened(
@@ -61,7 +61,7 @@ def train(
         retrain=retrain,
         cuda_graphs=cuda_graphs,
         notes=notes,
-        watcher=watcher or Watcher(),
+        watcher=watcher or ProgressListener(),
     ) as training:
         if isinstance(training, Run):
             return training
@@ -82,7 +82,7 @@ def opened(
     retrain: bool,
     cuda_graphs: bool,
     notes: Sequence[str],
-    watcher: Watcher,
+    watcher: ProgressListener,
     experiment: str | None = None,
     dataset: Dataset | None = None,
 ) -> "Iterator[Training | Run]":
@@ -94,7 +94,7 @@ def opened(
     plugins.require(config, "this run")
     dataset = dataset or loaded(config.dataset, data_dir, config.seed)
     if dataset.checksum != config.checksum:
-        raise Refused(f"the data of {dataset.name} is not what this config was made for; make the config anew")
+        raise UserError(f"the data of {dataset.name} is not what this config was made for; make the config anew")
     variant = check(config, dataset)
     place, pictured = resolve_device(device), pictured_epochs(pictures, config.recipe.epochs)
     check_precision(config.precision, place)
@@ -112,8 +112,8 @@ def opened(
         yield Run(folder, found=True)
         return
     judges = evaluator(dataset, config.samples, place, torch.get_num_threads()).extractors
-    if identity(judges) != config.extractor:
-        raise Refused(
+    if combined_sha256(judges) != config.extractor:
+        raise UserError(
             f"the classifier that judges {dataset.name} is not the one this config was made for; make the config anew"
         )
     with folder.lock():

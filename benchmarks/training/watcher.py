@@ -3,7 +3,7 @@
 from benchmarks.config import RunConfig
 
 
-class Watcher:
+class ProgressListener:
     """Who is told how the training goes. This one does not listen."""
 
     def say(self, sentence: str) -> None:

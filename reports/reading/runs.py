@@ -25,7 +25,7 @@ from benchmarks.run_folder.folder import (
     ended_as,
     run_folders,
 )
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 if TYPE_CHECKING:
     from benchmarks.tracking.download import TrackedRun
@@ -130,7 +130,7 @@ def find(
 
     chosen: names, ids or folders of runs; all where it is empty. runs_dir: reads run folders without MLflow.
     tracking_uri, experiment: by default $MLFLOW_TRACKING_URI or sqlite:///mlflow.db, and $MLFLOW_EXPERIMENT_NAME or
-    gan-benchmark. Raises Refused where a chosen run, or any run, does not exist.
+    gan-benchmark. Raises UserError where a chosen run, or any run, does not exist.
     """
     chosen = list(chosen)
     # A path is meant only where it is written like one: a folder in the working directory may share a run's name.
@@ -147,7 +147,7 @@ def find(
 
 
 def read(folder: RunFolder, id: str = "") -> RunRecord:
-    """One run. Raises Refused, without the path of the folder, where it is damaged."""
+    """One run. Raises UserError, without the path of the folder, where it is damaged."""
     try:
         config = folder.config()
         pictured = max(folder.pictures(), default=0)
@@ -181,9 +181,9 @@ def read(folder: RunFolder, id: str = "") -> RunRecord:
             absent_reference=folder.absent(ABSENT_REFERENCE),
             real_data=folder.real_data(),
         )
-    except Refused as refused:
+    except UserError as refused:
         # Where runs lie on a machine is nothing to publish.
-        raise Refused(str(refused).replace(str(folder.path) + os.sep, "").replace(str(folder.path), "it")) from None
+        raise UserError(str(refused).replace(str(folder.path) + os.sep, "").replace(str(folder.path), "it")) from None
 
 
 def earlier_protocol(runs: Sequence[RunRecord]) -> str:
@@ -209,14 +209,14 @@ def _without_changed(line: Mapping[str, Any]) -> Mapping[str, Any]:
 def _in_folder(runs_dir: Path | str, names: Sequence[str]) -> Found:
     folders = run_folders(runs_dir)
     if not folders:
-        raise Refused(
+        raise UserError(
             f"there are no runs in {runs_dir}; train one with python -m benchmarks.run, or name another folder"
         )
     runs, left_out = [], []
     for folder in _chosen(folders, names, lambda folder: (folder.name,), str(runs_dir)):
         try:
             runs.append(read(folder))
-        except Refused as refused:
+        except UserError as refused:
             left_out.append(LeftOut(folder.name, folder.name, str(refused)))
     return Found(tuple(runs), tuple(left_out))
 
@@ -228,7 +228,7 @@ def _in_mlflow(tracking_uri: str | None, experiment: str | None, names: Sequence
     uri = resolved(tracking_uri)
     listed = runs(uri, experiment)
     if not listed:
-        raise Refused(
+        raise UserError(
             f"there are no runs in MLflow at {redacted(uri)}; train one with python -m benchmarks.run, or read run "
             f"folders with --runs-dir"
         )
@@ -240,7 +240,7 @@ def _in_mlflow(tracking_uri: str | None, experiment: str | None, names: Sequence
             continue
         try:
             read_.append(_fetched(tracked, uri))
-        except Refused as refused:
+        except UserError as refused:
             left_out.append(LeftOut(tracked.run_id, name, str(refused)))
     return Found(tuple(read_), tuple(left_out))
 
@@ -274,7 +274,7 @@ def _chosen(
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
-            raise Refused(f"there is no run {name!r} in {where}" + (f"; did you mean {near[0]!r}?" if near else ""))
+            raise UserError(f"there is no run {name!r} in {where}" + (f"; did you mean {near[0]!r}?" if near else ""))
     return [one for one in found if not names or set(names) & set(known_as(one))]
 
 

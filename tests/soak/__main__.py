@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.cli.options import Parser, main
 from tests.soak import endurance, figures, fuzzing, kills, metrics, mutants, repetitions
-from variants.recipe import Refused, unknown
+from variants.recipe import UserError, unknown
 
 PARTS = {
     "kills": kills.kills,
@@ -35,7 +35,7 @@ def soak() -> int:
         if name not in PARTS:
             raise unknown("part", name, PARTS, see="one of " + ", ".join(PARTS))
     if asked.size <= 0:
-        raise Refused(f"--size is above 0, not {asked.size}")
+        raise UserError(f"--size is above 0, not {asked.size}")
     # Parts change folders.
     work = asked.work.absolute()
     for name in asked.part or PARTS:

@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.cli.options import Parser, main
 from reports.analysis.statistics import fewest_seeds, seeds_to_settle, subset_sums, three_sided, two_groups
-from variants.recipe import Refused
+from variants.recipe import UserError
 
 ALPHA = 0.05
 SEEDS = (5, 10, 15, 20)
@@ -384,7 +384,7 @@ def command() -> None:
     )
     options = parser.parse_args()
     if options.suites < 1:
-        raise Refused("--suites is at least 1")
+        raise UserError("--suites is at least 1")
     share = options.suites / Plan.suites
     plan = Plan(
         suites=options.suites,
@@ -401,7 +401,7 @@ def command() -> None:
             (options.out / name).write_text(text, encoding="utf-8", newline="\n")
             print(f"wrote {options.out / name}")
     except OSError as error:
-        raise Refused(f"cannot write to {options.out}: {error.strerror or error}") from error
+        raise UserError(f"cannot write to {options.out}: {error.strerror or error}") from error
 
 
 if __name__ == "__main__":

@@ -44,9 +44,9 @@ def many_runs(count: int, work: Path) -> None:
 def many_epochs(count: int, work: Path) -> None:
     """Trains one run of many epochs and prints what is held after each."""
     from benchmarks import configure, train
-    from benchmarks.training.watcher import Watcher
+    from benchmarks.training.watcher import ProgressListener
 
-    class Tells(Watcher):
+    class Tells(ProgressListener):
         def line(self, line: dict) -> None:
             print(json.dumps(held()), flush=True)
 

@@ -222,14 +222,14 @@ def json_readers() -> list[Reader]:
 def tensor_readers() -> list[Reader]:
     import torch
 
-    from benchmarks.algorithm.players import players
+    from benchmarks.algorithm.gan import make_gan
     from benchmarks.algorithm.random_streams import initialisation
     from benchmarks.inference.run import Run
     from benchmarks.run_folder.folder import RunFolder
     from benchmarks.run_folder.tensors import pack
     from benchmarks.training.checkpoint import TrainState
     from benchmarks.training.loop import Training
-    from benchmarks.training.watcher import Watcher
+    from benchmarks.training.watcher import ProgressListener
     from metrics.features import pinned_path, read_extractor
     from variants import DataSpec, load_variant
 
@@ -238,10 +238,10 @@ def tensor_readers() -> list[Reader]:
 
     def state() -> TrainState:
         with initialisation(0):
-            return TrainState(players(*variant.build(spec, recipe), recipe))
+            return TrainState(make_gan(*variant.build(spec, recipe), recipe))
 
     trained = state()
-    for optimizer in (trained.players.generator_optimizer, trained.players.discriminator_optimizer):
+    for optimizer in (trained.gan.generator_optimizer, trained.gan.discriminator_optimizer):
         for parameter in (p for group in optimizer.param_groups for p in group["params"]):
             parameter.grad = torch.ones_like(parameter)
         optimizer.step()
@@ -250,10 +250,10 @@ def tensor_readers() -> list[Reader]:
         run = RunFolder(folder)
         run.checkpoint_epoch()
         training = object.__new__(Training)
-        training.folder, training.state, training.watcher = run, state(), Watcher()
+        training.folder, training.state, training.watcher = run, state(), ProgressListener()
         training.watch, training.config = None, config
         training.restore()
-        optimizer = training.state.players.generator_optimizer
+        optimizer = training.state.gan.generator_optimizer
         for parameter in (p for group in optimizer.param_groups for p in group["params"]):
             parameter.grad = torch.ones_like(parameter)
         optimizer.step()
@@ -275,7 +275,7 @@ def tensor_readers() -> list[Reader]:
         return either(damaged, lambda data, rng: forged_tensors(data, rng, key))
 
     checkpoint = b"".join(pack(trained.tensors(), {"epoch": 3}))
-    generator = b"".join(pack(trained.players.generator.state_dict(), {}))
+    generator = b"".join(pack(trained.gan.generator.state_dict(), {}))
     judge = pinned_path("digits").read_bytes()
     return [
         Reader("checkpoint", "checkpoint.safetensors", checkpoint, checked("state"), goes_on),
@@ -320,7 +320,7 @@ def data_readers() -> list[Reader]:
 def outcome(reader: Reader, folder: Path, data: bytes) -> str:
     """ "read", "refused", or what was found."""
     from metrics.features import BadExtractor
-    from variants.recipe import Refused
+    from variants.recipe import UserError
 
     (folder / reader.file).write_bytes(data)
     beside = {path.name for path in folder.parent.iterdir()}
@@ -331,7 +331,7 @@ def outcome(reader: Reader, folder: Path, data: bytes) -> str:
             warnings.simplefilter("ignore")
             reader.use(folder)
         told = "read"
-    except (Refused, BadExtractor) as refused:
+    except (UserError, BadExtractor) as refused:
         said = str(refused)
         told = "refused" if said and "\n" not in said and len(said) < 2000 else f"a refusal of no sentence: {said!r}"
     except Exception as error:

@@ -18,7 +18,7 @@ from benchmarks.config import PRECISIONS
 from benchmarks.questions.base import FID_MARGIN, LN_FID, Outcome
 from reports.analysis.verdicts import FEWEST_SEEDS, Comparison, DecidingTest, Numbers, Verdict, decide
 from variants import VARIANTS
-from variants.recipe import Refused, unknown
+from variants.recipe import UserError, unknown
 
 FULL, *REDUCED = PRECISIONS
 ACCURACY = Outcome(
@@ -63,12 +63,12 @@ def command() -> None:
         if name not in REDUCED:
             raise unknown("precision", name, REDUCED, see=f"{FULL} is compared with one of " + ", ".join(REDUCED))
     if asked.seeds < FEWEST_SEEDS:
-        raise Refused(f"--seeds is at least {FEWEST_SEEDS}, not {asked.seeds}: fewer decide nothing")
+        raise UserError(f"--seeds is at least {FEWEST_SEEDS}, not {asked.seeds}: fewer decide nothing")
 
     from benchmarks.algorithm.cuda_graphs import refuse_without_graphs
     from benchmarks.algorithm.device import check_precision, device_name, resolve_device
-    from benchmarks.cli.progress import Live
-    from benchmarks.executors import Job, Settings
+    from benchmarks.cli.progress import SuiteProgress
+    from benchmarks.executors import RunGroup, RunOptions
     from benchmarks.suites.scheduler import all_ended, run_jobs
     from benchmarks.timing.machine import machine, software
     from benchmarks.timing.tables import markdown
@@ -101,10 +101,10 @@ def command() -> None:
         for precision in (FULL, *asked.precision)
     ]
     # All are checked before a classifier is trained that is still to judge them.
-    jobs = [Job(tuple(completed(config, asked.data_dir) for config in each)) for each in configs]
+    jobs = [RunGroup(tuple(completed(config, asked.data_dir) for config in each)) for each in configs]
     how = {"device": asked.device, "cuda_graphs": asked.cuda_graphs}
-    settings = Settings(asked.runs_dir, asked.data_dir, pictures="none", track=False, **how)
-    with Live("precision", sum(len(job.configs) for job in jobs)) as live:
+    settings = RunOptions(asked.runs_dir, asked.data_dir, pictures="none", track=False, **how)
+    with SuiteProgress("precision", sum(len(job.configs) for job in jobs)) as live:
         all_ended(run_jobs(jobs, "processes", settings, live, workers=asked.workers))
     folders = {
         (job.configs[0].variant, job.configs[0].precision): [settings.runs_dir / each.name for each in job.configs]
@@ -125,7 +125,7 @@ def command() -> None:
             asked.json.parent.mkdir(parents=True, exist_ok=True)
             asked.json.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
         except OSError as error:
-            raise Refused(f"cannot write {asked.json}: {error.strerror}") from None
+            raise UserError(f"cannot write {asked.json}: {error.strerror}") from None
     print(markdown(measured))
 
 

@@ -22,7 +22,7 @@ from benchmarks.evaluation.probes.base import Moment, Probe
 from benchmarks.evaluation.probes.diminished_gradient import gradient, gradient_norms, needs_cross_entropy
 from benchmarks.evaluation.probes.ranking import generalization_gap, label_use, needs_all_classes, needs_condition
 from benchmarks.evaluation.probes.swapped_noise import noise_swap
-from variants.recipe import Refused, unknown
+from variants.recipe import UserError, unknown
 
 __all__ = ["PROBES", "Moment", "Probe", "check", "measure"]
 
@@ -39,7 +39,7 @@ PROBES: dict[str, Probe] = {
 
 
 def check(config: RunConfig, dataset: Dataset) -> None:
-    """Raises Refused for a probe that does not exist, and for one that was asked for and cannot be measured.
+    """Raises UserError for a probe that does not exist, and for one that was asked for and cannot be measured.
 
     Those that are always on are left out where they do not apply.
     """
@@ -47,7 +47,7 @@ def check(config: RunConfig, dataset: Dataset) -> None:
         if name not in PROBES:
             raise unknown("probe", name, PROBES)
         if (why := PROBES[name].refuses(config.recipe, dataset)) and name not in ALWAYS:
-            raise Refused(f"--probes {name} does not apply to {config.variant} on {dataset.name}: {why}")
+            raise UserError(f"--probes {name} does not apply to {config.variant} on {dataset.name}: {why}")
 
 
 def measure(moment: Moment) -> dict[str, float]:
@@ -58,10 +58,10 @@ def measure(moment: Moment) -> dict[str, float]:
         if probe.refuses(config.recipe, moment.dataset) or (probe.final and moment.epoch < config.recipe.epochs):
             continue
         if probe.discriminator_only:
-            players = replace(moment.players, discriminator=copy.deepcopy(moment.players.discriminator))
+            gan = replace(moment.gan, discriminator=copy.deepcopy(moment.gan.discriminator))
         else:
-            players = copy.deepcopy(moment.players)
-        copied = replace(moment, players=players)
+            gan = copy.deepcopy(moment.gan)
+        copied = replace(moment, gan=gan)
         own = stream(config.seed, f"probe/{name}", moment.epoch, moment.evaluator.device)
         figures |= probe.measure(copied, own)
     return figures

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Generator
 
-from benchmarks.algorithm.players import Players
+from benchmarks.algorithm.gan import GAN
 from benchmarks.config import RunConfig
 from benchmarks.datasets import Dataset
 from benchmarks.evaluation.evaluator import Evaluator
@@ -24,7 +24,7 @@ class Moment:
 
     config: RunConfig
     dataset: Dataset
-    players: Players
+    gan: GAN
     objective: Objective
     evaluator: Evaluator
     folder: RunFolder

@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 from torch.nn.utils import get_total_norm
 
 from benchmarks.algorithm.batches import Packs, real_batches
-from benchmarks.algorithm.players import Players
+from benchmarks.algorithm.gan import GAN
 from benchmarks.algorithm.steps import discriminator_update
 from benchmarks.datasets import Dataset, Split, placed
 from benchmarks.evaluation.probes.base import Moment
@@ -22,7 +22,7 @@ from benchmarks.pictures import gradient_curves
 from benchmarks.run_folder.folder import PROBES
 from variants import Recipe
 from variants.batch import Batch
-from variants.blocks import draw_from, held
+from variants.blocks import draw_from, frozen_buffers
 from variants.losses import LOSSES, AdversarialLoss
 from variants.noise import NOISES
 from variants.objective import Objective
@@ -58,7 +58,7 @@ def gradient(moment: Moment, stream: Generator) -> dict[str, float]:
     probes/gradient_epoch_NNN.json and .png.
     """
     data = placed(moment.dataset.train, stream.device)
-    points = train_on(moment.players, moment.objective, moment.recipe, data, stream, UPDATES)
+    points = train_on(moment.gan, moment.objective, moment.recipe, data, stream, UPDATES)
     title = f"{moment.config.variant} on {moment.dataset.name}, generator frozen after epoch {moment.epoch}"
     name = f"{PROBES}/gradient_epoch_{moment.epoch:03d}"
     moment.folder.write_json(f"{name}.json", {"epoch": moment.epoch, "points": [asdict(point) for point in points]})
@@ -76,22 +76,22 @@ def gradient_norms(moment: Moment, stream: Generator) -> dict[str, float]:
     non-saturating, in decades. A norm of zero is −∞.
     """
     data = placed(moment.dataset.train, stream.device)
-    (point,) = train_on(moment.players, moment.objective, moment.recipe, data, stream, 0)
+    (point,) = train_on(moment.gan, moment.objective, moment.recipe, data, stream, 0)
     medians = [statistics.median(point.norms[loss]) for loss in COMPARED]
     figures = {f"gradient_norm_{loss}": decades(norm, 1.0) for loss, norm in zip(COMPARED, medians, strict=True)}
     return {**figures, "gradient_norm_ratio": decades(*medians)}
 
 
 def train_on(
-    players: Players, objective: Objective, recipe: Recipe, data: Split, stream: Generator, updates: int
+    gan: GAN, objective: Objective, recipe: Recipe, data: Split, stream: Generator, updates: int
 ) -> list[Point]:
     """Trains the discriminator alone, each time on a fresh batch, and takes the gradients at log-spaced points.
 
     The learning rates are those of the recipe, even if a decay has brought them down.
     """
-    players.generator_optimizer.param_groups[0]["lr"] = recipe.generator_lr
-    players.discriminator_optimizer.param_groups[0]["lr"] = recipe.discriminator_lr
-    for network in (players.generator, players.discriminator):
+    gan.generator_optimizer.param_groups[0]["lr"] = recipe.generator_lr
+    gan.discriminator_optimizer.param_groups[0]["lr"] = recipe.discriminator_lr
+    for network in (gan.generator, gan.discriminator):
         network.train()
         draw_from(network, stream)
     packs, draw, size = Packs(data, recipe), NOISES[recipe.noise], (recipe.batch_size, recipe.noise_size)
@@ -101,15 +101,13 @@ def train_on(
         fixed.append((draw(size, stream), packs.condition(drawn)))
 
     batches, due = real_batches(packs, len(data), stream), points_of(updates)
-    points = [measured(0, players, fixed)]
+    points = [measured(0, gan, fixed)]
     for update in range(1, updates + 1):
         indices = next(batches)
         examples, condition = packs.examples(indices)
-        discriminator_update(
-            players, objective, recipe, Batch(examples, condition, draw(size, stream), condition, stream)
-        )
+        discriminator_update(gan, objective, recipe, Batch(examples, condition, draw(size, stream), condition, stream))
         if update in due:
-            points.append(measured(update, players, fixed))
+            points.append(measured(update, gan, fixed))
     return points
 
 
@@ -118,21 +116,21 @@ def points_of(updates: int) -> frozenset[int]:
     return frozenset(round(updates ** (k / (POINTS - 2))) for k in range(POINTS - 1))
 
 
-def measured(updates: int, players: Players, fixed: list[tuple[Tensor, Tensor | None]]) -> Point:
+def measured(updates: int, gan: GAN, fixed: list[tuple[Tensor, Tensor | None]]) -> Point:
     """The discriminator is in evaluation mode; the generator in training mode, as in its updates, but held still."""
-    generator, discriminator = players.generator, players.discriminator.eval()
+    generator, discriminator = gan.generator, gan.discriminator.eval()
     probabilities: list[Tensor] = []
     norms: dict[str, list[Tensor]] = {loss: [] for loss in COMPARED}
     steps: dict[str, Tensor] = {}
     for noise, condition in fixed:
-        with held(generator):
+        with frozen_buffers(generator):
             logits = discriminator(generator(noise, condition), condition).logits
         probabilities.append(in_float64(logits.detach()).sigmoid().mean())
         for loss in COMPARED:
             gradients, scale = generator_gradient(LOSSES[loss], logits, list(generator.parameters()))
             norms[loss].append(scale * norm(gradients))
             if loss not in steps:
-                steps[loss] = step_of(players, gradients, scale)
+                steps[loss] = step_of(gan, gradients, scale)
     discriminator.train()
     return Point(
         updates,
@@ -166,13 +164,13 @@ def in_float64(tensor: Tensor) -> Tensor:
     return (tensor.cpu() if tensor.device.type == "mps" else tensor).double()
 
 
-def step_of(players: Players, gradients: list[Tensor | None], scale: Tensor) -> Tensor:
+def step_of(gan: GAN, gradients: list[Tensor | None], scale: Tensor) -> Tensor:
     """The norm of what the generator's optimiser makes of a gradient, from its present state."""
-    generator, optimizer = copy.deepcopy((players.generator, players.generator_optimizer))
+    generator, optimizer = copy.deepcopy((gan.generator, gan.generator_optimizer))
     for parameter, value in zip(generator.parameters(), gradients, strict=True):
         parameter.grad = None if value is None else value * scale
     optimizer.step()
-    pairs = zip(generator.parameters(), players.generator.parameters(), strict=True)
+    pairs = zip(generator.parameters(), gan.generator.parameters(), strict=True)
     return norm([after.detach() - before.detach() for after, before in pairs])
 
 

@@ -33,7 +33,7 @@ def label_use(moment: Moment, stream: Generator) -> dict[str, float]:
 
     The discriminator was never trained on real examples with wrong labels.
     """
-    data, discriminator = moment.dataset, moment.players.discriminator.eval()
+    data, discriminator = moment.dataset, moment.gan.discriminator.eval()
     conditions = data.conditions.to(stream.device)
     right, wrong = [], []
     for examples, condition in drawn(data.test, data.test, JUDGEMENTS // len(conditions), moment.recipe, stream):
@@ -47,7 +47,7 @@ def label_use(moment: Moment, stream: Generator) -> dict[str, float]:
 
 def generalization_gap(moment: Moment, stream: Generator) -> dict[str, float]:
     """P(D(training example) > D(test example)); ½ is no gap (I3c)"""
-    data, discriminator = moment.dataset, moment.players.discriminator.eval()
+    data, discriminator = moment.dataset, moment.gan.discriminator.eval()
     train, test = (
         torch.cat([judged(discriminator, *batch) for batch in drawn(split, data.test, EXAMPLES, moment.recipe, stream)])
         for split in (data.train, data.test)

@@ -16,13 +16,13 @@ def noise_swap(moment: Moment, stream: Generator) -> dict[str, float]:
     them. Noises differ in shape and some in variance, so the figure of `uniform` (variance ⅓) is not that of its shape
     alone; `uniform_unit` has variance 1.
     """
-    evaluator, recipe, players = moment.evaluator, moment.recipe, moment.players
+    evaluator, recipe, gan = moment.evaluator, moment.recipe, moment.gan
     name = "fid_normalized" if "extractor" in evaluator.facts else "fid"
     own = moment.metrics.get(name, math.nan)
     figures = {}
     for noise in NOISES:
         if noise != recipe.noise:
-            swapped = sampler(players.averaged or players.generator, recipe.with_({"noise": noise}), stream)
+            swapped = sampler(gan.ema_generator or gan.generator, recipe.with_({"noise": noise}), stream)
             conditional = recipe.conditioning != "none"
             other = evaluator.evaluate(swapped, conditional=conditional, only={name}).get(name, math.nan)
             figures[f"noise_swap_{noise}"] = logarithm(other) - logarithm(own)

@@ -1,4 +1,4 @@
-"""benchmarks.algorithm.players: TODO."""
+"""benchmarks.algorithm.gan: TODO."""
 
 import copy
 from collections.abc import Callable
@@ -13,14 +13,14 @@ from torch.overrides import TorchFunctionMode
 from benchmarks.algorithm.adam import Adam
 from benchmarks.algorithm.precision import reduced
 from benchmarks.algorithm.random_streams import initialisation
-from variants import DataSpec, Refused, Variant
+from variants import DataSpec, UserError, Variant
 from variants.recipe import Recipe
 from variants.remedies import Replay
-from variants.stacked import Replays
+from variants.stacked import StackedReplay
 
 
 @dataclass(frozen=True)
-class Players:
+class GAN:
     """The two networks and their optimisers; where the recipe has them, old fakes and an averaged generator.
 
     precision: in which the layers calculate while they are trained; tf32 is for `in_precision` to see to.
@@ -30,15 +30,15 @@ class Players:
     discriminator: nn.Module
     generator_optimizer: Optimizer
     discriminator_optimizer: Optimizer
-    replay: Replay | Replays | None = None
-    averaged: nn.Module | None = None
+    replay: Replay | StackedReplay | None = None
+    ema_generator: nn.Module | None = None
     precision: str = "float32"
 
     @cached_property
-    def averaged_parts(self) -> tuple[tuple[list[Tensor], list[Tensor]], ...]:
+    def ema_pairs(self) -> tuple[tuple[list[Tensor], list[Tensor]], ...]:
         """Parameters of the averaged generator and of the generator, and buffers likewise: a walk takes as long as a
         small layer, so it is made once."""
-        both = (self.averaged, self.generator)
+        both = (self.ema_generator, self.generator)
         return tuple(list(n.parameters()) for n in both), tuple(list(n.buffers()) for n in both)
 
     def calculating(self, network: nn.Module) -> nn.Module | Callable:
@@ -46,15 +46,15 @@ class Players:
         return reduced(network, torch.bfloat16) if self.precision == "bfloat16" else network
 
 
-def players(generator: nn.Module, discriminator: nn.Module, recipe: Recipe, precision: str = "float32") -> Players:
+def make_gan(generator: nn.Module, discriminator: nn.Module, recipe: Recipe, precision: str = "float32") -> GAN:
     """The networks with what a recipe gives them."""
-    return Players(
+    return GAN(
         generator,
         discriminator,
         optimizer(generator, recipe, recipe.generator_lr),
         optimizer(discriminator, recipe, recipe.discriminator_lr),
         replay=Replay(recipe.replay, recipe.replay_size) if recipe.replay else None,
-        averaged=copy.deepcopy(generator).requires_grad_(False).eval() if recipe.averaging else None,
+        ema_generator=copy.deepcopy(generator).requires_grad_(False).eval() if recipe.averaging else None,
         precision=precision,
     )
 
@@ -66,23 +66,23 @@ def optimizer(network: nn.Module, recipe: Recipe, rate: float) -> Optimizer:
 
 
 @torch.no_grad()
-def average(players: Players, decay: float) -> None:
+def update_ema(gan: GAN, decay: float) -> None:
     """An exponential moving average of the weights (Yazıcı et al. 2019); buffers are those of the generator."""
-    (means, weights), (copies, buffers) = players.averaged_parts
+    (means, weights), (copies, buffers) = gan.ema_pairs
     torch._foreach_lerp_(means, weights, 1 - decay)
     if buffers:
         torch._foreach_copy_(copies, buffers)
 
 
-def fresh_players(
+def fresh_gan(
     variant: Variant, spec: DataSpec, recipe: Recipe, seed: int, device: torch.device, precision: str = "float32"
-) -> Players:
+) -> GAN:
     """The networks of a run as they are before its first update, with what a recipe gives them."""
     with initialisation(seed):
         networks = variant.build(spec, recipe)
     # Convolutions are faster where channels lie next to each other; linear layers do not notice.
     generator, discriminator = (n.to(device, memory_format=torch.channels_last) for n in networks)
-    return players(generator, discriminator, recipe, precision)
+    return make_gan(generator, discriminator, recipe, precision)
 
 
 Build = Callable[[DataSpec, Recipe], tuple[nn.Module, nn.Module]]
@@ -102,9 +102,9 @@ class Undrawn(TorchFunctionMode):
 
 
 def refuse_giants(variant: Variant, spec: DataSpec, recipe: Recipe) -> None:
-    """Raises Refused for networks that would fill the memory before anything else is noticed."""
+    """Raises UserError for networks that would fill the memory before anything else is noticed."""
     if (count := _parameters(variant.build, spec, recipe)) > MOST_PARAMETERS:
-        raise Refused(f"networks of {count:,} parameters are too large; give smaller --generator-widths or the like")
+        raise UserError(f"networks of {count:,} parameters are too large; give smaller --generator-widths or the like")
 
 
 # Kept: every seed of a recipe has as many, and a config that is made and then trained is checked twice.
