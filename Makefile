@@ -50,7 +50,7 @@ check: $(installed)
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/lint-imports
-	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q tests/test_variants.py
+	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q tests/variants/test_variants.py
 
 $(installed): pyproject.toml constraints.txt
 	@python="$(PYTHON)"; \

@@ -116,7 +116,7 @@ def unrolled(
 ) -> Callable[..., DiscriminatorOutput]:
     """The discriminator as it will be after some of its own updates, which a gradient can pass through.
 
-    loss: of a discriminator `(examples, condition) -> DiscriminatorOutput`. The updates are Adam's, from its present state, or
+    loss: of a discriminator `(examples, condition) -> DiscriminatorOutput`. The updates are Adam's, from its state, or
     plain gradient descent (Metz et al. 2017, section 2.2); the discriminator itself stays as it is. Adam's epsilon
     stands under the root, because a root has no derivative at 0.
     """

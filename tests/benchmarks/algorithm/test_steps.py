@@ -10,7 +10,7 @@ from benchmarks.algorithm.gan import GAN, make_gan, optimizer
 from benchmarks.algorithm.precision import ROUNDING
 from benchmarks.algorithm.random_streams import stream
 from benchmarks.algorithm.steps import SATURATED, descend, discriminator_update, generator_update, total_norm
-from tests.test_dirac import Point, Slope
+from tests.toy_gans import Point, Slope
 from variants.batch import Batch
 from variants.objective import objective
 from variants.recipe import Recipe

@@ -17,7 +17,7 @@ from benchmarks.algorithm.steps import clip
 from benchmarks.datasets import Split
 from variants.base import DataSpec, DiscriminatorOutput
 from variants.batch import Batch, LossInputs
-from variants.blocks import BatchNorm, Dropout, SpectralNorm, draw_from, held, normalize_spectrally
+from variants.blocks import BatchNorm, Dropout, SpectralNorm, draw_from, frozen_buffers, normalize_spectrally
 from variants.losses import LOSSES
 from variants.networks import GROWING, SHRINKING, build
 from variants.objective import matching_aware, objective, smoothed
@@ -204,7 +204,7 @@ def test_spectral_normalisation_can_be_held() -> None:
     normalize_spectrally(network)
     network.weight  # noqa: B018  (one forward pass of the parametrisation)
     (left,) = [value.clone() for name, value in network.named_buffers() if name.endswith("left")]
-    with held(network):
+    with frozen_buffers(network):
         network(torch.randn(2, 4))
     assert torch.equal(left, network.parametrizations.weight[0].left)
 
@@ -216,7 +216,7 @@ def test_batch_norm_is_torch_s_own() -> None:
     torch.testing.assert_close(ours(x), torchs(x))
     torch.testing.assert_close(ours.running_mean, torchs.running_mean)
     torch.testing.assert_close(ours.running_var, torchs.running_var)
-    with held(ours):
+    with frozen_buffers(ours):
         torch.testing.assert_close(ours(x + 5), torchs(x + 5))
     assert not torch.equal(ours.running_mean, torchs.running_mean)
     torchs.load_state_dict({**ours.state_dict(), "num_batches_tracked": torch.tensor(1)})

@@ -11,7 +11,7 @@ import torch
 from benchmarks.defects import command
 from benchmarks.evaluation.defects import POINT_DEFECTS, Table, board, page
 from tests.conftest import Done
-from tests.test_small_sets import NOISE, Images
+from tests.image_sets import NOISE, Images
 from variants.recipe import UserError
 
 NAN = math.nan

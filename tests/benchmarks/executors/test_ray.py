@@ -18,7 +18,7 @@ from benchmarks.executors.ray import OnRay, bring_home, check_cluster, is_own, o
 from benchmarks.run_folder.folder import WITHOUT_A_WORD, RunFolder
 from benchmarks.tracking.download import runs
 from tests.conftest import ROOT
-from tests.test_executors import PATIENCE, bits, held, is_alive, own_plugins, quick, results, tiny, until  # noqa: F401
+from tests.held_runs import PATIENCE, bits, is_alive, quick, results, tiny, until
 from variants import UserError
 
 pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: pip install 'gan-benchmark[ray]'")
@@ -57,7 +57,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 @pytest.mark.long
 def test_what_a_lost_machine_had_in_training_is_trained_elsewhere_with_the_same_bits(
     cluster: Any,
-    held: Path,  # noqa: F811
+    held: Path,
     tracking_uri: str,
 ) -> None:
     job, said = tiny(seeds=4, noise="held"), []
@@ -147,7 +147,7 @@ print(json.dumps([
 
 @pytest.mark.long
 def test_a_cluster_started_here_listens_to_this_machine_only_and_each_end_of_a_run_is_told(
-    held: Path,  # noqa: F811
+    held: Path,
     tracking_uri: str,
 ) -> None:
     (held / "local.py").write_text(LOCAL)

@@ -16,7 +16,7 @@ from benchmarks.cli.options import Parser
 from benchmarks.questions import presets
 from metrics import gan_train
 from tests.conftest import ROOT, Done
-from tests.test_small_sets import NOISE, Images
+from tests.image_sets import NOISE, Images
 
 ENDING = re.compile(r'^if __name__ == "__main__":\n    main\((\w+)\)', re.MULTILINE)
 

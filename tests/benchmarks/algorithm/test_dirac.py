@@ -10,12 +10,12 @@ from itertools import pairwise
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmarks.algorithm.gan import GAN
 from benchmarks.algorithm.random_streams import stream
 from benchmarks.algorithm.steps import discriminator_update, generator_update
-from variants.base import DiscriminatorOutput
+from tests.toy_gans import Point, Slope
 from variants.batch import Batch
 from variants.losses import LOSSES
 from variants.objective import objective
@@ -23,28 +23,6 @@ from variants.recipe import Recipe
 
 RATE = 0.2
 STEPS = 300
-
-
-class Point(nn.Module):
-    """A generator that makes θ of any noise."""
-
-    def __init__(self, theta: float) -> None:
-        super().__init__()
-        self.theta = nn.Parameter(torch.tensor([[theta]], dtype=torch.float64))
-
-    def forward(self, noise: Tensor, condition: Tensor | None) -> Tensor:
-        return self.theta.expand(len(noise), 1)
-
-
-class Slope(nn.Module):
-    """A discriminator with the logit ψ·x."""
-
-    def __init__(self, psi: float) -> None:
-        super().__init__()
-        self.psi = nn.Parameter(torch.tensor([psi], dtype=torch.float64))
-
-    def forward(self, examples: Tensor, condition: Tensor | None) -> DiscriminatorOutput:
-        return DiscriminatorOutput(examples[:, 0] * self.psi)
 
 
 def path(loss: str, steps: int = STEPS, rate: float = RATE, **changes: object) -> list[tuple[float, float]]:

@@ -16,7 +16,7 @@ from reports.analysis.evidence import gathered
 from reports.analysis.verdicts import NOT_TESTED
 from reports.reading.runs import RunRecord, find
 from tests.conftest import ROOT
-from tests.test_reports_questions import decided, fid, index, made, page, smoke
+from tests.made_runs import decided, fid, index, made, page, smoke
 
 RECORDS = ROOT / "reports" / "published" / "mnist" / "runs.tar.xz"
 
@@ -178,7 +178,7 @@ def test_a_check_that_nothing_or_everything_passes_is_refused(limits: dict[str, 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_checks_are_part_of_the_hashed_plan(name: str) -> None:
-    from tests.test_questions import TUNED
+    from tests.made_tuning import TUNED
 
     plan = make_plan(PRESETS[name], tuned=TUNED)
     kept = plan.as_dict()["decisions"]

@@ -4,107 +4,23 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import as_completed
 from pathlib import Path
 
 import pytest
 import torch
 
-from benchmarks import configure, load_plugins, plugins
-from benchmarks.config import RunConfig
-from benchmarks.executors import Result, RunGroup, RunOptions, open_executor
+from benchmarks import load_plugins
+from benchmarks.executors import RunGroup, RunOptions, open_executor
 from benchmarks.executors.base import STOPPED, caused_by_machine, failure
 from benchmarks.executors.processes import Processes
 from benchmarks.run_folder.folder import RunFolder
 from benchmarks.tracking.download import runs
 from benchmarks.training.loop import Diverged
 from tests.conftest import ROOT
+from tests.held_runs import EXAMPLE, PATIENCE, bits, is_alive, quick, results, tiny, until
 from variants import UserError
 from variants.noise import NOISES
-
-TINY = {"epochs": 2, "epoch_updates": 10, "samples": 50, "thorough": False, "probes": ()}
-# Seconds until a test gives up; on a busy machine it takes ten times as long as on an idle one.
-PATIENCE = 300.0
-EXAMPLE = ROOT / "examples" / "my_variant.py"
-
-# Noise that is Gaussian and that, in the middle of its second epoch, waits until it may go on.
-HELD = """
-import os, time
-from pathlib import Path
-
-import benchmarks.training.loop
-from variants.noise import gaussian
-
-benchmarks.training.loop.CHECKPOINT_SECONDS = 0.0
-FOLDER = Path({folder!r})
-calls = 0
-
-
-def held(shape, stream):
-    global calls
-    calls += 1
-    if calls > 30 and not (FOLDER / "go").exists():
-        (FOLDER / f"held-{{os.getpid()}}").touch()
-        while not (FOLDER / "go").exists():
-            time.sleep(0.02)
-    return gaussian(shape, stream)
-
-
-NOISES = {{"held": held}}
-"""
-
-
-def tiny(variant: str = "vanilla_gan", dataset: str = "ring8", seeds: int = 1, **changes) -> RunGroup:
-    return RunGroup(tuple(configure(variant, dataset, seed=seed, **{**TINY, **changes}) for seed in range(seeds)))
-
-
-def quick(runs_dir: Path, **changes) -> RunOptions:
-    """Without pictures, so that no worker imports matplotlib for them, and each run for itself, so that bits count."""
-    return RunOptions(runs_dir, pictures="none", stack="off", **changes)
-
-
-def results(executor_name: str, settings: RunOptions, *jobs: RunGroup, **options) -> list[Result]:
-    with open_executor(executor_name, settings, **options) as executor:
-        futures = [future for job in jobs for future in executor.submit(job)]
-        return [future.result(timeout=PATIENCE) for future in futures]
-
-
-def bits(runs_dir: Path, config: RunConfig) -> tuple[list[dict], bytes]:
-    """What must be the same wherever a run was trained: its journal but for the clock, and its generator."""
-    folder = RunFolder(runs_dir / config.name)
-    lines = [{k: v for k, v in line.items() if k != "timing"} for line in folder.lines()]
-    return lines, (folder.path / "generator.safetensors").read_bytes()
-
-
-def until(true: Callable[[], object], seconds: float = PATIENCE) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.02)
-
-
-@pytest.fixture
-def own_plugins() -> Iterator[None]:
-    """What a test loads is forgotten after it."""
-    lists = [known.entries for known in plugins._lists().values()] + [plugins.HASHES, plugins.ADDED]
-    kept, files = [dict(entries) for entries in lists], list(plugins.FILES)
-    yield
-    for entries, before in zip(lists, kept, strict=True):
-        entries.clear()
-        entries.update(before)
-    plugins.FILES[:] = files
-
-
-@pytest.fixture
-def held(own_plugins: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder in which a file `go` lets runs with the noise `held` go on; those that wait have left `held-PID`."""
-    # The plugin changes it here as well.
-    monkeypatch.setattr("benchmarks.training.loop.CHECKPOINT_SECONDS", 15.0)
-    (tmp_path / "held.py").write_text(HELD.format(folder=str(tmp_path)))
-    load_plugins([tmp_path / "held.py"])
-    return tmp_path
 
 
 def test_importing_the_package_imports_neither_torch_nor_ray_nor_mlflow() -> None:
@@ -274,17 +190,6 @@ if __name__ == "__main__":
         parent.wait()
     until(lambda: not is_alive(pid))
     assert RunFolder(folder).status()["state"] == "KILLED"
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process runs. One that ended counts as gone, even where nobody has asked how it ended."""
-    try:
-        os.kill(pid, 0)
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
 
 
 def test_ctrl_c_while_training_in_this_process_reaches_the_caller(

@@ -7,15 +7,12 @@ them, since training one takes seconds. Two sets are judged by one that is train
 import math
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
 from torch import Tensor
 
 from benchmarks.config import DatasetConfig
@@ -27,38 +24,8 @@ from benchmarks.run_folder.folder import run_folders
 from metrics import gan_train
 from metrics.features import Classifier, Extractor
 from tests.conftest import Done
+from tests.image_sets import BLANK, CONSTANT, NOISE, SAME, Images
 from variants.recipe import UserError
-
-NOISE, CONSTANT, SAME, BLANK = "noise", "constant", "same", "blank"
-
-
-@dataclass(frozen=True)
-class Images:
-    """A set to be written: how many images a class has, what they show, and how large they are and are made."""
-
-    counts: tuple[int, ...]
-    kinds: tuple[str, ...]
-    side: int
-    image_size: int
-    colour: bool
-    twice: bool
-    seed: int
-
-    def write(self, root: Path) -> None:
-        """Writes a folder for each class. Where `twice`, the first image is the last one of the last class as well."""
-        random = np.random.default_rng(self.seed)
-        shape = (self.side, self.side, 3) if self.colour else (self.side, self.side)
-        for name, (count, kind) in enumerate(zip(self.counts, self.kinds, strict=True)):
-            (root / str(name)).mkdir(parents=True)
-            same = random.integers(0, 256, shape, dtype=np.uint8)
-            for place in range(count):
-                grey = np.full(shape, random.integers(256), np.uint8)
-                noise, blank = random.integers(0, 256, shape, dtype=np.uint8), np.full(shape, 128, np.uint8)
-                pixels = {NOISE: noise, CONSTANT: grey, SAME: same, BLANK: blank}[kind]
-                Image.fromarray(pixels).save(root / str(name) / f"{place:02d}.png", compress_level=0)
-        if self.twice and sum(self.counts) > 1:
-            shutil.copy(root / "0" / "00.png", root / str(name) / f"{count - 1:02d}.png")
-
 
 SIDES = st.sampled_from((4, 8, 16, 17, 32, 33, 40)) | st.integers(4, 40)
 

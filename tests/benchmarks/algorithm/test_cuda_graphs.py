@@ -28,7 +28,7 @@ from benchmarks.training.checkpoint import TrainState
 from benchmarks.training.lockstep import train_together
 from benchmarks.training.watcher import ProgressListener
 from tests.gpu import on_a_gpu
-from tests.test_together import RECIPES, SEEDS, examples, farthest, loaded, names, recipe_of, started
+from tests.stacked_recipes import RECIPES, SEEDS, examples, farthest, loaded, names, recipe_of, started
 from variants import Recipe, UserError, load_variant
 from variants.blocks import draw_from
 from variants.objective import objective

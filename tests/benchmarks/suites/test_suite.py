@@ -127,7 +127,7 @@ def test_mistakes_are_told_in_a_sentence(called: Called) -> None:
 
 def test_arms_whose_data_are_not_to_be_had_are_named(tmp_path: Path) -> None:
     from benchmarks.questions.presets import QUICK
-    from tests.test_questions import TUNED
+    from tests.made_tuning import TUNED
 
     plan = make_plan(QUICK, ["upsampling", "loss_curves"], tuned=TUNED, seeds=1)
     jobs, missing = prepared(plan, tmp_path, judge=False)

@@ -24,23 +24,11 @@ from benchmarks.suites.tuned_settings import kept_tuning
 from benchmarks.suites.tuning import chosen, deviations, quality, trials
 from metrics.captions import WORDS
 from tests.conftest import ROOT
+from tests.made_tuning import TUNED, Tuned
 from variants import DataSpec, load_variant
 from variants.recipe import UserError
 
 ALL = [load_question(name) for name in QUESTIONS]
-
-
-class Tuned(dict):
-    """A rate for every arm, and a second for every update."""
-
-    def __missing__(self, name: str) -> dict[str, float]:
-        return {"winner": 1e-3, "quality": 2.0}
-
-    def get(self, name: str, default: Any = None) -> float:
-        return 0.001
-
-
-TUNED = {"arms": Tuned(), "seconds_per_update": Tuned()}
 
 
 def lines(figure: str = "metrics/overlap", values: dict[int, float] | None = None) -> list[dict[str, Any]]:

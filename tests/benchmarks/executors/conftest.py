@@ -1,0 +1,31 @@
+"""Fixtures of runs that are held while their workers or machines are killed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks import load_plugins, plugins
+from tests.held_runs import HELD
+
+
+@pytest.fixture
+def own_plugins() -> Iterator[None]:
+    """What a test loads is forgotten after it."""
+    lists = [known.entries for known in plugins._lists().values()] + [plugins.HASHES, plugins.ADDED]
+    kept, files = [dict(entries) for entries in lists], list(plugins.FILES)
+    yield
+    for entries, before in zip(lists, kept, strict=True):
+        entries.clear()
+        entries.update(before)
+    plugins.FILES[:] = files
+
+
+@pytest.fixture
+def held(own_plugins: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which a file `go` lets runs with the noise `held` go on; those that wait have left `held-PID`."""
+    # The plugin changes it here as well.
+    monkeypatch.setattr("benchmarks.training.loop.CHECKPOINT_SECONDS", 15.0)
+    (tmp_path / "held.py").write_text(HELD.format(folder=str(tmp_path)))
+    load_plugins([tmp_path / "held.py"])
+    return tmp_path
