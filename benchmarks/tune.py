@@ -47,9 +47,9 @@ def tune() -> int:
     asked = parser.parse_args()
     plugins.load_plugins(asked.plugin)
 
-    from benchmarks.questions.presets import preset
+    from benchmarks.questions.presets import find_preset
 
-    wanted = preset(asked.preset)
+    wanted = find_preset(asked.preset)
     if not wanted.tuned:
         raise UserError(f"the preset {wanted.name} is not tuned")
     from benchmarks.cli.progress import SuiteProgress
@@ -76,7 +76,7 @@ def tune() -> int:
         seconds: dict[str, list[float]] = {}
         journals: dict[tuple[str, float], list[Journal]] = {}
         for trial, job in zip(tried, jobs, strict=True):
-            metric = wanted.budgets[trial.arm.arm.data].quality
+            metric = wanted.budgets[trial.arm.arm.dataset_role].quality
             for config in job.configs:
                 folder = load_run(asked.runs_dir / config.name).folder
                 lines, updates = folder.lines(), folder.facts()["updates_per_epoch"]
@@ -87,7 +87,7 @@ def tune() -> int:
                     journals.setdefault((trial.name, trial.rate), []).append((lines, updates))
                 spent = (line["timing"].get(part, 0.0) for line in lines for part in ("seconds", "evaluation_seconds"))
                 seconds.setdefault(trial.name, []).append(sum(spent))
-        metrics = {trial.name: wanted.budgets[trial.arm.arm.data].quality for trial in tried}
+        metrics = {trial.name: wanted.budgets[trial.arm.arm.dataset_role].quality for trial in tried}
         winners = {}
         for name, grid in grids.items():
             try:

@@ -296,7 +296,7 @@ def test_a_question_of_a_plugin_is_planned_like_any_other(plugin: Callable[..., 
 from benchmarks.questions.arms import PLAIN
 from benchmarks.questions.base import FID_MARGIN, LN_FID, Decision, Question, better
 
-WIDE = PLAIN.but("wide", "twice as wide", generator_widths=(256, 512), probes=())
+WIDE = PLAIN.vary("wide", "twice as wide", generator_widths=(256, 512), probes=())
 QUESTIONS = {
     "width": Question(
         "width", "Width", "Are wide networks better?", {"W": "Wide networks are better."},
@@ -324,8 +324,8 @@ def test_a_question_whose_names_stand_for_something_else_is_refused(plugin: Call
 from benchmarks.questions.arms import PLAIN
 from benchmarks.questions.base import FID_MARGIN, LN_FID, Decision, Question, better
 
-MINE = PLAIN.but("{arm}", "twice as wide", generator_widths=(256, 512), probes=())
-OTHER = PLAIN.but("other", "another")
+MINE = PLAIN.vary("{arm}", "twice as wide", generator_widths=(256, 512), probes=())
+OTHER = PLAIN.vary("other", "another")
 DECISION = Decision("{decision}", "W", "A.", (better(MINE, OTHER, LN_FID, FID_MARGIN),), "a", "b")
 QUESTIONS = {{"width": Question("width", "Width", "?", {{}}, (DECISION,), "metrics/fid_normalized", (), (), ())}}
 '''
