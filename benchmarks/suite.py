@@ -3,20 +3,17 @@
 import shlex
 import time
 from argparse import Namespace
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, add_tracking, main, refuse_unread
+from benchmarks.cli.options import Parser, add_tracking, refuse_unread
+from benchmarks.cli.options import main as run_command
 from benchmarks.executors import EXECUTORS
 from benchmarks.questions.presets import PRESETS, find_preset
-from variants.recipe import UserError, unknown
-
-if TYPE_CHECKING:
-    pass
-
 from benchmarks.suites.scheduler import Progress, counted, expectation, prepared, shared_out
+from variants.recipe import UserError, unknown
 
 
 def parser() -> Parser:
@@ -53,8 +50,8 @@ def parser() -> Parser:
     return parser
 
 
-def suite() -> int:
-    asked = parser().parse_args()
+def main(arguments: Sequence[str] | None = None) -> int:
+    asked = parser().parse_args(arguments)
     plugins.load_plugins(asked.plugin)
     refuse_unread(asked, "no_tracking", "tracking_uri", "experiment")
     chosen = find_preset(asked.preset)
@@ -138,4 +135,4 @@ def report_command(asked: Namespace) -> str:
 
 
 if __name__ == "__main__":
-    main(suite)
+    run_command(main)

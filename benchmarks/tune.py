@@ -2,16 +2,13 @@
 
 import math
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, main
-from variants.recipe import UserError
-
-if TYPE_CHECKING:
-    pass
-
+from benchmarks.cli.options import Parser
+from benchmarks.cli.options import main as run_command
 from benchmarks.suites.tuning import (
     Journal,
     added,
@@ -27,9 +24,10 @@ from benchmarks.suites.tuning import (
     trials,
     write,
 )
+from variants.recipe import UserError
 
 
-def tune() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser("benchmarks.tune", description=__doc__.partition(": ")[2])
     parser.add_argument("--preset", default="quick", metavar="NAME", help="quick, mnist or full (quick)")
     parser.add_argument(
@@ -44,7 +42,7 @@ def tune() -> int:
         "--data-dir", type=Path, default=None, metavar="DIR", help="datasets ($GANBENCH_DATA, else data)"
     )
     parser.add_argument("--out", type=Path, default=None, metavar="FILE", help="where to write (with the code)")
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
     plugins.load_plugins(asked.plugin)
 
     from benchmarks.questions.presets import find_preset
@@ -120,4 +118,4 @@ def tune() -> int:
 
 
 if __name__ == "__main__":
-    main(tune)
+    run_command(main)

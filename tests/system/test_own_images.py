@@ -17,7 +17,7 @@ from benchmarks.run import run
 from benchmarks.run_folder.folder import CONFIG, ENVIRONMENT, RunFolder, run_folders
 from benchmarks.sample import command as sample
 from benchmarks.show import command as show
-from benchmarks.suite import suite
+from benchmarks.suite import main as suite
 from benchmarks.suites.plan import make_plan
 from benchmarks.training.configure import completed
 from benchmarks.training.watcher import ProgressListener

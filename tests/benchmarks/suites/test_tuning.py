@@ -13,11 +13,11 @@ from benchmarks.questions import QUESTIONS, Question
 from benchmarks.questions.arms import CONDITIONAL, PLAIN, REPORT
 from benchmarks.questions.base import FID_MARGIN, LN_FID, Arm, Decision, better
 from benchmarks.questions.presets import QUICK, SMOKE
-from benchmarks.suite import suite
+from benchmarks.suite import main as suite
 from benchmarks.suites.plan import make_plan
 from benchmarks.suites.tuned_settings import load_tuned_settings, tuning_file
 from benchmarks.suites.tuning import added, before, by_seconds, deviations, paced, trials
-from benchmarks.tune import tune
+from benchmarks.tune import main as tune
 from reports import build
 from tests.conftest import Done
 from variants.recipe import UserError
