@@ -1,11 +1,10 @@
-"""python -m benchmarks.speed: how fast training is on this machine, against a tutorial's loop and the machine's peak.
+"""python -m benchmarks.speed: times training on this machine, against a tutorial's loop and the machine's peak.
 
     python -m benchmarks.speed --variant cgan_mlp dcgan --dataset mnist --json speed.json
 
 times each variant's loop, the stock loop (`benchmarks/timing/stock.py`), the matrix products of a step alone and the
-machine's best product, in turn, and prints medians with their ranges. With --evaluation, --start, --growth or --suite
-it measures something else instead: judging, start-up, how cost grows, or what the runs of a preset cost. docs/speed.md
-says what the figures mean.
+machine's best product, in turn, and prints medians with their ranges. With --evaluation or --suite it times the
+evaluation of samples, or the cost of all runs of a preset, instead. docs/speed.md explains the figures.
 """
 
 import json
@@ -23,27 +22,19 @@ from benchmarks.config import PRECISIONS
 from variants import VARIANTS
 from variants.recipe import UserError, unknown
 
-# What each kind of timing reads of the options. Any kind takes --json and --plugin.
-READS = {
-    "evaluation": {"dataset", "threads", "rounds", "data_dir"},
-    "start": {"variant", "dataset", "rounds", "data_dir"},
-    "growth": {"variant", "threads", "rounds", "seconds", "picture"},
-    "suite": {"rounds", "data_dir"},
-    "fill": set(),
-}
-# Of these, a timing that does not compare takes one.
-ONE = {"evaluation": ("dataset",), "start": ("dataset", "variant")}
-LEAST = {"threads": 0, "seeds": 1, "loader_workers": 0, "rounds": 1, "run_seconds": 0}
+# Options that each kind of timing reads; every kind takes --json and --plugin.
+READS = {"evaluation": {"dataset", "threads", "rounds", "data_dir"}, "suite": {"rounds", "data_dir"}, "fill": set()}
+_LEAST = {"threads": 0, "seeds": 1, "loader_workers": 0, "rounds": 1, "run_seconds": 0}
 
 
 def parser() -> Parser:
     parser = Parser("benchmarks.speed", description=__doc__.partition(": ")[2].partition("\n")[0])
     what = parser.add_argument_group("what").add_mutually_exclusive_group()
-    what.add_argument("--evaluation", action="store_true", help="time the judging of samples, metric by metric")
-    what.add_argument("--start", action="store_true", help="time --help, and a command until its first update")
-    what.add_argument("--growth", action="store_true", help="time and memory against size, batch, seeds and workers")
-    what.add_argument("--suite", metavar="PRESET", help="what all runs of a preset cost, on 1, 8 and 64 machines")
-    what.add_argument("--fill", type=Path, metavar="PAGE", help="put the tables of JSON files into a page's places")
+    what.add_argument("--evaluation", action="store_true", help="time the evaluation of samples, metric by metric")
+    what.add_argument(
+        "--suite", metavar="PRESET", help="estimate the cost of all runs of a preset, on 1, 8 and 64 machines"
+    )
+    what.add_argument("--fill", type=Path, metavar="PAGE", help="rewrite the tables of a page from their JSON files")
     case = parser.add_argument_group("of what")
     case.add_argument("--variant", nargs="+", metavar="NAME", help=f"of {', '.join(VARIANTS)} (all that can)")
     case.add_argument("--dataset", nargs="+", default=["auto"], metavar="NAME", help="(auto: MNIST, else digits)")
@@ -76,7 +67,6 @@ def parser() -> Parser:
     )
     how.add_argument("--data-dir", type=Path, metavar="DIR", help="datasets ($GANBENCH_DATA, else data)")
     how.add_argument("--json", type=Path, metavar="FILE", help="where all figures are written")
-    how.add_argument("--picture", type=Path, metavar="FILE", help="where --growth draws its curves")
     return parser
 
 
@@ -85,26 +75,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     plugins.load_plugins(asked.plugin)
     check(asked)
 
-    from benchmarks.timing.tables import fill, markdown
+    from benchmarks.timing.tables import fill_page, render
 
     if asked.fill:
-        print(fill(asked.fill))
+        print(fill_page(asked.fill))
         return 0
     measured = measure(asked)
     if asked.json:
-        with writing(asked.json):
+        with _writing(asked.json):
             asked.json.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
-    if asked.picture:
-        from benchmarks.pictures import growth_curves
-
-        with writing(asked.picture):
-            growth_curves(measured["series"], asked.picture)
-    print(markdown(measured))
+    print(render(measured))
     return 0
 
 
 def check(asked: Namespace) -> None:
-    """Raises UserError for what can be told to be wrong at once."""
+    """Raises UserError for options that are wrong whatever the machine and the data are."""
     for name in asked.variant or ():
         if name not in VARIANTS:
             raise unknown("variant", name, VARIANTS)
@@ -113,7 +98,7 @@ def check(asked: Namespace) -> None:
     for precision in asked.precision:
         if precision not in PRECISIONS:
             raise unknown("precision", precision, PRECISIONS, see="it is one of " + ", ".join(PRECISIONS))
-    for name, least in LEAST.items():
+    for name, least in _LEAST.items():
         given = getattr(asked, name)
         for value in given if isinstance(given, list) else [given]:
             if not value >= least:
@@ -121,46 +106,34 @@ def check(asked: Namespace) -> None:
     if kind := next((name for name in READS if getattr(asked, name)), ""):
         known = parser()
         for name, value in vars(asked).items():
-            if name in READS[kind] | READS.keys() | {"json", "plugin"} or value == known.get_default(name):
-                continue
-            raise UserError(f"--{name.replace('_', '-')} is nothing that --{kind} reads; leave it out")
-        for name in ONE.get(kind, ()):
-            if len(getattr(asked, name) or ()) > 1:
-                raise UserError(f"--{kind} times one --{name}, not {len(getattr(asked, name))}")
+            if name not in READS[kind] | READS.keys() | {"json", "plugin"} and value != known.get_default(name):
+                raise UserError(f"--{name.replace('_', '-')} is not read by --{kind}; leave it out")
+    if asked.evaluation and len(asked.dataset) > 1:
+        raise UserError(f"--evaluation times one --dataset, not {len(asked.dataset)}")
     if asked.against == "none" and asked.loader_workers:
         raise UserError("--loader-workers load the data of the stock loop, which --against none leaves out; take one")
     if max(asked.seeds) > 1 and asked.run_seconds:
         raise UserError("--seeds times updates alone; add --run-seconds 0")
     if not asked.seconds > 0:
         raise UserError(f"--seconds is above 0, not {asked.seconds}")
-    if asked.picture and not asked.growth:
-        raise UserError("--picture draws what --growth measures; add --growth")
-    for path in filter(None, (asked.json, asked.picture)):
+    if asked.json:
         # Now, and not after minutes of measuring.
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+        with _writing(asked.json):
+            asked.json.parent.mkdir(parents=True, exist_ok=True)
 
 
 def measure(asked: Namespace) -> dict[str, Any]:
-    """What was asked for, as JSON values."""
+    """Measures what was asked for; returns JSON values."""
     if asked.evaluation:
-        from benchmarks.timing.evaluation import measure as evaluation
+        from benchmarks.timing.evaluation import measure_evaluation
 
-        return evaluation(asked.dataset[0], asked.threads, asked.rounds, asked.data_dir, say)
-    if asked.start:
-        from benchmarks.timing.start import measure as start
-
-        return start((asked.variant or ["cgan_mlp"])[0], asked.dataset[0], asked.rounds, asked.data_dir, say)
-    if asked.growth:
-        from benchmarks.timing.growth import measure as growth
-
-        return growth(asked.variant or ["cgan_mlp", "dcgan"], asked.threads, asked.rounds, asked.seconds, say)
+        return measure_evaluation(asked.dataset[0], asked.threads, asked.rounds, asked.data_dir, _say)
     if asked.suite:
-        from benchmarks.timing.suites import measure as suite
+        from benchmarks.timing.suite_cost import measure_suite
 
-        return suite(asked.suite, asked.rounds, asked.data_dir, say)
+        return measure_suite(asked.suite, asked.rounds, asked.data_dir, _say)
     from benchmarks.timing.cases import Case
-    from benchmarks.timing.training import measure as training
+    from benchmarks.timing.training import measure_training
 
     cases = [
         Case(
@@ -180,23 +153,23 @@ def measure(asked: Namespace) -> dict[str, Any]:
         for seeds in asked.seeds
         for precision in asked.precision
     ]
-    return training(
+    return measure_training(
         cases,
         against_stock=asked.against == "stock",
         rounds=asked.rounds,
         seconds=asked.seconds,
         run_seconds=asked.run_seconds,
         skip_refused=not asked.variant,
-        say=say,
+        say=_say,
     )
 
 
-def say(sentence: str) -> None:
+def _say(sentence: str) -> None:
     print(sentence, file=sys.stderr, flush=True)
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

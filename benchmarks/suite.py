@@ -3,17 +3,22 @@
 import shlex
 import time
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks import plugins
 from benchmarks.cli.options import Parser, add_tracking, refuse_unread
 from benchmarks.cli.options import main as run_command
 from benchmarks.executors import EXECUTORS
 from benchmarks.questions.presets import PRESETS, find_preset
-from benchmarks.suites.scheduler import Progress, counted, expectation, prepared, shared_out
 from variants.recipe import UserError, unknown
+
+if TYPE_CHECKING:
+    from benchmarks.cli.progress import SuiteProgress
+    from benchmarks.suites.plan import Plan
+    from benchmarks.suites.scheduler import Job
 
 
 def parser() -> Parser:
@@ -54,25 +59,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser().parse_args(arguments)
     plugins.load_plugins(asked.plugin)
     refuse_unread(asked, "no_tracking", "tracking_uri", "experiment")
-    chosen = find_preset(asked.preset)
+    preset = find_preset(asked.preset)
     if asked.seeds < 0:
         raise UserError(f"--seeds is at least 1, not {asked.seeds}")
     if asked.executor not in EXECUTORS:
         raise unknown("executor", asked.executor, EXECUTORS, see="one of " + ", ".join(EXECUTORS))
 
-    from benchmarks.cli.progress import SuiteProgress, duration
+    from benchmarks.cli.progress import SuiteProgress
     from benchmarks.executors import RunOptions
+    from benchmarks.suites import scheduler
     from benchmarks.suites.plan import make_plan
     from benchmarks.suites.plan_history import record_plan
-    from benchmarks.suites.scheduler import run_jobs
     from benchmarks.suites.tuned_settings import load_tuned_settings
 
-    tuned = load_tuned_settings(chosen, asked.tuned)
-    plan = make_plan(chosen, asked.questions, tuned=tuned, dataset=asked.dataset, seeds=asked.seeds)
-    jobs, missing = prepared(plan, asked.data_dir, judge=not asked.plan)
-    todo, done = counted(jobs, asked.runs_dir, asked.retrain)
-    expected = expectation(plan, tuned)
-    settings = RunOptions(
+    tuned = load_tuned_settings(preset, asked.tuned)
+    plan = make_plan(preset, asked.questions, tuned=tuned, dataset=asked.dataset, seeds=asked.seeds)
+    jobs, missing = scheduler.prepare_jobs(plan, asked.data_dir, classifiers=not asked.plan)
+    todo, done = scheduler.count_runs(jobs, asked.runs_dir, asked.retrain)
+    options = RunOptions(
         asked.runs_dir,
         asked.data_dir,
         device=asked.device,
@@ -84,49 +88,62 @@ def main(arguments: Sequence[str] | None = None) -> int:
         stack=asked.stack,
         cuda_graphs=asked.cuda_graphs,
     )
-    with SuiteProgress(chosen.name, todo + done) as live:
-        live.say(
-            f"{len(plan.questions)} questions, {len(plan.decisions)} decisions, {len(plan.arms)} arms, "
-            f"{plan.runs} runs ({done} already done); plan {plan.hash[:12]}"
-        )
-        for why in dict.fromkeys(missing.values()):
-            names = ", ".join(name for name, other in missing.items() if other == why)
-            live.say(f"not run: {names}: {why}")
-        seconds = sum(expected[arm.name] * len(job.configs) for arm, job in jobs)
-        if todo and seconds:
-            seconds *= todo / (todo + done)
-            live.say(f"about {duration(seconds)} of one core for what is left")
+    with SuiteProgress(preset.name, todo + done) as live:
+        _announce(plan, jobs, missing, todo, done, scheduler.estimate_seconds(plan, tuned), live)
         if asked.plan:
             for arm in plan.arms:
                 live.say(f"  {arm.name:<28} {len(arm.seeds):>3} seeds  {', '.join(arm.questions)}")
             return 0
-        before = record_plan(plan, asked.runs_dir, datetime.now(UTC).isoformat(timespec="seconds"))
-        if len(before) > 1:
+        if len(record_plan(plan, asked.runs_dir, datetime.now(UTC).isoformat(timespec="seconds"))) > 1:
             live.say(
-                f"this plan is not the first one for the runs in {asked.runs_dir}; a report will tell what is different"
+                f"this plan is not the first one for the runs in {asked.runs_dir}; a report will list the differences"
             )
         began = time.time()
-        results = run_jobs(
+        results = scheduler.run_jobs(
             [job for _, job in jobs],
             asked.executor,
-            settings,
+            options,
             live,
             workers=asked.workers,
             address=asked.address,
-            ended=Progress(plan, jobs, settings, live).ended,
+            on_end=scheduler.QuestionProgress(plan, jobs, options, live).on_end,
         )
         live.say(f"{len(results) - live.failed - live.killed} runs finished, {live.failed} failed")
         if live.killed:
-            live.say(f"{live.killed} did not end; the same command goes on with them")
+            live.say(f"{live.killed} did not end; run the same command again to resume them")
         trained = [asked.runs_dir / result.name for result in results if not result.found]
         if trained:
-            live.say(shared_out(trained, began, live.workers * (time.time() - began)))
+            live.say(scheduler.describe_worker_time(trained, began, live.workers * (time.time() - began)))
         live.say(f"the report: {report_command(asked)}")
     return 1 if live.killed else 0
 
 
+def _announce(
+    plan: "Plan",
+    jobs: "Sequence[Job]",
+    missing: Mapping[str, str],
+    todo: int,
+    done: int,
+    expected: Mapping[str, float],
+    live: "SuiteProgress",
+) -> None:
+    """Says what the plan has, which arms cannot be trained, and how long the rest may take."""
+    from benchmarks.cli.progress import duration
+
+    live.say(
+        f"{len(plan.questions)} questions, {len(plan.decisions)} decisions, {len(plan.arms)} arms, "
+        f"{plan.runs} runs ({done} already done); plan {plan.hash[:12]}"
+    )
+    for why in dict.fromkeys(missing.values()):
+        names = ", ".join(name for name, other in missing.items() if other == why)
+        live.say(f"not run: {names}: {why}")
+    seconds = sum(expected[arm.name] * len(job.configs) for arm, job in jobs)
+    if todo and seconds:
+        live.say(f"about {duration(seconds * todo / (todo + done))} of one core for the remaining runs")
+
+
 def report_command(asked: Namespace) -> str:
-    """The command line that reports on the suite: of the same plan, from its run folders."""
+    """Returns the command line that reports on the suite: the same plan, from its run folders."""
     words = ["python", "-m", "reports.build", "--preset", asked.preset, "--runs-dir", str(asked.runs_dir)]
     words += ["--questions", *asked.questions] if asked.questions else []
     for name in ("dataset", "seeds", "tuned"):

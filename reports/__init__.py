@@ -17,8 +17,6 @@
     pages/             Markdown, and the same Markdown as one self-contained HTML file
 
     statistics.py      shifts with exact intervals, tests against margins, the seeds still needed
-    calibrate.py       python -m tests.soak.calibrate: how often verdicts are wrong, where the truth is known
-    precision.py       python -m tests.soak.precision: whether a reduced precision changes what comes out
 
     python -m reports.build [--runs-dir DIR | --tracking-uri URI] [--out DIR] [--html]     compares all runs
         --preset NAME                  answers the questions by the plan of this preset, a page each

@@ -1,4 +1,4 @@
-"""The arms that several questions share, each trained once: baselines, and the recipe of the source."""
+"""Defines the arms that several questions share, each trained once: baselines, and the recipe of the source."""
 
 from benchmarks.questions.base import Arm, Check
 
@@ -8,7 +8,7 @@ DCGAN = Arm("dcgan", "dcgan", "images", "DCGAN")
 RING = Arm("plain-points", "vanilla_gan", "points", "plain GAN", probes=("noise_swap",))
 CONDITIONAL_RING = Arm("conditional-points", "cgan_mlp", "points", "judged class by class (conditional GAN)")
 
-# The recipe of I3. A preset may change its batch, widths and budget; `source_setup` says what the claims are about.
+# The recipe of I3. A preset may change its batch, widths and budget; `source_setup` checks for those of the claims.
 REPORT = Arm(
     "report",
     "cgan_mlp",
@@ -25,7 +25,7 @@ SOURCE_UPDATES = 60 * 468
 
 
 def source_setup(*arms: Arm) -> tuple[Check, ...]:
-    """Checks that arms which stand for the source's own recipe have its setup and its budget (I3, I3d)."""
+    """Requires the setup and budget of the source from arms that stand for its own recipe (I3, I3d)."""
     return tuple(
         Check("reach", arm, figure, needs, low, high)
         for arm in arms
@@ -43,5 +43,5 @@ def source_setup(*arms: Arm) -> tuple[Check, ...]:
 
 
 def room_for_convolutions(*arms: Arm) -> tuple[Check, ...]:
-    """Checks that images have room for several strided convolutions, of which the claims on them speak."""
+    """Requires images with room for several strided convolutions, which the claims on them assume."""
     return tuple(Check("reach", arm, "side", "images of 16 pixels a side or more", 16) for arm in arms)

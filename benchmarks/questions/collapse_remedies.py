@@ -1,4 +1,4 @@
-"""B1a–B1c: do the remedies for mode collapse help?"""
+"""Asks which remedies for mode collapse help (claims B1a to B1c)."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""I1: how should a label enter the networks?"""
+"""Asks how a label should enter the networks (I1)."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ CONV_AUXILIARY = CONV_CHANNEL.vary("conv-auxiliary", "convolutional: auxiliary c
 def as_good(
     name: str, claim: str, own: Arm, others: tuple[tuple[Arm, tuple[str, ...]], ...], says: str, **rest: Any
 ) -> Decision:
-    """That feeding the label in as `own` does is not worse. others: each with the networks in which it differs."""
+    """Claims that feeding the label in as `own` does is not worse than `others`, each with the networks that differ."""
     return Decision(
         name,
         claim,

@@ -1,4 +1,4 @@
-"""Controls: would this report notice an effect, and would it keep quiet where there is none?"""
+"""Plants effects and non-effects, to check that the report notices the former and only those."""
 
 from benchmarks.questions.arms import CONDITIONAL, PLAIN, RING
 from benchmarks.questions.base import (

@@ -1,4 +1,4 @@
-"""D: how often should the discriminator be trained before each step of the generator?"""
+"""Asks how often the discriminator should be trained before each update of the generator (D)."""
 
 from benchmarks.questions.arms import CONDITIONAL
 from benchmarks.questions.base import FID_MARGIN, LN_FID, Decision, Question, different

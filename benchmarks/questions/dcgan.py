@@ -1,4 +1,4 @@
-"""C1, C2: what do convolutions, strides and batch normalisation bring?"""
+"""Asks what convolutions, strides and batch normalisation bring (C1, C2)."""
 
 from benchmarks.questions.arms import DCGAN, PLAIN, room_for_convolutions
 from benchmarks.questions.base import BOTH, FID_MARGIN, LN_FID_BOTH, Arm, Decision, Question, better

@@ -1,4 +1,4 @@
-"""B2: does the saturating loss starve the generator, and does the other loss help?"""
+"""Asks whether the saturating loss starves the generator, and whether the other loss helps (B2)."""
 
 from benchmarks.questions.arms import CONDITIONAL, REPORT, source_setup
 from benchmarks.questions.base import FID_MARGIN, LN_FID, Arm, Check, Contrast, Decision, Outcome, Question, better

@@ -1,4 +1,4 @@
-"""I3a: was the convolutional discriminator the reason for poor results?"""
+"""Asks whether the convolutional discriminator was the reason for poor results (I3a)."""
 
 from benchmarks.questions.arms import CONDITIONAL, REPORT, room_for_convolutions, source_setup
 from benchmarks.questions.base import FID_MARGIN, LN_FID, Arm, Check, Decision, Question, better

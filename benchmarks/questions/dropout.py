@@ -1,4 +1,4 @@
-"""I3c: does dropout make the discriminator generalise better?"""
+"""Asks whether dropout makes the discriminator generalise better (I3c)."""
 
 from benchmarks.questions.arms import CONDITIONAL
 from benchmarks.questions.base import Arm, Check, Decision, Outcome, Question, better

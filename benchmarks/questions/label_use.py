@@ -1,4 +1,4 @@
-"""I2: does the discriminator learn to use labels, though nobody tells it to check them?"""
+"""Asks whether the discriminator learns to use labels, though nothing tells it to check them (I2)."""
 
 from benchmarks.questions.arms import CONDITIONAL
 from benchmarks.questions.base import Check, Contrast, Decision, Outcome, Question

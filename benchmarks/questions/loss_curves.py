@@ -1,4 +1,4 @@
-"""I3e: do the loss curves run as the source says?"""
+"""Asks whether the loss curves run as the source says (I3e)."""
 
 from benchmarks.questions.arms import CONDITIONAL, REPORT, source_setup
 from benchmarks.questions.base import Arm, Check, Contrast, Decision, Outcome, Question

@@ -1,4 +1,4 @@
-"""B1: does a GAN get into trouble on data of several groups?"""
+"""Asks whether a GAN gets into trouble on data of several groups (B1)."""
 
 from benchmarks.questions.base import OVERLAP, OVERLAP_MARGIN, Arm, Decision, Question, better
 

@@ -1,4 +1,4 @@
-"""A: does the distribution of the input noise matter?"""
+"""Asks whether the distribution of the input noise matters (A)."""
 
 from benchmarks.questions.arms import PLAIN, RING
 from benchmarks.questions.base import (

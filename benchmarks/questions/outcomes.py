@@ -1,4 +1,4 @@
-"""How the journal of a run becomes the one number by which it is compared. Needs no torch."""
+"""Turns the journal of a run into the one number by which it is compared. Needs no torch."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.questions.base import Outcome
 
 EARLY, LATE, LAST = 0.02, 0.25, 0.10
-"""Shares of a run: its first steps, the evaluations that decide, and the updates at the end of a loss curve."""
+"""Shares of a run: its first updates, the evaluations that decide, and the last updates of a loss curve."""
 
 LEARNED = 0.9
 """Of images, a final FID that is not below this share of the untrained generator's is a failure. Chosen, not tuned: ten
@@ -22,10 +22,15 @@ Lines = Sequence[Mapping[str, Any]]
 def read_outcome(
     outcome: Outcome, lines: Lines, *, updates: int, epochs: float = math.inf, threshold: float = math.nan
 ) -> float:
-    """The number of one run, larger being better: the sign is turned where less is better.
+    """Returns the number of one run, larger being better: the sign is turned where less is better.
 
-    lines: of the journal. updates: generator updates in an epoch. epochs: how far the run is read, which need not be a
-    whole number. threshold: of an outcome that has one. NaN where the journal lacks a figure that it needs.
+    Args:
+        lines: of the journal.
+        updates: generator updates in an epoch.
+        epochs: up to which the run is read; need not be a whole number.
+        threshold: of an outcome that has one.
+
+    NaN where the journal lacks a figure.
     """
     values = [_reading(outcome, name, lines, updates, epochs, threshold) for name in outcome.figures]
     value = fmean(values) if values else math.nan
@@ -33,12 +38,16 @@ def read_outcome(
 
 
 def explain_failure(state: str, lines: Lines, epochs: float = math.inf, samples: int = 0) -> str:
-    """Tells why a run that ended has failed, or "".
+    """Returns why a run that ended has failed, or "".
 
-    state: FINISHED or FAILED; any other run has not ended, and neither failed nor succeeded. samples: in an evaluation,
-    for the sentence. A run has failed by a loss or a sample that is not finite or, of images, by a final FID that is
-    not below LEARNED of that of the untrained generator. Points of the plane have no such rule: a generator that makes
-    one mode of eight is farther by FID than one that makes nothing, and its overlap tells how little it covers.
+    A run has failed by a loss or a sample that is not finite or, on images, by a final FID that is not below LEARNED
+    times that of the untrained generator. Points of the plane have no such rule: a generator that makes one mode of
+    eight is farther by FID than one that makes nothing, and its overlap shows how little it covers.
+
+    Args:
+        state: FINISHED or FAILED; a run in any other state has not ended, and has neither failed nor succeeded.
+        epochs: up to which it is read.
+        samples: in an evaluation, for the sentence.
     """
     if state == "FAILED":
         return "its training failed"
@@ -54,12 +63,12 @@ def explain_failure(state: str, lines: Lines, epochs: float = math.inf, samples:
 
 
 def is_quality(outcome: Outcome) -> bool:
-    """Tells whether an outcome judges the samples, so that a failed run is the worst by it."""
+    """Tells whether an outcome measures samples, so that a failed run is the worst by it."""
     return any(figure.startswith("metrics/") for figure in outcome.figures)
 
 
 def is_measured(outcome: Outcome, journals: Iterable[Lines]) -> bool:
-    """Tells whether any of these journals, the untrained generator's evaluation included, has all figures."""
+    """Tells whether any of these journals has all figures, counting the evaluation of the untrained generator."""
     return any(
         all(_series(figure, lines, math.inf, first=0) for figure in outcome.figures) and bool(outcome.figures)
         for lines in journals
@@ -75,10 +84,10 @@ def score_run(
     epochs: float = math.inf,
     threshold: float = math.nan,
 ) -> float:
-    """Gives the number by which a run that ended is compared, larger being better: as `read_outcome`, but for failures.
+    """Returns the number by which a run that ended is compared, larger being better: as `read_outcome`, with failures.
 
-    Where the outcome judges samples, a failed run is −∞. Any other outcome is read as it was measured, until a loss or
-    a sample was not finite.
+    By an outcome that measures samples, a failed run is −∞. Any other outcome is read as measured, until a loss or a
+    sample was not finite.
     """
     if not is_quality(outcome):
         lines = list(takewhile(_is_finite, lines))
@@ -88,7 +97,7 @@ def score_run(
 
 
 def list_alternatives(outcome: Outcome) -> dict[str, Outcome]:
-    """By what else the same might have been decided, for fragility."""
+    """Returns, by name, other outcomes that could have decided the same, to test fragility."""
     others = {}
     if outcome.reading == "late":
         others["the last checkpoint"] = replace(outcome, reading="final")
@@ -107,17 +116,17 @@ def _with_figure(outcome: Outcome, figure: str) -> Outcome:
 
 
 def count_epochs(share: float, epochs: int) -> int:
-    """Tells how many epochs stand for a share of a run: journals have a line an epoch, and none for less."""
+    """Counts the epochs of a share of a run, at least one: journals have one line an epoch."""
     return max(1, round(share * epochs))
 
 
 def count_evaluations(count: int) -> int:
-    """Tells how many of so many evaluations stand for the last quarter."""
+    """Counts the evaluations in the last quarter, at least one."""
     return max(1, int(count * LATE))
 
 
 def measure_drift(figure: str, lines: Lines) -> float:
-    """How much a figure still moves: its mean over the last quarter of evaluations less that over the one before.
+    """Returns the mean of a figure over the last quarter of evaluations minus that over the quarter before.
 
     NaN where there are too few.
     """
@@ -151,9 +160,9 @@ def _reading(outcome: Outcome, name: str, lines: Lines, updates: int, epochs: fl
 
 
 def log_updates_to(series: Sequence[tuple[int, float]], updates: int, threshold: float) -> float:
-    """ln of the generator updates at which a falling figure first is at the threshold; infinite where it never is.
+    """Returns ln of the generator updates at which a falling figure first is at the threshold; infinite if it never is.
 
-    series: (epoch, value). Between evaluations the logarithm of the value is taken to fall along a straight line.
+    series: (epoch, value). Between evaluations ln of the value is interpolated linearly.
     """
     for (before, above), (after, below) in pairwise(series):
         if below <= threshold:
@@ -163,7 +172,7 @@ def log_updates_to(series: Sequence[tuple[int, float]], updates: int, threshold:
 
 
 def rescale(scale: str, value: float) -> float:
-    """The figure on the scale on which it is averaged; of zero the logarithm is −∞."""
+    """Puts a figure on the scale on which it is averaged; ln 0 is −∞."""
     if scale == "ln_error":
         value = 1.0 - value
     if not scale or math.isnan(value):
@@ -172,7 +181,7 @@ def rescale(scale: str, value: float) -> float:
 
 
 def _series(name: str, lines: Lines, epochs: float, first: int = 1) -> list[tuple[int, float]]:
-    """A figure of the journal, section/name, over the epochs that have it, from the first trained one on."""
+    """Returns (epoch, value) of a figure, section/name, for the epochs from `first` to `epochs` that have it."""
     section, _, figure = name.partition("/")
     return [
         (line["epoch"], line[section][figure])
@@ -187,9 +196,9 @@ def _mean(values: Iterable[float]) -> float:
 
 
 def _broken_samples(line: Mapping[str, Any]) -> float:
-    """How many samples of an evaluation are not finite: 0 where all are, NaN where it is not known how many.
+    """Returns the number of samples of an evaluation that are not finite; NaN where it is unknown.
 
-    Older journals hold no number: each metric of such samples is NaN there.
+    Older journals do not count them: all metrics of such samples are NaN there.
     """
     metrics = line.get("metrics") or {}
     if "not_finite_samples" in metrics:

@@ -1,4 +1,4 @@
-"""C4: can a DCGAN draw what a caption says?"""
+"""Asks whether a DCGAN can draw what a caption says (C4)."""
 
 from benchmarks.questions.arms import room_for_convolutions
 from benchmarks.questions.base import Arm, Contrast, Decision, Outcome, Question, different

@@ -1,4 +1,4 @@
-"""C3: does a transposed convolution leave a checkerboard?"""
+"""Asks whether a transposed convolution leaves a checkerboard (C3)."""
 
 from benchmarks.questions.base import CHECKERBOARD, Arm, Decision, Question, better
 

@@ -1,14 +1,14 @@
-"""The questions of a suite in MLflow: a parent run for each, its arms below it.
+"""Records the questions of a suite in MLflow: a parent run for each, its arms below it.
 
     question.<name>   a tag of every training run that serves the question; its value is the arm
-    name              of such a run: its arm and its seed, which fit the columns and legends of the user interface; the
+    run name          of such a run: its arm and its seed, which fit the columns and legends of the user interface; the
                       name of its folder is the tag `folder`
     parent run        named after the question; tags: the claims, the preset, the hash of the plan
     below it          one run an arm, by its name: of each metric its mean over seeds, and <metric>.low and
                       <metric>.high, the 95 % interval of that mean (Student's t, of finished runs); the ids of its
                       training runs as a tag; its recipe as params
 
-These are a view, for looking at; what decides is in the report, made from the runs themselves.
+These runs are a view. Decisions stand in the report, which is made from the training runs themselves.
 """
 
 import math
@@ -27,12 +27,11 @@ from benchmarks.tracking.upload import safe_name, sync_when_free
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-
-KIND = "question"
+# The longest value of a tag that MLflow takes.
 _LONGEST = 5000
 
 
-def record(
+def record_question(
     plan: Plan,
     question: Question,
     runs: Mapping[str, Sequence[str]],
@@ -40,16 +39,16 @@ def record(
     uri: str | None,
     experiment: str | None = None,
 ) -> str:
-    """Writes a question with its arms, or brings it up to date, and gives the id of its parent run.
+    """Writes or updates a question with its arms, and returns the id of its parent run.
 
-    runs: by the name of an arm, its run folders; those that have not ended are sent, and do not count. Raises UserError
+    runs: run folders by the name of the arm; those that have not ended are sent, and do not count. Raises UserError
     where MLflow cannot be used.
     """
     uri = resolved(uri)
     with asking(uri):
         client, experiment_id = connected(uri, experiment)
         tags = {
-            "kind": KIND,
+            "kind": "question",
             "question": question.name,
             "preset": plan.preset.name,
             "plan": plan.hash,
@@ -133,7 +132,7 @@ def _record_arm(
 
 
 def mean_and_interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """The mean, and the ends of its 95 % interval by Student's t; NaN where there are no, or too few, finite values."""
+    """Returns the mean and the ends of its 95 % interval by Student's t; NaN for too few or non-finite values."""
     if not values or not all(map(math.isfinite, values)):
         return math.nan, math.nan, math.nan
     from scipy.stats import sem, t
@@ -146,7 +145,7 @@ def mean_and_interval(values: Sequence[float]) -> tuple[float, float, float]:
 
 
 def _run(client: "MlflowClient", experiment: str, key: str, name: str, tags: Mapping[str, Any]) -> str:
-    """The run with this key, made where there is none, with these tags."""
+    """Returns the id of the run with this key, which is created if needed, with these tags."""
     found = client.search_runs([experiment], f"tags.suite_key = '{key}'", max_results=1)
     if not found:
         return client.create_run(experiment, tags={"suite_key": key, **tags}, run_name=name).info.run_id

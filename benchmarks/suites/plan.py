@@ -1,7 +1,7 @@
-"""The plan of a suite: every arm with its whole config, every decision with its margins and seeds, and their hash.
+"""Makes the plan of a suite: every arm with its whole config, every decision with its margins and seeds, and a hash.
 
-It is made from the questions, a preset and the tuned settings alone, before any run; a report makes it again and prints
-its hash.
+A plan depends only on the questions, a preset and the tuned settings, and exists before any run; a report makes it
+again and prints its hash.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from benchmarks.questions.presets import Preset
 from benchmarks.suites.tuned_settings import load_tuned_settings, tuning_command
 from variants import Recipe, UserError, load_variant
 
-# What is measured at the end of a run, and only where it is asked for, because it is costly: figures that may decide.
+# Deciding figures that are measured only at the end of a run, and only where they are needed, because they are costly.
 COSTLY = frozenset({"metrics/gan_train"})
 
 # Fields of an outcome that have other names in plans.
@@ -29,7 +29,7 @@ _SERIALISED = {"label": "words", "reference": "than"}
 
 @dataclass(frozen=True)
 class PlannedArm:
-    """An arm with all that its runs are made of. questions: that it serves, in their order."""
+    """Completes an arm to everything that determines its runs."""
 
     arm: Arm
     recipe: Recipe
@@ -40,13 +40,14 @@ class PlannedArm:
     thorough: bool
     probes: tuple[str, ...]
     questions: tuple[str, ...]
+    """Names of the questions that it serves, in order."""
 
     @property
     def name(self) -> str:
         return self.arm.name
 
     def config(self, seed: int, data_dir: Path | str | None = None) -> RunConfig:
-        """The config of one of its runs. Loads the data. Raises UserError where it cannot be trained."""
+        """Returns the config of one of its runs. Loads the data. Raises UserError where it cannot be trained."""
         from benchmarks.training.configure import configure
 
         return configure(
@@ -62,7 +63,7 @@ class PlannedArm:
         )
 
     def matches(self, config: RunConfig) -> bool:
-        """Whether a run of this config, whatever its seed, is one of this arm's."""
+        """Tells whether a run of this config, whatever its seed, belongs to this arm."""
         return (
             (config.variant, config.recipe, config.dataset) == (self.arm.variant, self.recipe, self.dataset)
             and (config.evaluate_every, config.samples) == (self.evaluate_every, self.samples)
@@ -70,7 +71,7 @@ class PlannedArm:
         )
 
     def evaluated_epochs(self, until: float = math.inf, curves: bool = False) -> list[int]:
-        """The trained epochs, up to one, that are evaluated; of curves, all."""
+        """Returns the evaluated epochs from 1 up to `until`; with `curves`, all epochs."""
         epochs, every = self.recipe.epochs, 1 if curves else self.evaluate_every
         return [epoch for epoch in range(1, epochs + 1) if epoch <= until and (epoch % every == 0 or epoch == epochs)]
 
@@ -89,23 +90,25 @@ class PlannedArm:
 
 @dataclass(frozen=True)
 class PlannedContrast:
-    """A contrast with its seeds, and how far each side is read, in epochs; infinite for whole runs."""
+    """Completes a contrast with the seeds of each side, and the epochs up to which it is read."""
 
     contrast: Contrast
     treatment_seeds: tuple[int, ...]
     control_seeds: tuple[int, ...]
     treatment_epochs: float
+    """Infinite for whole runs."""
     control_epochs: float
     threshold: float
+    """Of an outcome that reaches one; else NaN."""
 
     @property
     def reads_curves(self) -> bool:
-        """Whether it reads what has a line every epoch; all else is measured in evaluations."""
+        """Tells whether it reads loss curves, which have a line every epoch, and not evaluations."""
         return any(figure.startswith("curves/") for figure in self.contrast.outcome.figures)
 
     @property
     def sides(self) -> tuple[tuple[Arm, tuple[int, ...], float], ...]:
-        """The treatment, and the control where there is one: the arm, its seeds, and how far it is read."""
+        """Returns the treatment, and any control: the arm, its seeds, and the epochs up to which it is read."""
         treatment = (self.contrast.treatment, self.treatment_seeds, self.treatment_epochs)
         control = self.contrast.control
         return (treatment,) if control is None else (treatment, (control, self.control_seeds, self.control_epochs))
@@ -120,7 +123,7 @@ class PlannedDecision:
 
 @dataclass(frozen=True)
 class NotTaken:
-    """A decision that this preset does not take, and why."""
+    """Names a decision that this preset does not take, and why."""
 
     decision: Decision
     question: str
@@ -129,7 +132,7 @@ class NotTaken:
 
 @dataclass(frozen=True)
 class Plan:
-    """arms: in the order in which they are trained. decisions: each once, at the first question that has it."""
+    """Lists everything that a suite trains and decides. Each decision stands once, at its first question."""
 
     preset: Preset
     questions: tuple[Question, ...]
@@ -148,11 +151,11 @@ class Plan:
         return sum(len(arm.seeds) for arm in self.arms)
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it as JSON values: what the hash is taken over."""
+        """Returns all of it as JSON values, over which the hash is taken."""
         return {
             "preset": self.preset.name,
             "arms": {arm.name: arm.as_dict() for arm in self.arms},
-            "decisions": {d.decision.name: _decision(d) for d in self.decisions},
+            "decisions": {d.decision.name: _serialise_decision(d) for d in self.decisions},
             "not taken": {d.decision.name: d.why for d in self.not_taken},
         }
 
@@ -162,11 +165,11 @@ class Plan:
 
 
 def hash_plan(plan: Mapping[str, Any]) -> str:
-    """SHA-256 of a plan's canonical JSON."""
+    """Returns the SHA-256 of a plan's canonical JSON."""
     return hashlib.sha256(json.dumps(plan, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def _decision(planned: PlannedDecision) -> dict[str, Any]:
+def _serialise_decision(planned: PlannedDecision) -> dict[str, Any]:
     contrasts = []
     for each in planned.contrasts:
         contrast = each.contrast
@@ -226,11 +229,15 @@ def make_plan(
     dataset: str = "",
     seeds: int = 0,
 ) -> Plan:
-    """The plan of a preset.
+    """Makes the plan of a preset.
 
-    questions: names, all by default. tuned: what benchmarks.tune wrote, by default the file kept for the preset.
-    dataset: takes the place of the preset's images. seeds: takes the place of its numbers of seeds. Raises UserError
-    for names that do not exist, for a number of seeds below 1, and where tuned settings are missing.
+    Args:
+        questions: names; all by default.
+        tuned: settings that benchmarks.tune wrote; by default those kept for the preset.
+        dataset: replaces the dataset of the preset's images.
+        seeds: replaces the preset's numbers of seeds.
+
+    Raises UserError for unknown names, for a number of seeds below 1, and for missing tuned settings.
     """
     if seeds < 0:
         raise UserError(f"--seeds is at least 1, not {seeds}")
@@ -246,10 +253,10 @@ def make_plan(
     tuned = load_tuned_settings(preset) if tuned is None else tuned
     taken, not_taken = select_decisions(preset, chosen)
     _refuse_untuned(preset, [arm for arm, _ in select_arms(preset, chosen)], tuned)
-    arms = _arms(preset, chosen, taken, tuned)
+    arms = _plan_arms(preset, chosen, taken, tuned)
     named = {arm.name: arm for arm in arms}
     decisions = tuple(
-        PlannedDecision(decision, question, tuple(_contrast(c, preset, named, tuned) for c in decision.contrasts))
+        PlannedDecision(decision, question, tuple(_plan_contrast(c, preset, named, tuned) for c in decision.contrasts))
         for decision, question in taken
     )
     once, again = split_duplicates(decisions, named)
@@ -259,7 +266,7 @@ def make_plan(
 def select_decisions(
     preset: Preset, questions: Iterable[Question]
 ) -> tuple[list[tuple[Decision, str]], list[NotTaken]]:
-    """The decisions that a preset takes, each once, with the first question that has it, and those that it does not."""
+    """Returns the decisions that a preset takes, each once with its first question, and those that it does not take."""
     taken: dict[str, tuple[Decision, str]] = {}
     not_taken: dict[str, NotTaken] = {}
     for question in questions:
@@ -274,22 +281,22 @@ def select_decisions(
 def split_duplicates(
     decisions: Iterable[PlannedDecision], arms: Mapping[str, PlannedArm]
 ) -> tuple[tuple[PlannedDecision, ...], list[NotTaken]]:
-    """Splits decisions into those taken, and later ones that would tell the same numbers a second time.
+    """Splits decisions into those taken, and later duplicates.
 
-    Two decisions have the same numbers where they read the same runs at the same evaluations by the same outcome.
+    Two decisions are duplicates if they read the same runs at the same evaluations by the same outcome.
     """
     first: dict[tuple, PlannedDecision] = {}
     again = []
     for planned in decisions:
-        known = first.setdefault(tuple(_read(part, arms) for part in planned.contrasts), planned)
+        known = first.setdefault(tuple(_identify(part, arms) for part in planned.contrasts), planned)
         if known is not planned:
             why = f"it would read the same evaluations as {known.decision.name}"
             again.append(NotTaken(planned.decision, planned.question, why))
     return tuple(first.values()), again
 
 
-def _read(part: PlannedContrast, arms: Mapping[str, PlannedArm]) -> tuple:
-    """What a contrast reads, however it is worded: the figures, and of each side the arm, the seeds and the epochs."""
+def _identify(part: PlannedContrast, arms: Mapping[str, PlannedArm]) -> tuple:
+    """Returns what a contrast reads, whatever its labels: figures, and of each side the arm, the seeds, the epochs."""
     outcome = replace(part.contrast.outcome, label="", noun="", reference="")
     sides = tuple(
         (arm.name, seeds, tuple(arms[arm.name].evaluated_epochs(epochs, part.reads_curves)))
@@ -299,12 +306,12 @@ def _read(part: PlannedContrast, arms: Mapping[str, PlannedArm]) -> tuple:
 
 
 def select_arms(preset: Preset, questions: Iterable[Question]) -> list[tuple[Arm, tuple[str, ...]]]:
-    """The arms that a preset trains, in order, each with the names of the questions that it serves."""
+    """Returns the arms that a preset trains, in order, each with the names of the questions that it serves."""
     served: dict[str, list[str]] = {}
     wanted: list[Arm] = []
     for question in questions:
         here = [arm for decision in preset.decisions(question) if not preset.why_not(decision) for arm in decision.arms]
-        # What is only shown is shown beside something that decides.
+        # Extra arms are shown beside something that decides.
         here += [arm for arm in question.extra_arms if here and preset.trains(arm)]
         for arm in unique(here):
             served.setdefault(arm.name, []).append(question.name)
@@ -312,7 +319,7 @@ def select_arms(preset: Preset, questions: Iterable[Question]) -> list[tuple[Arm
     return [(arm, tuple(served[arm.name])) for arm in unique(wanted)]
 
 
-def _arms(
+def _plan_arms(
     preset: Preset,
     questions: Sequence[Question],
     decisions: Sequence[tuple[Decision, str]],
@@ -322,7 +329,7 @@ def _arms(
     counts, costly = {arm.name: preset.seeds for arm, _ in wanted}, set()
     for decision, _ in decisions:
         for contrast in decision.contrasts:
-            least = _count(contrast, preset) * (1 + contrast.other_seeds)
+            least = _count_seeds(contrast, preset) * (1 + contrast.other_seeds)
             for arm in contrast.arms:
                 counts[arm.name] = max(counts[arm.name], least)
                 if COSTLY & set(contrast.outcome.figures):
@@ -337,7 +344,7 @@ def _arms(
 def plan_arm(
     arm: Arm, preset: Preset, tuned: Mapping[str, Any], *, seeds: Sequence[int], questions: Sequence[str] = ()
 ) -> PlannedArm:
-    """An arm under a preset, with its tuned learning rate where it has one."""
+    """Completes an arm under a preset, with its tuned learning rate if it has one."""
     budget = preset.budgets[arm.dataset_role]
     recipe = load_variant(arm.variant).recipe(arm.recipe or budget.recipe)
     recipe = recipe.with_({**budget.fields, **budget.recipe_fields.get(arm.recipe, {}), **arm.fields})
@@ -361,7 +368,7 @@ def plan_arm(
 
 
 def find_tuned_rate(tuned: Mapping[str, Any], arm: Arm) -> float:
-    """The learning rate of the arm, or of the one that it is like. Raises UserError where it was not tuned."""
+    """Returns the tuned learning rate of an arm, or of its `lr_from`. Raises UserError where it was not tuned."""
     name = arm.lr_from or arm.name
     try:
         return float(tuned["arms"][name]["winner"])
@@ -370,7 +377,7 @@ def find_tuned_rate(tuned: Mapping[str, Any], arm: Arm) -> float:
 
 
 def _refuse_untuned(preset: Preset, arms: Iterable[Arm], tuned: Mapping[str, Any]) -> None:
-    """Raises UserError where arms have no tuned learning rate: names all of them, and the command that tunes them."""
+    """Raises UserError for arms without a tuned learning rate; names all of them, and the command that tunes them."""
     missing: dict[str, Arm] = {}
     for arm in arms if preset.tuned else ():
         try:
@@ -395,37 +402,39 @@ def _refuse_untuned(preset: Preset, arms: Iterable[Arm], tuned: Mapping[str, Any
 
 
 def list_tuned_arms(preset: Preset) -> list[Arm]:
-    """The arms that a preset tunes, of all questions: those that take no other arm's rate and name none."""
+    """Returns the arms that a preset tunes, of all questions: those that take no other arm's rate and name none."""
     return [
         arm for arm, _ in select_arms(preset, map(load_question, QUESTIONS)) if arm.takes_tuning and not arm.lr_from
     ]
 
 
-def _contrast(
+def _plan_contrast(
     contrast: Contrast, preset: Preset, arms: Mapping[str, PlannedArm], tuned: Mapping[str, Any]
 ) -> PlannedContrast:
     treatment, control = arms[contrast.treatment.name], arms[contrast.control.name] if contrast.control else None
-    count = _count(contrast, preset)
+    count = _count_seeds(contrast, preset)
     first, others = preset.pick_seeds(count), preset.pick_seeds(count, after=count)
     epochs = (math.inf, math.inf)
     if control is not None and contrast.until != "updates":
-        epochs = tuple(_read_until(contrast.until, (treatment, control), preset, tuned))
+        epochs = tuple(_equalise_costs(contrast.until, (treatment, control), preset, tuned))
     return PlannedContrast(
         contrast,
         first,
         () if control is None else others if contrast.other_seeds else first,
         *epochs,
-        _threshold(contrast, preset, tuned),
+        _find_threshold(contrast, preset, tuned),
     )
 
 
-def _count(contrast: Contrast, preset: Preset) -> int:
-    """Seeds on each side of a contrast."""
+def _count_seeds(contrast: Contrast, preset: Preset) -> int:
+    """Counts the seeds on each side of a contrast."""
     return preset.seeds_alone if contrast.control is None else preset.seeds * (1 + contrast.twice)
 
 
-def _read_until(until: str, arms: Sequence[PlannedArm], preset: Preset, tuned: Mapping[str, Any]) -> Iterator[float]:
-    """The epochs after which each arm has used up what the cheapest of them uses in a whole run."""
+def _equalise_costs(
+    until: str, arms: Sequence[PlannedArm], preset: Preset, tuned: Mapping[str, Any]
+) -> Iterator[float]:
+    """Yields the epochs after which each arm has spent what the cheapest of them spends in a whole run."""
     costs = []
     for arm in arms:
         if until == "all_updates":
@@ -440,12 +449,12 @@ def _read_until(until: str, arms: Sequence[PlannedArm], preset: Preset, tuned: M
     return (round(budget / cost, 6) for cost in costs)
 
 
-def _threshold(contrast: Contrast, preset: Preset, tuned: Mapping[str, Any]) -> float:
+def _find_threshold(contrast: Contrast, preset: Preset, tuned: Mapping[str, Any]) -> float:
     outcome = contrast.outcome
     if not outcome.threshold_of:
         return math.nan
     if not preset.tuned:
-        # Without tuning runs there is nothing to set it by; the untrained generator is far above it.
+        # There are no tuning runs to set it by; the untrained generator is far above 1.
         return 1.0
     try:
         return outcome.threshold_factor * float(tuned["arms"][outcome.threshold_of]["quality"])
@@ -457,15 +466,15 @@ def _threshold(contrast: Contrast, preset: Preset, tuned: Mapping[str, Any]) -> 
 
 
 def pilot_deviation(tuned: Mapping[str, Any], role: str, outcome: Outcome) -> float:
-    """The standard deviation of an outcome between the seeds of tuning, on the data of a role; NaN where not measured.
+    """Returns the deviation of an outcome between the seeds of tuning, on the data of a role; NaN if not measured.
 
-    Of half the budget, so on the large side.
+    Tuning has half the budget, so it is rather too large.
     """
     return float(tuned.get("deviations", {}).get(role, {}).get(outcome.label, math.nan))
 
 
 def pooled_deviation(groups: Iterable[Sequence[float]]) -> float:
-    """The standard deviation within groups, of their finite values; NaN where no group has two."""
+    """Returns the standard deviation of finite values within groups; NaN where no group has two."""
     finite = [[value for value in group if math.isfinite(value)] for group in groups]
     several = [group for group in finite if len(group) > 1]
     freedom = sum(len(group) - 1 for group in several)

@@ -1,4 +1,4 @@
-"""benchmarks.suites.plan_history: TODO."""
+"""Keeps every plan by which runs in a folder were made, and describes how a later plan differs."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,9 +12,9 @@ PLANS = "plans"
 
 
 def record_plan(plan: Plan, runs_dir: Path, now: str) -> list[dict[str, Any]]:
-    """Keeps the plan beside the runs, before they are made: the plans so far, the first one first.
+    """Keeps the plan beside the runs, before they are trained; returns the plans so far, the first one first.
 
-    now: date and time, to be kept with it. A plan that differs from the last one is added, and never takes its place.
+    now: date and time. A plan that differs from the last one is added, and never replaces it.
     """
     folder = RunFolder(runs_dir / PLANS)
     folder.make()
@@ -26,7 +26,7 @@ def record_plan(plan: Plan, runs_dir: Path, now: str) -> list[dict[str, Any]]:
 
 
 def load_plans(runs_dir: Path | str, name: str) -> list[dict[str, Any]]:
-    """The plans of a preset by which runs were made in there, the first one first; [] where there was none.
+    """Returns the plans of a preset by which runs in this folder were made, the first one first.
 
     Raises UserError for a file that holds no plans.
     """
@@ -38,7 +38,7 @@ def load_plans(runs_dir: Path | str, name: str) -> list[dict[str, Any]]:
 
 
 def _is_plan(kept: Any) -> bool:
-    """Whether this has the form of a plan that was kept: its hash, its date, and what it holds by name."""
+    """Tells whether a JSON value has the form of a kept plan: its hash, its date, and its parts by name."""
     plan = kept.get("plan") if isinstance(kept, dict) else None
     if not isinstance(plan, dict) or not all(isinstance(kept.get(name), str) for name in ("hash", "since")):
         return False
@@ -51,7 +51,7 @@ def _is_plan(kept: Any) -> bool:
 
 
 def describe_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """What a later plan has that the first one had not, or has otherwise: a sentence for each kind of change."""
+    """Returns one phrase for each kind of change from the first plan to a later one."""
     said = []
     for part in ("arms", "decisions"):
         old, new = before.get(part, {}), after.get(part, {})
@@ -70,10 +70,10 @@ def describe_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> lis
 
 
 def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """The fields that differ; of contrasts, if there are as many as before, their own ones."""
-    fields_ = sorted(field for field in {*old, *new} if old.get(field) != new.get(field))
+    """Returns the fields that differ; of contrasts, if there are as many as before, their own fields."""
+    fields = sorted(field for field in {*old, *new} if old.get(field) != new.get(field))
     pairs = old.get("contrasts", ()), new.get("contrasts", ())
-    if "contrasts" in fields_ and len(pairs[0]) == len(pairs[1]):
+    if "contrasts" in fields and len(pairs[0]) == len(pairs[1]):
         inner = sorted({f for b, a in zip(*pairs, strict=True) for f in {*b, *a} if b.get(f) != a.get(f)})
-        fields_ = [field for field in fields_ if field != "contrasts"] + inner
-    return fields_
+        fields = [field for field in fields if field != "contrasts"] + inner
+    return fields

@@ -1,106 +1,35 @@
-"""Many runs at once: submitted, watched, and done again where the machine was to blame."""
+"""Schedules the runs of a suite: prepares and submits jobs, repeats what the machine broke, and reports progress."""
 
-from collections.abc import Sequence
-from pathlib import Path
-from statistics import median
-from typing import TYPE_CHECKING, Any
-
-from benchmarks.config import PENDING
-from variants.recipe import UserError
-
-if TYPE_CHECKING:
-    from benchmarks.suites.plan import Plan, PlannedArm
-
-
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from itertools import groupby
+from pathlib import Path
+from statistics import median
+from typing import Any
 
 from benchmarks.cli.progress import SuiteProgress
+from benchmarks.config import PENDING
+from benchmarks.datasets import load
+from benchmarks.datasets.images import Missing
 from benchmarks.executors import Result, RunGroup, RunOptions, open_executor
 from benchmarks.run_folder.folder import RunFolder
+from benchmarks.suites.plan import Plan, PlannedArm
+from benchmarks.training.configure import completed
+from variants.recipe import UserError
 
-TRIES = 2
+# How often a run is tried whose end the machine caused.
+_TRIES = 2
+
+Job = tuple[PlannedArm, RunGroup]
 
 
-def run_jobs(
-    jobs: Sequence[RunGroup],
-    executor: str,
-    settings: RunOptions,
-    live: SuiteProgress,
-    *,
-    workers: int = 0,
-    address: str = "",
-    ended: Callable[[int, Result], None] = lambda place, result: None,
-) -> list[Result]:
-    """Trains all jobs, in their order, and gives every run's Result, in the order in which they ended.
+def prepare_jobs(plan: Plan, data_dir: Path | None, *, classifiers: bool) -> tuple[list[Job], dict[str, str]]:
+    """Returns a job for each arm, and the arms whose data cannot be had, each with the reason.
 
-    What is trained already is found without being handed to the executor. A failed run stops no other; one whose cause
-    was the machine is tried once more, after the others. ended: is told of each run with the place of its job. Ctrl-C
-    leaves runs that the same command goes on with.
+    classifiers: trains missing classifiers of such data now, once every arm is checked; jobs without them can be
+    counted, not trained. Raises UserError for data that do not exist, and for an arm that cannot be trained on its
+    data.
     """
-    results: list[Result] = []
-    waiting: list[tuple[int, int]] = []
-    for place, job in enumerate(jobs):
-        for which, config in enumerate(job.configs):
-            state = RunFolder(settings.runs_dir / config.name).status()["state"]
-            if state == "FINISHED" and not settings.retrain:
-                results.append(Result(config.name, "FINISHED", found=True))
-                live.ended(results[-1])
-                ended(place, results[-1])
-            else:
-                waiting.append((place, which))
-    if not waiting:
-        return results
-    with open_executor(executor, settings, workers, address, say=live.hear) as opened:
-        live.workers = opened.workers
-        pending: dict[Future[Result], tuple[int, int, int]] = {}
-        for place, places in groupby(waiting, key=lambda each: each[0]):
-            left = [which for _, which in places]
-            job = RunGroup(tuple(jobs[place].configs[which] for which in left), jobs[place].notes)
-            for which, future in zip(left, opened.submit(job), strict=True):
-                pending[future] = (place, which, 1)
-        while pending:
-            finished, _ = wait(pending, return_when=FIRST_COMPLETED)
-            for future in finished:
-                place, which, tried = pending.pop(future)
-                result = future.result()
-                if result.machine and tried < TRIES:
-                    live.say(f"{result.name} did not end, and is tried once more: {result.cause}")
-                    (again,) = opened.submit(RunGroup((jobs[place].configs[which],), jobs[place].notes))
-                    pending[again] = (place, which, tried + 1)
-                    continue
-                if result.state != "FINISHED":
-                    live.say(f"{result.name} {'failed' if result.state == 'FAILED' else 'did not end'}: {result.cause}")
-                results.append(result)
-                live.ended(result)
-                ended(place, result)
-    return results
-
-
-def all_ended(results: Sequence[Result]) -> None:
-    """Raises UserError where a run has not ended, since nothing may be decided without it."""
-    if left := [result for result in results if result.state == "KILLED"]:
-        raise UserError(
-            f"{len(left)} of {len(results)} runs did not end, such as {left[0].name} ({left[0].cause}); the same "
-            "command goes on with them"
-        )
-
-
-def prepared(
-    plan: "Plan", data_dir: Path | None, *, judge: bool
-) -> "tuple[list[tuple[PlannedArm, RunGroup]], dict[str, str]]":
-    """A job for each arm, and the arms whose data are not to be had, with the reason.
-
-    judge: whether classifiers that are still to judge such data are trained now, once every arm is checked; jobs
-    without them can be counted, not trained. Raises UserError for data that do not exist, and for an arm that cannot be
-    trained on data that are there.
-    """
-    from benchmarks.datasets import load
-    from benchmarks.datasets.images import Missing
-    from benchmarks.executors import RunGroup
-    from benchmarks.training.configure import completed
-
     jobs, missing, absent = [], {}, {}
     for arm in plan.arms:
         name = arm.dataset.name
@@ -114,27 +43,13 @@ def prepared(
             missing[arm.name] = absent[name]
         else:
             jobs.append((arm, RunGroup(tuple(arm.config(seed, data_dir) for seed in arm.seeds))))
-    if judge:
+    if classifiers:
         jobs = [(arm, RunGroup(tuple(completed(config, data_dir) for config in job.configs))) for arm, job in jobs]
     return jobs, missing
 
 
-def shared_out(folders: Sequence[Path], began: float, available: float) -> str:
-    """What the workers' time since then went into, as their journals tell; available: seconds of all workers."""
-    from benchmarks.run_folder.folder import RunFolder
-
-    timings = [line.get("timing", {}) for path in folders for line in RunFolder(path).lines()]
-    timings = [timing for timing in timings if timing.get("time", 0.0) >= began]
-    parts = {"training": "seconds", "judging": "evaluation_seconds", "probes": "probe_seconds"}
-    shares = {part: sum(timing.get(name, 0.0) for timing in timings) / available for part, name in parts.items()}
-    shares["all else"] = 1 - sum(shares.values())
-    return "of the workers' time: " + ", ".join(f"{part} {share:.0%}" for part, share in shares.items())
-
-
-def counted(jobs: "list[tuple[PlannedArm, RunGroup]]", runs_dir: Path, retrain: bool) -> tuple[int, int]:
-    """How many runs are to be trained, and how many are already."""
-    from benchmarks.run_folder.folder import RunFolder
-
+def count_runs(jobs: Sequence[Job], runs_dir: Path, retrain: bool) -> tuple[int, int]:
+    """Counts the runs that are to be trained, and those that are trained already."""
     configs = [config for _, job in jobs for config in job.configs]
     # Without its classifier no run can be there.
     names = [] if retrain else [config.name for config in configs if config.extractor != PENDING]
@@ -142,43 +57,119 @@ def counted(jobs: "list[tuple[PlannedArm, RunGroup]]", runs_dir: Path, retrain: 
     return len(configs) - done, done
 
 
-def expectation(plan: "Plan", tuned: dict[str, Any]) -> dict[str, float]:
-    """Seconds of one core that a run of each arm takes, from its tuning or that of its likes; 0 where nothing tells."""
+def estimate_seconds(plan: Plan, tuned: Mapping[str, Any]) -> dict[str, float]:
+    """Estimates one core's seconds for a run of each arm: from its tuning, else from related arms; 0 where unknown."""
     known = {name: float(seconds) for name, seconds in tuned.get("seconds_per_run", {}).items()}
     usual = median(known.values()) if known else 0.0
     return {arm.name: known.get(arm.name, known.get(arm.arm.lr_from, usual)) for arm in plan.arms}
 
 
-class Progress:
-    """Which arms are done, so that a question goes to MLflow as soon as it is whole."""
+def run_jobs(
+    jobs: Sequence[RunGroup],
+    executor: str,
+    options: RunOptions,
+    live: SuiteProgress,
+    *,
+    workers: int = 0,
+    address: str = "",
+    on_end: Callable[[int, Result], None] = lambda place, result: None,
+) -> list[Result]:
+    """Trains all jobs in order, and returns every run's Result, in the order in which they ended.
 
-    def __init__(
-        self, plan: "Plan", jobs: "list[tuple[PlannedArm, RunGroup]]", settings: Any, live: "SuiteProgress"
-    ) -> None:
-        self.plan, self.settings, self.live = plan, settings, live
+    Finished runs are found without the executor. A failed run stops no other; one whose end the machine caused is tried
+    once more, after the others. on_end: is called with each run's result and the place of its job. After Ctrl-C the
+    same command resumes.
+    """
+    results: list[Result] = []
+
+    def end(place: int, result: Result) -> None:
+        results.append(result)
+        live.ended(result)
+        on_end(place, result)
+
+    waiting: list[tuple[int, int]] = []
+    for place, job in enumerate(jobs):
+        for which, config in enumerate(job.configs):
+            state = RunFolder(options.runs_dir / config.name).status()["state"]
+            if state == "FINISHED" and not options.retrain:
+                end(place, Result(config.name, "FINISHED", found=True))
+            else:
+                waiting.append((place, which))
+    if not waiting:
+        return results
+    with open_executor(executor, options, workers, address, say=live.hear) as opened:
+        live.workers = opened.workers
+        pending: dict[Future[Result], tuple[int, int, int]] = {}
+        for place, places in groupby(waiting, key=lambda each: each[0]):
+            left = [which for _, which in places]
+            job = RunGroup(tuple(jobs[place].configs[which] for which in left), jobs[place].notes)
+            for which, future in zip(left, opened.submit(job), strict=True):
+                pending[future] = (place, which, 1)
+        while pending:
+            finished, _ = wait(pending, return_when=FIRST_COMPLETED)
+            for future in finished:
+                place, which, tried = pending.pop(future)
+                result = future.result()
+                if result.machine and tried < _TRIES:
+                    live.say(f"{result.name} did not end, and is tried once more: {result.cause}")
+                    (again,) = opened.submit(RunGroup((jobs[place].configs[which],), jobs[place].notes))
+                    pending[again] = (place, which, tried + 1)
+                    continue
+                if result.state != "FINISHED":
+                    live.say(f"{result.name} {'failed' if result.state == 'FAILED' else 'did not end'}: {result.cause}")
+                end(place, result)
+    return results
+
+
+def require_all_ended(results: Sequence[Result]) -> None:
+    """Raises UserError where a run has not ended: nothing may be decided without it."""
+    if left := [result for result in results if result.state == "KILLED"]:
+        raise UserError(
+            f"{len(left)} of {len(results)} runs did not end, such as {left[0].name} ({left[0].cause}); the same "
+            "command resumes them"
+        )
+
+
+def describe_worker_time(folders: Sequence[Path], began: float, available: float) -> str:
+    """Describes how the workers' time since `began` was used, by their journals; available: seconds of all workers."""
+    timings = [line.get("timing", {}) for path in folders for line in RunFolder(path).lines()]
+    timings = [timing for timing in timings if timing.get("time", 0.0) >= began]
+    parts = {"training": "seconds", "evaluation": "evaluation_seconds", "probes": "probe_seconds"}
+    shares = {part: sum(timing.get(name, 0.0) for timing in timings) / available for part, name in parts.items()}
+    shares["other"] = 1 - sum(shares.values())
+    return "of the workers' time: " + ", ".join(f"{part} {share:.0%}" for part, share in shares.items())
+
+
+class QuestionProgress:
+    """Counts the runs of each arm, and records a question in MLflow as soon as all of its runs are done."""
+
+    def __init__(self, plan: Plan, jobs: Sequence[Job], options: RunOptions, live: SuiteProgress) -> None:
+        self.plan, self.options, self.live = plan, options, live
         self.arms = [arm for arm, _ in jobs]
         self.left = {arm.name: len(job.configs) for arm, job in jobs}
         self.killed = dict.fromkeys(self.left, 0)
         self.runs: dict[str, list[str]] = {arm.name: [] for arm in self.arms}
 
-    def ended(self, place: int, result: "Result") -> None:
+    def on_end(self, place: int, result: Result) -> None:
+        """Counts a run of the job at this place."""
         arm = self.arms[place]
         self.left[arm.name] -= 1
         self.killed[arm.name] += result.state == "KILLED"
         self.runs[arm.name].append(result.name)
         for name in arm.questions:
-            if not any(self.left.get(other.name, 0) for other in self.plan.arms_for(name)):
-                left = sum(self.killed.get(other.name, 0) for other in self.plan.arms_for(name))
-                self.live.say(f"all runs of {name} are done" + (f", but for {left} that did not end" if left else ""))
-                if self.settings.track:
-                    self.tell(name)
+            arms = [other.name for other in self.plan.arms_for(name)]
+            if not any(self.left.get(other, 0) for other in arms):
+                killed = sum(self.killed.get(other, 0) for other in arms)
+                self.live.say(f"all runs of {name} are done" + (f", except {killed} that did not end" * bool(killed)))
+                if self.options.track:
+                    self._record(name)
 
-    def tell(self, name: str) -> None:
-        from benchmarks.suites.mlflow_questions import record
+    def _record(self, name: str) -> None:
+        from benchmarks.suites.mlflow_questions import record_question
 
         question = next(question for question in self.plan.questions if question.name == name)
         try:
-            where = (self.settings.tracking_uri, self.settings.experiment)
-            record(self.plan, question, self.runs, self.settings.runs_dir, *where)
+            where = (self.options.tracking_uri, self.options.experiment)
+            record_question(self.plan, question, self.runs, self.options.runs_dir, *where)
         except UserError as refused:
-            self.live.say(f"{refused}; the question {name} is not in MLflow yet: the same command sends it")
+            self.live.say(f"{refused}; the question {name} is not in MLflow yet: run the same command again to send it")

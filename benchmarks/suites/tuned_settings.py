@@ -1,11 +1,17 @@
-"""benchmarks.suites.tuned_settings: TODO."""
+"""Reads, checks, merges and writes tuned settings: the learning rate of each arm, and what its runs cost and vary.
 
+`benchmarks.tune` writes them as JSON, by default beside the code (`tuned/PRESET.json`); plans read them.
+"""
+
+import errno
 import json
+import os
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from benchmarks import plugins
@@ -15,14 +21,35 @@ from variants.recipe import shown
 
 
 def tuning_file(name: str) -> Path:
-    """Where the tuned settings of a preset are kept, with the code."""
+    """Returns the file beside the code that holds the tuned settings of a preset."""
     return Path(str(resources.files("benchmarks.suites"))) / "tuned" / f"{name}.json"
 
 
-def read_tuning(name: str, file: Path | str | None = None) -> dict[str, Any]:
-    """The tuned settings that are kept for a preset: in that file, by default in the one with the code.
+def tuning_command(preset: str, arms: Iterable[str] = (), file: str = "") -> str:
+    """Returns the command line that tunes these arms of a preset (all by default) with the plugins of this process.
 
-    A file that is given is under "file" in the result, so that a refusal names it. Raises UserError where there are
+    file: where it keeps the result; "" for the file beside the code.
+    """
+    words = ["python", "-m", "benchmarks.tune", "--preset", preset, *(["--arms", *arms] if arms else [])]
+    return shlex.join([*words, *plugins.list_arguments(), *(["--out", file] if file else [])])
+
+
+def load_tuned_settings(preset: Preset, file: Path | str | None = None) -> dict[str, Any]:
+    """Returns the tuned settings for the plan of a preset; without arms where there is no file: `make_plan` names them.
+
+    Raises UserError for a damaged file, for one of another preset, and for a preset that is not tuned.
+    """
+    if file is not None and not preset.tuned:
+        raise UserError(f"the preset {preset.name} is not tuned, so --tuned would change nothing")
+    if preset.tuned and Path(tuning_file(preset.name) if file is None else file).exists():
+        return read_tuning(preset.name, file)
+    return {"arms": {}} if file is None else {"arms": {}, "file": str(file)}
+
+
+def read_tuning(name: str, file: Path | str | None = None) -> dict[str, Any]:
+    """Reads the tuned settings of a preset from a file, by default the one beside the code.
+
+    A given file is kept under "file" in the result, so that later errors can name it. Raises UserError where there are
     none.
     """
     path = tuning_file(name) if file is None else Path(file)
@@ -43,56 +70,94 @@ def read_tuning(name: str, file: Path | str | None = None) -> dict[str, Any]:
     return kept if file is None else {**kept, "file": str(file)}
 
 
-def load_tuned_settings(preset: Preset, file: Path | str | None = None) -> dict[str, Any]:
-    """The tuned settings for the plan of a preset; of no arms where there are none: `make_plan` names who needs some.
+def load_previous(preset: Preset, out: Path) -> dict[str, Any]:
+    """Returns the settings that stay where only some arms are tuned: from `out`, else from beside the code, else {}."""
+    for file in (out, tuning_file(preset.name)):
+        if file.exists():
+            return read_tuning(preset.name, file)
+    return {}
 
-    Raises UserError for a file that is damaged, or of another preset, or given for a preset that is not tuned.
+
+def merge_tuning(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """Adds newly tuned arms to earlier settings; each names its code where that is not the code of the others.
+
+    Known deviations between seeds stay: they are pooled over all arms, and the new ones are only some.
     """
-    if file is not None and not preset.tuned:
-        raise UserError(f"the preset {preset.name} is not tuned, so --tuned would change nothing")
-    if preset.tuned and Path(tuning_file(preset.name) if file is None else file).exists():
-        return read_tuning(preset.name, file)
-    return {"arms": {}} if file is None else {"arms": {}, "file": str(file)}
+    if not before:
+        return dict(now)
+    code = {} if before.get("code") == now["code"] else {"code": now["code"]}
+    known = before.get("deviations", {})
+    return {
+        **{name: before.get(name, now[name]) for name in ("preset", "seeds", "budget", "code")},
+        "arms": {**before["arms"], **{name: {**arm, **code} for name, arm in now["arms"].items()}},
+        "deviations": {
+            role: {**now["deviations"].get(role, {}), **known.get(role, {})} for role in {**known, **now["deviations"]}
+        },
+        "seconds_per_run": {**before.get("seconds_per_run", {}), **now["seconds_per_run"]},
+        "seconds_per_update": before.get("seconds_per_update", {}),
+    }
+
+
+def refuse_unwritable(file: Path) -> None:
+    """Raises UserError for a file that cannot be written, before hours of tuning."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if file.is_dir():
+            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with NamedTemporaryFile(dir=file.parent):
+            pass
+    except OSError as error:
+        raise _unwritable(file, error) from None
+
+
+def write_tuning(kept: Mapping[str, Any], file: Path) -> None:
+    """Writes tuned settings beside the file and renames them, so that it is whole at any time. Raises UserError."""
+    beside = file.with_name(f"{file.name}.{os.getpid()}")
+    try:
+        beside.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        beside.replace(file)
+    except OSError as error:
+        raise _unwritable(file, error) from None
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _unwritable(file: Path, error: OSError) -> UserError:
+    return UserError(
+        f"cannot write {file}: {error.strerror or error}; give another --out FILE, and the same to the suite and to "
+        "reports.build by --tuned FILE"
+    )
 
 
 def _is_tuning(kept: Any) -> bool:
-    """Whether this has the form of tuned settings: of each arm the winner and the grid, what runs cost, and how much
-    their outcomes vary."""
+    """Tells whether a JSON value has the form of tuned settings."""
 
-    def number(value: Any) -> bool:
+    def is_number(value: Any) -> bool:
         # A whole number may be more than any float.
         whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
         return isinstance(value, float) or whole
 
-    def entry(value: Any) -> bool:
+    def is_entry(value: Any) -> bool:
         grid = value.get("grid") if isinstance(value, dict) else None
         return (
             isinstance(grid, dict)
-            and all(isinstance(tried, list) and all(x is None or number(x) for x in tried) for tried in grid.values())
-            and number(value.get("winner"))
-            and (value.get("quality") is None or number(value["quality"]))
+            and all(
+                isinstance(seeds, list) and all(x is None or is_number(x) for x in seeds) for seeds in grid.values()
+            )
+            and is_number(value.get("winner"))
+            and (value.get("quality") is None or is_number(value["quality"]))
             and isinstance(value.get("metric"), str)
         )
 
-    def numbers(value: Any) -> bool:
-        return isinstance(value, dict) and all(map(number, value.values()))
+    def all_are(check: Any, values: Any) -> bool:
+        return isinstance(values, dict) and all(map(check, values.values()))
 
-    if not isinstance(kept, dict):
-        return False
-    arms, deviations = kept.get("arms"), kept.get("deviations", {})
+    def are_numbers(values: Any) -> bool:
+        return all_are(is_number, values)
+
     return (
-        isinstance(arms, dict)
-        and all(map(entry, arms.values()))
-        and all(numbers(kept.get(name, {})) for name in ("seconds_per_run", "seconds_per_update"))
-        and isinstance(deviations, dict)
-        and all(map(numbers, deviations.values()))
+        isinstance(kept, dict)
+        and all_are(is_entry, kept.get("arms"))
+        and all(are_numbers(kept.get(name, {})) for name in ("seconds_per_run", "seconds_per_update"))
+        and all_are(are_numbers, kept.get("deviations", {}))
     )
-
-
-def tuning_command(preset: str, arms: Iterable[str] = (), file: str = "") -> str:
-    """The command line that tunes these arms of a preset, by default all, with the plugins of this process.
-
-    file: where it keeps the result; "" for the file with the code.
-    """
-    words = ["python", "-m", "benchmarks.tune", "--preset", preset, *(["--arms", *arms] if arms else [])]
-    return shlex.join([*words, *plugins.list_arguments(), *(["--out", file] if file else [])])

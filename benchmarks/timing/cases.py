@@ -1,4 +1,4 @@
-"""What is trained while it is timed. Needs no torch."""
+"""Describes what is trained while it is timed. Needs no torch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,25 +8,24 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Case:
-    """What is trained while it is timed.
-
-    recipe: as --recipe, "" for the variant's own. changes: fields of it. options: of the dataset. threads: of torch, 0
-    for its own choice. cuda_graphs: whether our loop records its updates. loader_workers: processes in which the stock
-    loop loads its data. side: of random images that take the places of the dataset's; 0 leaves those.
-    """
+    """Describes one timed training: the variant, the data, and how it is trained."""
 
     variant: str
     dataset: str
     recipe: str = ""
+    """As --recipe; "" for the variant's own."""
     changes: Mapping[str, Any] = field(default_factory=dict)
-    options: Mapping[str, Any] = field(default_factory=dict)
+    """Recipe fields that are changed."""
     precision: str = "float32"
     device: str = "cpu"
     threads: int = 0
+    """CPU threads of torch; 0 for its own choice."""
     seeds: int = 1
+    """Seeds that our loop trains as one."""
     cuda_graphs: bool = False
+    """Records the updates of our loop."""
     loader_workers: int = 0
-    side: int = 0
+    """Processes that load the data of the stock loop."""
     data_dir: Path | None = None
 
     @property

@@ -1,7 +1,7 @@
-"""What is timed. A contestant lives in a process of its own; its units of work are timed so many at a time.
+"""Implements what is timed: this project's loop, its parts alone, the machine's peak, the stock loop, a real run.
 
 A unit of `loop` is a generator update with its discriminator updates. All contestants of a case train the same networks
-by the same recipe on the same data, and each starts with the same weights.
+by the same recipe on the same data, from the same weights, each in a process of its own.
 """
 
 import itertools
@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -26,11 +26,11 @@ from benchmarks.algorithm.precision import in_precision
 from benchmarks.algorithm.random_streams import initialisation, stream
 from benchmarks.algorithm.stacked import Abreast, StackedGAN, goes_abreast
 from benchmarks.config import DatasetConfig
-from benchmarks.datasets import Dataset, Split
+from benchmarks.datasets import Dataset
 from benchmarks.timing import stock
 from benchmarks.timing.cases import Case
-from benchmarks.timing.machine import software
-from benchmarks.timing.products import operations, peak_product, recorded
+from benchmarks.timing.machine import describe_software
+from benchmarks.timing.products import count_operations, make_peak_product, record_products
 from benchmarks.training.configure import EVALUATIONS, configure, find_recipe
 from benchmarks.training.shared import loaded
 from benchmarks.training.train import train
@@ -39,34 +39,23 @@ from variants.batch import Batch
 from variants.objective import objective
 
 # Updates whose batches are kept for timing the networks alone: enough that none is learned by heart.
-KEPT = 8
-# As many as make some batches of the largest size that is timed.
-RANDOM_IMAGES = 4096
-
-
-def of_side(dataset: Dataset, side: int) -> Dataset:
-    """The dataset with random grey images of that side to train on: cost does not depend on what they show."""
-    shape, labels = (1, side, side), torch.arange(RANDOM_IMAGES) % dataset.spec.classes
-    images = torch.randint(256, (RANDOM_IMAGES, *shape), generator=stream(0, "images"), dtype=torch.uint8)
-    return replace(dataset, spec=replace(dataset.spec, shape=shape), train=Split(images, labels))
+_KEPT = 8
 
 
 class Contestant:
-    """What all have in common: the case, and a clock."""
+    """Loads the case, and times units of work, which are methods of a subclass."""
 
     def __init__(self, case: Case) -> None:
         self.case, self.device = case, resolve_device(case.device)
         check_precision(case.precision, self.device)
         self.variant = load_variant(case.variant)
-        self.dataset: Dataset = loaded(DatasetConfig(case.dataset, **case.options), case.data_dir, 0)
-        if case.side:
-            self.dataset = of_side(self.dataset, case.side)
+        self.dataset: Dataset = loaded(DatasetConfig(case.dataset), case.data_dir, 0)
         self.recipe: Recipe = find_recipe(self.variant, case.recipe, self.dataset.spec).with_(case.changes)
         self.variant.check(self.recipe, self.dataset.spec)
         self.epoch_updates = self.recipe.epoch_updates or len(self.dataset.train) // self.recipe.batch_size
 
     def count_in(self, unit: str, seconds: float) -> int:
-        """How many units are done in so many seconds, one at least, after those that warm up."""
+        """Counts the units done in so many seconds, at least one, after a warm-up."""
         work = getattr(self, unit)
         for _ in range(WARM + 1):
             work()
@@ -79,7 +68,7 @@ class Contestant:
         return done
 
     def seconds_for(self, unit: str, count: int) -> float:
-        """How long so many units take."""
+        """Returns the seconds that so many units take."""
         work = getattr(self, unit)
         self._wait()
         began = time.perf_counter()
@@ -89,7 +78,7 @@ class Contestant:
         return time.perf_counter() - began
 
     def memory(self) -> float:
-        """The largest memory so far, in MiB; NaN where the system does not tell."""
+        """Returns the peak memory so far, in MiB; NaN where the system does not report it."""
         return peak_memory(self.device)
 
     def _wait(self) -> None:
@@ -98,15 +87,15 @@ class Contestant:
 
 
 class Stock(Contestant):
-    """The loop as tutorials write it."""
+    """Runs the loop as tutorials write it."""
 
     def __init__(self, case: Case) -> None:
         super().__init__(case)
-        stock.refuse_what_it_does_not_know(self.recipe)
+        stock.refuse_unknown(self.recipe)
         with initialisation(0):
             networks = self.variant.build(self.dataset.spec, self.recipe)
-        generator, discriminator = (stock.usual(network).to(self.device) for network in networks)
-        loader = stock.batches(self.dataset.train, self.recipe.batch_size, case.loader_workers)
+        generator, discriminator = (stock.use_torch_layers(network).to(self.device) for network in networks)
+        loader = stock.make_loader(self.dataset.train, self.recipe.batch_size, case.loader_workers)
         self._updates = stock.train(generator, discriminator, loader, self.recipe)
 
     def loop(self) -> None:
@@ -117,8 +106,7 @@ class Stock(Contestant):
 
 
 class Ours(Contestant):
-    """This project's loop, and beside it what a step is made of. Where it trains several seeds, a unit is an update of
-    each of them."""
+    """Runs this project's loop, and the parts of a step alone. With several seeds, a unit updates each of them."""
 
     def __init__(self, case: Case) -> None:
         super().__init__(case)
@@ -133,7 +121,7 @@ class Ours(Contestant):
         self._updates = self._epochs()
 
     def loop(self) -> None:
-        """One update as `training.train` does it, with batches, noise, and the figures of an epoch at its end."""
+        """Does one update as `training.train` does, with batches, noise, and the curves at the end of an epoch."""
         next(self._updates)
 
     def _epochs(self) -> Iterator[None]:
@@ -151,7 +139,7 @@ class Ours(Contestant):
             curves(measured)
 
     def networks(self) -> None:
-        """One update on batches and noise that are already there: the two networks, their losses and optimisers."""
+        """Does one update on prepared batches and noise: the two networks, their losses and optimisers."""
         for part, updates in self._networks:
             with torch.cuda.stream(part.lane):
                 next(updates)
@@ -162,7 +150,7 @@ class Ours(Contestant):
 
     @cached_property
     def _plain(self) -> Iterator[object]:
-        """The updates of the first part as they stand: what is counted and recorded is not seen in a CUDA graph."""
+        """Updates of the first part without a CUDA graph, which would hide operations from counting and recording."""
         return self._on_kept(self._parts[0])
 
     def _on_kept(self, part: "Part", recorder: Recorder | None = None) -> Iterator[object]:
@@ -181,27 +169,26 @@ class Ours(Contestant):
         ]
 
     def _kept(self, batches: Iterator[Batch]) -> list[Batch]:
-        return list(itertools.islice(batches, KEPT * (self.recipe.critic_steps + 1)))
+        return list(itertools.islice(batches, _KEPT * (self.recipe.critic_steps + 1)))
 
     def products(self) -> None:
-        """The matrix products and convolutions of such an update, alone."""
+        """Does the matrix products and convolutions of such an update, alone."""
         for part, work in self._all_products:
             with torch.cuda.stream(part.lane):
                 work()
 
     @cached_property
     def _products(self) -> list:
-        """Those of the first part."""
-        return recorded(partial(next, self._plain))
+        return record_products(partial(next, self._plain))
 
     @cached_property
     def _all_products(self) -> list[tuple["Part", Callable[[], object]]]:
-        def not_stackable_because() -> Tensor:
+        def multiply() -> Tensor:
             for product in self._products:
                 product()
             return torch.empty(0)
 
-        rounded = self._rounded(not_stackable_because)
+        rounded = self._rounded(multiply)
         return [(part, self._recorded(rounded, part.recorder)) for part in self._parts]
 
     def _recorded(self, work: Callable[[], Tensor], recorder: Recorder | None) -> Callable[[], object]:
@@ -211,21 +198,21 @@ class Ours(Contestant):
         return recorder.record(work, ())[1]
 
     def peak(self) -> None:
-        """One large matrix product, in the precision of the case."""
+        """Does one large matrix product, in the precision of the case."""
         self._peak[0]()
 
     @cached_property
     def _peak(self) -> tuple[Callable[[], object], int]:
         dtype = torch.bfloat16 if self.case.precision == "bfloat16" else torch.float32
-        product, count = peak_product(dtype, self.device)
+        product, count = make_peak_product(dtype, self.device)
         return self._rounded(product), count
 
     def _rounded(self, work: Callable[[], object]) -> Callable[[], object]:
-        """In the precision of the case, where that is one of a GPU's products."""
+        """Wraps work in the precision of the case."""
         return partial(in_precision(lambda gan: work()), self._parts[0].gan)
 
     def facts(self) -> dict[str, Any]:
-        """What is known without a clock: sizes, and the operations of an update of one seed."""
+        """Returns what needs no clock: sizes, and the operations of an update of one seed."""
         recipe, first = self.recipe, self._parts[0]
         return {
             "batch_size": recipe.batch_size,
@@ -238,11 +225,11 @@ class Ours(Contestant):
                 name: sum(p.numel() for p in getattr(first.gan, name).parameters()) // first.seeds
                 for name in ("generator", "discriminator")
             },
-            "operations": operations(partial(next, self._plain)) // first.seeds,
+            "operations": count_operations(partial(next, self._plain)) // first.seeds,
             "dataset": self.dataset.name,
             "recipe": self.variant.nearest(self.recipe)[0],
             "notes": self.notes,
-            "software": software(device_name(self.device)),
+            "software": describe_software(device_name(self.device)),
         }
 
     def peak_operations(self) -> int:
@@ -264,11 +251,12 @@ class Ours(Contestant):
 
 @dataclass
 class Part:
-    """GAN with updates of their own: of a seed, or of several as one. kept: batches that they are timed on."""
+    """Holds a GAN that is updated on its own: of one seed, or of several as one."""
 
     gan: GAN
     layers: Streams
     kept: list[Batch]
+    """Batches that it is timed on."""
     recorder: Recorder | None
     seeds: int = 1
 
@@ -278,20 +266,20 @@ class Part:
 
 
 class Real(Contestant):
-    """A run as `benchmarks.run` makes it, in a process that times nothing else, so that its memory is its own."""
+    """Trains a run as `benchmarks.run` does, in a process that times nothing else, so that its memory is its own."""
 
     def run(self, seconds: float, per_update: float) -> dict[str, float]:
-        """A real run of about so many seconds of training, and how long its parts took.
+        """Trains for about so many seconds, and returns the time of each part; per_update: seconds of an update.
 
-        per_update: seconds of an update. It evaluates as often as a whole run of the recipe does. What is done once for
-        many runs (imports, the tables of MLflow, the real side of the metrics) is done before.
+        It evaluates as often as a whole run of the recipe does. What is done once for many runs (imports, the tables of
+        MLflow, the real side of the metrics) is done before.
         """
         epochs = min(self.recipe.epochs, max(1, round(seconds / (per_update * self.epoch_updates))))
         shared = {"recipe": self.case.recipe, "precision": self.case.precision, "data_dir": self.case.data_dir}
-        asked = DatasetConfig(self.case.dataset, **self.case.options)
+        dataset = DatasetConfig(self.case.dataset)
 
-        def trained(folder: str, **changes: Any) -> Any:
-            config = configure(self.case.variant, asked, **shared, **{**self.case.changes, **changes})
+        def train_in(folder: str, **changes: Any) -> Any:
+            config = configure(self.case.variant, dataset, **shared, **{**self.case.changes, **changes})
             return train(
                 config,
                 runs_dir=Path(folder) / "runs",
@@ -302,9 +290,9 @@ class Real(Contestant):
             )
 
         with tempfile.TemporaryDirectory(prefix="gan-benchmark-") as folder:
-            trained(folder, epochs=1, epoch_updates=1)
+            train_in(folder, epochs=1, epoch_updates=1)
             began = time.perf_counter()
-            run = trained(folder, epochs=epochs, evaluate_every=max(1, self.recipe.epochs // EVALUATIONS))
+            run = train_in(folder, epochs=epochs, evaluate_every=max(1, self.recipe.epochs // EVALUATIONS))
             whole = time.perf_counter() - began
             timing = [line["timing"] for line in run.folder.lines()]
         return {

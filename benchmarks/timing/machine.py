@@ -1,16 +1,16 @@
-"""The machine that figures come from. Needs no torch."""
+"""Describes the machine that figures come from. Needs no torch."""
 
 import os
 import platform
 from collections.abc import Mapping
 from typing import Any
 
-# More waiting processes than this share of the cores, and the figures are those of a busy machine; chosen.
-BUSY = 0.5
+# Waiting processes per core above which the machine counts as busy; chosen, not tuned.
+_BUSY = 0.5
 
 
-def machine() -> dict[str, Any]:
-    """What figures depend on, and cannot be told from them. It names no host and no user."""
+def describe_machine() -> dict[str, Any]:
+    """Returns what figures depend on: processor, cores, system, Python, load. Names no host and no user."""
     return {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
@@ -20,9 +20,9 @@ def machine() -> dict[str, Any]:
     }
 
 
-def busy(machine: Mapping[str, Any]) -> list[str]:
-    """A sentence where other work was going on, which makes all figures doubtful."""
-    if machine["load_before"] > BUSY * machine["cores"]:
+def warn_if_busy(machine: Mapping[str, Any]) -> list[str]:
+    """Returns one sentence where other work was going on, which makes all figures doubtful, else none."""
+    if machine["load_before"] > _BUSY * machine["cores"]:
         return [
             f"the machine was busy before (load {machine['load_before']:.1f} on {machine['cores']} cores), "
             "so these figures are not to be trusted"
@@ -30,15 +30,14 @@ def busy(machine: Mapping[str, Any]) -> list[str]:
     return []
 
 
-def software(device: str = "cpu") -> dict[str, Any]:
-    """The rest, which torch knows, as it is set in this process."""
+def describe_software(device: str = "cpu") -> dict[str, Any]:
+    """Returns torch's version and its threads as set in this process, and the device."""
     import torch
 
     return {"threads": torch.get_num_threads(), "torch": torch.__version__, "device": device}
 
 
 def _processor() -> str:
-    """The processor's name where the system tells it, else its architecture."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]

@@ -1,4 +1,4 @@
-"""A process of its own for each loop that is timed: what an allocator is told holds for a whole process.
+"""Runs each timed loop in a process of its own, because allocator settings hold for a whole process.
 
 The parent asks and waits, so that one loop runs at a time. It needs no torch.
 """
@@ -19,11 +19,11 @@ from benchmarks.timing.cases import Case
 from variants.recipe import UserError
 
 # Seconds that a process has to end; chosen, not tuned.
-END_SECONDS = 10.0
+_END_SECONDS = 10.0
 
 
 class Process:
-    """A contestant, by the name of its class in `contestants`, in a process of its own."""
+    """Holds a contestant, named by its class in `contestants`, in a process of its own."""
 
     def __init__(self, contestant: str, case: Case) -> None:
         context = get_context("spawn")
@@ -37,21 +37,21 @@ class Process:
             theirs.close()
 
     def ask(self, method: str, *arguments: Any) -> Any:
-        """What the contestant's method returns. Raises UserError where it does, and where the process is gone."""
+        """Calls a method of the contestant. Raises UserError where it does, and where the process is gone."""
         self.send(method, *arguments)
         return self.receive()
 
     def send(self, method: str, *arguments: Any) -> None:
-        with suppress(OSError):  # that it is gone is told by `receive`
+        with suppress(OSError):  # `receive` reports a process that is gone
             self._pipe.send((method, arguments))
 
     def receive(self) -> Any:
         try:
             good, result = self._pipe.recv()
         except (EOFError, OSError):
-            self._process.join(END_SECONDS)
+            self._process.join(_END_SECONDS)
             raise UserError(
-                f"the process that timed {self._what} ended in the middle, with exit status {self._process.exitcode}"
+                f"the process that timed {self._what} ended unexpectedly, with exit status {self._process.exitcode}"
             ) from None
         if not good:
             raise UserError(result)
@@ -61,7 +61,7 @@ class Process:
         self._pipe.close()
         for end in (lambda: None, self._process.terminate, self._process.kill):
             end()
-            self._process.join(END_SECONDS)
+            self._process.join(_END_SECONDS)
             if not self._process.is_alive():
                 return
 

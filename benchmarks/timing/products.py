@@ -1,7 +1,7 @@
-"""The matrix products and convolutions of a step: how many operations they are, and how long they take alone.
+"""Records the matrix products and convolutions of a step, counts their operations, and runs them alone.
 
-They are recorded while a step runs, with the shapes and the memory layouts that it really has: forward, and the
-gradients that it really asks for. The rest of a step (activations, normalisation, optimiser) is what it takes more.
+They have the shapes and memory layouts of the real step, forward and backward. The rest of a step (activations,
+normalisation, optimiser) is the time that it takes beyond them.
 """
 
 from collections.abc import Callable
@@ -14,17 +14,17 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
-# Large enough for the peak: of a CPU, where three such matrices are 48 MiB, and of a GPU, where they are 768.
-PEAK_SIZE, PEAK_SIZE_GPU = 2048, 8192
+# Large enough to reach the peak: three matrices are 48 MiB on a CPU, and 768 MiB on a GPU.
+_PEAK_SIZE, _PEAK_SIZE_GPU = 2048, 8192
 
-# These can write into memory that is already there, so that nothing but the product is timed.
+# Written into memory that is already there, so that nothing but the product is timed.
 _INTO = {torch.ops.aten.mm.default: torch.ops.aten.mm.out, torch.ops.aten.addmm.default: torch.ops.aten.addmm.out}
 
 
-def operations(step: Callable[[], object]) -> int:
-    """Floating-point operations in the products and convolutions of a step, a multiplication and an addition being two.
+def count_operations(step: Callable[[], object]) -> int:
+    """Counts floating-point operations in the products and convolutions of a step, backward included.
 
-    Counted by torch.utils.flop_counter while the step runs, backward included.
+    A multiplication and an addition are two. Counted by torch.utils.flop_counter while the step runs.
     """
     counter = FlopCounterMode(display=False)
     with counter:
@@ -34,7 +34,7 @@ def operations(step: Callable[[], object]) -> int:
 
 @dataclass(frozen=True)
 class Product:
-    """One recorded call; its tensors are of the recorded shapes and layouts, with other values."""
+    """Repeats one recorded call on tensors of the recorded shapes and layouts, with other values."""
 
     call: Callable
     arguments: tuple
@@ -45,7 +45,7 @@ class Product:
 
 
 class Recording(TorchDispatchMode):
-    """Within it, every matrix product and convolution is recorded, in order."""
+    """Records every matrix product and convolution in its context, in order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,21 +62,21 @@ class Recording(TorchDispatchMode):
         return result
 
 
-def recorded(step: Callable[[], object]) -> list[Product]:
-    """The products and convolutions of a step, ready to be run alone."""
+def record_products(step: Callable[[], object]) -> list[Product]:
+    """Returns the products and convolutions of a step, ready to run alone."""
     with Recording() as recording:
         step()
     return recording.products
 
 
-def peak_product(dtype: torch.dtype, device: torch.device) -> tuple[Callable[[], object], int]:
-    """A product of two large square matrices, and how many operations it is: what the machine can do at best."""
-    size = PEAK_SIZE if device.type == "cpu" else PEAK_SIZE_GPU
+def make_peak_product(dtype: torch.dtype, device: torch.device) -> tuple[Callable[[], object], int]:
+    """Returns a product of two large square matrices, as the best that the machine can do, and its operations."""
+    size = _PEAK_SIZE if device.type == "cpu" else _PEAK_SIZE_GPU
     left, right, into = (torch.randn(size, size, device=device).to(dtype) for _ in range(3))
     return (lambda: torch.mm(left, right, out=into)), 2 * size**3
 
 
 def _like(tensor: Tensor) -> Tensor:
-    # Ordinary values: on what overflows or underflows, products may take longer.
+    # Ordinary values: products that overflow or underflow may take longer.
     made = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=tensor.device)
     return made.normal_(std=0.1) if made.is_floating_point() else made.zero_()

@@ -1,4 +1,4 @@
-"""Several things timed in turn, round after round, so that what slows the machine for a while slows all of them alike.
+"""Times several things in turn, round after round, so that a slow phase of the machine affects all of them alike.
 
 Needs no torch.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Spread:
-    """One figure over the rounds: its median, and the least and the most that it was."""
+    """Holds one figure over the rounds: its median, its least and its greatest value."""
 
     median: float
     least: float
@@ -25,8 +25,8 @@ class Spread:
         return {"median": self.median, "least": self.least, "most": self.most}
 
 
-def in_turn(timed: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """What each function returns in each round. Every other round goes backwards, so that none is always the first."""
+def time_in_turn(timed: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """Returns each function's results, one a round. Every other round goes backwards, so that none is always first."""
     measured: dict[str, list[float]] = {name: [] for name in timed}
     for number in range(rounds):
         order = list(timed) if number % 2 == 0 else list(timed)[::-1]
@@ -35,6 +35,6 @@ def in_turn(timed: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, 
     return measured
 
 
-def ratios(above: Sequence[float], below: Sequence[float]) -> Spread:
-    """The quotient round by round: what slowed both in a round cancels."""
+def divide_rounds(above: Sequence[float], below: Sequence[float]) -> Spread:
+    """Returns the quotients round by round, in which the load of a round cancels."""
     return Spread.of(a / b for a, b in zip(above, below, strict=True))

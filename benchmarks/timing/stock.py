@@ -1,9 +1,9 @@
-"""The loop as tutorials write it: what a good user of torch writes in an afternoon, and nothing made slow on purpose.
+"""Implements the stock loop: training as a good user of torch writes it in an afternoon, nothing slow on purpose.
 
-The networks and the recipe are those of the variant. The rest is as usual: a DataLoader that turns each image into a
-tensor and normalises it, torch's own layers, plain Adam, binary cross-entropy, `.item()` for the log in each step, the
-default memory layout and allocator, float32. It leaves out only what the variants here do beyond tutorials: the
-discriminator's batch-norm statistics move in the generator's step too, and dropout draws from the global state.
+The networks and the recipe are those of the variant. The rest is as in tutorials: a DataLoader that turns each image
+into a tensor and normalises it, torch's own layers, plain Adam, binary cross-entropy, `.item()` for the log in each
+step, the default memory layout and allocator, float32. In two points it differs from the variants: the discriminator's
+batch-norm statistics move in the generator's step too, and dropout draws from the global random state.
 """
 
 import copy
@@ -20,10 +20,10 @@ from variants.blocks import BatchNorm, Dropout, FromImage, ToImage, Unflatten
 from variants.recipe import FIELDS, NEUTRAL, Recipe, UserError
 
 # Layers that differ from torch's own in their forward pass alone.
-PLAIN = {FromImage: nn.Conv2d, ToImage: nn.ConvTranspose2d, Unflatten: nn.Unflatten}
+_PLAIN = {FromImage: nn.Conv2d, ToImage: nn.ConvTranspose2d, Unflatten: nn.Unflatten}
 
-# What of a recipe's training this loop knows; where it does not know all values, those that it knows.
-KNOWS: dict[str, tuple[str, ...]] = {
+# Fields of a recipe's training that this loop knows; with the values that it knows, or () for all.
+_KNOWN: dict[str, tuple[str, ...]] = {
     "noise": ("gaussian",),
     "loss": ("non_saturating", "saturating"),
     "optimizer": ("adam",),
@@ -33,11 +33,11 @@ KNOWS: dict[str, tuple[str, ...]] = {
     (),
 )
 
-cross_entropy = nn.BCEWithLogitsLoss()
+_cross_entropy = nn.BCEWithLogitsLoss()
 
 
 class Images(Dataset):
-    """Images one by one, as torchvision's own datasets give them: from an array to a picture, through the transform."""
+    """Yields images one by one as torchvision's datasets do: from an array to a picture, through the transform."""
 
     def __init__(self, images: Tensor, conditions: Tensor, transform) -> None:
         pixels = images.permute(0, 2, 3, 1).numpy()
@@ -52,8 +52,8 @@ class Images(Dataset):
         return self.transform(Image.fromarray(self.pixels[index])), self.conditions[index]
 
 
-def batches(data: Split, batch_size: int, workers: int = 0) -> DataLoader:
-    """Shuffled batches of examples and their conditions, which are zeros where there are none."""
+def make_loader(data: Split, batch_size: int, workers: int = 0) -> DataLoader:
+    """Returns a loader of shuffled batches of examples and their conditions; zeros where there are none."""
     from torchvision import transforms
 
     everything = data.images(slice(0, 1)).shape[1:]
@@ -67,22 +67,22 @@ def batches(data: Split, batch_size: int, workers: int = 0) -> DataLoader:
     elif len(everything) == 1:
         examples = TensorDataset(data.data, conditions)
     else:
-        raise UserError("the stock loop reads images and points of the plane, and not what is stacked of them")
+        raise UserError("the stock loop reads images and points of the plane, not stacked images")
     return DataLoader(examples, batch_size, shuffle=True, drop_last=True, num_workers=workers)
 
 
-def refuse_what_it_does_not_know(recipe: Recipe) -> None:
-    """Raises UserError for a recipe that this loop would not train as it says."""
+def refuse_unknown(recipe: Recipe) -> None:
+    """Raises UserError for a recipe that this loop does not implement."""
     for name, field in FIELDS.items():
-        value, names = getattr(recipe, name), KNOWS.get(name, ())
-        strange = field.metadata["part"] == "training" and name not in KNOWS and value != getattr(NEUTRAL, name)
+        value, names = getattr(recipe, name), _KNOWN.get(name, ())
+        strange = field.metadata["part"] == "training" and name not in _KNOWN and value != getattr(NEUTRAL, name)
         if strange or (names and value not in names) or (name, value) == ("conditioning", "auxiliary"):
             option = f"--{name.replace('_', '-')} {str(value).lower()}"
             raise UserError(f"the stock loop does not know {option}; leave it out with --against none")
 
 
-def usual(network: nn.Module) -> nn.Module:
-    """The network with torch's own layers in the places of this project's, on the same weights."""
+def use_torch_layers(network: nn.Module) -> nn.Module:
+    """Replaces this project's layers in a network by torch's own, with the same weights."""
     images = any(isinstance(module, nn.Conv2d | nn.ConvTranspose2d) for module in network.modules())
     for module in list(network.modules()):
         for name, child in module.named_children():
@@ -93,20 +93,20 @@ def usual(network: nn.Module) -> nn.Module:
                 setattr(module, name, layer)
             elif isinstance(child, Dropout):
                 setattr(module, name, nn.Dropout(child.share))
-            for ours, torchs in PLAIN.items():
+            for ours, torchs in _PLAIN.items():
                 if isinstance(child, ours):
                     child.forward = MethodType(torchs.forward, child)
     return network
 
 
 def train(generator: nn.Module, discriminator: nn.Module, loader: Iterable, recipe: Recipe) -> Iterator[dict]:
-    """Trains without end. Each generator update yields what a tutorial logs, as numbers."""
+    """Trains without end; yields what a tutorial logs after each generator update."""
     device = next(generator.parameters()).device
     betas = (recipe.beta1, recipe.beta2)
     generator_optimizer = torch.optim.Adam(generator.parameters(), lr=recipe.generator_lr, betas=betas)
     discriminator_optimizer = torch.optim.Adam(discriminator.parameters(), lr=recipe.discriminator_lr, betas=betas)
     averaged = copy.deepcopy(generator) if recipe.averaging else None
-    conditions = all_conditions(loader).to(device)
+    conditions = _all_conditions(loader).to(device)
 
     def noise() -> Tensor:
         return torch.randn(recipe.batch_size, recipe.noise_size, device=device)
@@ -125,12 +125,11 @@ def train(generator: nn.Module, discriminator: nn.Module, loader: Iterable, reci
             drawn = conditions[torch.randint(len(conditions), (recipe.batch_size,), device=device)]
             logged |= generator_step(generator, discriminator, generator_optimizer, noise(), drawn, recipe.loss)
             if averaged is not None:
-                average(averaged, generator, recipe.averaging)
+                _average(averaged, generator, recipe.averaging)
             yield logged
 
 
-def all_conditions(loader: Iterable) -> Tensor:
-    """Those of all examples, from which a generator step draws."""
+def _all_conditions(loader: Iterable) -> Tensor:
     examples = loader.dataset
     return examples.tensors[1] if isinstance(examples, TensorDataset) else torch.as_tensor(examples.conditions)
 
@@ -143,7 +142,7 @@ def discriminator_step(
         fakes = generator(noise, condition)
     real_logits = discriminator(real, condition).logits
     fake_logits = discriminator(fakes, condition).logits
-    loss = cross_entropy(real_logits, torch.ones_like(real_logits)) + cross_entropy(
+    loss = _cross_entropy(real_logits, torch.ones_like(real_logits)) + _cross_entropy(
         fake_logits, torch.zeros_like(fake_logits)
     )
     loss.backward()
@@ -161,16 +160,16 @@ def generator_step(
     optimizer.zero_grad()
     logits = discriminator(generator(noise, condition), condition).logits
     if loss_name == "saturating":
-        loss = -cross_entropy(logits, torch.zeros_like(logits))
+        loss = -_cross_entropy(logits, torch.zeros_like(logits))
     else:
-        loss = cross_entropy(logits, torch.ones_like(logits))
+        loss = _cross_entropy(logits, torch.ones_like(logits))
     loss.backward()
     optimizer.step()
     return {"generator_loss": loss.item()}
 
 
 @torch.no_grad()
-def average(averaged: nn.Module, generator: nn.Module, decay: float) -> None:
+def _average(averaged: nn.Module, generator: nn.Module, decay: float) -> None:
     for mean, parameter in zip(averaged.parameters(), generator.parameters(), strict=True):
         mean.lerp_(parameter, 1 - decay)
     for mean, buffer in zip(averaged.buffers(), generator.buffers(), strict=True):

@@ -1,15 +1,12 @@
-"""Markdown of what benchmarks.speed measures, and pages whose tables are made from its JSON files.
+"""Renders the figures of benchmarks.speed and tests.soak.precision as Markdown, and fills pages from their JSON files.
 
-Those of tests.soak.precision are among them.
+A page has a place for a table between two comments:
 
-A page has a place for a table where two comments stand:
-
-    <!-- table: speed/linear.json -->
+    <!-- table: speed/float32.json -->
     <!-- end -->
 
-The file is looked for beside the page; what stands between the comments is written anew from it. Where the first
-comment says `brief:` instead, and names one file or several, it is one table of the medians of trainings. Needs no
-torch.
+The file is looked for beside the page, and everything between the comments is rewritten from it. `brief:` instead of
+`table:` takes one file or several, and makes one table of the medians of trainings. Needs no torch.
 """
 
 import json
@@ -20,43 +17,43 @@ from typing import Any
 
 from variants.recipe import UserError
 
-PLACE = re.compile(
+_PLACE = re.compile(
     r"(?P<head><!-- (?P<form>table|brief): (?P<files>[\w./-]+\.json(?: [\w./-]+\.json)*) -->\n)"
     r".*?(?P<tail><!-- end -->)",
     re.DOTALL,
 )
-MISSING = "*Not measured yet.*\n"
+_MISSING = "*Not measured yet.*\n"
 
 
-def markdown(measured: Mapping[str, Any]) -> str:
-    """All that was measured as tables. Raises UserError for a kind that does not exist."""
+def render(measured: Mapping[str, Any]) -> str:
+    """Returns the tables of a measurement. Raises UserError for an unknown kind."""
     kind = measured.get("kind")
     if kind not in _KINDS:
         raise UserError(f"these are not figures of benchmarks.speed: their kind is {kind!r}")
-    return "\n".join([_KINDS[kind](measured), "", told(measured)]).rstrip() + "\n"
+    return "\n".join([_KINDS[kind](measured), "", _describe(measured)]).rstrip() + "\n"
 
 
-def fill(page: Path) -> str:
-    """Writes a page's tables anew from the files it names, and tells which. Raises UserError for a damaged file."""
+def fill_page(page: Path) -> str:
+    """Rewrites a page's tables from the files that it names, and lists them. Raises UserError for a damaged file."""
     try:
         text = page.read_text(encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot read {page}: {error.strerror}") from None
     done: list[str] = []
 
-    def written(place: re.Match[str]) -> str:
+    def write(place: re.Match[str]) -> str:
         files = {name: page.parent / name for name in place["files"].split()}
         there = [name for name, file in files.items() if file.is_file()]
         try:
             measured = [json.loads(files[name].read_text(encoding="utf-8")) for name in there]
-            text = "\n".join([brief(measured)] if place["form"] == "brief" else map(markdown, measured))
+            text = "\n".join([_brief(measured)] if place["form"] == "brief" else map(render, measured))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{' or '.join(there)} does not hold figures of benchmarks.speed ({error})") from None
         missing = "not there, so its place says that it was not measured"
         done.extend(f"{name}: {'written' if name in there else missing}" for name in files)
-        return place["head"] + (text if there else MISSING) + place["tail"]
+        return place["head"] + (text if there else _MISSING) + place["tail"]
 
-    filled = PLACE.sub(written, text)
+    filled = _PLACE.sub(write, text)
     if not done:
         raise UserError(f"{page} has no place for a table")
     if filled != text:
@@ -64,11 +61,11 @@ def fill(page: Path) -> str:
     return "\n".join(done)
 
 
-def training(measured: Mapping[str, Any]) -> str:
-    """A row for each variant and dataset; a second table for real runs."""
+def _training(measured: Mapping[str, Any]) -> str:
+    """Makes a row for each variant and dataset, and a second table for real runs."""
     rows = measured["rows"]
     parts = [
-        table(
+        _table(
             "variant, data, precision, seeds as one, ms an update, images/s, stock: ms, faster than stock, GFLOP/s, "
             "of the peak, step ÷ its products, outside the networks, MiB, stock: MiB",
             [
@@ -77,16 +74,16 @@ def training(measured: Mapping[str, Any]) -> str:
                     row["dataset"],
                     row["precision"],
                     str(row["seeds"]),
-                    spread(row["ours"]["ms_per_update"]),
-                    spread(row["ours"]["images_per_second"]),
-                    spread(row["stock"]["ms_per_update"]) if "stock" in row else "–",
-                    spread(row["faster_than_stock"], "×") if "stock" in row else "–",
-                    spread(row["gflops"]),
-                    spread(row["share_of_peak"], "%"),
-                    spread(row["step_over_products"], "×"),
-                    spread(row["outside_networks"], "%"),
-                    number(row["ours"]["memory_mib"]),
-                    number(row["stock"]["memory_mib"]) if "stock" in row else "–",
+                    format_spread(row["ours"]["ms_per_update"]),
+                    format_spread(row["ours"]["images_per_second"]),
+                    format_spread(row["stock"]["ms_per_update"]) if "stock" in row else "–",
+                    format_spread(row["faster_than_stock"], "×") if "stock" in row else "–",
+                    format_spread(row["gflops"]),
+                    format_spread(row["share_of_peak"], "%"),
+                    format_spread(row["step_over_products"], "×"),
+                    format_spread(row["outside_networks"], "%"),
+                    format_number(row["ours"]["memory_mib"]),
+                    format_number(row["stock"]["memory_mib"]) if "stock" in row else "–",
                 )
                 for row in rows
             ],
@@ -94,7 +91,7 @@ def training(measured: Mapping[str, Any]) -> str:
     ]
     if runs := [row for row in rows if "run" in row]:
         parts.append(
-            table(
+            _table(
                 "a real run, data, epochs, seconds, in the networks, batches and noise and figures, "
                 "evaluation and probes, pictures and journal and MLflow, MiB",
                 [
@@ -102,9 +99,9 @@ def training(measured: Mapping[str, Any]) -> str:
                         f"`{row['variant']}`",
                         row["dataset"],
                         str(row["run"]["epochs"]),
-                        number(row["run"]["seconds"]),
+                        format_number(row["run"]["seconds"]),
                         *(f"{row['run'][f'share_{part}']:.1%}" for part in ("networks", "loop", "evaluation", "rest")),
-                        number(row["run"]["memory_mib"]),
+                        format_number(row["run"]["memory_mib"]),
                     )
                     for row in runs
                 ],
@@ -113,8 +110,8 @@ def training(measured: Mapping[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
-def brief(all_measured: Sequence[Mapping[str, Any]]) -> str:
-    """One table of the medians of trainings, for a page that has room for no more."""
+def _brief(all_measured: Sequence[Mapping[str, Any]]) -> str:
+    """Makes one table of the medians of trainings, for a page with little room."""
     rows = [row for measured in all_measured for row in measured["rows"]]
     middle = [
         (
@@ -122,81 +119,25 @@ def brief(all_measured: Sequence[Mapping[str, Any]]) -> str:
             row["dataset"],
             row["precision"],
             str(row["seeds"]),
-            number(row["ours"]["ms_per_update"]["median"]),
-            number(row["ours"]["images_per_second"]["median"]),
-            number(row["faster_than_stock"]["median"]) + "×" if "stock" in row else "–",
+            format_number(row["ours"]["ms_per_update"]["median"]),
+            format_number(row["ours"]["images_per_second"]["median"]),
+            format_number(row["faster_than_stock"]["median"]) + "×" if "stock" in row else "–",
             f"{row['share_of_peak']['median']:.0%}",
         )
         for row in rows
     ]
     heads = "variant, data, precision, seeds as one, ms an update, images/s, faster than stock, of the peak"
-    return "\n\n".join([table(heads, middle), *dict.fromkeys(map(where, all_measured))]) + "\n"
+    return "\n\n".join([_table(heads, middle), *dict.fromkeys(map(_name_machine, all_measured))]) + "\n"
 
 
-def evaluation(measured: Mapping[str, Any]) -> str:
-    """What each metric takes, and the Fréchet distance beside scipy's root."""
-    rows = [(f"`{name}`", spread(seconds)) for name, seconds in measured["metrics"].items()]
-    rows.append((f"**all**, {measured['samples']:,} samples of {measured['dataset']}", spread(measured["seconds"])))
-    distance = measured["frechet"]
-    return "\n\n".join(
-        [
-            table("metric, seconds", rows),
-            table(
-                "Fréchet distance, features, seconds, by scipy's sqrtm: seconds, faster, relative difference",
-                [
-                    (
-                        "from means and covariances",
-                        str(distance["features"]),
-                        spread(distance["seconds"]),
-                        spread(distance["sqrtm_seconds"]),
-                        spread(distance["faster"], "×"),
-                        f"{distance['difference']:.0e}",
-                    )
-                ],
-            ),
-        ]
-    )
+def _evaluation(measured: Mapping[str, Any]) -> str:
+    rows = [(f"`{name}`", format_spread(seconds)) for name, seconds in measured["metrics"].items()]
+    whole = f"**all**, {measured['samples']:,} samples of {measured['dataset']}"
+    return _table("metric, seconds", [*rows, (whole, format_spread(measured["seconds"]))])
 
 
-def start(measured: Mapping[str, Any]) -> str:
-    """What a person waits for."""
-    return table(
-        "until, seconds", [(name.replace("|", "\\|"), spread(each)) for name, each in measured["seconds"].items()]
-    )
-
-
-def growth(measured: Mapping[str, Any]) -> str:
-    """A row for each measured point, then the exponents."""
-    points = [
-        (
-            each["what"],
-            each["against"],
-            number(x),
-            number(each["seconds"][place]),
-            number(each["memory_mib"][place]) if each["memory_mib"] else "–",
-        )
-        for each in measured["series"]
-        for place, x in enumerate(each["x"])
-    ]
-    exponents = [
-        (
-            each["what"],
-            each["against"],
-            f"{each['exponent']:.2f}",
-            f"{each['memory_exponent']:.2f}" if each["memory_mib"] else "–",
-        )
-        for each in measured["series"]
-    ]
-    return "\n\n".join(
-        [
-            table("what, against, exponent of time, exponent of memory", exponents),
-            table("what, against, value, seconds, MiB", points),
-        ]
-    )
-
-
-def suite(measured: Mapping[str, Any]) -> str:
-    """What all runs of a preset cost, on some numbers of machines, and the dearest arms."""
+def _suite(measured: Mapping[str, Any]) -> str:
+    """Makes a table of the whole preset, and one of its arms, the most expensive first."""
     spent, longest = measured["core_seconds"], measured["longest_run"]
     arms = sorted(
         measured["arms"].items(),
@@ -204,27 +145,30 @@ def suite(measured: Mapping[str, Any]) -> str:
     )
     return "\n\n".join(
         [
-            table(
+            _table(
                 "preset, runs, core-hours: training, evaluation, tuning, the longest run: hours, "
                 + ", ".join(f"hours on {count} machine{'s' * (count != '1')}" for count in measured["hours"]),
                 [
                     (
                         f"`{measured['preset']}`",
                         str(measured["runs"]),
-                        *(number(spent[part] / 3600) for part in ("training", "evaluation", "tuning")),
-                        f"{number(longest['seconds'] / 3600)} ({longest['arm']})",
-                        *map(number, measured["hours"].values()),
+                        *(format_number(spent[part] / 3600) for part in ("training", "evaluation", "tuning")),
+                        f"{format_number(longest['seconds'] / 3600)} ({longest['arm']})",
+                        *map(format_number, measured["hours"].values()),
                     )
                 ],
             ),
-            table(
+            _table(
                 "arm, variant, runs, ms an update, training: seconds a run, judging: seconds a run",
                 [
                     (
                         name,
                         f"`{arm['variant']}`",
                         str(arm["runs"]),
-                        *(number(arm[part]) for part in ("ms_per_update", "training_seconds", "evaluation_seconds")),
+                        *(
+                            format_number(arm[part])
+                            for part in ("ms_per_update", "training_seconds", "evaluation_seconds")
+                        ),
                     )
                     for name, arm in arms
                 ],
@@ -233,9 +177,9 @@ def suite(measured: Mapping[str, Any]) -> str:
     )
 
 
-def precision(measured: Mapping[str, Any]) -> str:
-    """A row for each variant and outcome of reports.precision."""
-    return table(
+def _precision(measured: Mapping[str, Any]) -> str:
+    """Makes a row for each variant and outcome of tests.soak.precision."""
+    return _table(
         "variant, precision, outcome, less float32 (95 %), margin, seeds, failed, corrected p, verdict",
         [
             (
@@ -258,47 +202,44 @@ def precision(measured: Mapping[str, Any]) -> str:
 
 
 _KINDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
-    "training": training,
-    "evaluation": evaluation,
-    "start": start,
-    "growth": growth,
-    "suite": suite,
-    "precision": precision,
+    "training": _training,
+    "evaluation": _evaluation,
+    "suite": _suite,
+    "precision": _precision,
 }
 
 
-def told(measured: Mapping[str, Any]) -> str:
-    """Where it was measured, how often, and what has to be known."""
+def _describe(measured: Mapping[str, Any]) -> str:
+    """Names the machine, the rounds, and the notes of a measurement."""
     if measured["kind"] == "precision":
         how = f"{measured['dataset']}, {measured['epochs']} epochs, {measured['samples']:,} samples."
     else:
         how = f"median of {measured['rounds']} rounds (least–most)."
-    return "\n".join([f"{where(measured)}; {how}", *(f"- {note}" for note in measured.get("notes", ()))])
+    return "\n".join([f"{_name_machine(measured)}; {how}", *(f"- {note}" for note in measured.get("notes", ()))])
 
 
-def where(measured: Mapping[str, Any]) -> str:
-    """The machine, in words."""
+def _name_machine(measured: Mapping[str, Any]) -> str:
     machine = measured["machine"]
     threads = f"{machine['threads']} thread{'s' * (machine['threads'] != 1)}"
     return f"{machine['processor']}, {machine['cores']} cores, {threads}, torch {machine['torch']}, {machine['device']}"
 
 
-def table(heads: str, rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; heads are separated by a comma and a blank."""
+def _table(heads: str, rows: Sequence[Sequence[str]]) -> str:
+    """Makes a Markdown table; heads are separated by a comma and a blank."""
     columns = heads.split(", ")
     lines = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
 
 
-def spread(values: Mapping[str, float], unit: str = "") -> str:
-    """A median with its range."""
+def format_spread(values: Mapping[str, float], unit: str = "") -> str:
+    """Formats a median with its range."""
     factor, end = (100, " %") if unit == "%" else (1, unit)
     median, least, most = (factor * values[name] for name in ("median", "least", "most"))
     if least == most:
-        return f"{number(median)}{end}"
-    return f"{number(median)}{end} ({number(least)}–{number(most)})"
+        return f"{format_number(median)}{end}"
+    return f"{format_number(median)}{end} ({format_number(least)}–{format_number(most)})"
 
 
-def number(value: float) -> str:
-    """Three significant digits, or all before the point."""
+def format_number(value: float) -> str:
+    """Formats three significant digits, or all before the point."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

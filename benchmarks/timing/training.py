@@ -1,4 +1,4 @@
-"""The measurement of training: a row for each variant and dataset. It needs no torch; the processes that train do."""
+"""Times training: a row for each variant and dataset. Needs no torch itself; the processes that train do."""
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -6,17 +6,15 @@ from dataclasses import asdict
 from typing import Any
 
 from benchmarks.timing.cases import Case
-from benchmarks.timing.machine import busy, machine
+from benchmarks.timing.machine import describe_machine, warn_if_busy
 from benchmarks.timing.processes import Process
-from benchmarks.timing.rounds import Spread, in_turn, ratios
+from benchmarks.timing.rounds import Spread, divide_rounds, time_in_turn
 from variants.recipe import UserError
 
-UNITS = ("loop", "networks", "products", "peak")
-
-Say = Callable[[str], None]
+_UNITS = ("loop", "networks", "products", "peak")
 
 
-def measure(
+def measure_training(
     cases: Sequence[Case],
     *,
     against_stock: bool = True,
@@ -24,26 +22,27 @@ def measure(
     seconds: float = 2.0,
     run_seconds: float = 60.0,
     skip_refused: bool = False,
-    say: Say = lambda sentence: None,
+    say: Callable[[str], None] = lambda sentence: None,
 ) -> dict[str, Any]:
-    """Times every case in turn, `rounds` times for about `seconds` a part, then a real run of each.
+    """Times every case in turn, `rounds` times for about `seconds` a part, then a real run of each; as JSON values.
 
-    run_seconds: of training in that run, 0 for none. skip_refused: leave out a case that cannot be trained, and say so.
-    The result is JSON values. Raises UserError for a case that cannot be trained.
+    Args:
+        run_seconds: of training in the real run; 0 for none.
+        skip_refused: leaves out a case that cannot be trained, with a note, instead of raising UserError.
     """
-    before = machine()
-    notes = busy(before)
+    machine = describe_machine()
+    notes = warn_if_busy(machine)
     for note in notes:
         say(note)
     with ExitStack() as stack:
 
-        def started(contestant: str, case: Case) -> Process:
+        def start(contestant: str, case: Case) -> Process:
             process = Process(contestant, case)
             stack.callback(process.end)
             process.send("facts")
             return process
 
-        processes = [(case, started("Ours", case), started("Stock", case) if against_stock else None) for case in cases]
+        processes = [(case, start("Ours", case), start("Stock", case) if against_stock else None) for case in cases]
         contests = []
         for case, ours, stock in processes:
             try:
@@ -65,28 +64,28 @@ def measure(
                 if note not in notes:
                     notes.append(note)
                     say(note)
-            before |= facts.pop("software")
+            machine |= facts.pop("software")
             contests.append(Contest(case, facts, ours, stock))
         if not contests:
             raise UserError("nothing is left to be timed")
         for contest in contests:
             say(f"warming up: {contest.case.name}")
             contest.warm(seconds)
-        timed = {key: unit for contest in contests for key, unit in contest.timed().items()}
+        timed = {key: unit for contest in contests for key, unit in contest.timers().items()}
         say(f"timing {len(timed)} things in turn, {rounds} rounds")
-        measured = in_turn(timed, rounds)
+        measured = time_in_turn(timed, rounds)
         rows = []
         for contest in contests:
-            row = contest.row(measured)
+            row = contest.make_row(measured)
             if run_seconds:
                 say(f"training a run: {contest.case.name}")
-                row["run"] = contest.run(run_seconds, row["ours"]["ms_per_update"]["median"] / 1e3)
+                row["run"] = contest.train_run(run_seconds, row["ours"]["ms_per_update"]["median"] / 1e3)
             rows.append(row)
-    return {"kind": "training", "machine": before, "rounds": rounds, "seconds": seconds, "notes": notes, "rows": rows}
+    return {"kind": "training", "machine": machine, "rounds": rounds, "seconds": seconds, "notes": notes, "rows": rows}
 
 
 class Contest:
-    """One case while it is measured: the processes, and how many units each is asked for in a round."""
+    """Holds the processes of one case, and the number of units that each does in a round."""
 
     def __init__(self, case: Case, facts: dict[str, Any], ours: Process, stock: Process | None) -> None:
         self.case, self.facts, self.ours, self.stock = case, facts, ours, stock
@@ -94,33 +93,33 @@ class Contest:
         self.memory: dict[str, float] = {}
 
     def warm(self, seconds: float) -> None:
-        """Brings everything into motion, and finds how many units fill the time; memory is read before yardsticks."""
+        """Warms up, and finds how many units fill the time. Memory is read before the yardsticks take any."""
         self.counts["loop"] = self.ours.ask("count_in", "loop", seconds)
         self.memory["ours"] = self.ours.ask("memory")
-        for unit in UNITS[1:]:
+        for unit in _UNITS[1:]:
             self.counts[unit] = self.ours.ask("count_in", unit, seconds / 2)
         self.peak_operations = self.ours.ask("peak_operations")
         if self.stock is not None:
             self.counts["stock"] = self.stock.ask("count_in", "loop", seconds)
             self.memory["stock"] = self.stock.ask("memory")
 
-    def timed(self) -> dict[str, Callable[[], float]]:
-        """By case and unit: a function that gives the seconds of one unit."""
+    def timers(self) -> dict[str, Callable[[], float]]:
+        """Returns, by case and unit, a function that times one unit, in seconds."""
 
-        def timing(process: Process, unit: str, count: int) -> Callable[[], float]:
+        def timer(process: Process, unit: str, count: int) -> Callable[[], float]:
             return lambda: process.ask("seconds_for", unit, count) / count
 
-        units = {f"{self.case}/{unit}": timing(self.ours, unit, self.counts[unit]) for unit in UNITS}
+        units = {f"{self.case}/{unit}": timer(self.ours, unit, self.counts[unit]) for unit in _UNITS}
         if self.stock is not None:
-            units[f"{self.case}/stock"] = timing(self.stock, "loop", self.counts["stock"])
+            units[f"{self.case}/stock"] = timer(self.stock, "loop", self.counts["stock"])
         return units
 
-    def row(self, measured: dict[str, list[float]]) -> dict[str, Any]:
-        """What was measured of this case, as JSON values."""
+    def make_row(self, measured: dict[str, list[float]]) -> dict[str, Any]:
+        """Returns what was measured of this case, as JSON values."""
         facts = self.facts
-        of = {unit: measured[f"{self.case}/{unit}"] for unit in UNITS}
-        # Where several seeds are trained as one, all is told of one of them.
-        for unit in UNITS[:-1]:
+        of = {unit: measured[f"{self.case}/{unit}"] for unit in _UNITS}
+        # Of several seeds that are trained as one, every figure is per seed.
+        for unit in _UNITS[:-1]:
             of[unit] = [seconds / facts["seeds"] for seconds in of[unit]]
         peak = [self.peak_operations / seconds for seconds in of["peak"]]
         achieved = [facts["operations"] / seconds for seconds in of["loop"]]
@@ -129,24 +128,24 @@ class Contest:
             "precision": self.case.precision,
             "changes": dict(self.case.changes),
             **facts,
-            "ours": self._loop(of["loop"], "ours"),
+            "ours": self._describe_loop(of["loop"], "ours"),
             "networks_ms": _milliseconds(of["networks"]),
             "products_ms": _milliseconds(of["products"]),
-            "step_over_products": ratios(of["loop"], of["products"]).as_dict(),
+            "step_over_products": divide_rounds(of["loop"], of["products"]).as_dict(),
             "gflops": Spread.of(each / 1e9 for each in achieved).as_dict(),
             "peak_gflops": Spread.of(each / 1e9 for each in peak).as_dict(),
-            "share_of_peak": ratios(achieved, peak).as_dict(),
+            "share_of_peak": divide_rounds(achieved, peak).as_dict(),
             "outside_networks": Spread.of(
                 1 - network / loop for network, loop in zip(of["networks"], of["loop"], strict=True)
             ).as_dict(),
         }
         if self.stock is not None:
             stock = measured[f"{self.case}/stock"]
-            row["stock"] = self._loop(stock, "stock") | {"loader_workers": self.case.loader_workers}
-            row["faster_than_stock"] = ratios(stock, of["loop"]).as_dict()
+            row["stock"] = self._describe_loop(stock, "stock") | {"loader_workers": self.case.loader_workers}
+            row["faster_than_stock"] = divide_rounds(stock, of["loop"]).as_dict()
         return row
 
-    def _loop(self, seconds: list[float], who: str) -> dict[str, Any]:
+    def _describe_loop(self, seconds: list[float], who: str) -> dict[str, Any]:
         images = self.facts["batch_size"] * self.facts["critic_steps"]
         return {
             "updates_in_a_round": self.counts["loop" if who == "ours" else "stock"],
@@ -155,8 +154,8 @@ class Contest:
             "memory_mib": self.memory[who],
         }
 
-    def run(self, seconds: float, per_update: float) -> dict[str, float]:
-        """A real run: how its time is shared out. The networks' part is what they take alone, times the updates."""
+    def train_run(self, seconds: float, per_update: float) -> dict[str, float]:
+        """Trains a real run and divides up its time; the networks' share is their time alone, times the updates."""
         process = Process("Real", self.case)
         try:
             run = process.ask("run", seconds, per_update)

@@ -391,14 +391,14 @@ TAKE_PLUGINS = {
     *("benchmarks.run", "benchmarks.suite", "benchmarks.tune", "benchmarks.sample", "benchmarks.show"),
     *("benchmarks.speed", "benchmarks.defects", "benchmarks.extractors", "reports.build", "tests.soak.precision"),
 }
-# They copy, remove or simulate: they need no code of a variant, metric or question.
-NEED_NONE = {"benchmarks.sync", "benchmarks.prune", "tests.soak.calibrate"}
+# They copy or remove: they need no code of a variant, metric or question.
+NEED_NONE = {"benchmarks.sync", "benchmarks.prune"}
 
 
 def test_a_command_takes_plugins_unless_it_needs_none(called: Callable[..., Any], plugin: Callable[..., Path]) -> None:
     from importlib import import_module
 
-    files = [file for folder in ("benchmarks", "reports", "tests/soak") for file in (ROOT / folder).glob("*.py")]
+    files = [file for folder in ("benchmarks", "reports", "tests/soak") for file in (ROOT / folder).glob("[a-z]*.py")]
     ending = re.compile(r'^if __name__ == "__main__":\n    (?:main|run_command)\((\w+)\)', re.MULTILINE)
     ends = {file: ending.search(file.read_text()) for file in files}
     functions = {".".join(file.relative_to(ROOT).with_suffix("").parts): end[1] for file, end in ends.items() if end}

@@ -1,15 +1,18 @@
-"""The long checks: python -m tests.soak, or make soak. Each part can be stopped and goes on where it was.
+"""Runs the long checks: python -m tests.soak, or make soak. Each part can be stopped, and resumes where it was.
 
-    kills.py        runs that are killed at any moment, and in the middle of each kind of write, end with the same bits
-    fuzzing.py      whatever the files of a stranger hold, reading them gives a value or one sentence
-    hostile.py      what a fuzzer's files are made of: valid ones, damaged and forged
-    metrics.py      every metric against an independent implementation
-    mutants.py      a small change to the code that decides must fail a test
-    tester.py       runs the tests of a mutant, without importing the libraries each time
-    endurance.py    many runs in one process, many epochs in one run: memory and open files stay flat
-    repetitions.py  the tests, again and again, in random order
-    figures.py      what was found, as JSON, and the page that shows it
+__main__.py     runs the parts, all of them or some
+calibration.py  measures how often verdicts are wrong, on simulated runs whose truth is known
+endurance.py    trains many runs in one process and many epochs in one run; memory and open files have to stay flat
+figures.py      keeps what was found, as JSON, and writes the page that shows it
+fuzzing.py      reads hostile files: the answer has to be a value or one sentence
+hostile.py      damages and forges valid files, for fuzzing
+kills.py        kills runs at any moment and in each kind of write; resumed, they have to end with the same bits
+metrics.py      compares every metric with an independent implementation
+mutants.py      makes small changes to the code that decides; a test has to fail
+precision.py    decides whether a reduced precision changes results; a command of its own
+repetitions.py  repeats the tests in random order, and counts the lines that they execute
+tester.py       runs the tests of a mutant, without importing the libraries each time
 
-A part is a function `(work, size, say) -> figures`. It keeps each step in its own file under the work folder, and is
-done once it has as many steps as its size asks for; then its figures go into docs/soak.json.
+A part is a function `(work, size, say) -> figures`. It keeps each step in a file of its own under the work folder, and
+is done once it has as many steps as its size asks for; then its figures go into docs/soak.json.
 """

@@ -1,11 +1,13 @@
-"""python -m tests.soak: the long checks, all of them or some; each can be stopped, and goes on where it was."""
+"""python -m tests.soak: runs the long checks, all of them or some; each can be stopped, and resumes where it was."""
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.cli.options import Parser, main
-from tests.soak import endurance, figures, fuzzing, kills, metrics, mutants, repetitions
+from benchmarks.cli.options import Parser
+from benchmarks.cli.options import main as run_command
+from tests.soak import calibration, endurance, figures, fuzzing, kills, metrics, mutants, repetitions
 from variants.recipe import UserError, unknown
 
 PARTS = {
@@ -16,6 +18,7 @@ PARTS = {
     "endurance": endurance.endurance,
     "repetitions": repetitions.repetitions,
     "coverage": repetitions.coverage,
+    "calibration": calibration.calibration,
 }
 
 
@@ -29,8 +32,8 @@ def parser() -> Parser:
     return parser
 
 
-def soak() -> int:
-    asked = parser().parse_args()
+def main(arguments: Sequence[str] | None = None) -> int:
+    asked = parser().parse_args(arguments)
     for name in asked.part:
         if name not in PARTS:
             raise unknown("part", name, PARTS, see="one of " + ", ".join(PARTS))
@@ -49,4 +52,4 @@ def soak() -> int:
 
 
 if __name__ == "__main__":
-    main(soak)
+    run_command(main)

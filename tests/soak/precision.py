@@ -1,10 +1,10 @@
-"""python -m tests.soak.precision: whether a reduced precision changes what comes out, decided like every other claim.
+"""python -m tests.soak.precision: decides whether a reduced precision changes FID and accuracy, as claims are decided.
 
     python -m tests.soak.precision --variant cgan_mlp --dataset mnist --json docs/speed/precision.json
 
-trains the same seeds in float32 and in bfloat16, or in what --precision names, and compares their FID and accuracy by
-the method of docs/method.md. What is trained already is found. The margins are those of the questions for the FID, and
-two hundredths of the accuracy; they were chosen before the runs.
+trains the same seeds in float32 and in the precisions that --precision names, and compares FID and accuracy by the
+method of docs/method.md. Finished runs are found. The margins were chosen before the runs: that of the questions for
+FID, and two hundredths of the accuracy.
 """
 
 import json
@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, main
+from benchmarks.cli.options import Parser
+from benchmarks.cli.options import main as run_command
 from benchmarks.config import PRECISIONS
 from benchmarks.questions.base import FID_MARGIN, LN_FID, Outcome
 from reports.analysis.verdicts import FEWEST_SEEDS, Comparison, DecidingTest, Numbers, Verdict, decide
@@ -53,8 +54,8 @@ def parser() -> Parser:
     return parser
 
 
-def command() -> None:
-    asked = parser().parse_args()
+def main(arguments: Sequence[str] | None = None) -> int:
+    asked = parser().parse_args(arguments)
     plugins.load_plugins(asked.plugin)
     for name in asked.variant:
         if name not in VARIANTS:
@@ -69,9 +70,9 @@ def command() -> None:
     from benchmarks.algorithm.device import check_precision, device_name, resolve_device
     from benchmarks.cli.progress import SuiteProgress
     from benchmarks.executors import RunGroup, RunOptions
-    from benchmarks.suites.scheduler import all_ended, run_jobs
-    from benchmarks.timing.machine import machine, software
-    from benchmarks.timing.tables import markdown
+    from benchmarks.suites.scheduler import require_all_ended, run_jobs
+    from benchmarks.timing.machine import describe_machine, describe_software
+    from benchmarks.timing.tables import render
     from benchmarks.training.configure import completed, configure
     from benchmarks.training.provenance import fingerprint
 
@@ -100,25 +101,27 @@ def command() -> None:
         for variant in asked.variant
         for precision in (FULL, *asked.precision)
     ]
-    # All are checked before a classifier is trained that is still to judge them.
+    # Every config is checked before a missing classifier is trained.
     jobs = [RunGroup(tuple(completed(config, asked.data_dir) for config in each)) for each in configs]
     how = {"device": asked.device, "cuda_graphs": asked.cuda_graphs}
-    settings = RunOptions(asked.runs_dir, asked.data_dir, pictures="none", track=False, **how)
+    options = RunOptions(asked.runs_dir, asked.data_dir, pictures="none", track=False, **how)
     with SuiteProgress("precision", sum(len(job.configs) for job in jobs)) as live:
-        all_ended(run_jobs(jobs, "processes", settings, live, workers=asked.workers))
+        require_all_ended(run_jobs(jobs, "processes", options, live, workers=asked.workers))
     folders = {
-        (job.configs[0].variant, job.configs[0].precision): [settings.runs_dir / each.name for each in job.configs]
+        (job.configs[0].variant, job.configs[0].precision): [options.runs_dir / each.name for each in job.configs]
         for job in jobs
     }
-    verdicts = compared({key: (folders[key[0], FULL], runs) for key, runs in folders.items() if key[1] != FULL})
+    verdicts = compare_precisions(
+        {key: (folders[key[0], FULL], runs) for key, runs in folders.items() if key[1] != FULL}
+    )
     measured = {
         "kind": "precision",
-        "machine": machine() | software(device_name(device)) | {"threads": settings.threads},
+        "machine": describe_machine() | describe_software(device_name(device)) | {"threads": options.threads},
         "code": fingerprint(),
         "dataset": jobs[0].configs[0].dataset.name,
         "epochs": asked.epochs,
         "samples": asked.samples,
-        "rows": [row(verdict) for verdict in verdicts],
+        "rows": [make_row(verdict) for verdict in verdicts],
     }
     if asked.json:
         try:
@@ -126,14 +129,15 @@ def command() -> None:
             asked.json.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
         except OSError as error:
             raise UserError(f"cannot write {asked.json}: {error.strerror}") from None
-    print(markdown(measured))
+    print(render(measured))
+    return 0
 
 
-def compared(runs: Mapping[tuple[str, str], tuple[Sequence[Path], Sequence[Path]]]) -> tuple[Verdict, ...]:
-    """Verdicts on reduced precisions against float32, one a variant, precision and outcome.
+def compare_precisions(runs: Mapping[tuple[str, str], tuple[Sequence[Path], Sequence[Path]]]) -> tuple[Verdict, ...]:
+    """Decides reduced precisions against float32; returns a verdict for each variant, precision and outcome.
 
-    runs: by variant and precision, the run folders of float32 and those of that precision. An unconditional variant has
-    no accuracy.
+    runs: by variant and precision, the run folders of float32 and of that precision. An unconditional variant has no
+    accuracy.
     """
     from benchmarks.questions.outcomes import is_measured
     from benchmarks.run_folder.folder import RunFolder
@@ -159,7 +163,7 @@ def numbers(folders: Sequence[Path], outcome: Outcome) -> list[float]:
     return [value for value in values if value == value]
 
 
-def row(verdict: Verdict) -> dict[str, Any]:
+def make_row(verdict: Verdict) -> dict[str, Any]:
     """A verdict as JSON values."""
     (effect,) = verdict.effects
 
@@ -181,4 +185,4 @@ def row(verdict: Verdict) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main(command)
+    run_command(main)

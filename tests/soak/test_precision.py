@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.run_folder.folder import JOURNAL, STATUS
-from benchmarks.timing.tables import markdown
+from benchmarks.timing.tables import render
 from reports.analysis.verdicts import NO_DIFFERENCE, SUPPORTED
 from tests.conftest import Done
-from tests.soak.precision import command, compared
+from tests.soak.precision import compare_precisions, main
 
 SEEDS = 10
 
@@ -37,7 +37,7 @@ def folders(where: Path, fid: float, accuracy: float | None, failing: int = 0) -
 
 def test_what_differs_by_more_than_the_margin_is_told_and_what_does_not_is_no_difference(tmp_path: Path) -> None:
     full = folders(tmp_path / "full", 40.0, 0.95)
-    verdicts = compared(
+    verdicts = compare_precisions(
         {
             ("alike", "bfloat16"): (full, folders(tmp_path / "alike", 40.5, 0.951)),
             ("worse", "bfloat16"): (full, folders(tmp_path / "worse", 80.0, 0.85)),
@@ -56,7 +56,7 @@ def test_what_differs_by_more_than_the_margin_is_told_and_what_does_not_is_no_di
 
 def test_failed_runs_count_as_worse_than_any_and_a_gan_without_labels_has_no_accuracy(tmp_path: Path) -> None:
     full, reduced = folders(tmp_path / "full", 40.0, None), folders(tmp_path / "reduced", 40.0, None, failing=9)
-    (verdict,) = compared({("plain", "bfloat16"): (full, reduced)})
+    (verdict,) = compare_precisions({("plain", "bfloat16"): (full, reduced)})
     assert (verdict.test, verdict.outcome, verdict.better) == ("plain, bfloat16, FID", SUPPORTED, "float32")
     assert verdict.effects[0].failed == (9, 0)
 
@@ -65,7 +65,7 @@ def test_runs_that_have_not_ended_are_no_failures(tmp_path: Path) -> None:
     full, reduced = folders(tmp_path / "full", 40.0, None), folders(tmp_path / "reduced", 40.0, None)
     for path in reduced[:3]:
         (path / STATUS).write_text(json.dumps({"state": "FAILED", "cause": "OSError: no space"}))
-    (verdict,) = compared({("plain", "bfloat16"): (full, reduced)})
+    (verdict,) = compare_precisions({("plain", "bfloat16"): (full, reduced)})
     assert (verdict.effects[0].seeds, verdict.effects[0].failed) == ((7, 10), (0, 0))
 
 
@@ -74,14 +74,14 @@ def test_the_command_trains_both_precisions_and_writes_what_it_found(
     called: Callable[..., Done], tmp_path: Path
 ) -> None:
     words = "--dataset digits --seeds 5 --epochs 1 --epoch-updates 2 --samples 60 --workers 1".split()
-    done = called(command, *words, "--json", str(tmp_path / "precision.json"))
+    done = called(main, *words, "--json", str(tmp_path / "precision.json"))
     assert done.code == 0, done.err
     measured = json.loads((tmp_path / "precision.json").read_text())
     assert [(row["variant"], row["precision"], row["outcome"], row["seeds"]) for row in measured["rows"]] == [
         ("cgan_mlp", "bfloat16", "FID", [5, 5]),
         ("cgan_mlp", "bfloat16", "accuracy", [5, 5]),
     ]
-    assert done.out.endswith(markdown(measured) + "\n")
+    assert done.out.endswith(render(measured) + "\n")
     configs = [json.loads(path.read_text())["config"] for path in Path("runs").glob("*/config.json")]
     assert sorted((each["precision"], each["seed"]) for each in configs) == [
         (precision, seed) for precision in ("bfloat16", "float32") for seed in range(5)
@@ -99,6 +99,6 @@ def test_the_command_trains_both_precisions_and_writes_what_it_found(
     ],
 )
 def test_bad_input_gets_one_sentence(words: str, sentence: str, called: Callable[..., Done]) -> None:
-    done = called(command, *words.split())
+    done = called(main, *words.split())
     assert (done.code, done.out) == (2, "")
     assert sentence in done.err

@@ -24,7 +24,7 @@ ENDING = re.compile(r'^if __name__ == "__main__":\n    (?:main|run_command)\((\w
 def command_lines() -> dict[str, Callable[[], int | None]]:
     """Every module that `python -m` runs, with its command."""
     found = {}
-    for path in sorted([*ROOT.glob("benchmarks/*.py"), *ROOT.glob("reports/*.py")]):
+    for path in sorted([*ROOT.glob("benchmarks/*.py"), *ROOT.glob("reports/*.py"), *ROOT.glob("tests/soak/[a-z]*.py")]):
         if ends := ENDING.search(path.read_text(encoding="utf-8")):
             name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
             found[name] = getattr(importlib.import_module(name), ends[1])
@@ -188,7 +188,6 @@ CHAINS: dict[str, tuple[Case, ...]] = {
             ("runs/*/config.json", JUDGE, "out.json"),
         ),
     ),
-    "calibration": (Case("tests.soak.calibrate", f"--suites 1 --out {OUT}", ("out/calibration.md",)),),
     "speed": (
         Case(
             "benchmarks.speed",
@@ -253,10 +252,8 @@ def test_a_timing_reads_what_it_is_listed_to_read_and_refuses_the_rest(
     def begun(*rest: Any) -> None:
         raise Begun
 
-    for module, function in (("evaluation", "measure"), ("start", "measure"), ("growth", "measure")):
-        monkeypatch.setattr(f"benchmarks.timing.{module}.{function}", begun)
-    monkeypatch.setattr("benchmarks.timing.suites.measure", begun)
-    monkeypatch.setattr("benchmarks.timing.tables.fill", begun)
+    for function in ("evaluation.measure_evaluation", "suite_cost.measure_suite", "tables.fill_page"):
+        monkeypatch.setattr(f"benchmarks.timing.{function}", begun)
     words = [f"--{timing}"] + ["given"] * (timing in ("suite", "fill"))
     parser = parsers["benchmarks.speed"]
     listed = speed.READS[timing] | speed.READS.keys() | {"json", "plugin"}
@@ -267,13 +264,13 @@ def test_a_timing_reads_what_it_is_listed_to_read_and_refuses_the_rest(
                 value = [{"variant": "dcgan", "dataset": "digits", "against": "none"}[action.dest]]
             done = called(speed.main, *words, action.option_strings[0], *value)
             assert done.code == 2
-            assert done.err == f"error: {action.option_strings[0]} is nothing that --{timing} reads; leave it out\n"
+            assert done.err == f"error: {action.option_strings[0]} is not read by --{timing}; leave it out\n"
     # What is read where values are checked is not used yet.
     monkeypatch.setattr(speed, "check", lambda asked: None)
     read.clear()
     with pytest.raises(Begun):
         called(speed.main, *words)
-    assert read - speed.READS.keys() - {"json", "plugin"} == speed.READS[timing] - {"picture"}
+    assert read - speed.READS.keys() - {"json", "plugin"} == speed.READS[timing]
 
 
 @pytest.mark.parametrize(

@@ -31,11 +31,11 @@ from benchmarks.sync import command as sync
 from benchmarks.timing import stock
 from benchmarks.timing.cases import Case
 from benchmarks.timing.processes import Process
-from benchmarks.timing.training import measure
+from benchmarks.timing.training import measure_training
 from benchmarks.tune import main as tune
 from reports.build import command as build
 from tests.conftest import Done
-from tests.soak import calibrate, precision
+from tests.soak import precision
 from variants import UserError
 
 
@@ -108,7 +108,6 @@ def test_what_no_recipe_can_be(variant: str, dataset: str, fields: dict, sentenc
         ),
         (suite, "--preset smoke --plan --seeds -1", "--seeds is at least 1, not -1"),
         (tune, "--preset smoke", "the preset smoke is not tuned"),
-        (calibrate.command, "--suites 0", "--suites is at least 1"),
         (sync, "", "there are no runs in runs; train one with python -m benchmarks.run, or name another folder"),
         (sync, "nope", "unknown run 'nope'; it is not in runs"),
     ],
@@ -252,17 +251,13 @@ def test_tables_that_cannot_be_written(called: Callable[..., Done], monkeypatch:
     done = called(defects, "--dataset", "digits", "--out", "file/defects.md")
     assert done.code == 2
     assert done.err.startswith("error: cannot write file/defects.md: ")
-    monkeypatch.setattr("tests.soak.calibrate.calibrate", lambda plan, say: {})
-    done = called(calibrate.command, "--suites", "1", "--out", "file/docs")
-    assert done.code == 2
-    assert done.err.startswith("error: cannot write to file/docs: ")
 
 
 def test_a_comparison_that_cannot_be_written(called: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> None:
     Path("file").touch()
     monkeypatch.setattr("benchmarks.suites.scheduler.run_jobs", lambda *_, **__: [])
-    monkeypatch.setattr("tests.soak.precision.compared", lambda runs: ())
-    done = called(precision.command, "--variant", "vanilla_gan", "--dataset", "ring8", "--json", "file/p.json")
+    monkeypatch.setattr("tests.soak.precision.compare_precisions", lambda runs: ())
+    done = called(precision.main, "--variant", "vanilla_gan", "--dataset", "ring8", "--json", "file/p.json")
     assert done.code == 2
     assert done.err.endswith("error: cannot write file/p.json: File exists\n")
 
@@ -278,22 +273,20 @@ def test_a_process_that_is_killed_while_it_is_timed() -> None:
             process.ask("facts")
     finally:
         process.end()
-    what = "the process that timed Ours of vanilla_gan on ring8 ended in the middle"
+    what = "the process that timed Ours of vanilla_gan on ring8 ended unexpectedly"
     assert str(refused.value) == f"{what}, with exit status {-signal.SIGKILL}"
 
 
 def test_stacked_images_have_no_stock_loop(mnist_dir: Path) -> None:
     stacked = load(DatasetConfig("stacked_mnist"), mnist_dir)
-    with pytest.raises(
-        UserError, match=r"^the stock loop reads images and points of the plane, and not what is stacked"
-    ):
-        stock.batches(stacked.train, 128)
+    with pytest.raises(UserError, match=r"^the stock loop reads images and points of the plane, not stacked images"):
+        stock.make_loader(stacked.train, 128)
 
 
 def test_nothing_is_left_to_be_timed() -> None:
     said: list[str] = []
     with pytest.raises(UserError, match=r"^nothing is left to be timed$"):
-        measure([Case("dcgan_text", "digits")], against_stock=False, skip_refused=True, say=said.append)
+        measure_training([Case("dcgan_text", "digits")], against_stock=False, skip_refused=True, say=said.append)
     assert any("dcgan_text on digits is left out: " in line for line in said)
 
 

@@ -30,7 +30,7 @@ from benchmarks.questions.presets import FULL, MNIST, PRESETS, QUICK, RATES, SMO
 from benchmarks.suites.plan import COSTLY, PlannedArm, find_tuned_rate, make_plan, pilot_deviation, pooled_deviation
 from benchmarks.suites.plan_history import describe_changes, load_plans, record_plan
 from benchmarks.suites.tuned_settings import read_tuning
-from benchmarks.suites.tuning import chosen, deviations, quality, trials
+from benchmarks.suites.tuning import choose_rate, estimate_deviations, list_trials, score_quality
 from metrics.captions import WORDS
 from tests.conftest import ROOT
 from tests.made_tuning import TUNED, Tuned
@@ -184,7 +184,7 @@ def test_samples_that_are_not_finite_fail_a_run_of_images_and_of_points(figure: 
     )
     outcome = replace(OVERLAP, figures=(f"metrics/{figure}",))
     assert [score_run(outcome, "FINISHED", each, updates=1) for each in (one, all_, old)] == [-math.inf] * 3
-    assert quality(old, "FINISHED", figure, 1) == -math.inf
+    assert score_quality(old, "FINISHED", figure, 1) == -math.inf
 
 
 CURVE = Outcome("", ("curves/d_fake",), "less")
@@ -344,7 +344,7 @@ def test_no_two_decisions_read_the_same_evaluations_of_the_same_runs(preset: Any
 def test_an_arm_tells_which_of_its_epochs_are_evaluated() -> None:
     arm = make_plan(SMOKE, ["dropout"]).arms[0]
     arm = replace(arm, evaluate_every=3, recipe=arm.recipe.with_({"epochs": 10}))
-    assert arm.read() == [3, 6, 9, 10]
+    assert arm.evaluated_epochs() == [3, 6, 9, 10]
     assert arm.evaluated_epochs(6.7) == [3, 6]
     assert arm.evaluated_epochs(2.9, curves=True) == [1, 2]
 
@@ -502,7 +502,7 @@ def test_every_decision_on_the_sources_own_recipe_needs_its_setup_and_budget() -
 
 
 def test_every_tuned_arm_has_the_same_grid_on_seeds_of_its_own_and_half_the_budget() -> None:
-    tried = trials(QUICK)
+    tried = list_trials(QUICK)
     by_arm: dict[str, list[float]] = {}
     for trial in tried:
         by_arm.setdefault(trial.name, []).append(trial.rate)
@@ -517,12 +517,12 @@ def test_every_tuned_arm_has_the_same_grid_on_seeds_of_its_own_and_half_the_budg
 
 def test_the_median_chooses_and_an_edge_is_flagged() -> None:
     values = {2e-4: [-2.0, -2.1, -1.9], 5e-4: [-1.0, -1.2, -9.0], 1e-3: [-1.5, -0.1, -1.6], 2e-3: [-math.inf] * 3}
-    entry = chosen(values, "fid_normalized")
+    entry = choose_rate(values, "fid_normalized")
     assert (entry["winner"], entry["edge"]) == (5e-4, False)
     assert entry["quality"] == pytest.approx(math.exp(1.2), abs=1e-5)
     assert entry["grid"]["0.0005"] == [1.0, 1.2, 9.0]
     assert entry["grid"]["0.002"] == [None, None, None]
-    assert chosen({2e-4: [0.9], 5e-4: [0.8]}, "overlap") | {"grid": {}} == {
+    assert choose_rate({2e-4: [0.9], 5e-4: [0.8]}, "overlap") | {"grid": {}} == {
         "metric": "overlap",
         "grid": {},
         "winner": 2e-4,
@@ -530,14 +530,16 @@ def test_the_median_chooses_and_an_edge_is_flagged() -> None:
         "quality": 0.9,
     }
     with pytest.raises(UserError, match="every rate"):
-        chosen({1e-3: [-math.inf]}, "overlap")
+        choose_rate({1e-3: [-math.inf]}, "overlap")
 
 
 def test_a_failed_run_is_the_worst_quality() -> None:
     journal = lines("metrics/fid_normalized", {0: 9.0, 1: 8.0})
-    assert quality(journal, "FINISHED", "fid_normalized", 1) == pytest.approx(-math.log(8))
-    assert quality(journal, "FAILED", "fid_normalized", 1) == -math.inf
-    assert quality(lines("metrics/fid_normalized", {0: 9.0, 1: 9.5}), "FINISHED", "fid_normalized", 1) == -math.inf
+    assert score_quality(journal, "FINISHED", "fid_normalized", 1) == pytest.approx(-math.log(8))
+    assert score_quality(journal, "FAILED", "fid_normalized", 1) == -math.inf
+    assert (
+        score_quality(lines("metrics/fid_normalized", {0: 9.0, 1: 9.5}), "FINISHED", "fid_normalized", 1) == -math.inf
+    )
 
 
 def test_deviations_between_seeds_are_pooled_within_arms_at_their_winners() -> None:
@@ -550,7 +552,7 @@ def test_deviations_between_seeds_are_pooled_within_arms_at_their_winners() -> N
         ("plain", 5e-4): [journal(1.0), journal(9e9)],
         ("uniform", 5e-4): [journal(5.0), journal(5.0)],
     }
-    tuned = {"deviations": deviations(QUICK, winners, journals)}
+    tuned = {"deviations": estimate_deviations(QUICK, winners, journals)}
     assert pilot_deviation(tuned, "images", LN_FID) == pytest.approx(math.sqrt(2 / 3), abs=1e-6)  # of 1 and 0
     assert math.isnan(pilot_deviation(tuned, "points", OVERLAP))
     assert math.isnan(pilot_deviation({}, "images", LN_FID))

@@ -15,7 +15,7 @@ from benchmarks.run_folder.folder import RunFolder, run_folders
 from benchmarks.suite import main as suite
 from benchmarks.suites.mlflow_questions import mean_and_interval
 from benchmarks.suites.plan import make_plan
-from benchmarks.suites.scheduler import all_ended, prepared, run_jobs, shared_out
+from benchmarks.suites.scheduler import describe_worker_time, prepare_jobs, require_all_ended, run_jobs
 from reports import report
 from reports.records import RECORDS
 from tests.conftest import Done
@@ -130,7 +130,7 @@ def test_arms_whose_data_are_not_to_be_had_are_named(tmp_path: Path) -> None:
     from tests.made_tuning import TUNED
 
     plan = make_plan(QUICK, ["upsampling", "loss_curves"], tuned=TUNED, seeds=1)
-    jobs, missing = prepared(plan, tmp_path, judge=False)
+    jobs, missing = prepare_jobs(plan, tmp_path, classifiers=False)
     assert {arm.name for arm, _ in jobs} == {"conditional"}
     assert set(missing) == {"transposed-4", "transposed-5", "resized", "pixel-shuffle"}
     assert all("MNIST is not complete" in why for why in missing.values())
@@ -189,8 +189,8 @@ def test_a_failure_of_the_machine_is_tried_once_more_and_others_are_not(
     with pytest.raises(
         UserError, match=rf"1 of 3 runs did not end, such as {names[2]} \(killed again\); the same command"
     ):
-        all_ended(results)
-    all_ended([result for result in results if result.state != "KILLED"])
+        require_all_ended(results)
+    require_all_ended([result for result in results if result.state != "KILLED"])
 
 
 def test_runs_that_did_not_end_are_told_and_the_same_command_trains_them(
@@ -204,9 +204,9 @@ def test_runs_that_did_not_end_are_told_and_the_same_command_trains_them(
         done = called(suite, *TINY, "--no-tracking")
     assert done.code == 1
     assert "did not end: ZeroDivisionError: a bug" in done.out
-    assert "all runs of loss_curves are done, but for 4 that did not end" in done.out
+    assert "all runs of loss_curves are done, except 4 that did not end" in done.out
     assert "0 runs finished, 0 failed" in done.out
-    assert "4 did not end; the same command goes on with them" in done.out
+    assert "4 did not end; run the same command again to resume them" in done.out
     assert {folder.status()["state"] for folder in run_folders("runs")} == {"KILLED"}
     assert "4 runs finished, 0 failed" in called(suite, *TINY, "--no-tracking").out
 
@@ -234,5 +234,5 @@ def test_what_the_workers_did_is_told_and_what_was_done_before_is_no_part_of_it(
     ]
     lines = [{"epoch": epoch, "curves": {}, "timing": timing} for epoch, timing in enumerate(timings)]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    told = shared_out([tmp_path, tmp_path / "never begun"], 100.0, 10.0)
-    assert told == "of the workers' time: training 60%, judging 20%, probes 10%, all else 10%"
+    told = describe_worker_time([tmp_path, tmp_path / "never begun"], 100.0, 10.0)
+    assert told == "of the workers' time: training 60%, evaluation 20%, probes 10%, other 10%"

@@ -15,8 +15,8 @@ from benchmarks.questions.base import FID_MARGIN, LN_FID, Arm, Decision, better
 from benchmarks.questions.presets import QUICK, SMOKE
 from benchmarks.suite import main as suite
 from benchmarks.suites.plan import make_plan
-from benchmarks.suites.tuned_settings import load_tuned_settings, tuning_file
-from benchmarks.suites.tuning import added, before, by_seconds, deviations, paced, trials
+from benchmarks.suites.tuned_settings import load_previous, load_tuned_settings, merge_tuning, tuning_file
+from benchmarks.suites.tuning import estimate_deviations, list_timed_arms, list_trials, rescale_seconds
 from benchmarks.tune import main as tune
 from reports import build
 from tests.conftest import Done
@@ -48,7 +48,7 @@ def test_a_rate_that_an_arm_names_is_its_own_whether_a_preset_tunes_or_not(monke
         rates = [(arm.recipe.generator_lr, arm.recipe.discriminator_lr) for arm in plan.arms]
         assert rates == [(4e-3, 4e-3), (8e-3, 8e-3)]
     # The kept file has the rates of arms, too, that the preset no longer trains.
-    assert {trial.name for trial in trials(QUICK)} <= set(KEPT["arms"])
+    assert {trial.name for trial in list_trials(QUICK)} <= set(KEPT["arms"])
 
 
 def test_a_plan_is_of_the_rates_not_of_where_they_come_from(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,52 +159,52 @@ def test_arms_that_are_tuned_later_are_added_and_all_else_stays() -> None:
         "deviations": {"images": {LN_FID.label: 9.0, "new": 1.0}, "mine": {"new": 2.0}},
         "seconds_per_run": {"wide": 3.0},
     }
-    made = added(KEPT, now)
+    made = merge_tuning(KEPT, now)
     assert made["code"] == KEPT["code"]
     assert made["arms"] == {**KEPT["arms"], "wide": {**entry, "code": "c0de"}, "plain": {**entry, "code": "c0de"}}
     assert made["deviations"]["images"] == {"new": 1.0, **KEPT["deviations"]["images"]}
     assert made["deviations"]["mine"] == {"new": 2.0}
     assert made["seconds_per_run"] == {**KEPT["seconds_per_run"], "wide": 3.0}
     assert made["seconds_per_update"] == KEPT["seconds_per_update"]
-    assert added({}, now) == now
+    assert merge_tuning({}, now) == now
     Path("tuned.json").write_text(json.dumps(made))
     assert load_tuned_settings(QUICK, "tuned.json") == {**made, "file": "tuned.json"}
 
 
 def test_what_stays_is_read_from_the_file_that_is_written_else_from_the_one_with_the_code() -> None:
     out = Path("tuned.json")
-    assert before(QUICK, out)["arms"] == KEPT["arms"]
+    assert load_previous(QUICK, out)["arms"] == KEPT["arms"]
     out.write_text(json.dumps({**KEPT, "arms": {}}))
-    assert before(QUICK, out)["arms"] == {}
-    assert before(replace(QUICK, name="nobodys"), Path("nowhere.json")) == {}
+    assert load_previous(QUICK, out)["arms"] == {}
+    assert load_previous(replace(QUICK, name="nobodys"), Path("nowhere.json")) == {}
 
 
 def test_seconds_measured_elsewhere_are_told_in_those_of_the_first_machine() -> None:
     # This machine takes half as long for what was timed before, so the new arm takes 6 there, not 3.
-    assert paced({"a": 1.0, "b": 2.0, "new": 3.0}, {"a": 2.0, "b": 4.0, "old": 5.0}) == {
+    assert rescale_seconds({"a": 1.0, "b": 2.0, "new": 3.0}, {"a": 2.0, "b": 4.0, "old": 5.0}) == {
         "a": 2.0,
         "b": 4.0,
         "old": 5.0,
         "new": 6.0,
     }
-    assert paced({"a": 1.0}, {}) == {"a": 1.0}
+    assert rescale_seconds({"a": 1.0}, {}) == {"a": 1.0}
 
 
 def test_arms_at_equal_seconds_are_timed_once_both_sides_have_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
-    usual = {arm.name for arm in by_seconds(QUICK, KEPT)}
+    usual = {arm.name for arm in list_timed_arms(QUICK, KEPT)}
     asked(monkeypatch, (WIDE, FAST), until="seconds")
-    assert {arm.name for arm in by_seconds(QUICK, KEPT)} == usual
+    assert {arm.name for arm in list_timed_arms(QUICK, KEPT)} == usual
     with_wide = {**KEPT, "arms": {**KEPT["arms"], "wide": {"winner": 1e-3}}}
-    assert {arm.name for arm in by_seconds(QUICK, with_wide)} == usual | {"wide", "fast"}
+    assert {arm.name for arm in list_timed_arms(QUICK, with_wide)} == usual | {"wide", "fast"}
 
 
 def test_deviations_are_of_the_arms_whose_runs_are_at_hand() -> None:
     lines = [{"epoch": e, "metrics": {"fid_normalized": math.exp(e)}} for e in range(5)]
     other = [{"epoch": e, "metrics": {"fid_normalized": math.exp(e + 2)}} for e in range(5)]
     rate = KEPT["arms"]["plain"]["winner"]
-    found = deviations(QUICK, KEPT["arms"], {("plain", rate): [(lines, 1), (other, 1)]})
+    found = estimate_deviations(QUICK, KEPT["arms"], {("plain", rate): [(lines, 1), (other, 1)]})
     assert found["images"][LN_FID.label] == pytest.approx(2**0.5)
     assert set(found) == {"images"}
     # Without the arm that sets a threshold, what depends on it is left out.
-    few = deviations(QUICK, {"wide": {"winner": 1.0}}, {})
+    few = estimate_deviations(QUICK, {"wide": {"winner": 1.0}}, {})
     assert few == {}

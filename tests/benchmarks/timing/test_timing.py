@@ -19,17 +19,16 @@ from benchmarks.algorithm.random_streams import initialisation, stream
 from benchmarks.algorithm.steps import discriminator_update, generator_update
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import load
-from benchmarks.pictures import growth_curves
 from benchmarks.questions.presets import PRESETS
 from benchmarks.speed import main
 from benchmarks.suites.plan import make_plan
-from benchmarks.suites.tuning import timed
-from benchmarks.timing import evaluation, growth, start, stock, suites
+from benchmarks.suites.tuning import time_arms
+from benchmarks.timing import evaluation, stock, suite_cost
 from benchmarks.timing.cases import Case
 from benchmarks.timing.contestants import Ours, Real
-from benchmarks.timing.products import operations
-from benchmarks.timing.rounds import Spread, in_turn, ratios
-from benchmarks.timing.tables import fill, markdown, number, spread
+from benchmarks.timing.products import count_operations
+from benchmarks.timing.rounds import Spread, divide_rounds, time_in_turn
+from benchmarks.timing.tables import fill_page, format_number, format_spread, render
 from tests.conftest import ROOT, Done
 from variants import UserError, load_variant
 from variants.batch import Batch
@@ -65,19 +64,21 @@ def ring() -> Ours:
 
 
 def test_the_operations_of_an_update_are_those_of_its_layers(ring: Ours) -> None:
-    assert operations(ring.networks) == by_hand(32, [2, 128, 128, 2], [2, 128, 128, 1])
+    assert count_operations(ring.networks) == by_hand(32, [2, 128, 128, 2], [2, 128, 128, 1])
 
 
 def test_the_products_alone_are_those_of_the_update(ring: Ours) -> None:
     # 3 of the generator and 6 of the discriminator forward, 6 + 4 back; then 6 forward, and 3 + 3 + 2 back.
     assert len(ring._products) == 33
-    assert operations(ring.products) == operations(ring.networks)
+    assert count_operations(ring.products) == count_operations(ring.networks)
 
 
 def test_several_seeds_as_one_are_so_many_updates_of_their_own_batches() -> None:
     ours = Ours(replace(RING, seeds=3))
     assert len(ours._products) == 33
-    assert operations(ours.networks) == operations(ours.products) == 3 * operations(Ours(RING).networks)
+    assert (
+        count_operations(ours.networks) == count_operations(ours.products) == 3 * count_operations(Ours(RING).networks)
+    )
     (part,) = ours._parts
     for batch in part.kept:
         assert batch.noise.shape == (3, 32, 2)
@@ -142,7 +143,7 @@ def test_the_stock_loop_has_the_losses_of_ours(name: str, dataset: str, changes:
     recipe = variant.recipe(variant.recipe_for(data.spec)).with_(changes)
     ours = fresh_gan(variant, data.spec, recipe, 3, CPU)
     with initialisation(3):
-        generator, discriminator = (stock.usual(network) for network in variant.build(data.spec, recipe))
+        generator, discriminator = (stock.use_torch_layers(network) for network in variant.build(data.spec, recipe))
     assert not any(isinstance(module, BatchNorm) for module in [*generator.modules(), *discriminator.modules()])
     for network in (ours.generator, ours.discriminator):
         draw_from(network.train(), stream(0, "layers"))
@@ -165,7 +166,7 @@ def test_the_stock_loop_has_the_losses_of_ours(name: str, dataset: str, changes:
 @pytest.mark.parametrize("dataset", ["digits", "ring8", "captions_digits"])
 def test_the_stock_loop_sees_the_same_examples(dataset: str) -> None:
     data = load(DatasetConfig(dataset)).train
-    loader = stock.batches(data, 16)
+    loader = stock.make_loader(data, 16)
     for index in (0, 7):
         example, condition = loader.dataset[index]
         torch.testing.assert_close(example, data.images(torch.tensor([index]))[0])
@@ -187,7 +188,7 @@ def test_the_stock_loop_takes_as_many_discriminator_steps(batches: str, monkeypa
         return step(generator, discriminator, optimizer, real, *rest)
 
     monkeypatch.setattr(stock, "discriminator_step", noted)
-    loop = stock.train(*variant.build(data.spec, recipe), stock.batches(data.train, recipe.batch_size), recipe)
+    loop = stock.train(*variant.build(data.spec, recipe), stock.make_loader(data.train, recipe.batch_size), recipe)
     assert all(math.isfinite(value) for value in next(loop).values())
     next(loop)
     assert len(seen) == 6
@@ -209,17 +210,17 @@ def test_the_stock_loop_takes_as_many_discriminator_steps(batches: str, monkeypa
 )
 def test_the_stock_loop_refuses_what_it_would_do_otherwise(changes: dict) -> None:
     recipe = load_variant("cgan_mlp").recipe("small")
-    stock.refuse_what_it_does_not_know(recipe)
+    stock.refuse_unknown(recipe)
     [(name, value)] = changes.items()
     with pytest.raises(UserError, match=f"does not know --{name.replace('_', '-')} {value}"):
-        stock.refuse_what_it_does_not_know(recipe.with_(changes))
+        stock.refuse_unknown(recipe.with_(changes))
 
 
 def test_the_usual_layers_have_the_same_weights() -> None:
     variant, data = load_variant("cgan_mlp"), load(DatasetConfig("digits"))
     generator, discriminator = variant.build(data.spec, variant.recipe("report"))
     before = {id(parameter) for network in (generator, discriminator) for parameter in network.parameters()}
-    usual = [stock.usual(network) for network in (generator, discriminator)]
+    usual = [stock.use_torch_layers(network) for network in (generator, discriminator)]
     assert {id(parameter) for network in usual for parameter in network.parameters()} == before
     assert [type(module) for module in usual[1].modules()].count(nn.Dropout) == 3
 
@@ -235,7 +236,7 @@ def test_the_usual_convolutions_are_torchs_own(normalization: str) -> None:
         with initialisation(0):
             generator, discriminator = variant.build(data.spec, recipe)
         if usual:
-            generator, discriminator = stock.usual(generator), stock.usual(discriminator)
+            generator, discriminator = stock.use_torch_layers(generator), stock.use_torch_layers(discriminator)
         with torch.profiler.profile() as profiled:
             images = generator(noise)
             made[usual] = [images, discriminator(images).logits]
@@ -254,51 +255,52 @@ def test_things_are_timed_in_turn_and_compared_round_by_round() -> None:
     def timed(name: str) -> Callable[[], float]:
         return lambda: order.append(name) or next(clock)
 
-    measured = in_turn({"a": timed("a"), "b": timed("b")}, 3)
+    measured = time_in_turn({"a": timed("a"), "b": timed("b")}, 3)
     assert order == ["a", "b", "b", "a", "a", "b"]
     assert measured == {"a": [1.0, 10.0, 4.0], "b": [2.0, 30.0, 6.0]}
-    assert ratios(measured["b"], measured["a"]) == Spread(median=2.0, least=1.5, most=3.0)
+    assert divide_rounds(measured["b"], measured["a"]) == Spread(median=2.0, least=1.5, most=3.0)
 
 
 def test_figures_are_written_with_their_range() -> None:
-    assert [number(each) for each in (12345.6, 99.96, 0.01234)] == ["12,346", "100", "0.0123"]
-    assert spread({"median": 0.25, "least": 0.2, "most": 0.31}, "%") == "25 % (20–31)"
-    assert spread({"median": 2.0, "least": 2.0, "most": 2.0}, "×") == "2×"
+    assert [format_number(each) for each in (12345.6, 99.96, 0.01234)] == ["12,346", "100", "0.0123"]
+    assert format_spread({"median": 0.25, "least": 0.2, "most": 0.31}, "%") == "25 % (20–31)"
+    assert format_spread({"median": 2.0, "least": 2.0, "most": 2.0}, "×") == "2×"
 
 
-def start_figures(**changes: Any) -> dict[str, Any]:
+def make_figures(**changes: Any) -> dict[str, Any]:
     machine = {"processor": "P", "cores": 2, "threads": 2, "torch": "2", "device": "cpu", "load_before": 0.0}
-    seconds = {"`import torch`": {"median": 1.5, "least": 1.4, "most": 2.0}}
-    return {"kind": "start", "machine": machine, "rounds": 3, "notes": [], "seconds": seconds} | changes
+    seconds = {"median": 1.5, "least": 1.4, "most": 2.0}
+    measured = {"dataset": "digits", "samples": 300, "seconds": seconds, "metrics": {"fid": seconds}}
+    return {"kind": "evaluation", "machine": machine, "rounds": 3, "notes": [], **measured, **changes}
 
 
 def test_a_page_is_filled_from_the_files_that_it_names(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# A\n\n<!-- table: a/one.json -->\nold\n<!-- end -->\n\n<!-- table: two.json -->\n<!-- end -->\n")
     (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "one.json").write_text(json.dumps(start_figures(notes=["it was warm"])))
-    said = fill(page)
+    (tmp_path / "a" / "one.json").write_text(json.dumps(make_figures(notes=["it was warm"])))
+    said = fill_page(page)
     assert said.splitlines() == [
         "a/one.json: written",
         "two.json: not there, so its place says that it was not measured",
     ]
     text = page.read_text()
-    assert "| `import torch` | 1.5 (1.4–2) |" in text
+    assert "| `fid` | 1.5 (1.4–2) |" in text
     assert "- it was warm" in text
     assert "old" not in text
     assert "<!-- table: two.json -->\n*Not measured yet.*\n<!-- end -->" in text
-    fill(page)
+    fill_page(page)
     assert page.read_text() == text
 
     (tmp_path / "two.json").write_text(json.dumps({"kind": "training"}))
     with pytest.raises(UserError, match=r"two\.json does not hold figures"):
-        fill(page)
+        fill_page(page)
     (tmp_path / "two.json").write_text(json.dumps({"kind": "other"}))
     with pytest.raises(UserError, match="their kind is 'other'"):
-        fill(page)
+        fill_page(page)
     page.write_text("# A")
     with pytest.raises(UserError, match="no place for a table"):
-        fill(page)
+        fill_page(page)
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/speed.md"])
@@ -307,7 +309,7 @@ def test_the_tables_of_the_documentation_are_those_of_its_files(name: str, tmp_p
     page = tmp_path / name
     before = (ROOT / name).read_text(encoding="utf-8")
     page.write_text(before, encoding="utf-8")
-    assert "not there" not in fill(page)
+    assert "not there" not in fill_page(page)
     assert page.read_text(encoding="utf-8") == before
 
 
@@ -320,10 +322,10 @@ def test_a_brief_table_has_the_medians_of_several_files(tmp_path: Path) -> None:
         return {**named, "ours": ours, **compared, "share_of_peak": {"median": 0.5}}
 
     for file, variant in (("a.json", "one"), ("b.json", "two")):
-        (tmp_path / file).write_text(json.dumps(start_figures(kind="training", rows=[row(variant)])))
+        (tmp_path / file).write_text(json.dumps(make_figures(kind="training", rows=[row(variant)])))
     page = tmp_path / "page.md"
     page.write_text("<!-- brief: a.json b.json missing.json -->\n<!-- end -->\n")
-    assert fill(page).splitlines()[2].startswith("missing.json: not there")
+    assert fill_page(page).splitlines()[2].startswith("missing.json: not there")
     lines = page.read_text().splitlines()
     assert [line for line in lines if line.startswith("| `")] == [
         "| `one` | digits | float32 | 1 | 2 | 2 | 2× | 50% |",
@@ -347,13 +349,12 @@ def test_a_brief_table_has_the_medians_of_several_files(tmp_path: Path) -> None:
         (["--threads", "-1"], "--threads is at least 0, not -1"),
         (["--seeds", "0"], "--seeds is at least 1, not 0"),
         (["--seeds", "2"], "--seeds times updates alone; add --run-seconds 0"),
-        (["--evaluation", "--seeds", "2"], "--seeds is nothing that --evaluation reads; leave it out"),
-        (["--start", "--dataset", "digits", "ring8"], "--start times one --dataset, not 2"),
+        (["--evaluation", "--seeds", "2"], "--seeds is not read by --evaluation; leave it out"),
+        (["--evaluation", "--dataset", "digits", "ring8"], "--evaluation times one --dataset, not 2"),
         (["--against", "none", "--loader-workers", "2"], "--loader-workers load the data of the stock loop, which "),
-        (["--picture", "a.png"], "--picture draws what --growth measures"),
         (["--json", "/dev/null/a.json"], "cannot write /dev/null/a.json: "),
         (["--fill", "nowhere.md"], "cannot read nowhere.md: No such file or directory"),
-        (["--start", "--growth"], "not allowed with argument --start"),
+        (["--evaluation", "--suite", "quick"], "not allowed with argument --evaluation"),
         (["--speed"], "unknown option --speed; did you mean --seeds?"),
     ],
 )
@@ -372,7 +373,7 @@ def test_training_is_measured_beside_stock(seeds: int, called: Called, tmp_path:
     done = called(main, "--variant", "vanilla_gan", "--dataset", "ring8", *quick, "--json", "all.json")
     assert done.code == 0, done.err
     measured = json.loads(Path("all.json").read_text())
-    assert markdown(measured) == done.out.removesuffix("\n")
+    assert render(measured) == done.out.removesuffix("\n")
     assert measured["kind"] == "training"
     assert set(measured["machine"]) >= {"processor", "cores", "system", "python", "torch", "threads", "device"}
     assert measured["machine"]["threads"] == 1
@@ -408,79 +409,25 @@ def test_a_dataset_that_no_process_knows_is_refused(called: Called) -> None:
 
 def test_judging_is_measured_metric_by_metric(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluation, "SAMPLES", 300)
-    measured = evaluation.measure("digits", 0, 2, None, lambda sentence: None, features=32)
+    measured = evaluation.measure_evaluation("digits", 0, 2, None, lambda sentence: None)
     assert {"fid", "kid", "precision", "accuracy"} <= set(measured["metrics"])
     assert "gan_train" not in measured["metrics"]
     assert sum(each["least"] for each in measured["metrics"].values()) <= measured["seconds"]["most"]
-    assert measured["frechet"]["difference"] < 1e-6
-    assert "**all**, 300 samples of digits" in markdown(measured)
-
-
-@pytest.mark.long
-def test_the_start_is_measured() -> None:
-    measured = start.measure("vanilla_gan", "ring8", 1, None, lambda sentence: None)
-    seconds = {name: each["median"] for name, each in measured["seconds"].items()}
-    assert list(seconds) == [
-        "`python -m benchmarks.run --help`",
-        "`import torch`",
-        "the first update of vanilla_gan on ring8",
-    ]
-    assert min(seconds.values()) > 0
-    assert "| the first update of vanilla_gan on ring8 |" in markdown(measured)
-
-
-@pytest.mark.long
-def test_a_start_that_fails_is_told() -> None:
-    with pytest.raises(UserError, match="the command that was timed failed: unknown dataset 'ring9'"):
-        start.measure("vanilla_gan", "ring9", 1, None, lambda sentence: None)
-
-
-# ---- growth
-
-
-def test_exponents_are_those_of_power_laws() -> None:
-    assert growth.exponent([1, 2, 4, 8], [3, 12, 48, 192]) == pytest.approx(2)
-    assert growth.exponent([1, 2, 4], [8, 4, 2]) == pytest.approx(-1)
-    assert math.isnan(growth.exponent([1], [1]))
-
-
-@pytest.mark.long
-def test_growth_is_measured_fitted_and_drawn(tmp_path: Path) -> None:
-    tiny = {"sides": (8, 12), "batches": (8,), "seeds": (1,), "workers": (1,), "updates": 2}
-    measured = growth.measure(["dcgan"], 1, 1, 0.01, lambda sentence: None, **tiny)
-    series = {(each["what"], each["against"]): each for each in measured["series"]}
-    assert set(series) == {
-        ("update of dcgan", "side of an image"),
-        ("update of dcgan", "batch"),
-        ("job", "seeds"),
-        ("job", "workers"),
-    }
-    assert series["update of dcgan", "side of an image"]["x"] == (8, 12)
-    assert min(series["update of dcgan", "side of an image"]["seconds"]) > 0
-    assert math.isnan(series["job", "seeds"]["exponent"])
-    assert "| update of dcgan | side of an image |" in markdown(measured)
-
-
-def test_curves_of_growth_are_drawn(tmp_path: Path) -> None:
-    one = growth.series("update of a", "side of an image", (8, 16), (1.0, 4.0), (100.0, 200.0))
-    two = growth.series("job", "seeds", (1, 2, 4), (1.0, 2.0, 4.0), ())
-    assert (one.exponent, one.memory_exponent) == (pytest.approx(2), pytest.approx(1))
-    growth_curves([vars(one), vars(two)], tmp_path / "growth.png")
-    assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
+    assert "**all**, 300 samples of digits" in render(measured)
 
 
 # ---- what a suite costs
 
 
 def test_a_suite_takes_its_share_of_the_cores_and_never_less_than_its_longest_run() -> None:
-    assert suites.hours(7200.0, 600.0, 2) == 1.0
-    assert suites.hours(7200.0, 1800.0, 1000) == 0.5
+    assert suite_cost.hours(7200.0, 600.0, 2) == 1.0
+    assert suite_cost.hours(7200.0, 1800.0, 1000) == 0.5
 
 
 def test_the_cost_of_a_preset_is_that_of_its_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(suites, "timed", lambda arms, *_: {arm.name: 0.5 for arm in arms})
-    monkeypatch.setattr(suites, "judging", lambda arm, final, _: 2.0)
-    measured = suites.measure("smoke", 1, None, lambda sentence: None)
+    monkeypatch.setattr(suite_cost, "time_arms", lambda arms, *_: {arm.name: 0.5 for arm in arms})
+    monkeypatch.setattr(suite_cost, "time_evaluation", lambda arm, final, _: 2.0)
+    measured = suite_cost.measure_suite("smoke", 1, None, lambda sentence: None)
     arms = make_plan(PRESETS["smoke"]).arms
     assert measured["runs"] == sum(len(arm.seeds) for arm in arms)
     digits = measured["arms"]["conditional"]
@@ -492,15 +439,15 @@ def test_the_cost_of_a_preset_is_that_of_its_runs(monkeypatch: pytest.MonkeyPatc
     one, eight, many = measured["hours"].values()
     assert one == pytest.approx(8 * eight) == pytest.approx(sum(spent.values()) / measured["machine"]["cores"] / 3600)
     assert many >= measured["longest_run"]["seconds"] / 3600
-    assert f"| `smoke` | {measured['runs']} |" in markdown(measured)
+    assert f"| `smoke` | {measured['runs']} |" in render(measured)
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_has_a_cost_also_one_that_was_never_tuned(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(suites, "timed", lambda arms, *_: {arm.name: 0.5 for arm in arms})
-    monkeypatch.setattr(suites, "judging", lambda arm, final, _: 2.0)
-    monkeypatch.setattr(suites, "loaded", lambda *_: SimpleNamespace(train=range(60_000)))
-    measured = suites.measure(name, 1, None, lambda sentence: None)
+    monkeypatch.setattr(suite_cost, "time_arms", lambda arms, *_: {arm.name: 0.5 for arm in arms})
+    monkeypatch.setattr(suite_cost, "time_evaluation", lambda arm, final, _: 2.0)
+    monkeypatch.setattr(suite_cost, "loaded", lambda *_: SimpleNamespace(train=range(60_000)))
+    measured = suite_cost.measure_suite(name, 1, None, lambda sentence: None)
     assert (measured["core_seconds"]["tuning"] > 0) == PRESETS[name].tuned
     # Also what is compared at equal seconds, which only a preset with timings can do.
     assert ("unrolled-points" in measured["arms"]) == PRESETS[name].full
@@ -508,5 +455,5 @@ def test_every_preset_has_a_cost_also_one_that_was_never_tuned(name: str, monkey
 
 def test_updates_and_evaluations_of_an_arm_are_timed() -> None:
     arm = make_plan(PRESETS["smoke"], ["noise_distribution"]).arms[0]
-    assert timed([arm], None, 2, 2)[arm.name] > 0
-    assert suites.judging(arm, False, None) > 0
+    assert time_arms([arm], None, 2, 2)[arm.name] > 0
+    assert suite_cost.time_evaluation(arm, False, None) > 0

@@ -1,7 +1,7 @@
-"""python -m tests.soak.calibrate: how often verdicts are wrong, and how often they come, on simulated runs.
+"""Measures how often verdicts are wrong, and how often the right ones fall, on simulated runs whose truth is known.
 
-The truth is known there: outcomes of a given shape, shifted by a given amount. What is measured is written down in
-docs/calibration.md, and whole in docs/calibration.json. The unit of all shifts is the deviation between seeds.
+Simulated outcomes have a given shape and are shifted by a given amount; the unit of all shifts is the deviation between
+seeds. The figures go into docs/calibration.json, and as a page into docs/calibration.md.
 """
 
 import json
@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.cli.options import Parser, main
 from reports.analysis.statistics import fewest_seeds, seeds_to_settle, subset_sums, three_sided, two_groups
-from variants.recipe import UserError
+from tests.soak.figures import ROOT
 
 ALPHA = 0.05
 SEEDS = (5, 10, 15, 20)
@@ -36,23 +35,27 @@ SHAPES: dict[str, Draw] = {
     "skewed": lambda random, size: random.exponential(1, size) - 1,
     "bimodal": _bimodal,
 }
-"""Outcomes over seeds, each with a deviation of 1. Heavy-tailed is Student's t of 3 degrees, skewed is exponential."""
+"""Distributions of outcomes over seeds, each with a deviation of 1. Heavy-tailed is Student's t of 3 degrees of
+freedom, skewed is exponential."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is simulated. tests: in a suite. margin: in deviations between seeds. comparisons: for one figure."""
+class Simulation:
+    """Sets how much is simulated."""
 
     suites: int = 4000
     tests: int = 40
+    """In a suite."""
     margin: float = 1.5
+    """In deviations between seeds."""
     comparisons: int = 20_000
+    """For one figure."""
     tied_comparisons: int = 1000
     seed: int = 0
 
 
 def tails_of_counts(seeds: int) -> tuple[np.ndarray, np.ndarray]:
-    """P(U ≥ u) and P(U ≤ u) of Mann and Whitney's U without ties, (seeds² + 1,) each, for groups of one size."""
+    """Returns P(U ≥ u) and P(U ≤ u) of Mann and Whitney's U without ties, (seeds² + 1,) each, for equal groups."""
     ranks = tuple(range(2, 4 * seeds + 1, 2))
     # Doubled ranks have even sums only; the least is that of the first ranks.
     likely = subset_sums(ranks, seeds)[seeds * (seeds + 1) :: 2][: seeds**2 + 1]
@@ -60,25 +63,25 @@ def tails_of_counts(seeds: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def differences(treatment: np.ndarray, control: np.ndarray) -> np.ndarray:
-    """All differences within each comparison: (comparisons, seeds) twice -> (comparisons, seeds²)."""
+    """Returns all differences within each comparison: (comparisons, seeds) twice -> (comparisons, seeds²)."""
     return (treatment[:, :, None] - control[:, None, :]).reshape(len(treatment), -1)
 
 
 def walsh_averages(values: np.ndarray) -> np.ndarray:
-    """The means of all pairs of values, each with itself too: (groups, seeds) -> (groups, seeds (seeds + 1) / 2)."""
+    """Returns the means of all pairs, self-pairs too: (groups, seeds) -> (groups, seeds (seeds + 1) / 2)."""
     rows, columns = np.triu_indices(values.shape[1])
     return (values[:, rows] + values[:, columns]) / 2
 
 
 def p_values(differences: np.ndarray, low: float, high: float) -> np.ndarray:
-    """`statistics.three_sided` for many comparisons at once: (3, comparisons), above, inside and below."""
+    """Computes `statistics.three_sided` for many comparisons at once: (3, comparisons), above, inside and below."""
     greater, less = tails_of_counts(round(differences.shape[1] ** 0.5))
     at_low, at_high = ((differences > margin).sum(axis=1) for margin in (low, high))
     return np.stack([greater[at_high], np.maximum(greater[at_low], less[at_high]), less[at_low]])
 
 
 def holm_rejects(p: np.ndarray) -> np.ndarray:
-    """Which p-values of each suite survive Holm's correction at 5 %: (suites, tests) -> the same, bool."""
+    """Tells which p-values of each suite survive Holm's correction at 5 %: (suites, tests) -> the same, bool."""
     order = p.argsort(axis=1, kind="stable")
     steps = np.arange(p.shape[1], 0, -1)
     passed = np.logical_and.accumulate(np.take_along_axis(p, order, axis=1) * steps <= ALPHA, axis=1)
@@ -88,9 +91,9 @@ def holm_rejects(p: np.ndarray) -> np.ndarray:
 
 
 def intervals(points: np.ndarray, less: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """reports.analysis.statistics.Shift.interval at 95 %, for many at once: both ends, (comparisons,) each.
+    """Computes `statistics.Shift.interval` at 95 % for many comparisons at once: both ends, (comparisons,) each.
 
-    points: (comparisons, k), what the shift is the median of. less: P(statistic ≤ u) for u from 0 to k.
+    points: (comparisons, k), whose median is the shift. less: P(statistic ≤ u) for u from 0 to k.
     """
     rejected = int((less <= ALPHA / 2).sum())
     if not rejected:
@@ -99,8 +102,10 @@ def intervals(points: np.ndarray, less: np.ndarray) -> tuple[np.ndarray, np.ndar
     return ordered[:, rejected - 1], ordered[:, -rejected]
 
 
-def coverage(plan: Plan, draw: Draw, seeds: int, random: np.random.Generator, wider: float = 1.0) -> float:
-    """How often the 95 % interval holds the true shift. wider: how much more the treatment spreads than the control."""
+def measure_coverage(
+    plan: Simulation, draw: Draw, seeds: int, random: np.random.Generator, wider: float = 1.0
+) -> float:
+    """Returns how often the 95 % interval holds the true shift; wider: spread of the treatment over the control's."""
     _, less = tails_of_counts(seeds)
     held = 0
     for size in _chunks(plan.comparisons):
@@ -110,8 +115,8 @@ def coverage(plan: Plan, draw: Draw, seeds: int, random: np.random.Generator, wi
     return held / plan.comparisons
 
 
-def one_group_coverage(plan: Plan, draw: Draw, seeds: int, random: np.random.Generator) -> float:
-    """How often the 95 % interval of the signed-rank test holds the true pseudo-median of one group."""
+def measure_one_group_coverage(plan: Simulation, draw: Draw, seeds: int, random: np.random.Generator) -> float:
+    """Returns how often the 95 % interval of the signed-rank test holds the true pseudo-median of one group."""
     centre = float(np.median(draw(random, (2, 10**6)).mean(axis=0)))
     less = subset_sums(tuple(range(1, seeds + 1)), None).cumsum()
     held = 0
@@ -121,12 +126,12 @@ def one_group_coverage(plan: Plan, draw: Draw, seeds: int, random: np.random.Gen
     return held / plan.comparisons
 
 
-def wrong_suites(
-    plan: Plan, draw: Draw, seeds: int, shift: float, random: np.random.Generator, wider: float = 1.0
+def measure_wrong_suites(
+    plan: Simulation, draw: Draw, seeds: int, shift: float, random: np.random.Generator, wider: float = 1.0
 ) -> float:
-    """The share of suites with a wrong verdict, where every comparison has the same true shift.
+    """Returns the share of suites with a wrong verdict, where every comparison has the same true shift.
 
-    At a margin every verdict is wrong but "undetermined"; at zero, those that say there is a difference.
+    At a margin every verdict but "undetermined" is wrong; at zero, those of a difference are.
     """
     p = np.concatenate(
         [
@@ -145,12 +150,12 @@ def wrong_suites(
     return float(wrong.any(axis=1).mean())
 
 
-def power(
-    plan: Plan, draw: Draw, seeds: int, distance: float, inside: bool, tests: int, random: np.random.Generator
+def measure_power(
+    plan: Simulation, draw: Draw, seeds: int, distance: float, inside: bool, tests: int, random: np.random.Generator
 ) -> float:
-    """How often the right verdict falls, in a report of so many tests of which no other is decided.
+    """Returns how often the right verdict falls, in a report of so many tests of which no other is decided.
 
-    distance: of the true shift from the upper margin, to the outside; or of both margins from a shift of zero.
+    distance: of the true shift from the upper margin, outwards; or of both margins from a shift of zero.
     """
     margin = distance if inside else plan.margin
     shift = 0.0 if inside else margin + distance
@@ -162,10 +167,10 @@ def power(
     return right / plan.comparisons
 
 
-def tied(plan: Plan, seeds: int, random: np.random.Generator) -> dict[str, dict[str, float]]:
-    """Coverage, and wrong raw verdicts at the margin, where outcomes are tied: few values, and failed runs.
+def measure_ties(plan: Simulation, seeds: int, random: np.random.Generator) -> dict[str, dict[str, float]]:
+    """Returns coverage, and wrong raw verdicts at the margin, for tied outcomes: few values, and failed runs.
 
-    By the very functions that decide, one comparison after the other.
+    Calls the functions that decide, one comparison after the other.
     """
 
     def counts(size: int) -> np.ndarray:
@@ -186,11 +191,11 @@ def tied(plan: Plan, seeds: int, random: np.random.Generator) -> dict[str, dict[
     return figures
 
 
-def calibrate(plan: Plan, say: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
-    """Every figure, as JSON values; the same plan gives the same figures."""
+def calibrate(plan: Simulation, say: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
+    """Measures every figure; returns JSON values. The same plan gives the same figures."""
 
     def streams() -> Iterator[np.random.Generator]:
-        # One stream a figure, so that none depends on how many others there are before it.
+        # One stream per figure, so that none depends on the number of figures before it.
         for number in range(10**6):
             yield np.random.default_rng([plan.seed, number])
 
@@ -198,14 +203,15 @@ def calibrate(plan: Plan, say: Callable[[str], None] = lambda line: None) -> dic
     figures: dict[str, Any] = {"plan": asdict(plan), "seeds": list(SEEDS)}
     say("coverage of the interval")
     figures["coverage"] = {
-        name: [coverage(plan, draw, seeds, next(random)) for seeds in SEEDS] for name, draw in SHAPES.items()
+        name: [measure_coverage(plan, draw, seeds, next(random)) for seeds in SEEDS] for name, draw in SHAPES.items()
     }
     figures["coverage"]["normal, treatment spreads twice as much"] = [
-        coverage(plan, SHAPES["normal"], seeds, next(random), wider=2.0) for seeds in SEEDS
+        measure_coverage(plan, SHAPES["normal"], seeds, next(random), wider=2.0) for seeds in SEEDS
     ]
     say("coverage of one group's interval")
     figures["one_group_coverage"] = {
-        name: [one_group_coverage(plan, draw, seeds, next(random)) for seeds in SEEDS] for name, draw in SHAPES.items()
+        name: [measure_one_group_coverage(plan, draw, seeds, next(random)) for seeds in SEEDS]
+        for name, draw in SHAPES.items()
     }
     say("wrong verdicts in a suite")
     truths = {"no effect": 0.0, "at the upper margin": plan.margin, "at the lower margin": -plan.margin}
@@ -214,19 +220,22 @@ def calibrate(plan: Plan, say: Callable[[str], None] = lambda line: None) -> dic
     figures["wrong_suites"] = {
         str(seeds): {
             name: {
-                truth: wrong_suites(plan, draw, seeds, shift, next(random), wider) for truth, shift in truths.items()
+                truth: measure_wrong_suites(plan, draw, seeds, shift, next(random), wider)
+                for truth, shift in truths.items()
             }
             for name, draw, wider in spreads
         }
         for seeds in SEEDS[1:3]
     }
     say("ties and failures")
-    figures["tied"] = {str(seeds): tied(plan, seeds, next(random)) for seeds in SEEDS[:3]}
+    figures["tied"] = {str(seeds): measure_ties(plan, seeds, next(random)) for seeds in SEEDS[:3]}
     say("power")
     figures["power"] = {
         f"{'inside' if inside else 'outside'}, {tests} test{'s' * (tests > 1)}": {
             name: {
-                str(distance): [power(plan, draw, seeds, distance, inside, tests, next(random)) for seeds in SEEDS]
+                str(distance): [
+                    measure_power(plan, draw, seeds, distance, inside, tests, next(random)) for seeds in SEEDS
+                ]
                 for distance in DISTANCES
             }
             for name, draw in SHAPES.items()
@@ -239,8 +248,8 @@ def calibrate(plan: Plan, say: Callable[[str], None] = lambda line: None) -> dic
             "place": "inside" if inside else "outside",
             "distance": distance,
             "tests": tests,
-            "seeds": (seeds := _planned(plan, distance, inside, tests)),
-            "power": power(plan, SHAPES["normal"], seeds, distance, inside, tests, next(random)),
+            "seeds": (seeds := _plan_seeds(plan, distance, inside, tests)),
+            "power": measure_power(plan, SHAPES["normal"], seeds, distance, inside, tests, next(random)),
         }
         for inside, distance in ((False, 1.0), (False, 2.0), (True, 1.0), (True, 2.0))
         for tests in (1, plan.tests)
@@ -252,14 +261,14 @@ def calibrate(plan: Plan, say: Callable[[str], None] = lambda line: None) -> dic
     return figures
 
 
-def _planned(plan: Plan, distance: float, inside: bool, tests: int) -> int:
+def _plan_seeds(plan: Simulation, distance: float, inside: bool, tests: int) -> int:
     margin = distance if inside else plan.margin
     return int(seeds_to_settle(0.0 if inside else margin + distance, 1.0, -margin, margin, tests=tests))
 
 
-def page(figures: dict[str, Any]) -> str:
-    """docs/calibration.md, from the figures alone."""
-    plan = Plan(**figures["plan"])
+def render_page(figures: dict[str, Any]) -> str:
+    """Returns docs/calibration.md, made from the figures alone."""
+    plan = Simulation(**figures["plan"])
     seeds = [f"{count} seeds" for count in figures["seeds"]]
 
     def percent(value: float) -> str:
@@ -271,8 +280,8 @@ def page(figures: dict[str, Any]) -> str:
     parts = [
         "# Calibration",
         "How often the verdicts of [method.md](method.md) are wrong, and how often they come, measured where the truth "
-        "is known: on simulated runs. Made by `python -m tests.soak.calibrate`, never edited by hand; all figures are "
-        "in [calibration.json](calibration.json).",
+        "is known: on simulated runs. Made by `python -m tests.soak calibration`, never edited by hand; all figures "
+        "are in [calibration.json](calibration.json).",
         f"The unit is the deviation σ between seeds. A margin is {plan.margin:g} σ where nothing else is said. A suite "
         f"has {plan.tests} deciding tests. The shapes of outcomes over seeds: normal; heavy-tailed (Student's t of 3 "
         "degrees of freedom); skewed (exponential); bimodal (two modes 3 of their own deviations apart, as of seeds "
@@ -376,33 +385,22 @@ def _chunks(total: int) -> Iterator[int]:
         total -= _CHUNK
 
 
-def command() -> None:
-    parser = Parser("tests.soak.calibrate", description=__doc__.partition(": ")[2].partition("\n\n")[0])
-    parser.add_argument("--out", type=Path, default=Path("docs"), metavar="DIR", help="where to write (docs)")
-    parser.add_argument(
-        "--suites", type=int, default=Plan.suites, metavar="N", help=f"simulated suites ({Plan.suites})"
+def calibration(work: Path, size: float, say: Callable[[str], None]) -> dict[str, Any]:
+    """Calibrates the verdicts, and writes figures and page: whole into docs, a smaller size into the work folder."""
+    plan = Simulation(
+        suites=max(1, round(size * Simulation.suites)),
+        comparisons=max(1, round(size * Simulation.comparisons)),
+        tied_comparisons=max(1, round(size * Simulation.tied_comparisons)),
     )
-    options = parser.parse_args()
-    if options.suites < 1:
-        raise UserError("--suites is at least 1")
-    share = options.suites / Plan.suites
-    plan = Plan(
-        suites=options.suites,
-        comparisons=max(1, round(share * Plan.comparisons)),
-        tied_comparisons=max(1, round(share * Plan.tied_comparisons)),
-    )
-    figures = calibrate(plan, say=lambda line: print(line, flush=True))
-    try:
-        options.out.mkdir(parents=True, exist_ok=True)
-        for name, text in (
-            ("calibration.json", json.dumps(figures, indent=1) + "\n"),
-            ("calibration.md", page(figures)),
-        ):
-            (options.out / name).write_text(text, encoding="utf-8", newline="\n")
-            print(f"wrote {options.out / name}")
-    except OSError as error:
-        raise UserError(f"cannot write to {options.out}: {error.strerror or error}") from error
-
-
-if __name__ == "__main__":
-    main(command)
+    figures = calibrate(plan, say)
+    out = ROOT / "docs" if size >= 1 else work
+    out.mkdir(parents=True, exist_ok=True)
+    for name, text in (
+        ("calibration.json", json.dumps(figures, indent=1) + "\n"),
+        ("calibration.md", render_page(figures)),
+    ):
+        (out / name).write_text(text, encoding="utf-8", newline="\n")
+        say(f"wrote {out / name}")
+    wrong = [max(by_truth.values()) for by_shape in figures["wrong_suites"].values() for by_truth in by_shape.values()]
+    covered = [share for shares in figures["coverage"].values() for share in shares]
+    return {"suites": plan.suites, "most_wrong_suites": max(wrong), "least_coverage": min(covered)}

@@ -1,16 +1,16 @@
 """The calibration simulates what decides: its shortcuts for many comparisons at once agree with the real functions."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from reports.analysis.statistics import holm, one_group, three_sided, two_groups
-from tests.soak import calibrate as c
+from tests.soak import calibration as c
+from tests.soak.figures import ROOT
 
-SMALL = c.Plan(suites=20, tests=5, comparisons=60, tied_comparisons=4)
+SMALL = c.Simulation(suites=20, tests=5, comparisons=60, tied_comparisons=4)
 
 
 @pytest.mark.parametrize("seeds", [5, 10])
@@ -50,45 +50,44 @@ def test_shapes_have_a_deviation_of_one(shape: str):
 
 
 def test_the_interval_covers_and_a_false_one_is_noticed():
-    plan = c.Plan(comparisons=4000)
+    plan = c.Simulation(comparisons=4000)
     normal = c.SHAPES["normal"]
-    assert 0.945 < c.coverage(plan, normal, 10, np.random.default_rng(2)) < 0.97
-    shifted = c.coverage(
+    assert 0.945 < c.measure_coverage(plan, normal, 10, np.random.default_rng(2)) < 0.97
+    shifted = c.measure_coverage(
         plan, lambda r, size: r.normal(r.integers(0, 2, (size[0], 1)), 1, size), 10, np.random.default_rng(3)
     )
     assert shifted < 0.8
 
 
 def test_wrong_suites_count_what_is_wrong():
-    plan = c.Plan(suites=200, tests=4, margin=1.5)
+    plan = c.Simulation(suites=200, tests=4, margin=1.5)
     normal = c.SHAPES["normal"]
-    assert c.wrong_suites(plan, normal, 10, 1.5, np.random.default_rng(4)) < 0.1
+    assert c.measure_wrong_suites(plan, normal, 10, 1.5, np.random.default_rng(4)) < 0.1
     # A shift beyond what it is taken for would be right to be called so; here every verdict counts as wrong.
-    assert c.wrong_suites(plan, normal, 10, 6.0, np.random.default_rng(5)) == 1.0
-    assert c.wrong_suites(
+    assert c.measure_wrong_suites(plan, normal, 10, 6.0, np.random.default_rng(5)) == 1.0
+    assert c.measure_wrong_suites(
         plan, lambda r, size: 5 * r.integers(0, 2) + r.normal(0, 0.1, size), 10, 0.0, np.random.default_rng(6)
     ) in (0.0, 1.0)
 
 
-def test_the_command_writes_the_same_page_and_figures_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_small_size_writes_the_same_page_and_figures_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(c, "SEEDS", (5, 6, 7, 8))
     monkeypatch.setattr(c, "DISTANCES", (1.5,))
-    monkeypatch.setattr(c.Plan, "suites", 4000)
-    for place in ("a", "b"):
-        monkeypatch.setattr(sys, "argv", ["calibrate", "--suites", "4", "--out", place])
-        c.command()
+    found = [c.calibration(tmp_path / place, 0.001, lambda line: None) for place in ("a", "b")]
+    assert found[0] == found[1]
+    assert found[0]["suites"] == 4
     first, second = ((tmp_path / place / "calibration.json").read_text() for place in ("a", "b"))
     assert first == second
     figures = json.loads(first)
-    assert (tmp_path / "a" / "calibration.md").read_text() == c.page(figures)
+    assert (tmp_path / "a" / "calibration.md").read_text() == c.render_page(figures)
     assert figures["fewest_seeds"]["40"] == {"two groups": 7, "one group": 11}
     assert all(0 <= share <= 1 for shares in figures["coverage"].values() for share in shares)
 
 
 def test_the_committed_page_is_made_of_the_committed_figures_and_keeps_what_is_promised():
-    docs = Path(__file__).resolve().parent.parent / "docs"
+    docs = ROOT / "docs"
     figures = json.loads((docs / "calibration.json").read_text())
-    assert (docs / "calibration.md").read_text() == c.page(figures)
+    assert (docs / "calibration.md").read_text() == c.render_page(figures)
     suites = figures["plan"]["suites"]
     assert suites >= 4000
     # Three standard errors of a share of 5 % over so many suites.

@@ -1,7 +1,7 @@
-"""What a preset costs: each arm's update and each evaluation are timed here, and multiplied on paper.
+"""Estimates the cost of a preset: each arm's update and each evaluation are timed once, and multiplied on paper.
 
-A run is trained by one core, as `benchmarks.suite` does it for small networks. On many machines a suite takes as long
-as its core-seconds shared out among all cores, but never less than its longest run.
+One core trains a run, as `benchmarks.suite` does it for small networks. On many machines a suite takes its
+core-seconds divided by the number of cores, but never less than its longest run.
 """
 
 import time
@@ -17,41 +17,39 @@ from benchmarks.evaluation.matching import alike
 from benchmarks.questions import QUESTIONS, load_question
 from benchmarks.questions.presets import Preset, find_preset
 from benchmarks.suites.plan import PlannedArm, make_plan, select_arms
-from benchmarks.suites.tuning import timed, trials
-from benchmarks.timing.machine import busy, machine, software
+from benchmarks.suites.tuning import list_trials, time_arms
+from benchmarks.timing.machine import describe_machine, describe_software, warn_if_busy
 from benchmarks.training.shared import loaded
 
-MACHINES = (1, 8, 64)
+_MACHINES = (1, 8, 64)
 # Of each arm, in each round: enough for a median, and few enough for the slowest arms.
-UPDATES = 10
-
-Say = Callable[[str], None]
+_UPDATES = 10
 
 
-def measure(name: str, rounds: int, data_dir: Path | None, say: Say) -> dict[str, Any]:
-    """The core-seconds of a preset's suite and of its tuning, and the hours on some numbers of machines like this.
+def measure_suite(name: str, rounds: int, data_dir: Path | None, say: Callable[[str], None]) -> dict[str, Any]:
+    """Returns core-seconds of a preset's suite and tuning, and hours on 1, 8 and 64 machines like this one.
 
-    Raises UserError for a preset that does not exist, and for data that are not there.
+    Raises UserError for a preset that does not exist, and for missing data.
     """
-    before = machine()
-    notes = busy(before)
+    machine = describe_machine()
+    notes = warn_if_busy(machine)
     for note in notes:
         say(note)
     keep_memory()
     wanted = find_preset(name)
-    arms = make_plan(wanted, tuned=made_up(wanted)).arms
-    say(f"timing the updates of {len(arms)} arms in turn, {rounds} rounds after one that warms up")
-    seconds = timed(arms, data_dir, UPDATES, rounds + 1)
+    arms = make_plan(wanted, tuned=_invent_tuning(wanted)).arms
+    say(f"timing the updates of {len(arms)} arms in turn, {rounds} rounds after a warm-up round")
+    seconds = time_arms(arms, data_dir, _UPDATES, rounds + 1)
     judged: dict[tuple[str, int, bool], float] = {}
     for arm in arms:
         for final in (False, True):
             key = (arm.dataset.name, arm.samples, final and arm.thorough)
             if key not in judged:
                 say(f"timing an evaluation of {key[1]:,} samples of {key[0]}" + ", with what is costly" * key[2])
-                judged[key] = judging(arm, key[2], data_dir)
+                judged[key] = time_evaluation(arm, key[2], data_dir)
 
-    def spent(arm: PlannedArm, per_update: float) -> tuple[float, float]:
-        """Seconds of one run: training, and judging."""
+    def run_seconds(arm: PlannedArm, per_update: float) -> tuple[float, float]:
+        """Returns the seconds of one run: training, and evaluation."""
         recipe = arm.recipe
         updates = recipe.epoch_updates or len(loaded(arm.dataset, data_dir, 0).train) // recipe.batch_size
         # Epoch 0 too, and the last one whatever its number.
@@ -59,26 +57,26 @@ def measure(name: str, rounds: int, data_dir: Path | None, say: Say) -> dict[str
         each, last = (judged[arm.dataset.name, arm.samples, final and arm.thorough] for final in (False, True))
         return recipe.epochs * updates * per_update, between * each + last
 
-    costs = {arm.name: spent(arm, seconds[arm.name]) for arm in arms}
+    costs = {arm.name: run_seconds(arm, seconds[arm.name]) for arm in arms}
     tuning = [
         # An arm's update takes as long at any rate.
-        len(trial.arm.seeds) * sum(spent(trial.arm, seconds[trial.name]))
-        for trial in (trials(wanted) if wanted.tuned else ())
+        len(trial.arm.seeds) * sum(run_seconds(trial.arm, seconds[trial.name]))
+        for trial in (list_trials(wanted) if wanted.tuned else ())
     ]
     runs = {arm.name: len(arm.seeds) for arm in arms}
     training, evaluation = (sum(runs[name] * cost[part] for name, cost in costs.items()) for part in (0, 1))
     longest = max(costs, key=lambda name: sum(costs[name]))
-    total, cores = training + evaluation + sum(tuning), before["cores"]
+    total, cores = training + evaluation + sum(tuning), machine["cores"]
     return {
         "kind": "suite",
-        "machine": before | software(),
+        "machine": machine | describe_software(),
         "rounds": rounds,
         "notes": notes,
         "preset": name,
         "runs": sum(runs.values()),
         "core_seconds": {"training": training, "evaluation": evaluation, "tuning": sum(tuning)},
         "longest_run": {"arm": longest, "seconds": sum(costs[longest])},
-        "hours": {str(count): hours(total, sum(costs[longest]), count * cores) for count in MACHINES},
+        "hours": {str(count): hours(total, sum(costs[longest]), count * cores) for count in _MACHINES},
         "arms": {
             arm.name: {
                 "variant": arm.arm.variant,
@@ -92,23 +90,23 @@ def measure(name: str, rounds: int, data_dir: Path | None, say: Say) -> dict[str
     }
 
 
-def made_up(preset: Preset) -> dict[str, Any]:
-    """Tuned settings for a preset that was never tuned, so that its plan can be made: what they are costs nothing."""
+def _invent_tuning(preset: Preset) -> dict[str, Any]:
+    """Invents tuned settings, so that a preset without any has a plan; the cost does not depend on their values."""
     if not preset.tuned:
         return {}
     return {
-        "arms": {trial.name: {"winner": trial.rate, "quality": 1.0} for trial in trials(preset)},
+        "arms": {trial.name: {"winner": trial.rate, "quality": 1.0} for trial in list_trials(preset)},
         "seconds_per_update": {arm.name: 1.0 for arm, _ in select_arms(preset, map(load_question, QUESTIONS))},
     }
 
 
 def hours(core_seconds: float, longest: float, cores: int) -> float:
-    """How long so many cores take, of which one has the longest run."""
+    """Returns the hours on so many cores, one of which trains the longest run."""
     return max(core_seconds / cores, longest) / 3600
 
 
-def judging(arm: PlannedArm, final: bool, data_dir: Path | None) -> float:
-    """Seconds of one core for an evaluation of the arm's kind, of real examples, with the real side computed before."""
+def time_evaluation(arm: PlannedArm, final: bool, data_dir: Path | None) -> float:
+    """Returns the seconds of one core for an evaluation of real examples, with the real side computed before."""
     data = loaded(arm.dataset, data_dir, 0)
     evaluator = Evaluator(data, arm.samples)
     samples = data.train.images(alike(data.train, data.reference, arm.samples))
