@@ -1,4 +1,4 @@
-"""Plugins: variants, losses, noises, datasets, metrics, probes, questions and presets from a file or a package.
+"""Loads plugins: variants, losses, noises, datasets, metrics, probes, questions and presets from a file or a package.
 
 A plugin is a Python module that defines any of
 
@@ -6,10 +6,9 @@ A plugin is a Python module that defines any of
     LOSSES, NOISES, DATASETS, METRICS, PROBES,
     QUESTIONS, PRESETS                                       dicts by name, as the project's own of the same names
 
-and is given as a file, or found as an entry point "gan_benchmark.plugins" of an installed package. What it adds is
-chosen by name like everything else. The hash of its source is part of the config of every run that uses it. Loading a
-plugin runs its code; it is loaded because a person names it or has installed it, never because a run folder does.
-docs/plugins.md has the whole story.
+and is given as a file, or found as an entry point "gan_benchmark.plugins" of an installed package. Its additions are
+chosen by name like the project's own. The hash of its source is part of the config of every run that uses it. Loading a
+plugin runs its code; only a person who names or installs it causes that, never a run folder. See docs/plugins.md.
 """
 
 import ast
@@ -39,7 +38,7 @@ GROUP = "gan_benchmark.plugins"
 
 @dataclass(frozen=True)
 class PluginFile:
-    """A plugin that was given as a file, with the source that was run: what another process needs to load the same."""
+    """Holds a plugin file with the source that was run, so that another process can load the same."""
 
     path: str
     source: bytes
@@ -49,14 +48,15 @@ class PluginFile:
         return Path(self.path).name
 
 
-# What is loaded in this process: SHA-256 by the name of the plugin, the files in their order, and which plugin added
-# what, by the list and the name in it.
+# Loaded in this process: SHA-256 by the name of the plugin, the files in order, and the plugin of each addition, by the
+# list and the name in it.
 HASHES: dict[str, str] = {}
 FILES: list[PluginFile] = []
 ADDED: dict[tuple[str, str], str] = {}
 
 
 def add_option(parser: "Parser") -> None:
+    """Adds --plugin to a command."""
     parser.add_argument(
         "--plugin",
         action="append",
@@ -67,14 +67,14 @@ def add_option(parser: "Parser") -> None:
 
 
 def list_arguments() -> list[str]:
-    """The words of a command line that gives another process the plugin files of this one."""
+    """Returns command-line arguments that load the plugin files of this process in another one."""
     return [word for file in FILES for word in ("--plugin", file.path)]
 
 
 def load_plugins(paths: Iterable[Path | str]) -> None:
-    """Loads what is installed, and then these files. Twice the same one counts once.
+    """Loads the installed plugins, and then these files; a file that is given twice is loaded once.
 
-    Raises UserError for a plugin that cannot be read, that fails, that adds nothing, or a name that exists already.
+    Raises UserError for a plugin that cannot be read, that fails, that adds nothing, or that adds a name which exists.
     """
     load_installed()
     for path in paths:
@@ -86,14 +86,14 @@ def load_plugins(paths: Iterable[Path | str]) -> None:
 
 
 def adopt(files: Sequence[PluginFile]) -> None:
-    """Loads the plugins of another process, from the source that ran there: the initializer of a worker process."""
+    """Loads the plugins of another process from the source that ran there; initialises a worker process."""
     load_installed()
     for file in files:
         load_file(file)
 
 
 def load_file(file: PluginFile) -> None:
-    """Loads one plugin. See load_plugins."""
+    """Loads one plugin; see load_plugins."""
     if not re.fullmatch(r"[\w.-]+\.py", file.name):
         raise UserError(f"a plugin is a .py file whose name has letters, digits, '.', '_' and '-', not {file.path}")
     digest = hashlib.sha256(file.source).hexdigest()
@@ -101,7 +101,7 @@ def load_file(file: PluginFile) -> None:
         return
     module = ModuleType(f"gan_benchmark_plugin_{digest[:16]}")
     module.__file__ = file.path
-    # Where dataclasses, and everything else that asks for a class's module, look for it.
+    # Dataclasses look up the module of a class there.
     sys.modules[module.__name__] = module
     try:
         _run(lambda: exec(compile(file.source, file.path, "exec"), module.__dict__), file.path)
@@ -124,7 +124,7 @@ def load_installed() -> None:
 
 
 def list_used(variant: str, recipe: Recipe, dataset: str, probes: Iterable[str]) -> tuple[str, ...]:
-    """The plugins without which such a run would be another one, each as name:SHA-256. All runs use metrics."""
+    """Returns the plugins that such a run depends on, each as name:SHA-256; every run depends on those with metrics."""
     chosen = {("VARIANT", variant), ("LOSSES", recipe.loss), ("NOISES", recipe.noise)}
     chosen |= {("DATASETS", dataset.partition(":")[0]), *(("PROBES", probe) for probe in probes)}
     names = {plugin for added, plugin in ADDED.items() if added in chosen or added[0] == "METRICS"}
@@ -132,7 +132,7 @@ def list_used(variant: str, recipe: Recipe, dataset: str, probes: Iterable[str])
 
 
 def require(config: RunConfig, what: str) -> None:
-    """Raises UserError where a plugin of this run's config is not loaded, or not the same. what: the run."""
+    """Raises UserError where a plugin of a run's config is not loaded, or has another version; what: names the run."""
     for plugin in config.plugins:
         load_installed()
         name, _, digest = plugin.rpartition(":")
@@ -151,7 +151,7 @@ def _is_loaded(name: str, digest: str, path: str) -> bool:
 
 
 def _run(load: Callable[[], Any], where: str) -> Any:
-    """What a plugin's code returns. Whatever it raises becomes one sentence with the file and line."""
+    """Runs a plugin's code. Any exception becomes a UserError of one sentence with the file and line."""
     try:
         return load()
     except (Exception, SystemExit) as error:
@@ -159,7 +159,7 @@ def _run(load: Callable[[], Any], where: str) -> Any:
         if isinstance(error, SyntaxError) and error.filename:
             frames.append((error.filename, error.lineno))
         foreign = [place for place in frames if place[0] != __file__ and not str(place[0]).startswith("<")]
-        # Where the plugin failed, not what it called; an installed one may be anywhere.
+        # The line of the plugin, not of what it called; an installed one may be anywhere.
         places = [place for place in foreign if place[0] == where] or foreign
         at = "" if not places else f" at line {places[-1][1]}"
         at += f" of {places[-1][0]}" if places and places[-1][0] != where else ""
@@ -170,16 +170,16 @@ def _run(load: Callable[[], Any], where: str) -> Any:
 
 @dataclass(frozen=True)
 class _List:
-    """What a plugin may add to: what one entry is called, the project's own dict, and what an entry has to be."""
+    """Describes a dict to which plugins may add: the kind of its entries, and the check that they pass."""
 
-    called: str
+    kind: str
     entries: dict[str, Any]
     fits: Callable[[str, Any], bool]
     wanted: str
 
 
 def _lists() -> dict[str, _List]:
-    """By their names in a plugin."""
+    """Returns the dicts to which plugins may add, by their names in a plugin."""
     from benchmarks.datasets import DATASETS
     from benchmarks.evaluation.catalogue import METRICS
     from benchmarks.evaluation.probes import PROBES, Probe
@@ -211,7 +211,7 @@ def _lists() -> dict[str, _List]:
 
 
 def _add(module: Any, plugin: str, digest: str, what: str, source: bytes = b"") -> None:
-    """Adds all that a plugin defines, or nothing."""
+    """Adds everything that a plugin defines, or nothing."""
     lists = _lists()
     additions: list[tuple[str, str, Any]] = []
     for kind, known in lists.items():
@@ -228,7 +228,7 @@ def _add(module: Any, plugin: str, digest: str, what: str, source: bytes = b"") 
             if not isinstance(name, str) or not re.fullmatch(r"\w+", name, re.ASCII):
                 raise UserError(f"{at} has the name {name!r}; names are made of letters, digits and '_'")
             if name in known.entries:
-                raise UserError(f"{at} has the name {name!r}, and there is a {known.called} of that name already")
+                raise UserError(f"{at} has the name {name!r}, and there is a {known.kind} of that name already")
             additions.append((kind, name, value))
     if not additions:
         raise UserError(f"the plugin {what} adds nothing; it defines none of {', '.join(lists)}")
@@ -257,7 +257,7 @@ def _check_names(questions: "Sequence[Question]", what: str) -> None:
 
 
 def _line_of(name: str, source: bytes) -> str:
-    """Where a plugin gives a name its value."""
+    """Returns ", line N" of the assignment to a name in a plugin, or ""."""
     for node in ast.parse(source).body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         if any(isinstance(target, ast.Name) and target.id == name for target in targets):
@@ -266,7 +266,7 @@ def _line_of(name: str, source: bytes) -> str:
 
 
 def _whole_source(module: str) -> bytes:
-    """The source of an installed plugin: every file of the package that it is in, or its own one."""
+    """Returns the source of an installed plugin: all files of its package, or its own file."""
     spec = importlib.util.find_spec(module.partition(".")[0])
     if spec.submodule_search_locations:
         folders = sorted(map(Path, spec.submodule_search_locations))
