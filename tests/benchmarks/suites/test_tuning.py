@@ -1,4 +1,4 @@
-"""Tuning of some arms: what else is kept stays, what is missing is named, and what is chosen is told to be."""
+"""Tuning of some arms: what else is kept stays, what is missing is named, and what is chosen is the median."""
 
 import json
 import math
@@ -9,22 +9,32 @@ from typing import Any
 
 import pytest
 
-from benchmarks.questions import QUESTIONS, Question
+from benchmarks.questions import QUESTIONS, Question, load_question
 from benchmarks.questions.arms import CONDITIONAL, PLAIN, REPORT
-from benchmarks.questions.base import FID_MARGIN, LN_FID, Arm, Decision, better
-from benchmarks.questions.presets import QUICK, SMOKE
+from benchmarks.questions.base import FID_MARGIN, LN_FID, OVERLAP, Arm, Decision, better
+from benchmarks.questions.presets import QUICK, RATES, SMOKE
 from benchmarks.suite import main as suite
-from benchmarks.suites.plan import make_plan
-from benchmarks.suites.tuned_settings import load_previous, load_tuned_settings, merge_tuning, tuning_file
-from benchmarks.suites.tuning import estimate_deviations, list_timed_arms, list_trials, rescale_seconds
-from benchmarks.tune import main as tune
+from benchmarks.suites.plan import find_tuned_rate, make_plan, pilot_deviation, pooled_deviation
+from benchmarks.suites.tuned_settings import load_previous, load_tuned_settings, merge_tuning, read_tuning, tuning_file
+from benchmarks.suites.tuning import (
+    choose_rate,
+    estimate_deviations,
+    list_timed_arms,
+    list_trials,
+    rescale_seconds,
+    score_quality,
+)
 from reports import build
 from tests.conftest import Done
+from tests.made_journals import make_lines
 from variants.recipe import UserError
 
 Called = Callable[..., Done]
+
 KEPT = json.loads(tuning_file("quick").read_text())
+
 WIDE = PLAIN.vary("wide", "twice as wide", generator_widths=(256, 512), probes=())
+
 FAST = CONDITIONAL.vary("fast", "conditional, rate .004", rate=4e-3, probes=())
 
 
@@ -36,9 +46,6 @@ def asked(monkeypatch: pytest.MonkeyPatch, *contrasts: tuple[Arm, Arm], until: A
     )
     question = Question("mine", "Mine", "?", {}, decisions, "metrics/fid_normalized", ("fid_normalized",), (), ())
     monkeypatch.setitem(QUESTIONS, "mine", question)
-
-
-# Rates
 
 
 def test_a_rate_that_an_arm_names_is_its_own_whether_a_preset_tunes_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,9 +79,6 @@ def test_a_rate_beside_another_source_of_it_is_refused() -> None:
         PLAIN.vary("x", "x", rate=1e-3, lr_from="conditional")
     with pytest.raises(ValueError, match="the arm x names a rate"):
         REPORT.vary("x", "x", rate=1e-3)
-
-
-# What is missing
 
 
 def test_all_arms_without_a_rate_are_named_with_the_command_that_tunes_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,34 +124,6 @@ def test_a_tuned_file_that_cannot_be_used_is_refused(command: Any, called: Calle
     assert called(build.command, "--tuned", "no.json").err.startswith(
         "error: --questions, --seeds, --dataset and --tun"
     )
-
-
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        ("--arms plian", "unknown arm 'plian'; did you mean 'plain'? (the preset quick has no such arm)"),
-        (
-            "--preset mnist --arms plain report",
-            "the arm report has a rate of its own, which is not tuned; leave it out",
-        ),
-        ("--arms few", "the arm few takes the rate of conditional; leave it out"),
-        ("--preset smoke --arms plain", "the preset smoke is not tuned"),
-        ("--arms plain --out folder", "cannot write folder: Is a directory; give another --out FILE, and the same to"),
-        ("--out file/tuned.json", "cannot write file/tuned.json: "),
-        ("--arms plain --out half.json", "half.json is not JSON: "),
-    ],
-)
-def test_what_cannot_be_tuned_or_kept_is_told_before_the_runs(called: Called, words: str, sentence: str) -> None:
-    Path("folder").mkdir()
-    Path("file").touch()
-    Path("half.json").write_text('{"arms": ')
-    done = called(tune, *words.split())
-    assert (done.code, done.out) == (2, "")
-    assert done.err.startswith(f"error: {sentence}")
-    assert not Path("runs").exists()
-
-
-# What is kept
 
 
 def test_arms_that_are_tuned_later_are_added_and_all_else_stays() -> None:
@@ -208,3 +184,100 @@ def test_deviations_are_of_the_arms_whose_runs_are_at_hand() -> None:
     # Without the arm that sets a threshold, what depends on it is left out.
     few = estimate_deviations(QUICK, {"wide": {"winner": 1.0}}, {})
     assert few == {}
+
+
+def test_every_tuned_arm_has_the_same_grid_on_seeds_of_its_own_and_half_the_budget() -> None:
+    tried = list_trials(QUICK)
+    by_arm: dict[str, list[float]] = {}
+    for trial in tried:
+        by_arm.setdefault(trial.name, []).append(trial.rate)
+        assert min(trial.arm.seeds) >= 1000
+        assert trial.arm.recipe.generator_lr == trial.arm.recipe.discriminator_lr == trial.rate
+        assert 2 * trial.arm.recipe.epochs == QUICK.budgets[trial.arm.arm.dataset_role].fields["epochs"]
+    assert by_arm.pop("sgd") == by_arm.pop("sgd-saturating") == [100 * rate for rate in RATES]
+    assert all(rates == list(RATES) for rates in by_arm.values())
+    assert "plain" in by_arm
+    assert not {"report", "few", "labels-shuffled", "rate-times-10"} & set(by_arm)
+
+
+def test_the_median_chooses_and_an_edge_is_flagged() -> None:
+    values = {2e-4: [-2.0, -2.1, -1.9], 5e-4: [-1.0, -1.2, -9.0], 1e-3: [-1.5, -0.1, -1.6], 2e-3: [-math.inf] * 3}
+    entry = choose_rate(values, "fid_normalized")
+    assert (entry["winner"], entry["edge"]) == (5e-4, False)
+    assert entry["quality"] == pytest.approx(math.exp(1.2), abs=1e-5)
+    assert entry["grid"]["0.0005"] == [1.0, 1.2, 9.0]
+    assert entry["grid"]["0.002"] == [None, None, None]
+    assert choose_rate({2e-4: [0.9], 5e-4: [0.8]}, "overlap") | {"grid": {}} == {
+        "metric": "overlap",
+        "grid": {},
+        "winner": 2e-4,
+        "edge": True,
+        "quality": 0.9,
+    }
+    with pytest.raises(UserError, match="every rate"):
+        choose_rate({1e-3: [-math.inf]}, "overlap")
+
+
+def test_a_failed_run_is_the_worst_quality() -> None:
+    journal = make_lines("metrics/fid_normalized", {0: 9.0, 1: 8.0})
+    assert score_quality(journal, "FINISHED", "fid_normalized", 1) == pytest.approx(-math.log(8))
+    assert score_quality(journal, "FAILED", "fid_normalized", 1) == -math.inf
+    worse = make_lines("metrics/fid_normalized", {0: 9.0, 1: 9.5})
+    assert score_quality(worse, "FINISHED", "fid_normalized", 1) == -math.inf
+
+
+def test_deviations_between_seeds_are_pooled_within_arms_at_their_winners() -> None:
+    def journal(value: float) -> tuple[list[dict], int]:
+        return make_lines("metrics/fid_normalized", {0: 99.0, 1: value}), 22
+
+    winners = {"plain": {"winner": 1e-3, "quality": 2.0}, "uniform": {"winner": 5e-4, "quality": 2.0}}
+    journals = {
+        ("plain", 1e-3): [journal(math.e), journal(math.e**3), journal(math.e**2)],
+        ("plain", 5e-4): [journal(1.0), journal(9e9)],
+        ("uniform", 5e-4): [journal(5.0), journal(5.0)],
+    }
+    tuned = {"deviations": estimate_deviations(QUICK, winners, journals)}
+    assert pilot_deviation(tuned, "images", LN_FID) == pytest.approx(math.sqrt(2 / 3), abs=1e-6)  # of 1 and 0
+    assert math.isnan(pilot_deviation(tuned, "points", OVERLAP))
+    assert math.isnan(pilot_deviation({}, "images", LN_FID))
+
+
+def test_the_deviations_that_are_kept_are_those_of_outcomes_that_are() -> None:
+    """They are found by words, so that an outcome told anew loses its own."""
+    kept = read_tuning("quick")["deviations"]
+    decisions = [decision for name in QUESTIONS for decision in load_question(name).decisions]
+    contrasts = [contrast for decision in decisions for contrast in decision.contrasts]
+    deciding = {(contrast.treatment.dataset_role, contrast.outcome.label) for contrast in contrasts}
+    assert {(role, words) for role, of_role in kept.items() for words in of_role} <= deciding
+    assert {LN_FID.label} <= set(kept["images"])
+    assert {OVERLAP.label} == set(kept["points"])
+
+
+@pytest.mark.parametrize("winner", ["true", '"fast"', "null", "1" + 400 * "0"])
+def test_a_tuning_whose_winner_is_no_learning_rate_is_damaged(
+    winner: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.suites.tuned_settings.tuning_file", lambda name: tmp_path / f"{name}.json")
+    before, after = '{"arms": {"plain": {"grid": {}, "metric": "fid", "winner": ', "}}}"
+    (tmp_path / "quick.json").write_text(before + "0.001" + after)
+    assert find_tuned_rate(read_tuning("quick"), PLAIN) == 0.001
+    (tmp_path / "quick.json").write_text(before + winner + after)
+    with pytest.raises(UserError, match=r"is damaged; python -m benchmarks\.tune --preset quick makes it anew"):
+        read_tuning("quick")
+
+
+@pytest.mark.parametrize("deviations", ["3", '{"images": 0.1}', '{"images": {"ln FID": "small"}}', "[]"])
+def test_a_tuning_whose_deviations_are_no_numbers_is_damaged(
+    deviations: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.suites.tuned_settings.tuning_file", lambda name: tmp_path / f"{name}.json")
+    (tmp_path / "quick.json").write_text('{"arms": {}, "deviations": {"images": {"ln FID": 0.25}}}')
+    assert read_tuning("quick")["deviations"] == {"images": {"ln FID": 0.25}}
+    (tmp_path / "quick.json").write_text('{"arms": {}, "deviations": ' + deviations + "}")
+    with pytest.raises(UserError, match="is damaged"):
+        read_tuning("quick")
+
+
+def test_a_deviation_needs_a_group_of_two_and_leaves_out_what_is_infinite() -> None:
+    assert pooled_deviation([[1.0, 3.0, -math.inf], [7.0]]) == pytest.approx(2**0.5)
+    assert math.isnan(pooled_deviation([[1.0], [2.0], [math.inf, 1.0]]))

@@ -1,0 +1,85 @@
+"""Tables show the figures with their range, and pages are filled from the files that they name."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.timing.tables import fill_page, format_number, format_spread
+from tests.conftest import ROOT
+from variants import UserError
+
+
+def test_figures_are_written_with_their_range() -> None:
+    assert [format_number(each) for each in (12345.6, 99.96, 0.01234)] == ["12,346", "100", "0.0123"]
+    assert format_spread({"median": 0.25, "least": 0.2, "most": 0.31}, "%") == "25 % (20–31)"
+    assert format_spread({"median": 2.0, "least": 2.0, "most": 2.0}, "×") == "2×"
+
+
+def make_figures(**changes: Any) -> dict[str, Any]:
+    machine = {"processor": "P", "cores": 2, "threads": 2, "torch": "2", "device": "cpu", "load_before": 0.0}
+    seconds = {"median": 1.5, "least": 1.4, "most": 2.0}
+    measured = {"dataset": "digits", "samples": 300, "seconds": seconds, "metrics": {"fid": seconds}}
+    return {"kind": "evaluation", "machine": machine, "rounds": 3, "notes": [], **measured, **changes}
+
+
+def test_a_page_is_filled_from_the_files_that_it_names(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# A\n\n<!-- table: a/one.json -->\nold\n<!-- end -->\n\n<!-- table: two.json -->\n<!-- end -->\n")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "one.json").write_text(json.dumps(make_figures(notes=["it was warm"])))
+    said = fill_page(page)
+    assert said.splitlines() == [
+        "a/one.json: written",
+        "two.json: not there, so its place says that it was not measured",
+    ]
+    text = page.read_text()
+    assert "| `fid` | 1.5 (1.4–2) |" in text
+    assert "- it was warm" in text
+    assert "old" not in text
+    assert "<!-- table: two.json -->\n*Not measured yet.*\n<!-- end -->" in text
+    fill_page(page)
+    assert page.read_text() == text
+
+    (tmp_path / "two.json").write_text(json.dumps({"kind": "training"}))
+    with pytest.raises(UserError, match=r"two\.json does not hold figures"):
+        fill_page(page)
+    (tmp_path / "two.json").write_text(json.dumps({"kind": "other"}))
+    with pytest.raises(UserError, match="their kind is 'other'"):
+        fill_page(page)
+    page.write_text("# A")
+    with pytest.raises(UserError, match="no place for a table"):
+        fill_page(page)
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/speed.md"])
+def test_the_tables_of_the_documentation_are_those_of_its_files(name: str, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    page = tmp_path / name
+    before = (ROOT / name).read_text(encoding="utf-8")
+    page.write_text(before, encoding="utf-8")
+    assert "not there" not in fill_page(page)
+    assert page.read_text(encoding="utf-8") == before
+
+
+def test_a_brief_table_has_the_medians_of_several_files(tmp_path: Path) -> None:
+    def row(variant: str) -> dict[str, Any]:
+        spreads = {"median": 2.0, "least": 1.0, "most": 4.0}
+        ours = {"ms_per_update": spreads, "images_per_second": spreads}
+        named = {"variant": variant, "dataset": "digits", "precision": "float32", "seeds": 1}
+        compared = {"stock": {}, "faster_than_stock": spreads}
+        return {**named, "ours": ours, **compared, "share_of_peak": {"median": 0.5}}
+
+    for file, variant in (("a.json", "one"), ("b.json", "two")):
+        (tmp_path / file).write_text(json.dumps(make_figures(kind="training", rows=[row(variant)])))
+    page = tmp_path / "page.md"
+    page.write_text("<!-- brief: a.json b.json missing.json -->\n<!-- end -->\n")
+    assert fill_page(page).splitlines()[2].startswith("missing.json: not there")
+    lines = page.read_text().splitlines()
+    assert [line for line in lines if line.startswith("| `")] == [
+        "| `one` | digits | float32 | 1 | 2 | 2 | 2× | 50% |",
+        "| `two` | digits | float32 | 1 | 2 | 2 | 2× | 50% |",
+    ]
+    assert lines.count("P, 2 cores, 2 threads, torch 2, cpu") == 1
