@@ -14,7 +14,7 @@ PARTS = {
     "kills": kills.kills,
     "fuzzing": fuzzing.fuzzing,
     "metrics": metrics.metrics,
-    "mutants": mutants.check,
+    "mutants": mutants.check_mutants,
     "endurance": endurance.endurance,
     "repetitions": repetitions.repetitions,
     "coverage": repetitions.coverage,
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found |= {"code": figures.code(), "date": datetime.now(UTC).date().isoformat()}
         print(f"{name}, {time.monotonic() - began:.0f} s: {found}", flush=True)
         if asked.size >= 1:
-            figures.keep(name, found)
+            figures.keep_figures(name, found)
     return 0
 
 

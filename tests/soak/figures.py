@@ -1,4 +1,4 @@
-"""What the long checks found: steps on disk while they go on, figures as JSON in the documentation, and their page."""
+"""Keeps the steps of the long checks on disk, and their figures as JSON and on a page of the documentation."""
 
 import ast
 import hashlib
@@ -11,12 +11,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent.parent
 FIGURES = ROOT / "docs" / "soak.json"
 PAGE = ROOT / "docs" / "trust.md"
-BEGIN, END = "<!-- figures: python -m tests.soak writes them -->", "<!-- end of figures -->"
+_BEGIN, _END = "<!-- figures: python -m tests.soak writes them -->", "<!-- end of figures -->"
 PACKAGES = ("variants", "metrics", "benchmarks", "reports")
 
 
 def code() -> str:
-    """The first digits of a SHA-256 over the syntax trees of the four packages: what was checked."""
+    """Returns the first digits of a SHA-256 over the syntax trees of the four packages: the checked code."""
     digest = hashlib.sha256()
     for path in sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
         digest.update(f"{path.relative_to(ROOT).as_posix()}\n{ast.dump(ast.parse(path.read_bytes()))}\n".encode())
@@ -24,9 +24,9 @@ def code() -> str:
 
 
 class Steps:
-    """The steps of a part, one JSON object a line, in a file that is only appended to. A torn last line is dropped.
+    """Keeps the steps of a part, one JSON object per line, in a file that is only appended to.
 
-    Steps of other code count for nothing: a file that other code began is begun anew.
+    A torn last line is dropped, and so are the steps of other code.
     """
 
     def __init__(self, path: Path, of: str) -> None:
@@ -47,7 +47,7 @@ class Steps:
         return json.dumps({**step, "code": self.of}) + "\n"
 
     def add(self, step: Mapping[str, Any]) -> None:
-        """Keeps a step; it counts once this returns."""
+        """Keeps a step: it is on disk once this returns."""
         self.done.append(dict(step))
         with open(self.path, "a") as file:
             file.write(self._line(step))
@@ -55,33 +55,33 @@ class Steps:
             os.fsync(file.fileno())
 
 
-def kept() -> dict[str, dict[str, Any]]:
-    """The figures of all parts that were done, by the name of the part."""
+def load_figures() -> dict[str, dict[str, Any]]:
+    """Returns the figures of all parts that were done, by the name of the part."""
     return json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
 
 
-def keep(part: str, figures: Mapping[str, Any]) -> None:
-    """Writes the figures of a part into the documentation, and into its page."""
-    every = {**kept(), part: dict(figures)}
+def keep_figures(part: str, figures: Mapping[str, Any]) -> None:
+    """Writes the figures of a part into the documentation: the JSON file and the page."""
+    every = {**load_figures(), part: dict(figures)}
     FIGURES.write_text(json.dumps(every, indent=1, sort_keys=True) + "\n")
-    PAGE.write_text(shown(PAGE.read_text(), every))
+    PAGE.write_text(fill_page(PAGE.read_text(), every))
 
 
-def shown(page: str, every: Mapping[str, Mapping[str, Any]]) -> str:
-    """The page with these figures in the place of those that it had."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
+def fill_page(page: str, every: Mapping[str, Mapping[str, Any]]) -> str:
+    """Replaces the figures on the page by these."""
+    before, begin, rest = page.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
     if not begin or not end:
-        raise ValueError(f"{PAGE.name} has no place for figures, between {BEGIN!r} and {END!r}")
-    return f"{before}{BEGIN}\n\n{table(every)}\n{END}{after}"
+        raise ValueError(f"{PAGE.name} has no place for figures, between {_BEGIN!r} and {_END!r}")
+    return f"{before}{_BEGIN}\n\n{_table(every)}\n{_END}{after}"
 
 
-def table(every: Mapping[str, Mapping[str, Any]]) -> str:
-    """A row for each figure that is no list."""
+def _table(every: Mapping[str, Mapping[str, Any]]) -> str:
+    """Makes a row for each figure that is a single value."""
     rows = ["| check | figure | value |", "|---|---|---|"]
     for part, figures in sorted(every.items()):
         for name, value in sorted(figures.items()):
             if not isinstance(value, list | dict):
-                told = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-                rows.append(f"| {part} | {name.replace('_', ' ')} | {told} |")
+                text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+                rows.append(f"| {part} | {name.replace('_', ' ')} | {text} |")
     return "\n".join(rows) + "\n" if every else "None has been run to its end yet.\n"

@@ -1,7 +1,7 @@
-"""Whatever the files of a stranger hold, reading them and using what was read gives a value, or one sentence.
+"""Reads hostile files, as from a stranger, and uses their content: the answer has to be a value or one sentence.
 
-A reader is a valid file, ways to make hostile ones of it, and what people do with what it gives. Anything but a value
-or a refusal is a finding: another exception, a file written elsewhere, or an answer that takes seconds.
+A reader is a valid file, ways to make hostile files of it, and a typical use. Anything but a value or a refusal is a
+finding: another exception, a file written elsewhere, or an answer that takes seconds.
 """
 
 import hashlib
@@ -24,28 +24,28 @@ from typing import Any
 from benchmarks.config import PROTOCOL_VERSION
 from benchmarks.questions.base import LN_FID
 from tests.soak.figures import Steps, code
-from tests.soak.hostile import as_json, as_json_lines, damaged, either, forged_tensors, text, value
+from tests.soak.hostile import change, change_json, change_json_lines, choose, damage, encode, forge_tensors, make_value
 
 SLOW = 20.0
-"""Seconds of the processor after which an answer counts as none; chosen, many times what any takes."""
+"""Seconds of the processor after which an answer counts as none; chosen, many times the longest."""
 DRAWN = 50
-"""Of so many reports one is drawn with its figures; chosen."""
+"""One report in so many is drawn with its figures; chosen."""
 STEP = 20.0
 """Seconds of one step of the long check."""
 
 
 @dataclass(frozen=True)
 class Reader:
-    """name: of what is read. file: where it lies, below a folder. valid: what is right. hostile: makes it wrong.
-
-    use: reads the file in its folder and does what people do with it.
-    """
+    """Reads one kind of file."""
 
     name: str
     file: str
+    """Path below its folder."""
     valid: bytes
     hostile: Callable[[bytes, random.Random], bytes]
+    """Makes hostile content of valid content."""
     use: Callable[[Path], object]
+    """Reads the file in its folder and uses the content."""
 
 
 NAMES = (
@@ -54,9 +54,9 @@ NAMES = (
 )
 
 
-def readers() -> list[Reader]:
-    """Every reader of a file that may come from a stranger, in the order of NAMES."""
-    return [*json_readers(), *tensor_readers(), *data_readers()]
+def list_readers() -> list[Reader]:
+    """Returns every reader of files that may come from a stranger, in the order of NAMES."""
+    return [*list_json_readers(), *list_tensor_readers(), *list_data_readers()]
 
 
 def configs() -> tuple[Any, Any]:
@@ -87,7 +87,7 @@ ENVIRONMENT = {
 }
 
 
-def json_readers() -> list[Reader]:
+def list_json_readers() -> list[Reader]:
     from benchmarks.evaluation.catalogue import METRICS
     from benchmarks.inference.finding import load_run
     from benchmarks.questions.presets import find_preset
@@ -121,14 +121,14 @@ def json_readers() -> list[Reader]:
     status = {"state": "FINISHED", "epoch": 3, "cause": "x", "symptoms": {"collapse": 2}}
 
     def whole(folder: Path, name: str) -> RunFolder:
-        """A run folder, right but for the file of this name."""
+        """Completes a run folder around the file of this name."""
         run = RunFolder(folder)
         others = {"config.json": identity, "status.json": status, "environment.json": ENVIRONMENT, "facts.json": FACTS}
         for other, document in {**others, "reference.json": {"fid": 0.1}}.items():
             if other != name and not (folder / other).exists():
-                (folder / other).write_bytes(text(document))
+                (folder / other).write_bytes(encode(document))
         if name != "metrics.jsonl" and not (folder / "metrics.jsonl").exists():
-            (folder / "metrics.jsonl").write_bytes(b"".join(text(line) + b"\n" for line in lines))
+            (folder / "metrics.jsonl").write_bytes(b"".join(encode(line) + b"\n" for line in lines))
         return run
 
     def shown(name: str) -> Callable[[Path], object]:
@@ -144,7 +144,7 @@ def json_readers() -> list[Reader]:
         return use
 
     def reported(record: RunRecord, drawn: bool) -> None:
-        """What a report tells of the run, with its figures, which take long, or without."""
+        """Reports on the run, with figures, which take long, or without."""
         if drawn:
             pages = compared(Found((record,))).pages
         else:
@@ -153,17 +153,16 @@ def json_readers() -> list[Reader]:
         assert "<script" not in html(pages, {}, "A report")
 
     def resigned(data: bytes, rng: random.Random) -> bytes:
-        """A config that is not ours and whose key fits it."""
+        """Returns a changed config whose key fits it."""
         from benchmarks.config import RunConfig
-        from tests.soak.hostile import changed
 
         document = json.loads(data)
-        document["config"] = changed(document["config"], rng)
+        document["config"] = change(document["config"], rng)
         try:
             document["key"] = RunConfig.from_dict(document["config"]).key
         except Exception:
-            return text(document)
-        return text(document)
+            return encode(document)
+        return encode(document)
 
     def trained(folder: Path) -> object:
         spec, variant = DataSpec((1, 8, 8), classes=10), load_variant("cgan_mlp")
@@ -172,9 +171,9 @@ def json_readers() -> list[Reader]:
         return read_
 
     def chosen(data: bytes, rng: random.Random) -> bytes:
-        """A file in which fields have values of any kind, written as TOML writes them."""
+        """Returns a TOML file in which fields have values of any kind."""
         names = [*FIELDS, "recipe", "no_such"]
-        lines = [f"{rng.choice(names)} = {json.dumps(value(rng, 3))}" for _ in range(rng.randrange(1, 4))]
+        lines = [f"{rng.choice(names)} = {json.dumps(make_value(rng, 3))}" for _ in range(rng.randrange(1, 4))]
         return "\n".join(lines).replace("Infinity", "inf").replace("NaN", "nan").replace("null", '"none"').encode()
 
     def planned(folder: Path) -> object:
@@ -195,8 +194,8 @@ def json_readers() -> list[Reader]:
     made = make_plan(find_preset("smoke"))
     smoke = [{"hash": made.hash, "since": "2020-01-01", "plan": made.as_dict()}] * 2
     memory = {"http://host": {"run_id": "r", "experiment_id": "1", "epoch": 2, "files": {}, "folder_id": "0" * 16}}
-    ways, changing = either(damaged, as_json), either(damaged, as_json, as_json)
-    journal = b"".join(text(line) + b"\n" for line in lines)
+    ways, changing = choose(damage, change_json), choose(damage, change_json, change_json)
+    journal = b"".join(encode(line) + b"\n" for line in lines)
 
     def continued(folder: Path) -> object:
         run = whole(folder, "metrics.jsonl")
@@ -206,20 +205,20 @@ def json_readers() -> list[Reader]:
         return run.lines()
 
     return [
-        Reader("config", "config.json", text(identity), either(damaged, as_json, resigned), shown("config.json")),
-        Reader("journal", "metrics.jsonl", journal, either(damaged, as_json_lines), continued),
-        Reader("status", "status.json", text(status), ways, shown("status.json")),
-        Reader("environment", "environment.json", text(ENVIRONMENT), changing, shown("environment.json")),
-        Reader("facts", "facts.json", text(FACTS), changing, shown("facts.json")),
-        Reader("reference", "reference.json", text({"fid": 0.1, "kid": 0.0}), ways, shown("reference.json")),
-        Reader("recipe", "mine.toml", toml.encode(), either(damaged, chosen), trained),
-        Reader("plans", "smoke.json", text(smoke), changing, planned),
+        Reader("config", "config.json", encode(identity), choose(damage, change_json, resigned), shown("config.json")),
+        Reader("journal", "metrics.jsonl", journal, choose(damage, change_json_lines), continued),
+        Reader("status", "status.json", encode(status), ways, shown("status.json")),
+        Reader("environment", "environment.json", encode(ENVIRONMENT), changing, shown("environment.json")),
+        Reader("facts", "facts.json", encode(FACTS), changing, shown("facts.json")),
+        Reader("reference", "reference.json", encode({"fid": 0.1, "kid": 0.0}), ways, shown("reference.json")),
+        Reader("recipe", "mine.toml", toml.encode(), choose(damage, chosen), trained),
+        Reader("plans", "smoke.json", encode(smoke), changing, planned),
         Reader("tuned", "quick.json", tuning_file("quick").read_bytes(), changing, tuned),
-        Reader("mlflow", "mlflow.json", text(memory), ways, known),
+        Reader("mlflow", "mlflow.json", encode(memory), ways, known),
     ]
 
 
-def tensor_readers() -> list[Reader]:
+def list_tensor_readers() -> list[Reader]:
     import torch
 
     from benchmarks.algorithm.gan import make_gan
@@ -262,8 +261,8 @@ def tensor_readers() -> list[Reader]:
     def sampled(folder: Path) -> object:
         if not (folder / "config.json").exists():
             identity = {"config": config.as_dict(), "key": config.key, "id": "0" * 16}
-            (folder / "config.json").write_bytes(text(identity))
-            (folder / "facts.json").write_bytes(text(FACTS))
+            (folder / "config.json").write_bytes(encode(identity))
+            (folder / "facts.json").write_bytes(encode(FACTS))
         return Run(RunFolder(folder)).generate(labels=[1, 2])
 
     def judged(folder: Path) -> object:
@@ -272,7 +271,7 @@ def tensor_readers() -> list[Reader]:
         return extractor.standardized(features)
 
     def checked(key: str) -> Callable[[bytes, random.Random], bytes]:
-        return either(damaged, lambda data, rng: forged_tensors(data, rng, key))
+        return choose(damage, lambda data, rng: forge_tensors(data, rng, key))
 
     checkpoint = b"".join(pack(trained.tensors(), {"epoch": 3}))
     generator = b"".join(pack(trained.gan.generator.state_dict(), {}))
@@ -284,7 +283,7 @@ def tensor_readers() -> list[Reader]:
     ]
 
 
-def data_readers() -> list[Reader]:
+def list_data_readers() -> list[Reader]:
     from dataclasses import replace
 
     from PIL import Image
@@ -311,14 +310,14 @@ def data_readers() -> list[Reader]:
     Image.linear_gradient("L").resize((40, 30)).convert("RGB").save(drawn, "png")
     pixels = bytes((0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 28, 0, 0, 0, 28)) + bytes(range(256)) * 6 + bytes(32)
     return [
-        Reader("idx", "train-images-idx3-ubyte", pixels, damaged, idx),
-        Reader("cifar10", "data_batch_1.bin", (b"\3" + bytes(range(256)) * 12) * 2, damaged, cifar),
-        Reader("png", "mine.png", drawn.getvalue(), damaged, picture),
+        Reader("idx", "train-images-idx3-ubyte", pixels, damage, idx),
+        Reader("cifar10", "data_batch_1.bin", (b"\3" + bytes(range(256)) * 12) * 2, damage, cifar),
+        Reader("png", "mine.png", drawn.getvalue(), damage, picture),
     ]
 
 
-def outcome(reader: Reader, folder: Path, data: bytes) -> str:
-    """ "read", "refused", or what was found."""
+def try_reader(reader: Reader, folder: Path, data: bytes) -> str:
+    """Returns "read", "refused", or a finding."""
     from metrics.features import BadExtractor
     from variants.recipe import UserError
 
@@ -346,20 +345,20 @@ def outcome(reader: Reader, folder: Path, data: bytes) -> str:
     return told
 
 
-def tried(reader: Reader, folder: Path, rng: random.Random) -> tuple[str, bytes]:
-    """One hostile file, and what came of it."""
+def try_one(reader: Reader, folder: Path, rng: random.Random) -> tuple[str, bytes]:
+    """Tries one hostile file; returns the outcome and the file."""
     data = reader.hostile(reader.valid, rng)
     if rng.random() < 0.3:
-        data = reader.hostile(data, rng) if reader.hostile is damaged else damaged(data, rng)
-    return outcome(reader, folder, data), data
+        data = reader.hostile(data, rng) if reader.hostile is damage else damage(data, rng)
+    return try_reader(reader, folder, data), data
 
 
 def fuzz(reader: Reader, folder: Path, seed: int, seconds: float = 0.0, inputs: int = 0) -> dict[str, Any]:
-    """Tries hostile files for so many seconds, or so many of them: how many, and the findings by what was found."""
+    """Tries hostile files for so many seconds, or so many of them; returns counts and findings."""
     rng, began = random.Random(f"{reader.name} {seed}"), time.monotonic()
     count, refused, findings = 0, 0, {}
     while count < inputs or time.monotonic() - began < seconds:
-        told, data = tried(reader, folder, rng)
+        told, data = try_one(reader, folder, rng)
         count, refused = count + 1, refused + (told == "refused")
         if told not in ("read", "refused"):
             kept = folder.parent.parent / "findings" / f"{reader.name}-{hashlib.sha256(data).hexdigest()[:8]}"
@@ -372,7 +371,7 @@ def fuzz(reader: Reader, folder: Path, seed: int, seconds: float = 0.0, inputs: 
 
 
 def fuzzing(work: Path, size: float, say: Callable[[str], None], minutes: float = 10.0) -> dict[str, Any]:
-    """Ten minutes of each reader, scaled by the size; as many readers at once as there are cores."""
+    """Tries each reader for ten minutes, scaled by the size; as many readers at once as there are cores."""
     steps = Steps(work / "fuzzing.jsonl", code())
     wanted, cores = 60 * minutes * size, os.cpu_count() or 1
     spent = {name: sum(step["seconds"] for step in steps.done if step["reader"] == name) for name in NAMES}
@@ -394,13 +393,13 @@ def fuzzing(work: Path, size: float, say: Callable[[str], None], minutes: float 
 
 
 def step_of(name: str, folder: Path, number: int, seconds: float) -> dict[str, Any]:
-    """One step of a reader, in a process that goes on to the next one."""
+    """Does one step of a reader, in a process that goes on to the next one."""
     folder.mkdir(parents=True, exist_ok=True)
     reader = {reader.name: reader for reader in prepared_readers()}[name]
     return fuzz(reader, folder, number, seconds=seconds)
 
 
-prepared_readers = cache(readers)
+prepared_readers = cache(list_readers)
 
 
 def summary(steps: list[dict[str, Any]]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a fuzzer's files are made of: valid ones, and ways to damage and to forge them."""
+"""Damages and forges valid files, for fuzzing."""
 
 import hashlib
 import json
@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
-# What readers trip over: ends of ranges, half a surrogate pair, names that lead elsewhere, numbers of other kinds.
+# Typical traps of readers: ends of ranges, half a surrogate pair, paths that lead elsewhere, numbers of other kinds.
 NUMBERS = (0, -1, 1, 2, 255, 2**31, 2**63, 10**30, 10**400, -0.0, 1e308, 0.5, float("inf"), float("-inf"), float("nan"))
 WORDS = (
     "",
@@ -28,8 +28,8 @@ WORDS = (
 BYTES = (b"\0", b"\xff", b"\n", b"{", b"}", b"[", b"]", b'"', b",", b":", b"\\u", b"1e999", b"NaN", b"[[[[[[[[", b"..")
 
 
-def damaged(data: bytes, rng: random.Random) -> bytes:
-    """The bytes after one to four small harms."""
+def damage(data: bytes, rng: random.Random) -> bytes:
+    """Returns the bytes after one to four small harms."""
     for _ in range(rng.randint(1, 4)):
         place = rng.randrange(len(data) + 1)
         harm = rng.randrange(7)
@@ -54,8 +54,8 @@ def damaged(data: bytes, rng: random.Random) -> bytes:
     return data
 
 
-def value(rng: random.Random, depth: int = 0) -> Any:
-    """Any JSON value."""
+def make_value(rng: random.Random, depth: int = 0) -> Any:
+    """Draws any JSON value."""
     kind = rng.randrange(8 if depth < 3 else 5)
     if kind == 0:
         return rng.choice((None, True, False))
@@ -64,50 +64,50 @@ def value(rng: random.Random, depth: int = 0) -> Any:
     if kind in (3, 4):
         return rng.choice(WORDS)
     if kind == 5:
-        return [value(rng, depth + 1) for _ in range(rng.randrange(4))]
+        return [make_value(rng, depth + 1) for _ in range(rng.randrange(4))]
     if kind == 6:
-        return {rng.choice(WORDS)[:40]: value(rng, depth + 1) for _ in range(rng.randrange(4))}
+        return {rng.choice(WORDS)[:40]: make_value(rng, depth + 1) for _ in range(rng.randrange(4))}
     nested: Any = 0
     for _ in range(rng.choice((3, 200))):
         nested = [nested] if rng.random() < 0.5 else {"a": nested}
     return nested
 
 
-def places(node: Any) -> Iterator[tuple[Any, Any]]:
-    """Every container in a JSON value, with each of its keys."""
+def list_places(node: Any) -> Iterator[tuple[Any, Any]]:
+    """Yields every container in a JSON value, with each of its keys."""
     for key in node if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else ():
         yield node, key
-        yield from places(node[key])
+        yield from list_places(node[key])
 
 
-def changed(document: Any, rng: random.Random) -> Any:
-    """The JSON value with one to three of its parts replaced, taken away, or added to."""
+def change(document: Any, rng: random.Random) -> Any:
+    """Returns the JSON value with one to three parts replaced, removed or added."""
     document = json.loads(json.dumps(document))
     for _ in range(rng.randint(1, 3)):
-        if not (found := list(places(document))):
-            return value(rng)
+        if not (found := list(list_places(document))):
+            return make_value(rng)
         container, key = rng.choice(found)
         act = rng.randrange(4)
         if act == 0:
             del container[key]
         elif act == 1 and isinstance(container, dict):
-            container[rng.choice(WORDS)[:40]] = value(rng)
+            container[rng.choice(WORDS)[:40]] = make_value(rng)
         elif act == 2:
             other, theirs = rng.choice(found)
-            # A part that is already gone stands for nothing.
+            # The part may be gone already.
             if theirs in other if isinstance(other, dict) else theirs < len(other):
                 container[key] = json.loads(json.dumps(other[theirs]))
         else:
-            container[key] = value(rng)
+            container[key] = make_value(rng)
     return document
 
 
-def text(document: Any) -> bytes:
+def encode(document: Any) -> bytes:
     return json.dumps(document).encode()
 
 
-def forged_tensors(data: bytes, rng: random.Random, key: str) -> bytes:
-    """A safetensors file whose header is changed and whose checksum, if it has one, fits again.
+def forge_tensors(data: bytes, rng: random.Random, key: str) -> bytes:
+    """Returns a safetensors file whose header is changed and whose checksum, if any, fits again.
 
     key: the entry of its metadata that holds JSON.
     """
@@ -115,10 +115,10 @@ def forged_tensors(data: bytes, rng: random.Random, key: str) -> bytes:
     header, body = json.loads(data[8 : 8 + length]), data[8 + length :]
     if rng.random() < 0.5:
         metadata = header.get("__metadata__", {})
-        metadata[key] = json.dumps(changed(json.loads(metadata[key]), rng))
+        metadata[key] = json.dumps(change(json.loads(metadata[key]), rng))
     else:
         tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
-        header = {**changed(tensors, rng), "__metadata__": header["__metadata__"]} if tensors else header
+        header = {**change(tensors, rng), "__metadata__": header["__metadata__"]} if tensors else header
     if "sha256" in header.get("__metadata__", {}):
         rest = dict(header["__metadata__"])
         rest.pop("sha256")
@@ -128,23 +128,23 @@ def forged_tensors(data: bytes, rng: random.Random, key: str) -> bytes:
     return len(encoded).to_bytes(8, "little") + encoded + body
 
 
-def either(*ways: Callable[[bytes, random.Random], bytes]) -> Callable[[bytes, random.Random], bytes]:
-    """One of several ways to make a hostile file from a valid one."""
+def choose(*ways: Callable[[bytes, random.Random], bytes]) -> Callable[[bytes, random.Random], bytes]:
+    """Returns a function that makes a hostile file in one of several ways."""
     return lambda data, rng: rng.choice(ways)(data, rng)
 
 
-def as_json(data: bytes, rng: random.Random) -> bytes:
-    """A JSON file with parts of another kind."""
-    return text(changed(json.loads(data), rng))
+def change_json(data: bytes, rng: random.Random) -> bytes:
+    """Changes parts of a JSON file."""
+    return encode(change(json.loads(data), rng))
 
 
-def as_json_lines(data: bytes, rng: random.Random) -> bytes:
-    """A file of JSON lines, some of which are changed, repeated or in another order."""
+def change_json_lines(data: bytes, rng: random.Random) -> bytes:
+    """Changes, repeats, removes or reorders lines of a file of JSON lines."""
     lines = data.splitlines()
     place = rng.randrange(len(lines))
     act = rng.randrange(4)
     if act == 0:
-        lines[place] = as_json(lines[place], rng)
+        lines[place] = change_json(lines[place], rng)
     elif act == 1:
         lines.insert(place, rng.choice(lines))
     elif act == 2:

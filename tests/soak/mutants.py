@@ -1,7 +1,7 @@
-"""A small change to the code that decides must fail a test.
+"""Makes small changes to the code that decides; each has to fail a test.
 
-Every change is made to the syntax tree of one file, in a copy of the repository, and the tests that are about that file
-run against it until one fails.
+Every change is made to the syntax tree of one file, in a copy of the repository, and the tests of that file run against
+it until one fails.
 """
 
 import ast
@@ -20,7 +20,7 @@ from typing import Any
 
 from tests.soak.figures import PACKAGES, ROOT, Steps
 
-# The tests that are about a file. They run in this order, the quickest first, until one fails.
+# The tests of a file, the quickest first.
 TESTS = {
     "benchmarks/algorithm/steps.py": (
         *(
@@ -51,7 +51,7 @@ TESTS = {
     "reports/analysis/statistics.py": ("reports/analysis/test_statistics", "reports/analysis/test_verdicts"),
     "reports/analysis/verdicts.py": ("reports/analysis/test_verdicts", "reports/test_questions"),
 }
-# A test that takes this many times what it takes without a change, and some seconds more, hangs: that is noticed, too.
+# A test hangs, which counts as noticed, if it takes this many times as long as without a change, and some seconds more.
 PATIENCE, GRACE = 10.0, 30.0
 
 _COMPARISONS = {
@@ -81,8 +81,8 @@ _OPERATORS = {
 _NAMES = {"min": "max", "max": "min", "any": "all", "all": "any", "amax": "amin", "amin": "amax", "mean": "sum"}
 
 
-def changes(tree: ast.Module) -> Iterator[tuple[ast.AST, Callable[[ast.AST], ast.AST | None], str]]:
-    """Every small change: the node, a function that gives what stands there instead, and the kind of change."""
+def list_changes(tree: ast.Module) -> Iterator[tuple[ast.AST, Callable[[ast.AST], ast.AST | None], str]]:
+    """Yields every small change: the node, a function that returns its replacement, and the kind of change."""
     skipped = _not_code(tree)
     for node in ast.walk(tree):
         if id(node) in skipped:
@@ -110,7 +110,7 @@ def changes(tree: ast.Module) -> Iterator[tuple[ast.AST, Callable[[ast.AST], ast
 
 
 def _not_code(tree: ast.Module) -> set[int]:
-    """Nodes whose change changes nothing that is computed: annotations, sentences of errors, texts, decorators."""
+    """Returns the ids of nodes that compute nothing: annotations, messages, texts, decorators, imports."""
     skipped: set[int] = set()
     for node in ast.walk(tree):
         texts: list[ast.AST] = []
@@ -163,7 +163,7 @@ def _renamed(node: ast.Attribute | ast.Name) -> ast.AST:
 
 
 class _Replace(ast.NodeTransformer):
-    """Puts the changed node in the place of one."""
+    """Replaces one node by its change."""
 
     def __init__(self, target: ast.AST, change: Callable[[ast.AST], ast.AST | None]) -> None:
         self.target, self.change = target, change
@@ -173,16 +173,16 @@ class _Replace(ast.NodeTransformer):
 
 
 Mutant = tuple[int, str, str, str]
-"""Of a file: the line, the kind of change, what stood there and what does now, and the new source."""
+"""Holds the line, the kind of change, old and new code, and the new source of the file."""
 
 
-def mutants(source: str) -> Iterator[Mutant]:
-    """Every mutant of a file."""
+def make_mutants(source: str) -> Iterator[Mutant]:
+    """Yields every mutant of a file."""
     tree = ast.parse(source)
     seen = {ast.unparse(tree)}
-    for index, (node, _, kind) in enumerate(changes(tree)):
+    for index, (node, _, kind) in enumerate(list_changes(tree)):
         other = copy.deepcopy(tree)
-        target, change, _ = list(changes(other))[index]
+        target, change, _ = list(list_changes(other))[index]
         before = ast.unparse(target)
         _Replace(target, change).visit(other)
         text = ast.unparse(ast.fix_missing_locations(other))
@@ -193,13 +193,13 @@ def mutants(source: str) -> Iterator[Mutant]:
 
 
 def _difference(before: str, after: str) -> str:
-    """The first line that is another one."""
+    """Returns the first line that differs."""
     pairs = zip(before.splitlines(), after.splitlines(), strict=False)
     return next((new.strip() for old, new in pairs if old != new), "nothing")
 
 
-def copied(place: Path) -> Path:
-    """A copy of what tests need of the repository."""
+def copy_repository(place: Path) -> Path:
+    """Copies what tests need of the repository."""
     shutil.rmtree(place, ignore_errors=True)
     ignore = shutil.ignore_patterns("__pycache__", "out")
     for name in (*PACKAGES, "tests", "docs", "examples"):
@@ -211,7 +211,7 @@ def copied(place: Path) -> Path:
 
 
 class Tester:
-    """Runs tests in a copy of the repository. A context manager, whose process ends with it."""
+    """Runs tests in a copy of the repository, in a process that ends with this context manager."""
 
     def __init__(self, place: Path) -> None:
         environment = {**os.environ, "PYTHONPATH": str(place), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
@@ -232,8 +232,8 @@ class Tester:
         self.process.stdin.close()
         self.process.wait()
 
-    def tested(self, tests: Sequence[str], seconds: float) -> tuple[str, float]:
-        """Runs the tests of these modules: "passed", "failed" or "hung", and the seconds that it took."""
+    def run(self, tests: Sequence[str], seconds: float) -> tuple[str, float]:
+        """Runs the tests of these modules; returns "passed", "failed" or "hung", and the seconds."""
         asked = {"tests": [f"tests/{name}.py" for name in tests], "seconds": seconds}
         self.process.stdin.write(json.dumps(asked) + "\n")
         self.process.stdin.flush()
@@ -241,25 +241,25 @@ class Tester:
         return told, took
 
 
-def of(path: str) -> str:
-    """What steps of a file depend on: it, and its tests."""
+def hash_file(path: str) -> str:
+    """Returns the SHA-256 of a file and its tests, on which its steps depend."""
     names = [path, *(f"tests/{name}.py" for name in TESTS[path])]
     return hashlib.sha256(b"".join((ROOT / name).read_bytes() for name in names if (ROOT / name).exists())).hexdigest()
 
 
-def check(work: Path, size: float, say: Callable[[str], None]) -> dict[str, Any]:
-    """Every mutant of every file; with a smaller size the first ones of each. As many at once as there are cores."""
-    waiting = {path: list(mutants((ROOT / path).read_text())) for path in TESTS}
+def check_mutants(work: Path, size: float, say: Callable[[str], None]) -> dict[str, Any]:
+    """Tests every mutant of every file, or with a smaller size the first of each; one worker per core."""
+    waiting = {path: list(make_mutants((ROOT / path).read_text())) for path in TESTS}
     waiting = {path: made[: max(1, round(len(made) * size))] for path, made in waiting.items()}
     every: list[dict[str, Any]] = []
 
     def work_off(worker: int) -> None:
-        place = copied((work / f"mutants-{worker}").absolute())
+        place = copy_repository((work / f"mutants-{worker}").absolute())
         with Tester(place) as tester:
             while waiting:
                 # The file with the most of them first, so that no worker is alone with it at the end.
                 path = max(waiting, key=lambda path: len(waiting[path]))
-                every.extend(of_file(path, waiting.pop(path), tester, place, work, say))
+                every.extend(check_file(path, waiting.pop(path), tester, place, work, say))
 
     workers = os.cpu_count() or 1
     with ThreadPoolExecutor(workers) as pool:
@@ -268,11 +268,11 @@ def check(work: Path, size: float, say: Callable[[str], None]) -> dict[str, Any]
     return summary(every)
 
 
-def of_file(
+def check_file(
     path: str, made: Sequence[Mutant], tester: Tester, place: Path, work: Path, say: Callable[[str], None]
 ) -> list[dict[str, Any]]:
-    """What became of these mutants of a file, one step each."""
-    steps = Steps(work / f"mutants-{path.replace('/', '-')}l", of(path))
+    """Tests these mutants of a file; returns one step each."""
+    steps = Steps(work / f"mutants-{path.replace('/', '-')}l", hash_file(path))
     done = {step["mutant"]: step for step in steps.done}
     source, limit = (ROOT / path).read_text(), 0.0
     found = []
@@ -280,12 +280,12 @@ def of_file(
         name = hashlib.sha256(text.encode()).hexdigest()[:12]
         if name not in done:
             if not limit:
-                told, seconds = tester.tested(TESTS[path], 3600.0)
+                told, seconds = tester.run(TESTS[path], 3600.0)
                 if told != "passed":
                     raise RuntimeError(f"the tests of {path} do not pass as it is: {', '.join(TESTS[path])}")
                 limit = PATIENCE * seconds + GRACE
             (place / path).write_text(text)
-            told, seconds = tester.tested(TESTS[path], limit)
+            told, seconds = tester.run(TESTS[path], limit)
             step = {"mutant": name, "file": path, "line": line, "kind": kind, "what": what, "end": told}
             steps.add({**step, "seconds": round(seconds, 2)})
             done[name] = steps.done[-1]

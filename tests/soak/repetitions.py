@@ -1,4 +1,4 @@
-"""The tests again and again, in random order with two workers; and all of them once more with their lines counted."""
+"""Repeats the tests in random order with two workers, and runs them once more to count the lines that they execute."""
 
 import os
 import re
@@ -16,8 +16,8 @@ def environment() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 
 
-def suite(seed: int, workers: int) -> dict[str, Any]:
-    """One run of what `make test` runs, in the order that a seed makes: how many passed, which failed, how long."""
+def run_tests(seed: int, workers: int) -> dict[str, Any]:
+    """Runs the tests of `make test` in the order of a seed; returns counts, failures, seconds."""
     began = time.monotonic()
     words = [sys.executable, "-m", "pytest", "-q", "-m", "not long", "-n", str(workers), f"--randomly-seed={seed}"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, env=environment())
@@ -28,9 +28,10 @@ def suite(seed: int, workers: int) -> dict[str, Any]:
 
 
 def repetitions(work: Path, size: float, say: Callable[[str], None], times: int = 20) -> dict[str, Any]:
+    """Repeats the tests, scaled by the size."""
     steps, wanted = Steps(work / "repetitions.jsonl", code()), max(1, round(times * size))
     while len(steps.done) < wanted:
-        steps.add(suite(seed=len(steps.done) + 1, workers=2))
+        steps.add(run_tests(seed=len(steps.done) + 1, workers=2))
         say(f"{len(steps.done)} of {wanted}: {steps.done[-1]}")
     return {
         "repetitions": len(steps.done),
@@ -43,7 +44,7 @@ def repetitions(work: Path, size: float, say: Callable[[str], None], times: int 
 
 
 def coverage(work: Path, size: float, say: Callable[[str], None]) -> dict[str, Any]:
-    """Lines of the packages that the tests execute. What runs in processes that they start is not counted."""
+    """Counts the lines of the packages that the tests execute, except in processes that they start."""
     data = {**environment(), "COVERAGE_FILE": str((work / "coverage").absolute())}
     run = [sys.executable, "-m", "coverage", "run", "-m", "pytest", "-q", "-p", "no:randomly"]
     if size < 1:

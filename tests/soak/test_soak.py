@@ -25,7 +25,7 @@ def clipped(x: float, least: float = 0.0) -> float:
 
 
 def test_mutants_are_small_changes_of_what_is_computed_and_each_is_another() -> None:
-    made = list(mutants.mutants(SOURCE))
+    made = list(mutants.make_mutants(SOURCE))
     texts = [text for *_, text in made]
     assert len(set(texts)) == len(texts)
     for expected in (
@@ -72,12 +72,12 @@ def test_a_mutant_is_killed_by_a_test_that_notices_it_and_survives_one_that_does
         "from metrics.twice import twice\n\n\ndef test_it():\n    assert twice(0) == 0\n"
     )
     with mutants.Tester(tmp_path) as tester:
-        assert tester.tested(["test_good"], 300)[0] == "passed"
+        assert tester.run(["test_good"], 300)[0] == "passed"
         (tmp_path / "metrics" / "twice.py").write_text("def twice(x):\n    return x - x\n")
-        assert tester.tested(["test_good"], 300)[0] == "failed"
-        assert tester.tested(["test_weak"], 300)[0] == "passed"
+        assert tester.run(["test_good"], 300)[0] == "failed"
+        assert tester.run(["test_weak"], 300)[0] == "passed"
         (tmp_path / "metrics" / "twice.py").write_text("def twice(x):\n    while True:\n        pass\n")
-        assert tester.tested(["test_good"], 5.0)[0] == "hung"
+        assert tester.run(["test_good"], 5.0)[0] == "hung"
 
 
 def test_steps_are_kept_over_a_kill_and_not_over_a_change_of_code(tmp_path: Path) -> None:
@@ -93,21 +93,21 @@ def test_steps_are_kept_over_a_kill_and_not_over_a_change_of_code(tmp_path: Path
 
 def test_growth_is_of_the_last_tenth_over_the_second() -> None:
     flat = [{"mib": 100.0, "files": 9.0}] * 100
-    assert endurance.growth(flat, "mib") == 0
+    assert endurance.measure_growth(flat, "mib") == 0
     rising = [{"mib": 100.0 + n} for n in range(100)]
-    assert endurance.growth(rising, "mib") == pytest.approx((100 + 94.5) / (100 + 14.5) - 1)
-    assert endurance.held()["mib"] > 10
+    assert endurance.measure_growth(rising, "mib") == pytest.approx((100 + 94.5) / (100 + 14.5) - 1)
+    assert endurance.measure_process()["mib"] > 10
 
 
 def test_the_page_shows_the_figures_that_are_kept() -> None:
     page = figures.PAGE.read_text()
-    assert figures.shown(page, figures.kept()) == page
+    assert figures.fill_page(page, figures.load_figures()) == page
     some = {"kills": {"kills": 1234, "kills_survived": 1234, "wrong": ["no"]}}
-    told = figures.shown(page, some)
+    told = figures.fill_page(page, some)
     assert "| kills | kills survived | 1,234 |" in told
     assert '"no"' not in told
-    assert figures.shown(told, figures.kept()) == page
-    json.dumps(figures.kept())
+    assert figures.fill_page(told, figures.load_figures()) == page
+    json.dumps(figures.load_figures())
 
 
 def test_a_part_that_is_not_there_is_refused(called: Callable[..., Done]) -> None:

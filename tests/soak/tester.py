@@ -1,4 +1,4 @@
-"""Runs tests, each time in a fresh child of a process that has the libraries already.
+"""Runs tests, each time in a fresh child of a process that has imported the libraries already.
 
 Importing torch and the like takes longer than most tests. Started by `mutants.Tester` as a script, with the copy of the
 repository in which the tests are as the working directory: none of its modules may be imported here.
@@ -41,8 +41,8 @@ def run(tests: Sequence[str]) -> None:
     os._exit(pytest.main([*words, *tests]))
 
 
-def waited(child: int, seconds: float) -> int | None:
-    """The status of a child once it has ended; None for one that takes longer and is killed."""
+def wait_for(child: int, seconds: float) -> int | None:
+    """Returns the status of a child once it has ended; None for one that takes longer and is killed."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         ended, status = os.waitpid(child, os.WNOHANG)
@@ -57,7 +57,7 @@ def waited(child: int, seconds: float) -> int | None:
 
 
 def serve() -> None:
-    """Answers each line {"tests": …, "seconds": …} by a line: "passed", "failed" or "hung", and the seconds it took."""
+    """Answers each line {"tests": …, "seconds": …} by one with "passed", "failed" or "hung", and the seconds."""
     for name in LIBRARIES:
         importlib.import_module(name)
     for line in sys.stdin:
@@ -68,7 +68,7 @@ def serve() -> None:
                 run(asked["tests"])
             finally:
                 os._exit(3)
-        status = waited(child, asked["seconds"])
+        status = wait_for(child, asked["seconds"])
         # 0 is all passed; anything else a failure, or that they could not even be run.
         told = "hung" if status is None else "failed" if status else "passed"
         print(json.dumps([told, time.monotonic() - began]), flush=True)
