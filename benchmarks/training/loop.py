@@ -12,10 +12,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from benchmarks.algorithm.cuda_graphs import Recorder, updates_of
+from benchmarks.algorithm.cuda_graphs import Recorder, make_updates
 from benchmarks.algorithm.device import peak_memory
-from benchmarks.algorithm.epoch import means, train_updates
-from benchmarks.algorithm.gan import GAN, fresh_gan
+from benchmarks.algorithm.epoch import mean_values, train_updates
+from benchmarks.algorithm.gan import GAN, build_gan
 from benchmarks.algorithm.random_streams import stream
 from benchmarks.algorithm.sampling import sampler
 from benchmarks.config import RunConfig
@@ -67,9 +67,9 @@ class Training:
         self.pictured = pictured
         self.watch = Watch(recipe.epochs, probabilities=self.objective.adversarial.cross_entropy)
         self.untrained: GAN | None = None
-        both = fresh_gan(variant, dataset.spec, recipe, config.seed, device, config.precision)
+        both = build_gan(variant, dataset.spec, recipe, config.seed, device, config.precision)
         self.state, self.recorder = TrainState(both), recorder
-        self.steps = updates_of(both, self.objective, recipe, recorder)
+        self.steps = make_updates(both, self.objective, recipe, recorder)
 
     def run(self) -> None:
         """Trains to the end, or to where it was stopped, and leaves the folder telling which."""
@@ -174,7 +174,7 @@ class Training:
         for measurements in train_updates(self.steps, self.data, self.config.seed, epoch, self.updates):
             measured.append(measurements)
             self.watcher.update(epoch, len(measured))
-        return {"curves": means(measured), "timing": self.timing(time.perf_counter() - began)}
+        return {"curves": mean_values(measured), "timing": self.timing(time.perf_counter() - began)}
 
     def timing(self, seconds: float) -> dict[str, float]:
         """What an epoch that took so long says of the speed."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from benchmarks import plugins
-from benchmarks.algorithm.cuda_graphs import recorder
+from benchmarks.algorithm.cuda_graphs import make_recorder
 from benchmarks.algorithm.device import check_precision, keep_memory, resolve_device
 from benchmarks.config import RunConfig
 from benchmarks.datasets import Dataset
@@ -98,7 +98,7 @@ def opened(
     variant = check(config, dataset)
     place, pictured = resolve_device(device), pictured_epochs(pictures, config.recipe.epochs)
     check_precision(config.precision, place)
-    recording = recorder(place, variant, config.recipe, watcher.say) if cuda_graphs else None
+    recording = make_recorder(place, variant, config.recipe, watcher.say) if cuda_graphs else None
     # Last, because it may take minutes.
     config = judged(config, dataset)
     folder = RunFolder.create(runs_dir, config)

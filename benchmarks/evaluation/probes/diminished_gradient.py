@@ -15,6 +15,7 @@ from torch.nn.utils import get_total_norm
 
 from benchmarks.algorithm.batches import Packs, real_batches
 from benchmarks.algorithm.gan import GAN
+from benchmarks.algorithm.precision import products_in
 from benchmarks.algorithm.steps import discriminator_update
 from benchmarks.datasets import Dataset, Split, placed
 from benchmarks.evaluation.probes.base import Moment
@@ -105,7 +106,9 @@ def train_on(
     for update in range(1, updates + 1):
         indices = next(batches)
         examples, condition = packs.examples(indices)
-        discriminator_update(gan, objective, recipe, Batch(examples, condition, draw(size, stream), condition, stream))
+        batch = Batch(examples, condition, draw(size, stream), condition, stream)
+        with products_in(gan.precision):
+            discriminator_update(gan, objective, recipe, batch)
         if update in due:
             points.append(measured(update, gan, fixed))
     return points

@@ -5,11 +5,12 @@ import math
 import pytest
 import torch
 
+from benchmarks.algorithm.descent import descend, total_norm
 from benchmarks.algorithm.device import resolve_device
-from benchmarks.algorithm.gan import GAN, make_gan, optimizer
+from benchmarks.algorithm.gan import GAN, make_gan, make_optimizer
 from benchmarks.algorithm.precision import ROUNDING
 from benchmarks.algorithm.random_streams import stream
-from benchmarks.algorithm.steps import SATURATED, descend, discriminator_update, generator_update, total_norm
+from benchmarks.algorithm.steps import SATURATED, discriminator_update, generator_update
 from tests.toy_gans import Point, Slope
 from variants.batch import Batch
 from variants.objective import objective
@@ -116,10 +117,10 @@ def test_the_averaged_generator_has_the_buffers_of_the_generator() -> None:
 
 
 def test_a_recipe_chooses_its_optimiser_and_what_belongs_to_it() -> None:
-    descent = optimizer(Slope(1.0), recipe(beta1=0.3), 0.2)
+    descent = make_optimizer(Slope(1.0), recipe(beta1=0.3), 0.2)
     assert isinstance(descent, torch.optim.SGD)
     assert (descent.defaults["lr"], descent.defaults["momentum"]) == (0.2, 0.3)
-    adam = optimizer(Slope(1.0), recipe(optimizer="adam", beta1=0.3, beta2=0.8), 0.2)
+    adam = make_optimizer(Slope(1.0), recipe(optimizer="adam", beta1=0.3, beta2=0.8), 0.2)
     assert isinstance(adam, torch.optim.Adam)
     assert (adam.defaults["lr"], adam.defaults["betas"]) == (0.2, (0.3, 0.8))
     network, _ = both(generator_lr=0.3, discriminator_lr=0.4)

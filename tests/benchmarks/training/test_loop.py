@@ -218,7 +218,7 @@ def test_reference_values_are_measured_once_for_all_runs_of_a_protocol(
 
     monkeypatch.setattr("benchmarks.evaluation.evaluator.Evaluator.reference", fail)
     assert trained(tmp_path, epochs=1, seed=1).folder.reference() == measured
-    monkeypatch.setattr("benchmarks.training.loop.fingerprint", lambda: "other code")
+    monkeypatch.setattr("benchmarks.training.shared.fingerprint", lambda: "other code")
     with pytest.raises(AssertionError, match="measured again"):
         trained(tmp_path, epochs=1, seed=2)
 
@@ -237,7 +237,7 @@ def test_data_that_no_seed_changes_is_read_once_for_all_seeds(monkeypatch: pytes
         read.append((config.name, seed))
         return load(config, data_dir, seed)
 
-    monkeypatch.setattr("benchmarks.training.loop.load", counted)
+    monkeypatch.setattr("benchmarks.training.shared.load", counted)
     # Of a size that no other test loads.
     digits = DatasetConfig("digits", examples=371)
     assert len({loaded(digits, None, seed).checksum for seed in (3, 4, 5)}) == 1
