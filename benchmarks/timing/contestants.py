@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.algorithm.batches import epoch_batches, stacked_batches
-from benchmarks.algorithm.cuda_graphs import WARM_UPDATES, CudaGraphs, Recorder, make_updates
+from benchmarks.algorithm.cuda_graphs import WARM_UPDATES, CudaGraphs, Recorder, make_recorder, make_updates
 from benchmarks.algorithm.device import check_precision, device_name, keep_memory, peak_memory, resolve_device
 from benchmarks.algorithm.epoch import Streams, mean_values, train_updates
 from benchmarks.algorithm.gan import GAN, build_gan
