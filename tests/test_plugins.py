@@ -389,11 +389,10 @@ def test_a_question_of_a_plugin_is_tuned_trained_and_answered_by_the_documented_
 
 TAKE_PLUGINS = {
     *("benchmarks.run", "benchmarks.suite", "benchmarks.tune", "benchmarks.sample", "benchmarks.show"),
-    *("benchmarks.speed", "benchmarks.defects", "reports.build", "reports.precision"),
+    *("benchmarks.speed", "benchmarks.defects", "benchmarks.extractors", "reports.build", "reports.precision"),
 }
-# They copy, remove or simulate: they need no code of a variant, metric or question. The last one pins classifiers
-# in the project itself.
-NEED_NONE = {"benchmarks.sync", "benchmarks.prune", "reports.calibrate", "benchmarks.extractors"}
+# They copy, remove or simulate: they need no code of a variant, metric or question.
+NEED_NONE = {"benchmarks.sync", "benchmarks.prune", "reports.calibrate"}
 
 
 def test_a_command_takes_plugins_unless_it_needs_none(called: Callable[..., Any], plugin: Callable[..., Path]) -> None:
