@@ -7,6 +7,7 @@ import torch
 
 from benchmarks.algorithm.descent import descend, total_norm
 from benchmarks.algorithm.device import resolve_device
+from benchmarks.algorithm.epoch import Updates
 from benchmarks.algorithm.gan import GAN, make_gan, make_optimizer
 from benchmarks.algorithm.precision import ROUNDING
 from benchmarks.algorithm.random_streams import stream
@@ -144,8 +145,8 @@ def test_the_norm_is_of_all_gradients_as_one_vector_for_each_seed() -> None:
 
 
 @pytest.mark.parametrize("precision", ["float32", "tf32"])
-@pytest.mark.parametrize("update", [discriminator_update, generator_update])
-def test_products_are_rounded_within_an_update_in_tf32_and_nowhere_else(precision: str, update) -> None:
+@pytest.mark.parametrize("role", ["discriminator", "generator"])
+def test_products_are_rounded_within_an_update_in_tf32_and_nowhere_else(precision: str, role: str) -> None:
     resolve_device("cpu")
     seen: list[set[str]] = []
 
@@ -155,11 +156,12 @@ def test_products_are_rounded_within_an_update_in_tf32_and_nowhere_else(precisio
             return super().forward(*inputs)
 
     asked = recipe()
-    network = make_gan(Point(1.0), Seeing(0.5), asked, precision)
-    update(network, objective(asked), asked, batch())
+    updates = Updates(make_gan(Point(1.0), Seeing(0.5), asked, precision), objective(asked), asked)
+    getattr(updates, role)(batch())
     assert all(each == {"tf32" if precision == "tf32" else "ieee"} for each in seen)
     assert seen
     assert {place.fp32_precision for place in ROUNDING} == {"ieee"}
+    updates.objective = None
     with pytest.raises(AttributeError):
-        update(network, None, asked, batch())
+        getattr(updates, role)(batch())
     assert {place.fp32_precision for place in ROUNDING} == {"ieee"}

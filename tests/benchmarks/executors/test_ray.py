@@ -99,8 +99,8 @@ from pathlib import Path
 
 import benchmarks.executors.ray
 from benchmarks import configure, load_plugins
-from benchmarks.executors import Job, Settings, open_executor
-from benchmarks.tracking.client import runs
+from benchmarks.executors import RunGroup, RunOptions, open_executor
+from benchmarks.tracking.download import runs
 
 def wait_for_worker():
     # MLflow has to know it too.
@@ -116,12 +116,12 @@ tiny = {"epochs": 2, "epoch_updates": 10, "samples": 50, "thorough": False, "pro
 good = configure("vanilla_gan", "ring8", **tiny)
 bad = configure("cgan_mlp", "digits", optimizer="sgd", generator_lr=1e30, discriminator_lr=1e30, **tiny)
 held = [configure("vanilla_gan", "ring8", noise="held", seed=seed, **tiny) for seed in range(3)]
-settings = Settings(Path("runs"), tracking_uri=sys.argv[1], pictures="none")
+settings = RunOptions(Path("runs"), tracking_uri=sys.argv[1], pictures="none")
 try:
     with open_executor("ray", settings, workers=1) as executor:
         import ray
         (node,) = ray.nodes()
-        ended = [executor.submit(Job((config,)))[0].result(timeout=300) for config in (good, bad, good)]
+        ended = [executor.submit(RunGroup((config,)))[0].result(timeout=300) for config in (good, bad, good)]
 
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.connect(("192.0.2.1", 9))
@@ -130,7 +130,7 @@ try:
         ports += [int(ray.get_runtime_context().gcs_address.rpartition(":")[2])]
         heard = [socket.socket().connect_ex((host, port)) == 0 for host in ("127.0.0.1", outside) for port in ports]
 
-        futures = executor.submit(Job(held))
+        futures = executor.submit(RunGroup(held))
         os.kill(wait_for_worker(), signal.SIGKILL)
         ended.append(futures[0].result(timeout=300))
         wait_for_worker()
