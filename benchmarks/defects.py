@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks import plugins
 from benchmarks.cli.options import Parser, main
-from benchmarks.evaluation.defects import REPEATED, SPLITS, USUAL_SPLITS, measure, page
+from benchmarks.evaluation.defects import REPEATED, SPLITS, USUAL_SPLITS, format_page, measure_defects
 from variants.recipe import UserError
 
 DEFAULT = ("digits", "mnist", "ring8")
@@ -44,8 +44,8 @@ def command(arguments: Sequence[str] | None = None) -> None:
             raise UserError(
                 f"defects are planted into {REPEATED + 1} classes, and {name} has {classes}; choose another dataset"
             )
-        tables.append(measure(dataset, SPLITS.get(name, USUAL_SPLITS), say, chosen.samples))
-    text = page(tables)
+        tables.append(measure_defects(dataset, SPLITS.get(name, USUAL_SPLITS), say, chosen.samples))
+    text = format_page(tables)
     if chosen.out is None:
         print(text)
         return

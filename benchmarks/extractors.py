@@ -4,7 +4,7 @@
 
 writes `metrics/extractors/<dataset>-<seed>.safetensors`, which are part of the project: train them again only to
 replace them, for that changes the identity of every figure measured with them. For data without a pinned
-classifier, `extractor_for` trains one at its first use and keeps it beside the data.
+classifier, `classifier_of` trains one at its first use and keeps it beside the data.
 """
 
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ from benchmarks.cli.options import Parser, main
 if TYPE_CHECKING:
     pass
 
-from benchmarks.evaluation.classifiers import BATCH, EPOCHS, LEAST_UPDATES, SEEDS, pin
+from benchmarks.evaluation.classifiers import BATCH, EPOCHS, LEAST_UPDATES, PINNED_SEEDS, train_extractor
 
 
 def command(arguments: Sequence[str] | None = None) -> None:
     parser = Parser("benchmarks.extractors", description="Trains and pins the classifiers that judge a dataset.")
     parser.add_argument("--dataset", default="mnist", metavar="NAME", help="a dataset of labelled images (mnist)")
     parser.add_argument(
-        "--seeds", type=int, nargs="+", default=list(SEEDS), metavar="N", help="one classifier each (0 1 2)"
+        "--seeds", type=int, nargs="+", default=list(PINNED_SEEDS), metavar="N", help="one classifier each (0 1 2)"
     )
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="datasets ($GANBENCH_DATA, else data)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (metrics/extractors)")
@@ -40,7 +40,7 @@ def command(arguments: Sequence[str] | None = None) -> None:
     updates = max(LEAST_UPDATES, EPOCHS * (len(dataset.train) // BATCH))
     for seed in chosen.seeds:
         path = (chosen.out or PINNED) / f"{dataset.extractor}-{seed}.safetensors"
-        pinned = pin(dataset, path, seed, updates, lambda sentence: print(sentence, flush=True))
+        pinned = train_extractor(dataset, path, seed, updates, lambda sentence: print(sentence, flush=True))
         print(f"{path}: accuracy {pinned.accuracy:.2%}, {path.stat().st_size} bytes, sha256 {pinned.sha256}")
 
 

@@ -73,7 +73,7 @@ def slant(images: Float[Tensor, "batch 1 height width"]) -> Float[Tensor, " batc
     return -(ink * across * down).sum((1, 2)) / (ink * down * down).sum((1, 2)).clamp_min(1e-6)
 
 
-def captions(
+def caption_tokens(
     images: Float[Tensor, "batch 1 height width"], digits: Int64[Tensor, " batch"], rule: CaptionRule
 ) -> Int64[Tensor, "batch 3"]:
     """The words of each image, as tokens: digit, thickness, slant. images: in [-1, 1]. digits: what each one shows."""

@@ -11,12 +11,12 @@ LARGE = 4096
 WARM = 3
 
 
-def at_once(rows: int, of: Tensor) -> int:
+def chunk_rows(rows: int, of: Tensor) -> int:
     """So many rows on a CPU, whose caches they fit. More elsewhere, where a call takes as long for few as for many."""
     return rows if of.device.type == "cpu" else max(rows, LARGE)
 
 
-def repeat(work: Callable[[], None], times: int, device: torch.device) -> None:
+def repeat_recorded(work: Callable[[], None], times: int, device: torch.device) -> None:
     """Does the same work on the same tensors so many times; on a GPU, which waits for each launch, as one recording.
 
     The work draws nothing at random, and what it decides does not depend on values.

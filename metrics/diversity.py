@@ -12,38 +12,38 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from metrics.base import Unmeasurable
-from metrics.neighbours import distances_in_parts, identical, places_by_class
+from metrics.neighbours import all_equal, indices_by_class, iterate_distances
 
 
 def mean_distance(points: Float[Tensor, "samples features"]) -> float:
     """Mean Euclidean distance between two different points; NaN for fewer than two. In memory linear in the points."""
     n, total = len(points), 0.0
-    for part, distances in distances_in_parts(points, points):
+    for part, distances in iterate_distances(points, points):
         own = torch.arange(len(distances), device=points.device)
         distances[own, part.start + own] = 0
         total += distances.clamp_min_(0).sqrt_().sum(dtype=torch.float64)
     return float(total) / (n * (n - 1)) if n > 1 else float("nan")
 
 
-class Spread(NamedTuple):
+class ClassSpread(NamedTuple):
     """Of each class: how many samples it has, and the mean distance between two: NaN of fewer, 0 of equal ones."""
 
     counts: tuple[int, ...]
     distances: tuple[float, ...]
 
 
-def spread(points: Float[Tensor, "samples features"], classes: Int[Tensor, " samples"], count: int) -> Spread:
+def spread(points: Float[Tensor, "samples features"], classes: Int[Tensor, " samples"], count: int) -> ClassSpread:
     """Of the first `count` classes."""
-    places = places_by_class(classes, count)[:count]
+    places = indices_by_class(classes, count)[:count]
 
     def within(members: Float[Tensor, "samples features"]) -> float:
         # Expanded squares leave some distance between equal points.
-        return 0.0 if len(members) > 1 and identical(members) else mean_distance(members)
+        return 0.0 if len(members) > 1 and all_equal(members) else mean_distance(members)
 
-    return Spread(tuple(map(len, places)), tuple(within(points[members]) for members in places))
+    return ClassSpread(tuple(map(len, places)), tuple(within(points[members]) for members in places))
 
 
-def class_diversity(fake: Spread, real: Spread, expected: int) -> Float[Tensor, " classes"]:
+def class_diversity(fake: ClassSpread, real: ClassSpread, expected: int) -> Float[Tensor, " classes"]:
     """The ratio for each class; NaN for a class whose real samples have no spread: fewer than two, or all the same.
 
     real: computed once. A class with fewer than a tenth of its share of the `expected` samples is taken as having no

@@ -22,10 +22,10 @@ from torch.nn import functional
 from torch.nn.utils import fusion
 
 from metrics.base import Unmeasurable
-from metrics.chunks import at_once
+from metrics.chunks import chunk_rows
 
 WIDTHS = (16, 32, 48, 64)
-FEATURES = 64
+FEATURE_COUNT = 64
 SMALLEST_MAP = 4
 PINNED = Path(__file__).with_name("extractors")
 ARCHITECTURE = "convolutions 3x3 of 16, 32, 48, 64 channels, strides 1 then 2 down to 4x4, linear to 64, ReLU"
@@ -37,7 +37,7 @@ _ROUNDING = 1e-6
 
 _CHUNK = 125  # with channels last, what fits the cache: twice as fast as 1,000 at once
 _LARGEST_FILE = 16 * 2**20
-LARGEST_SIDE = 512
+LARGEST_IMAGE_SIDE = 512
 
 
 def _layout(device: torch.device) -> torch.memory_format:
@@ -65,9 +65,9 @@ class Classifier(nn.Module):
             self.convolutions.append(nn.Conv2d(channels, wider, 3, stride, 1, bias=not batch_norm))
             self.norms.append(nn.BatchNorm2d(wider) if batch_norm else nn.Identity())
             channels, height, width = wider, -(-height // stride), -(-width // stride)
-        self.embedding = nn.Linear(channels * height * width, FEATURES, bias=not batch_norm)
-        self.norms.append(nn.BatchNorm1d(FEATURES) if batch_norm else nn.Identity())
-        self.head = nn.Linear(FEATURES, classes)
+        self.embedding = nn.Linear(channels * height * width, FEATURE_COUNT, bias=not batch_norm)
+        self.norms.append(nn.BatchNorm1d(FEATURE_COUNT) if batch_norm else nn.Identity())
+        self.head = nn.Linear(FEATURE_COUNT, classes)
 
     def forward(
         self, images: Float[Tensor, "batch channels height width"]
@@ -120,8 +120,10 @@ class Extractor:
         if images.shape[1:] != self.shape:
             raise ValueError(f"the extractor {self.name} takes images of {self.shape}, not {tuple(images.shape[1:])}")
         # There before the feature maps come: between these, what is kept of a chunk would have the heap grow.
-        features, logits = (torch.empty(len(images), width, device=images.device) for width in (FEATURES, self.classes))
-        size = at_once(_CHUNK, images)
+        features, logits = (
+            torch.empty(len(images), width, device=images.device) for width in (FEATURE_COUNT, self.classes)
+        )
+        size = chunk_rows(_CHUNK, images)
         for start in range(0, len(images), size):
             chunk = images[start : start + size].float().contiguous(memory_format=_layout(images.device))
             features[start : start + size], logits[start : start + size] = self.classifier(chunk)
@@ -142,7 +144,7 @@ class Extractor:
         features, logits = self.both(images)
         return features, logits.argmax(1)
 
-    def standardized(self, features: Float[Tensor, "batch features"]) -> Float[Tensor, "batch alive"]:
+    def standardize(self, features: Float[Tensor, "batch features"]) -> Float[Tensor, "batch alive"]:
         """Features in units of their deviation about their mean over real training images, dead units left out.
 
         Raises Unmeasurable where no unit tells one training image from another.
@@ -188,10 +190,10 @@ class Channelwise:
         places = self.extractor.classes ** torch.arange(self.channels - 1, -1, -1, device=images.device)
         return features.view(len(images), -1), (classes.view(len(images), -1) * places).sum(1)
 
-    def standardized(self, features: Float[Tensor, "batch features"]) -> Float[Tensor, "batch alive"]:
-        """Each channel's features, as Extractor.standardized gives them."""
+    def standardize(self, features: Float[Tensor, "batch features"]) -> Float[Tensor, "batch alive"]:
+        """Each channel's features, as Extractor.standardize gives them."""
         channels = features.view(len(features), self.channels, -1).unbind(1)
-        return torch.cat([self.extractor.standardized(each) for each in channels], dim=1)
+        return torch.cat([self.extractor.standardize(each) for each in channels], dim=1)
 
     def to(self, device: torch.device | str) -> "Channelwise":
         """This reader on a device."""
@@ -228,13 +230,13 @@ def read_extractor(path: Path) -> Extractor:
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         facts = json.loads(header["__metadata__"]["extractor"])
         shape, classes = tuple(int(n) for n in facts["shape"]), int(facts["classes"])
-        if len(shape) != 3 or not all(0 < n <= LARGEST_SIDE for n in shape) or not 1 < classes <= 10_000:
+        if len(shape) != 3 or not all(0 < n <= LARGEST_IMAGE_SIDE for n in shape) or not 1 < classes <= 10_000:
             raise ValueError("its shape or its number of classes is out of range")
         tensors = safetensors.torch.load(data)
         if not all(bool(torch.isfinite(value).all()) for value in tensors.values()):
             raise ValueError("a weight is not finite")
         mean, deviation = (tensors.pop(f"statistics.{name}") for name in ("mean", "deviation"))
-        if mean.shape != (FEATURES,) or deviation.shape != (FEATURES,) or not bool((deviation >= 0).all()):
+        if mean.shape != (FEATURE_COUNT,) or deviation.shape != (FEATURE_COUNT,) or not bool((deviation >= 0).all()):
             raise ValueError("its statistics are not those of its features")
         if any(value.dtype != torch.float32 for value in tensors.values()):
             raise ValueError("a weight is not float32")

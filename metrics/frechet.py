@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from metrics.base import Unmeasurable
-from metrics.chunks import at_once
+from metrics.chunks import chunk_rows
 
 _ROWS = 1024
 
@@ -45,7 +45,7 @@ def moments(features: Float[Tensor, "samples features"] | Iterable[Float[Tensor,
 
     Raises Unmeasurable for fewer than two rows, which have no covariance.
     """
-    chunks = features.split(at_once(_ROWS, features)) if isinstance(features, Tensor) else features
+    chunks = features.split(chunk_rows(_ROWS, features)) if isinstance(features, Tensor) else features
     count, shift = 0, None
     for chunk in chunks:
         rows = chunk.double()

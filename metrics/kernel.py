@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from metrics.base import Unmeasurable
-from metrics.chunks import at_once
+from metrics.chunks import chunk_rows
 
 _ROWS = 256
 
@@ -60,7 +60,7 @@ def squared_mmd(fake: KernelSide, real: KernelSide) -> Discrepancy:
 def _sums_within(x: Float[Tensor, "n features"]) -> Float[Tensor, " n"]:
     """Sums of the kernel of each sample with all, itself included; float64. Pairs in different parts are taken once."""
     scaled, sums = x / x.shape[1], torch.zeros(len(x), dtype=torch.float64, device=x.device)
-    size = at_once(_ROWS, x)
+    size = chunk_rows(_ROWS, x)
     for start in range(0, len(x), size):
         kernel = (x[start : start + size] @ scaled[start:].mT).add_(1).pow_(3)
         sums[start : start + size] += kernel.sum(1)
@@ -75,7 +75,7 @@ def _kernel_sums(
     scaled = (y / y.shape[1]).mT
     rows, columns = (torch.zeros(len(side), dtype=torch.float64, device=y.device) for side in (x, y))
     # One place for all parts: what is kept of each would lie in the gap that it leaves, and the heap would grow.
-    size = at_once(_ROWS, x)
+    size = chunk_rows(_ROWS, x)
     place = x.new_empty(min(size, len(x)), len(y))
     for part, sums in zip(x.split(size), rows.split(size), strict=True):
         kernel = torch.mm(part, scaled, out=place[: len(part)]).add_(1).pow_(3)

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int, Num
 from torch import Tensor
 
 from metrics.base import Unmeasurable
-from metrics.neighbours import distances_in_parts
+from metrics.neighbours import iterate_distances
 from metrics.ranking import probability_above
 
 ONE_IN = 100
@@ -85,7 +85,7 @@ def nearest_of_class(
             known -= mean
             ours = points[members].float() - mean
             found = ours.new_empty(len(ours))
-            for part, distances in distances_in_parts(ours, known):
+            for part, distances in iterate_distances(ours, known):
                 # The expanded square tells which one is nearest, and the difference how near: that of a copy is 0.
                 found[part] = (ours[part] - known[distances.argmin(1)]).square().sum(1)
             nearest[members] = found.where(found > _ROUNDING * known.square().sum(1).mean(), 0)

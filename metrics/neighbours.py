@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from metrics.base import Unmeasurable
-from metrics.chunks import at_once
+from metrics.chunks import chunk_rows
 
 MANIFOLD_K = 3
 DENSITY_K = 5
@@ -26,7 +26,7 @@ def squared_distances(x: Float[Tensor, "n features"], y: Float[Tensor, "m featur
     return (_left(x) @ _right(y).mT).clamp_min_(0)
 
 
-def distances_in_parts(
+def iterate_distances(
     x: Float[Tensor, "n features"], y: Float[Tensor, "m features"]
 ) -> Iterator[tuple[slice, Float[Tensor, "part m"]]]:
     """The same, but perhaps below 0 by rounding, of some rows of x after others: which ones, and their distances.
@@ -35,7 +35,7 @@ def distances_in_parts(
     distances leave, and the heap would grow.
     """
     left, right = _left(x), _right(y).mT
-    size = at_once(_ROWS, x)
+    size = chunk_rows(_ROWS, x)
     place = x.new_empty(min(size, len(x)), len(y))
     for start in range(0, len(x), size):
         rows = left[start : start + size]
@@ -51,7 +51,7 @@ def _right(y: Float[Tensor, "m features"]) -> Float[Tensor, "m more"]:
     return torch.cat((-2 * y, y.new_ones(len(y), 1), y.square().sum(1, keepdim=True)), dim=1)
 
 
-def smallest(values: Float[Tensor, "n m"], k: int) -> Float[Tensor, "n k"]:
+def k_smallest(values: Float[Tensor, "n m"], k: int) -> Float[Tensor, "n k"]:
     """The k smallest values of each row, in order.
 
     Each row is dealt out into groups, and only the k groups with the smallest minima are searched: the k smallest
@@ -74,16 +74,16 @@ def squared_radii(points: Float[Tensor, "n features"], ks: tuple[int, ...]) -> t
     """Squared distance of each point to its k-th nearest other point, for each k; infinite where there are too few."""
     n = len(points)
     nearest = points.new_empty(n, min(max(ks), n))
-    for part, distances in distances_in_parts(points, points):
+    for part, distances in iterate_distances(points, points):
         own = torch.arange(len(distances), device=points.device)
         distances[own, part.start + own] = torch.inf
-        nearest[part] = smallest(distances, min(max(ks), n))
+        nearest[part] = k_smallest(distances, min(max(ks), n))
     nearest.clamp_min_(0)
     # Where there are no k others, the last of the n is the point itself, at the infinite distance given to it above.
     return tuple(nearest[:, min(k, n) - 1] if n else nearest.flatten() for k in ks)
 
 
-def identical(points: Float[Tensor, "n features"]) -> bool:
+def all_equal(points: Float[Tensor, "n features"]) -> bool:
     """Whether all rows are the same but for rounding."""
     return bool(torch.allclose(points, points[:1].expand_as(points), rtol=1e-5, atol=1e-6))
 
@@ -106,7 +106,7 @@ class Manifold:
 def manifold(points: Float[Tensor, "n features"]) -> Manifold:
     """The real side, computed once. Raises Unmeasurable where its balls reach to no neighbour, or have no extent."""
     refuse_few(len(points), "real examples")
-    if identical(points):
+    if all_equal(points):
         raise Unmeasurable("all real examples are the same")
     radii, density_radii = squared_radii(points, (MANIFOLD_K, DENSITY_K))
     return Manifold(points, radii, density_radii)
@@ -137,8 +137,8 @@ def neighbourhood(fake: Float[Tensor, "n features"], real: Manifold) -> Neighbou
     recalled = torch.zeros(len(real.points), device=fake.device)
     covered = torch.zeros_like(recalled)
     # Flags as numbers of the distances' own type: to make and to add those takes a quarter of the time of booleans.
-    every_flag = fake.new_empty(min(at_once(_ROWS, fake), len(fake)), len(real.points))
-    for part, distances in distances_in_parts(fake, real.points):
+    every_flag = fake.new_empty(min(chunk_rows(_ROWS, fake), len(fake)), len(real.points))
+    for part, distances in iterate_distances(fake, real.points):
         flags, reach = every_flag[: len(distances)], fake_radii[part]
         precise += torch.le(distances, real.radii, out=flags).sum(1).count_nonzero()
         recalled += torch.le(distances, reach[:, None], out=flags).sum(0)
@@ -153,7 +153,7 @@ def neighbourhood(fake: Float[Tensor, "n features"], real: Manifold) -> Neighbou
     )
 
 
-def places_by_class(classes: Int[Tensor, " n"], count: int = 0) -> tuple[Int[Tensor, " members"], ...]:
+def indices_by_class(classes: Int[Tensor, " n"], count: int = 0) -> tuple[Int[Tensor, " members"], ...]:
     """Where the members of each class stand, in order, for at least `count` classes. It waits for a device once."""
     sizes = classes.bincount(minlength=count).tolist()
     return classes.argsort(stable=True).split(sizes) if sizes else ()
@@ -171,14 +171,14 @@ def class_balls(
     A class without real samples has none. Raises Unmeasurable for a class with too few of them to have the
     neighbours, or with no two that differ.
     """
-    members = [real[places] for places in places_by_class(classes)]
+    members = [real[places] for places in indices_by_class(classes)]
     for label, points in enumerate(members):
         if 0 < len(points) <= k:
             raise Unmeasurable(
                 f"what looks real is told by the {k} nearest others of a class, and class {label} has only "
                 f"{len(points)} real examples"
             )
-        if len(points) and identical(points):
+        if len(points) and all_equal(points):
             raise Unmeasurable(f"all real examples of class {label} are the same")
     return tuple((points, *squared_radii(points, (k,))) for points in members)
 
@@ -188,7 +188,7 @@ def inside_class(
 ) -> Bool[Tensor, " n"]:
     """Whether each fake lies within a ball of a real sample of its own class. Nothing lies in a class without balls."""
     inside = torch.zeros(len(fake), dtype=torch.bool, device=fake.device)
-    for (points, radii), places in zip(real, places_by_class(classes), strict=False):
+    for (points, radii), places in zip(real, indices_by_class(classes), strict=False):
         if len(points) and len(places):
             inside[places] = (squared_distances(fake[places], points) <= radii).any(1)
     return inside

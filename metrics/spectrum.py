@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from metrics.base import Unmeasurable
-from metrics.chunks import at_once
+from metrics.chunks import chunk_rows
 
 _ROWS = 1000
 
@@ -35,7 +35,7 @@ def mean_power(images: Float[Tensor, "batch channels height width"]) -> Float[Te
     longest = max(periods(*images.shape[2:]), default=1)
     rows, columns = (side // longest * longest for side in images.shape[2:])
     total = torch.zeros(rows, columns, dtype=torch.float64, device=images.device)
-    for part in images[:, :, :rows, :columns].split(at_once(_ROWS, images)):
+    for part in images[:, :, :rows, :columns].split(chunk_rows(_ROWS, images)):
         total += torch.fft.fft2(part).abs().square().double().mean(1).sum(0)
     return total / len(images)
 

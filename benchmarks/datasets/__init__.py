@@ -25,11 +25,11 @@ from benchmarks.datasets.base import (
     Classes,
     Dataset,
     Split,
-    Stacked,
+    StackedClasses,
     checksum_of,
-    normalised,
-    placed,
-    reduced,
+    normalise,
+    place_split,
+    reduce_training,
     takes,
 )
 from variants.recipe import UserError, unknown
@@ -41,14 +41,14 @@ __all__ = [
     "Classes",
     "Dataset",
     "Split",
-    "Stacked",
+    "StackedClasses",
     "checksum_of",
     "data_folder",
     "depends_on_seed",
+    "describe_dataset",
     "load",
-    "normalised",
-    "placed",
-    "summary",
+    "normalise",
+    "place_split",
     "takes",
 ]
 
@@ -75,7 +75,7 @@ def data_folder(data_dir: Path | str | None = None) -> Path:
     return Path(data_dir or os.environ.get("GANBENCH_DATA") or "data").expanduser()
 
 
-def summary(name: str) -> str:
+def describe_dataset(name: str) -> str:
     """What a dataset is, in one line."""
     return (_function(name).__doc__ or "").strip().partition("\n")[0]
 
@@ -101,7 +101,7 @@ def load(config: DatasetConfig, data_dir: Path | str | None = None, seed: int = 
         if field.metadata and field.name not in read and getattr(config, field.name) != field.default:
             raise UserError(f"--{field.name.replace('_', '-')} does not apply to the dataset {name}")
     folder = data_folder(data_dir)
-    return reduced(replace(function(config, folder, seed), data_dir=folder), config)
+    return reduce_training(replace(function(config, folder, seed), data_dir=folder), config)
 
 
 def _name(config: DatasetConfig) -> str:

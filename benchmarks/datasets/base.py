@@ -38,7 +38,7 @@ class Centres:
 
 
 @dataclass(frozen=True)
-class Stacked:
+class StackedClasses:
     """The modes are the combinations of one class for each channel, counted by a classifier of single channels."""
 
     classes: int
@@ -78,16 +78,16 @@ class Split:
         """Whether every label of another split occurs here; always, where there are none."""
         if self.labels is None or other.labels is None:
             return True
-        return other.kinds <= self.kinds
+        return other.label_set <= self.label_set
 
     @cached_property
-    def kinds(self) -> frozenset[int]:
+    def label_set(self) -> frozenset[int]:
         """The labels that occur."""
         return frozenset(self.labels.unique().tolist())
 
     def images(self, indices: Tensor | slice) -> Float[Tensor, "batch *shape"]:
         """The examples a network sees, on the data's device: images in [-1, 1] (mean 0.5, deviation 0.5)."""
-        return normalised(taken(self.data, indices))
+        return normalise(take_rows(self.data, indices))
 
     def condition(self, indices: Tensor | slice) -> Int64[Tensor, "batch *words"] | None:
         """What a conditional network is told of these examples: their labels, or None."""
@@ -125,7 +125,7 @@ class Dataset:
     test: Split
     reference: Split
     reference_note: str
-    modes: Classes | Centres | Stacked | None
+    modes: Classes | Centres | StackedClasses | None
     class_names: tuple[str, ...]
     checksum: str
     notes: tuple[str, ...] = ()
@@ -141,17 +141,17 @@ class Dataset:
 
 # Training and test examples of two datasets.
 @lru_cache(maxsize=4)
-def placed(split: Split, device: torch.device) -> Split:
+def place_split(split: Split, device: torch.device) -> Split:
     """The split on a device, the same object each time."""
     return split.to(device)
 
 
-def taken(data: Tensor, indices: Tensor | slice) -> Tensor:
+def take_rows(data: Tensor, indices: Tensor | slice) -> Tensor:
     """Rows of a tensor. By index_select where it can be: on uint8 images it takes a tenth of the time of indexing."""
     return data[indices] if isinstance(indices, slice) else data.index_select(0, indices)
 
 
-def normalised(data: Tensor) -> Float[Tensor, "..."]:
+def normalise(data: Tensor) -> Float[Tensor, "..."]:
     """uint8 images as float32 in [-1, 1]; what is already float32 stays as it is."""
     return data.float().div_(127.5).sub_(1.0) if data.dtype == torch.uint8 else data
 
@@ -169,7 +169,7 @@ def checksum_of(*splits: Split) -> str:
 REDUCIBLE = ("examples", "dropped_classes")
 
 
-def reduced(dataset: Dataset, config: DatasetConfig) -> Dataset:
+def reduce_training(dataset: Dataset, config: DatasetConfig) -> Dataset:
     """The dataset with fewer training examples, where its config asks for that; what it is judged by stays whole.
 
     The examples that stay are evenly spaced over the training split in the order of its classes, so that each class
@@ -191,7 +191,7 @@ def reduced(dataset: Dataset, config: DatasetConfig) -> Dataset:
     return replace(dataset, train=train, checksum=checksum_of(train, dataset.test))
 
 
-def drawing(seed: int, dataset: str, part: str) -> np.random.Generator:
+def numpy_stream(seed: int, dataset: str, part: str) -> np.random.Generator:
     """The random stream that a part of a dataset is drawn from. NumPy's: it promises the same numbers everywhere."""
     digest = hashlib.sha256(f"{seed}/{dataset}/{part}".encode()).digest()
     return np.random.default_rng(int.from_bytes(digest, "big"))

@@ -10,7 +10,7 @@ from torch import Tensor
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import images
 from benchmarks.datasets.base import Captions, Dataset, Split, checksum_of, takes
-from metrics.captions import RULES, WORDS, all_captions, captions
+from metrics.captions import RULES, WORDS, all_captions, caption_tokens
 from variants.base import DataSpec
 
 
@@ -63,11 +63,11 @@ def _captioned(plain: Dataset) -> Dataset:
     def with_captions(split: Split) -> CaptionedSplit:
         # In pieces that stay in the processor's cache: eight times as fast as pieces of 4,096, and no gigabyte in use.
         pieces = torch.arange(len(split)).split(256)
-        tokens = torch.cat([captions(split.images(piece), split.labels[piece], rule) for piece in pieces])
+        tokens = torch.cat([caption_tokens(split.images(piece), split.labels[piece], rule) for piece in pieces])
         return CaptionedSplit(split.data, split.labels, tokens)
 
     every = with_captions(plain.train)
-    seen = ~among(every.tokens, held_out)
+    seen = ~occur_in(every.tokens, held_out)
     train = CaptionedSplit(every.data[seen], every.labels[seen], every.tokens[seen])
     test = with_captions(plain.test)
     reference = test if plain.reference is plain.test else with_captions(plain.reference)
@@ -83,6 +83,6 @@ def _captioned(plain: Dataset) -> Dataset:
     )
 
 
-def among(tokens: Int64[Tensor, "batch 3"], listed: Int64[Tensor, "captions 3"]) -> Bool[Tensor, " batch"]:
+def occur_in(tokens: Int64[Tensor, "batch 3"], listed: Int64[Tensor, "captions 3"]) -> Bool[Tensor, " batch"]:
     """Whether each caption is one of those listed."""
     return (tokens[:, None] == listed[None]).all(2).any(1)

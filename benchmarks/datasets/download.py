@@ -28,7 +28,7 @@ class Unreachable(UserError):
     """No address gave the file; the text is the reason alone, without a full stop."""
 
 
-def fetch(path: Path, urls: Iterable[str], md5: str, patience: float) -> None:
+def download_file(path: Path, urls: Iterable[str], md5: str, patience: float) -> None:
     """Downloads a file from the first address that gives the right one. Nothing stands at `path` before it is whole.
 
     patience: seconds to wait for an answer, over all addresses together; not for the download itself. Raises
@@ -40,7 +40,7 @@ def fetch(path: Path, urls: Iterable[str], md5: str, patience: float) -> None:
         try:
             with _answer(url, patience / len(addresses)) as answer:
                 total = int(answer.headers.get("Content-Length") or 0)
-                write_whole(path, _shown(_pieces(answer), path.name, total), md5)
+                write_file(path, _shown(_pieces(answer), path.name, total), md5)
             return
         except (OSError, HTTPException, ValueError) as error:
             if isinstance(error, UserError) and not isinstance(error, Unreachable):
@@ -50,7 +50,7 @@ def fetch(path: Path, urls: Iterable[str], md5: str, patience: float) -> None:
     raise Unreachable("; ".join(reasons))
 
 
-def write_whole(path: Path, pieces: Iterable[bytes], md5: str = "") -> None:
+def write_file(path: Path, pieces: Iterable[bytes], md5: str = "") -> None:
     """Writes a file beside its place and puts it there when it is complete, and right if an MD5 is given."""
     digest = hashlib.md5(usedforsecurity=False)
     with _writing(path):

@@ -14,8 +14,8 @@ from PIL import Image, ImageOps
 
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets.base import Dataset, Split, takes
-from benchmarks.datasets.images import labelled
-from metrics.features import LARGEST_SIDE, SMALLEST_MAP
+from benchmarks.datasets.images import make_labelled
+from metrics.features import LARGEST_IMAGE_SIDE, SMALLEST_MAP
 from variants.recipe import UserError
 
 DEFAULT_SIZE = 32
@@ -38,7 +38,7 @@ NEARLY_BLACK = (
 )
 
 
-class Deep(NamedTuple):
+class DeepImage(NamedTuple):
     """A grey image of more than 8 bits, resized, and the range of the values that its file has."""
 
     values: Float32[np.ndarray, "size size"]
@@ -63,9 +63,9 @@ def folder(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
     root, size = Path(config.path), config.image_size or DEFAULT_SIZE
     if not root.is_dir():
         raise UserError(f"there is no folder {root}")
-    if not SMALLEST_MAP <= size <= LARGEST_SIDE:
+    if not SMALLEST_MAP <= size <= LARGEST_IMAGE_SIDE:
         raise UserError(
-            f"--image-size of a folder is {SMALLEST_MAP} to {LARGEST_SIDE}, which its judge reads, not {size}"
+            f"--image-size of a folder is {SMALLEST_MAP} to {LARGEST_IMAGE_SIDE}, which its judge reads, not {size}"
         )
     notes: list[str] = []
     classes = _classes_of(root, notes)
@@ -90,11 +90,11 @@ def folder(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
     data = torch.empty((count, 3, size, size), dtype=torch.uint8)
     labels = torch.empty(count, dtype=torch.int64)
     testing = torch.empty(count, dtype=torch.bool)
-    deep: dict[int, Deep] = {}
+    deep: dict[int, DeepImage] = {}
     every = ((path, label, place) for label, name in enumerate(classes) for place, path in enumerate(files[name]))
     for index, (path, label, place) in enumerate(every):
         image = _read(path, size)
-        if isinstance(image, Deep):
+        if isinstance(image, DeepImage):
             deep[index] = image
         else:
             data[index] = torch.from_numpy(image).permute(2, 0, 1)
@@ -108,7 +108,7 @@ def folder(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
         data = data[:, :1].contiguous()
     if (brightest := int(data.max())) < NEARLY_BLACK:
         notes.append(f"the images of {root.name} are nearly black: their brightest value is {brightest} of 255")
-    dataset = labelled(
+    dataset = make_labelled(
         config.name,
         Split(data[~testing], labels[~testing]),
         Split(data[testing], labels[testing]),
@@ -174,7 +174,7 @@ def _instead(folder: Path) -> str:
     return f", but {' and '.join(found)}" if found else ""
 
 
-def _stretched(images: Sequence[Deep], count: int) -> tuple[UInt8[np.ndarray, "images size size"], str]:
+def _stretched(images: Sequence[DeepImage], count: int) -> tuple[UInt8[np.ndarray, "images size size"], str]:
     """Grey images of more than 8 bits in 8, by the range of all of them, and the note that says so.
 
     Such a file tells how many bits a value has, and not how many are used: a detector of 12 leaves 15 of 16 unused.
@@ -186,7 +186,7 @@ def _stretched(images: Sequence[Deep], count: int) -> tuple[UInt8[np.ndarray, "i
     return np.rint((values - low) * (255 / ((high - low) or 1))).astype(np.uint8), note
 
 
-def _read(path: Path, size: int) -> UInt8[np.ndarray, "size size 3"] | Deep:
+def _read(path: Path, size: int) -> UInt8[np.ndarray, "size size 3"] | DeepImage:
     """One image, cut to the square in its middle and resized: as RGB, or Deep. Raises UserError, with its name."""
     try:
         with warnings.catch_warnings():
@@ -204,7 +204,7 @@ def _read(path: Path, size: int) -> UInt8[np.ndarray, "size size 3"] | Deep:
         return resized
     low, high = upright.getextrema()
     # Beside an edge, resizing swings past both sides of it.
-    return Deep(resized.clip(low, high), low, high)
+    return DeepImage(resized.clip(low, high), low, high)
 
 
 def _in_one_mode(image: Image.Image) -> Image.Image:

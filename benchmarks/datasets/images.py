@@ -18,7 +18,7 @@ from torch import Tensor
 
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets.base import REDUCIBLE, Classes, Dataset, Split, checksum_of, takes
-from benchmarks.datasets.download import PIECE, Unreachable, fetch, md5_of, write_whole
+from benchmarks.datasets.download import PIECE, Unreachable, download_file, md5_of, write_file
 from variants.base import DataSpec
 from variants.recipe import UserError
 
@@ -29,7 +29,7 @@ PATIENCE = 30.0  # seconds to wait for an answer where a person has asked for th
 IMPATIENCE = 8.0  # the same where there is something to fall back to; a start without a network then loses under ten
 
 
-class Missing(UserError):
+class MissingData(UserError):
     """A published dataset that is neither on disk nor to be had. what: the sentence without its advice."""
 
     def __init__(self, what: str) -> None:
@@ -37,7 +37,7 @@ class Missing(UserError):
         self.what = what
 
 
-def labelled(
+def make_labelled(
     name: str,
     train: Split,
     test: Split,
@@ -83,7 +83,7 @@ def digits(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
     testing = torch.zeros(len(labels), dtype=torch.bool)
     testing[torch.argsort(labels, stable=True)[1::2]] = True
     test = Split(images[testing], labels[testing])
-    return labelled(
+    return make_labelled(
         "digits",
         Split(images[~testing], labels[~testing]),
         test,
@@ -133,7 +133,7 @@ def auto(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
     """The default: mnist where it is on disk or can be downloaded, else digits, and it says so"""
     try:
         return _of_mnist_family(MNIST, data_dir, IMPATIENCE)
-    except Missing as error:
+    except MissingData as error:
         note = f"THIS IS `digits`, NOT MNIST: 1,797 images of 8x8, whose figures are not MNIST's; for {error.what}"
         return replace(digits(config, data_dir, seed), notes=(note,))
 
@@ -154,11 +154,11 @@ def cifar10(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
         _unpack_cifar10(archive, missing)
     batches = [_cifar10_batch(path) for path in training]
     train = Split(torch.cat([images for images, _ in batches]), torch.cat([labels for _, labels in batches]))
-    return labelled("cifar10", train, Split(*_cifar10_batch(testing)), CIFAR10.class_names)
+    return make_labelled("cifar10", train, Split(*_cifar10_batch(testing)), CIFAR10.class_names)
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedFiles:
     """A dataset as it is published.
 
     title: what people call it. name: what the command line calls it. folder: where its files lie below the data folder,
@@ -175,32 +175,32 @@ class Published:
     contents: Mapping[str, str] = field(default_factory=dict)
 
 
-def _of_mnist_family(published: Published, data_dir: Path, patience: float) -> Dataset:
+def _of_mnist_family(published: PublishedFiles, data_dir: Path, patience: float) -> Dataset:
     folder = data_dir / published.folder
     for archive, md5 in published.archives.items():
         path = folder / archive.removesuffix(".gz")
         if not path.is_file():
             _fetched(published, folder / archive, md5, data_dir, patience)
             with gzip.open(folder / archive) as file:
-                write_whole(path, iter(lambda: file.read(PIECE), b""))
+                write_file(path, iter(lambda: file.read(PIECE), b""))
     train, test = (_idx_split(published, folder, part) for part in ("train", "t10k"))
-    return labelled(published.name, train, test, published.class_names)
+    return make_labelled(published.name, train, test, published.class_names)
 
 
-def _fetched(published: Published, path: Path, md5: str, data_dir: Path, patience: float) -> None:
+def _fetched(published: PublishedFiles, path: Path, md5: str, data_dir: Path, patience: float) -> None:
     """Sees to it that the archive lies there and is the published one."""
     if path.is_file() and md5_of(path) == md5:
         return
     try:
-        fetch(path, [mirror + path.name for mirror in published.mirrors], md5, patience)
+        download_file(path, [mirror + path.name for mirror in published.mirrors], md5, patience)
     except Unreachable as error:
         where, name = data_dir / published.folder, path.name
-        raise Missing(
+        raise MissingData(
             f"{published.title} is not complete in {where}: {name} could not be downloaded ({error})"
         ) from None
 
 
-def _idx_split(published: Published, folder: Path, part: str) -> Split:
+def _idx_split(published: PublishedFiles, folder: Path, part: str) -> Split:
     images, labels = (folder / f"{part}-{kind}-ubyte" for kind in ("images-idx3", "labels-idx1"))
     split = Split(_idx(published, images, 3)[:, None], _idx(published, labels, 1).long())
     if tuple(split.data.shape[1:]) != (1, 28, 28):
@@ -212,7 +212,7 @@ def _idx_split(published: Published, folder: Path, part: str) -> Split:
     return split
 
 
-def _idx(published: Published, path: Path, axes: int) -> UInt8[Tensor, "..."]:
+def _idx(published: PublishedFiles, path: Path, axes: int) -> UInt8[Tensor, "..."]:
     """An IDX file of unsigned bytes: two zeros, the type, the number of axes, their big-endian lengths, the values."""
     start = 4 + 4 * axes
     with open(path, "rb") as file:
@@ -244,7 +244,7 @@ def _unpack_cifar10(archive: Path, missing: list[Path]) -> None:
             content = packed.extractfile(f"{path.parent.name}/{path.name}")
             if content is None:
                 raise _damaged(archive, f"there is no {path.name} in it")
-            write_whole(path, iter(lambda content=content: content.read(PIECE), b""))
+            write_file(path, iter(lambda content=content: content.read(PIECE), b""))
 
 
 def _cifar10_batch(path: Path) -> tuple[UInt8[Tensor, "images 3 32 32"], Int64[Tensor, " images"]]:
@@ -263,7 +263,7 @@ def _damaged(path: Path, how: str) -> UserError:
     return UserError(f"{path} is damaged or only half there: {how}; delete it, and it will be downloaded again")
 
 
-MNIST = Published(
+MNIST = PublishedFiles(
     title="MNIST",
     name="mnist",
     folder="MNIST/raw",
@@ -283,7 +283,7 @@ MNIST = Published(
     class_names=TEN_DIGITS,
 )
 
-FASHION_MNIST = Published(
+FASHION_MNIST = PublishedFiles(
     title="Fashion-MNIST",
     name="fashion_mnist",
     folder="FashionMNIST/raw",
@@ -308,7 +308,7 @@ FASHION_MNIST = Published(
     ),
 )
 
-KMNIST = Published(
+KMNIST = PublishedFiles(
     title="KMNIST",
     name="kmnist",
     folder="KMNIST/raw",
@@ -323,7 +323,7 @@ KMNIST = Published(
 )
 
 CIFAR10_ARCHIVE = "cifar-10-binary.tar.gz"
-CIFAR10 = Published(
+CIFAR10 = PublishedFiles(
     title="CIFAR-10",
     name="cifar10",
     folder="cifar-10-batches-bin",

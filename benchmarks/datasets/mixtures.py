@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from benchmarks.config import DatasetConfig
-from benchmarks.datasets.base import Centres, Dataset, Split, checksum_of, drawing, takes
+from benchmarks.datasets.base import Centres, Dataset, Split, checksum_of, numpy_stream, takes
 from variants.base import DataSpec
 from variants.recipe import UserError
 
@@ -63,7 +63,7 @@ def _mixture(name: str, centres: np.ndarray, sigma: float, disc: float, seed: in
     modes = len(centres)
 
     def drawn(part: str, count: int) -> Split:
-        random = drawing(seed, name, part)
+        random = numpy_stream(seed, name, part)
         labels = random.integers(modes, size=count)
         points = centres[labels] + sigma * random.standard_normal((count, 2))
         return Split(torch.from_numpy(points.astype(np.float32)), torch.from_numpy(labels))

@@ -14,7 +14,16 @@ from torch import Tensor
 
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import images
-from benchmarks.datasets.base import Dataset, Split, Stacked, checksum_of, drawing, normalised, taken, takes
+from benchmarks.datasets.base import (
+    Dataset,
+    Split,
+    StackedClasses,
+    checksum_of,
+    normalise,
+    numpy_stream,
+    take_rows,
+    takes,
+)
 from variants.base import DataSpec
 
 CHANNELS = 3
@@ -33,8 +42,8 @@ class StackedSplit(Split):
     digits: Int64[Tensor, " images"] | None = None
 
     def images(self, indices: Tensor | slice) -> Float[Tensor, "batch 3 height width"]:
-        triples = taken(self.data, indices)
-        return normalised(taken(self.source, triples.flatten()).reshape(*triples.shape, *self.source.shape[2:]))
+        triples = take_rows(self.data, indices)
+        return normalise(take_rows(self.source, triples.flatten()).reshape(*triples.shape, *self.source.shape[2:]))
 
     def modes(self, indices: Tensor | slice) -> Int64[Tensor, " batch"]:
         """The true mode of each stack, 0 to 999: its digits read as one number, red first."""
@@ -63,7 +72,7 @@ def _stacked(plain: Dataset, seed: int) -> Dataset:
     name = f"stacked_{plain.name}"
 
     def stacks(split: Split, part: str, count: int) -> StackedSplit:
-        triples = drawing(seed, name, part).integers(len(split), size=(count, CHANNELS), dtype=np.int64)
+        triples = numpy_stream(seed, name, part).integers(len(split), size=(count, CHANNELS), dtype=np.int64)
         return StackedSplit(torch.from_numpy(triples), None, split.data, split.labels)
 
     train, test = stacks(plain.train, "train", TRAIN_STACKS), stacks(plain.test, "test", TEST_STACKS)
@@ -74,7 +83,7 @@ def _stacked(plain: Dataset, seed: int) -> Dataset:
         test=test,
         reference=test,
         reference_note=f"against {len(test):,} stacks of the {len(plain.test):,} real test images",
-        modes=Stacked(len(plain.class_names), CHANNELS),
+        modes=StackedClasses(len(plain.class_names), CHANNELS),
         class_names=(),
         checksum=checksum_of(train, test),
         extractor=plain.extractor,

@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable, Mapping
 
 from benchmarks.datasets import Centres
-from benchmarks.evaluation.comparison import NO_CAPTION, SampleSet, share
-from benchmarks.evaluation.matching import thinned
+from benchmarks.evaluation.matching import thin
+from benchmarks.evaluation.samples import NO_CAPTION, SampleSet, share
 from metrics import gan_train as gan_training
 from metrics.accuracy import accuracy, accuracy_by_class
 from metrics.base import Metric
@@ -23,34 +23,45 @@ from variants.recipe import unknown
 
 
 def _fid_pixels(c: SampleSet) -> float:
-    space, real = c.real.pixels
+    space, real = c.reference.pixels
     return frechet_distance(moments(space.coordinates(c.samples)), real)
 
 
 def _mode_coverage(c: SampleSet) -> float:
-    reached = mode_counts(c.modes[c.inside], c.real.modes.count)
-    return mode_coverage(reached, c.real.mode_counts.to(reached), len(c.samples))
+    reached = mode_counts(c.modes[c.inside], c.reference.modes.count)
+    return mode_coverage(reached, c.reference.mode_counts.to(reached), len(c.samples))
 
 
 def _mode_kl(c: SampleSet) -> float:
-    counts = mode_counts(c.modes, len(c.real.mode_counts))
-    return mode_kl(counts, c.real.mode_counts.to(counts))
+    counts = mode_counts(c.modes, len(c.reference.mode_counts))
+    return mode_kl(counts, c.reference.mode_counts.to(counts))
 
 
 def _modes_captured(c: SampleSet) -> float:
     modes = c.modes
-    if isinstance(c.real.modes, Centres):
-        modes = modes[high_quality(c.nearest[1], c.real.modes.sigma)]
-    return modes_captured(mode_counts(modes, len(c.real.mode_counts)))
+    if isinstance(c.reference.modes, Centres):
+        modes = modes[high_quality(c.nearest[1], c.reference.modes.sigma)]
+    return modes_captured(mode_counts(modes, len(c.reference.mode_counts)))
 
 
 def _accuracy_by_class(c: SampleSet) -> Mapping[int, float]:
-    return dict(enumerate(accuracy_by_class(c.classes, c.labels, c.real.modes.count).tolist()))
+    return dict(enumerate(accuracy_by_class(c.classes, c.labels, c.reference.modes.count).tolist()))
+
+
+def _overlap(c: SampleSet) -> float:
+    modes = c.reference.modes
+    return overlap(c.samples, modes.points.to(c.samples), modes.disc * modes.sigma)
+
+
+def _mode_spread(c: SampleSet) -> float:
+    modes = c.reference.modes
+    return mode_spread(c.samples, modes.points.to(c.samples), modes.disc * modes.sigma, modes.sigma)
 
 
 def _gan_train(c: SampleSet) -> float:
-    samples, labels = (thinned(rows, gan_training.SAMPLES, c.labels) for rows in (c.samples, c.labels))
-    return gan_training.gan_train(samples, labels, c.real.images, c.real.reference.labels, c.real.modes.count)
+    samples, labels = (thin(rows, gan_training.MOST_SAMPLES, c.labels) for rows in (c.samples, c.labels))
+    real = c.reference
+    return gan_training.gan_train(samples, labels, real.images, real.split.labels, real.modes.count)
 
 
 def _family(c: SampleSet) -> Mapping[int, float]:
@@ -87,7 +98,7 @@ def _metric(
 # fmt: off
 _RECORDS = (
     _metric("fid", "Fréchet distance in the classifier's raw features",
-            _MIN, _POSITIVE, 0, "", _HEUSEL, lambda c: frechet_distance(moments(c.raw_features), c.real.moments)),
+            _MIN, _POSITIVE, 0, "", _HEUSEL, lambda c: frechet_distance(moments(c.raw_features), c.reference.moments)),
     _metric("fid_normalized", "Fréchet distance in standardised features, geometric mean over the extractors",
             _MIN, _POSITIVE, 0, "extractor", _HEUSEL, lambda c: geometric_mean(c.distances)),
     _metric("fid_normalized_extractor", "the same in the features of one extractor",
@@ -106,14 +117,11 @@ _RECORDS = (
             _MAX, _POSITIVE, math.inf, "mixture", _SRIVASTAVA, _modes_captured),
     _metric("high_quality", "share of samples within 3 σ of a centre",
             _MAX, _SHARE, 1 - math.exp(-4.5), "centres", _SRIVASTAVA,
-            lambda c: high_quality(c.nearest[1], c.real.modes.sigma).double().mean().item()),
+            lambda c: high_quality(c.nearest[1], c.reference.modes.sigma).double().mean().item()),
     _metric("overlap", "share of the true mixture that the samples cover, mode by mode",
-            _MAX, _SHARE, 1, "centres", _OURS,
-            lambda c: overlap(c.samples, c.real.modes.points.to(c.samples), c.real.modes.disc * c.real.modes.sigma)),
+            _MAX, _SHARE, 1, "centres", _OURS, _overlap),
     _metric("mode_spread", "spread of samples within a mode over the true one; 1 is right",
-            _MAX, _POSITIVE, 1, "centres", _OURS, lambda c: mode_spread(
-                c.samples, c.real.modes.points.to(c.samples), c.real.modes.disc * c.real.modes.sigma, c.real.modes.sigma
-            )),
+            _MAX, _POSITIVE, 1, "centres", _OURS, _mode_spread),
     _metric("accuracy", "share of samples that the classifier takes for what was asked (GAN-test)",
             _MAX, _SHARE, 1, "condition classes extractor", _SHMELKOV,
             lambda c: accuracy(c.classes, c.labels)),
@@ -177,10 +185,10 @@ _RECORDS = (
 # fmt: on
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _RECORDS}
-"""Every metric by name, in the order of tables. A family stands under its common name; `record` finds its members."""
+"""Holds every metric by name, in the order of tables; a family stands under its common name."""
 
 
-def record(name: str) -> Metric:
+def find_metric(name: str) -> Metric:
     """The record of a metric as it is called in a journal. Raises UserError for a name that does not exist."""
     family, _, member = name.rpartition("_")
     if name not in METRICS and member.isdigit() and family in METRICS and METRICS[family].family:

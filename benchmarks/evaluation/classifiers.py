@@ -30,7 +30,7 @@ EPOCHS, LEAST_UPDATES = 25, 3_000
 """For a pinned classifier: so many epochs, and no fewer updates than that. Chosen, not tuned."""
 QUICK_UPDATES = 2_500
 """For a classifier that is trained because somebody waits for it."""
-SEEDS = (0, 1, 2)
+PINNED_SEEDS = (0, 1, 2)
 LEAST_ACCURACY, LEAST_REFERENCE = 0.9, 500
 """Below these a run bears a note: the share of test images that a classifier is right on, and the examples of the
 reference. Chosen, not tuned."""
@@ -41,7 +41,7 @@ RECIPE = (
 )
 
 
-def jittered(images: "Tensor", generator: "torch.Generator") -> "Tensor":
+def jitter(images: "Tensor", generator: "torch.Generator") -> "Tensor":
     """Images of (batch, channels, height, width), each turned, shifted and scaled a little at random."""
     import torch
     from torch.nn import functional
@@ -82,7 +82,7 @@ def train_classifier(
     optimizer = torch.optim.AdamW(classifier.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=updates)
     for update, chosen in enumerate(_batches(len(images), updates, generator), start=1):
-        batch = jittered(images[chosen].float() / 127.5 - 1, generator)
+        batch = jitter(images[chosen].float() / 127.5 - 1, generator)
         _, logits = classifier(batch.contiguous(memory_format=torch.channels_last))
         loss = functional.cross_entropy(logits, labels[chosen])
         optimizer.zero_grad()
@@ -108,7 +108,7 @@ def _batches(count: int, updates: int, generator: "torch.Generator") -> Iterator
             yield order[start : start + batch]
 
 
-def pin(dataset: "Dataset", path: Path, seed: int, updates: int, say: Callable[[str], None]) -> "Extractor":
+def train_extractor(dataset: "Dataset", path: Path, seed: int, updates: int, say: Callable[[str], None]) -> "Extractor":
     """Trains a classifier on a dataset's training images, tests it on its test images, and writes it to a file."""
     import torch
     from torch.nn import functional
@@ -163,10 +163,10 @@ def extractor_path(dataset: "Dataset", seed: int = 0) -> Path:
 
 def is_trained(dataset: "Dataset") -> bool:
     """Whether the deciding classifier of a dataset is there, or none is needed, so that judging trains nothing."""
-    return not dataset.extractor or extractor_path(dataset, SEEDS[0]).is_file()
+    return not dataset.extractor or extractor_path(dataset, PINNED_SEEDS[0]).is_file()
 
 
-def extractor_for(dataset: "Dataset", seed: int = 0) -> "Extractor":
+def classifier_of(dataset: "Dataset", seed: int = 0) -> "Extractor":
     """The classifier that judges a dataset: the pinned one, or one that is trained at its first use.
 
     The latter is kept beside the data, and said on standard error. Raises UserError for data without labelled images,
@@ -188,7 +188,7 @@ def extractor_for(dataset: "Dataset", seed: int = 0) -> "Extractor":
         f"{dataset.name} has no pinned classifier; one is trained now, once, and kept in {path} (some minutes)",
         file=sys.stderr,
     )
-    extractor = pin(dataset, path, seed, QUICK_UPDATES, say)
+    extractor = train_extractor(dataset, path, seed, QUICK_UPDATES, say)
     print(f"\r{dataset.name}: classifier trained, accuracy {extractor.accuracy:.2%} on test images", file=sys.stderr)
     return extractor
 
@@ -202,11 +202,11 @@ def classifiers_of(dataset: "Dataset") -> "tuple[Extractor, ...]":
 
     if not dataset.extractor:
         return ()
-    others = [seed for seed in SEEDS[1:] if pinned_path(dataset.extractor, seed).is_file()]
-    return tuple(extractor_for(dataset, seed) for seed in (SEEDS[0], *others))
+    others = [seed for seed in PINNED_SEEDS[1:] if pinned_path(dataset.extractor, seed).is_file()]
+    return tuple(classifier_of(dataset, seed) for seed in (PINNED_SEEDS[0], *others))
 
 
-def doubts(dataset: "Dataset", judges: "Sequence[Extractor]") -> tuple[str, ...]:
+def list_caveats(dataset: "Dataset", judges: "Sequence[Extractor]") -> tuple[str, ...]:
     """Sentences that a reader of the metrics has to know: the classifier is often wrong, the reference is small."""
     found = []
     if judges and (worst := min(judge.accuracy for judge in judges)) < LEAST_ACCURACY:
@@ -224,10 +224,10 @@ def doubts(dataset: "Dataset", judges: "Sequence[Extractor]") -> tuple[str, ...]
 
 def classifiers_sha256(dataset: Dataset) -> str:
     """The identity of what judges a dataset, whose classifier is trained now where there is none."""
-    return combined_sha256(classifiers_of(dataset))
+    return combine_sha256(classifiers_of(dataset))
 
 
-def combined_sha256(judges: Iterable[Extractor]) -> str:
+def combine_sha256(judges: Iterable[Extractor]) -> str:
     """SHA-256 of the extractor's file, or of those of several, joined in order; empty where there is none."""
     digests = [judge.sha256 for judge in judges]
     return sha256("".join(digests).encode()).hexdigest() if len(digests) > 1 else "".join(digests)

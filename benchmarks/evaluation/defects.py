@@ -34,7 +34,7 @@ WRONG = 0.1
 
 
 @dataclass(frozen=True)
-class Planting:
+class DefectInput:
     """What a defect is planted into.
 
     sound: (n, *shape) fresh real examples. labels: (n,) what was asked for. source: the split that they come from, and
@@ -67,20 +67,20 @@ class Planting:
         return torch.randn(self.sound.shape, generator=self.generator)
 
 
-def dropped_class(p: Planting) -> "Tensor":
+def dropped_class(p: DefectInput) -> "Tensor":
     """one class is never made; the next one is made instead"""
     labels = p.labels.clone()
     labels[labels == DROPPED] = DROPPED + 1
     return _where(p.labels == DROPPED, p.another(labels), p.sound)
 
 
-def one_image(p: Planting) -> "Tensor":
+def one_image(p: DefectInput) -> "Tensor":
     """every sample of one class is the same perfect image"""
     of_class = p.labels == REPEATED
     return _where(of_class, p.sound[of_class][:1].expand_as(p.sound), p.sound)
 
 
-def duplicates(p: Planting) -> "Tensor":
+def duplicates(p: DefectInput) -> "Tensor":
     """a twentieth of the samples, each twenty times"""
     import torch
 
@@ -91,7 +91,7 @@ def duplicates(p: Planting) -> "Tensor":
     return p.sound[chosen]
 
 
-def wrong_labels(p: Planting) -> "Tensor":
+def wrong_labels(p: DefectInput) -> "Tensor":
     """a tenth of the samples show the next class"""
     import torch
 
@@ -99,12 +99,12 @@ def wrong_labels(p: Planting) -> "Tensor":
     return _where(wrong, p.another((p.labels + 1) % len(p.dataset.class_names)), p.sound)
 
 
-def pixel_noise(p: Planting) -> "Tensor":
+def pixel_noise(p: DefectInput) -> "Tensor":
     """Gaussian noise of deviation 0.2 on every pixel, where black is −1 and white is 1"""
     return (p.sound + NOISE * p.noise()).clamp(-1, 1)
 
 
-def uniform_noise(p: Planting) -> "Tensor":
+def uniform_noise(p: DefectInput) -> "Tensor":
     """nothing but uniform noise"""
     import torch
 
@@ -114,17 +114,17 @@ def uniform_noise(p: Planting) -> "Tensor":
     return low + (high - low) * torch.rand(p.sound.shape, generator=p.generator)
 
 
-def blends(p: Planting) -> "Tensor":
+def blends(p: DefectInput) -> "Tensor":
     """each sample is the mean of two real images, of the class that was asked for and of the next one"""
     return (p.sound + p.another((p.labels + 1) % len(p.dataset.class_names))) / 2
 
 
-def copies(p: Planting) -> "Tensor":
+def copies(p: DefectInput) -> "Tensor":
     """each sample is a training image"""
     return p.another(p.labels, p.training)
 
 
-def blur(p: Planting) -> "Tensor":
+def blur(p: DefectInput) -> "Tensor":
     """each sample is blurred by the kernel 1 2 1 in both directions"""
     import torch
     from torch.nn import functional
@@ -135,17 +135,17 @@ def blur(p: Planting) -> "Tensor":
     return functional.conv2d(functional.pad(p.sound, (1, 1, 1, 1), mode="replicate"), kernel, groups=channels)
 
 
-def checkerboard(p: Planting) -> "Tensor":
+def checkerboard(p: DefectInput) -> "Tensor":
     """a checkerboard of amplitude 0.15 on every image, of period 2: fields of one pixel"""
-    return (p.sound + PATTERN * board(p.sound, 2)).clamp(-1, 1)
+    return (p.sound + PATTERN * draw_checkerboard(p.sound, 2)).clamp(-1, 1)
 
 
-def coarse_checkerboard(p: Planting) -> "Tensor":
+def coarse_checkerboard(p: DefectInput) -> "Tensor":
     """the same of period 4, as the first of two layers of stride 2 leaves it: fields of 2 × 2 pixels"""
-    return (p.sound + PATTERN * board(p.sound, 4)).clamp(-1, 1)
+    return (p.sound + PATTERN * draw_checkerboard(p.sound, 4)).clamp(-1, 1)
 
 
-def board(images: "Tensor", period: int) -> "Tensor":
+def draw_checkerboard(images: "Tensor", period: int) -> "Tensor":
     """A checkerboard of −1 and 1 of this period, as large as the images."""
     import torch
 
@@ -153,13 +153,13 @@ def board(images: "Tensor", period: int) -> "Tensor":
     return 1 - 2 * ((rows[:, None] + columns) % 2)
 
 
-def wider(p: Planting) -> "Tensor":
+def wider(p: DefectInput) -> "Tensor":
     """every mode five times as wide"""
     centres = p.dataset.modes.points[p.labels]
     return centres + 5 * (p.sound - centres)
 
 
-def bridges(p: Planting) -> "Tensor":
+def bridges(p: DefectInput) -> "Tensor":
     """a tenth of the samples lie between two modes"""
     import torch
 
@@ -173,7 +173,7 @@ def _where(chosen: "Tensor", these: "Tensor", those: "Tensor") -> "Tensor":
     return torch.where(chosen.view(-1, *[1] * (those.dim() - 1)), these, those)
 
 
-IMAGE_DEFECTS: dict[str, Callable[[Planting], "Tensor"]] = {
+IMAGE_DEFECTS: dict[str, Callable[[DefectInput], "Tensor"]] = {
     "dropped class": dropped_class,
     "one image in a class": one_image,
     "duplicates": duplicates,
@@ -186,7 +186,7 @@ IMAGE_DEFECTS: dict[str, Callable[[Planting], "Tensor"]] = {
     "checkerboard": checkerboard,
     "coarse checkerboard": coarse_checkerboard,
 }
-POINT_DEFECTS: dict[str, Callable[[Planting], "Tensor"]] = {
+POINT_DEFECTS: dict[str, Callable[[DefectInput], "Tensor"]] = {
     "dropped mode": dropped_class,
     "one point in a mode": one_image,
     "duplicates": duplicates,
@@ -197,7 +197,7 @@ POINT_DEFECTS: dict[str, Callable[[Planting], "Tensor"]] = {
 
 
 @dataclass(frozen=True)
-class Table:
+class DefectTable:
     """What was measured on one dataset: sound[metric] and planted[defect][metric] hold one value for each split."""
 
     dataset: str
@@ -221,24 +221,24 @@ class Table:
         return "fooled" if max(worse) < -margin and metric not in self.interior else ""
 
 
-def measure(dataset: "Dataset", splits: int, say: Callable[[str], None], samples: int = 0) -> Table:
+def measure_defects(dataset: "Dataset", splits: int, say: Callable[[str], None], samples: int = 0) -> DefectTable:
     """Plants every defect into a dataset, in each of several random splits. samples: of each comparison; 0 for all."""
     import torch
 
-    from benchmarks.evaluation.catalogue import METRICS, record
+    from benchmarks.evaluation.catalogue import METRICS, find_metric
 
     defects = IMAGE_DEFECTS if dataset.spec.is_image else POINT_DEFECTS
     sound: dict[str, list[float]] = {}
     planted: dict[str, dict[str, list[float]]] = {name: {} for name in defects}
     for split in range(splits):
         generator = torch.Generator().manual_seed(split)
-        evaluator, planting = prepared(dataset, generator, samples)
+        evaluator, planting = prepare_split(dataset, generator, samples)
         for defect, plant in {"": lambda p: p.sound, **defects}.items():
             say(f"{dataset.name}: split {split + 1} of {splits}, {defect or 'sound samples'}")
             values = sound if not defect else planted[defect]
-            measured = evaluator.evaluate(handing_out(plant(planting)), final=True)
+            measured = evaluator.evaluate(replay_samples(plant(planting)), final=True)
             for name, value in (measured | dict.fromkeys(evaluator.absent, math.nan)).items():
-                if not record(name).family:
+                if not find_metric(name).family:
                     values.setdefault(name, []).append(value)
     interior = frozenset(
         name for name, m in METRICS.items() if m.range[0] < m.perfect < m.range[1] and m.direction == "min"
@@ -247,16 +247,18 @@ def measure(dataset: "Dataset", splits: int, say: Callable[[str], None], samples
         f"{len(planting.sound):,} samples against {len(evaluator.dataset.reference):,} real examples, "
         f"{len(planting.training):,} for training, {splits} splits"
     )
-    return Table(dataset.name, facts, {name: record(name).direction for name in sound}, interior, sound, planted)
+    return DefectTable(
+        dataset.name, facts, {name: find_metric(name).direction for name in sound}, interior, sound, planted
+    )
 
 
-def prepared(dataset: "Dataset", generator: "Generator", samples: int = 0) -> "tuple[Evaluator, Planting]":
+def prepare_split(dataset: "Dataset", generator: "Generator", samples: int = 0) -> "tuple[Evaluator, DefectInput]":
     """An evaluator, and fresh real examples that its reference and its training split do not have."""
     import torch
 
     from benchmarks.datasets import Split
     from benchmarks.evaluation.evaluator import Evaluator
-    from benchmarks.evaluation.matching import alike
+    from benchmarks.evaluation.matching import match_labels
 
     def part(split: Split, indices: torch.Tensor) -> Split:
         return Split(split.data[indices], split.labels[indices])
@@ -273,19 +275,19 @@ def prepared(dataset: "Dataset", generator: "Generator", samples: int = 0) -> "t
         source, training = part(training, order[:size]), part(training, order[size:])
     parts = {"reference": reference, "samples": source, "training": training}
     for what, split in parts.items():
-        if lacking := set(range(len(dataset.class_names))) - split.kinds:
+        if lacking := set(range(len(dataset.class_names))) - split.label_set:
             raise UserError(
                 f"defects are planted by class, and {dataset.name} has too few examples of "
                 f"{dataset.class_names[min(lacking)]} to leave the {what} one; choose another dataset"
             )
     count = samples or (len(reference) if dataset.spec.is_image else POINTS)
     if samples or len(reference) > len(source):
-        reference = part(reference, alike(reference, reference, min(count, len(reference))))
+        reference = part(reference, match_labels(reference, reference, min(count, len(reference))))
     changed = replace(dataset, train=training, test=reference, reference=reference)
     evaluator = Evaluator(changed, count)
     labels = reference.labels[evaluator.chosen]
     places = _without_repeats(source.labels, labels)
-    return evaluator, Planting(source.images(places), labels, source, places, training, changed, generator)
+    return evaluator, DefectInput(source.images(places), labels, source, places, training, changed, generator)
 
 
 def _without_repeats(available: "Tensor", labels: "Tensor") -> "Tensor":
@@ -299,7 +301,7 @@ def _without_repeats(available: "Tensor", labels: "Tensor") -> "Tensor":
     return places
 
 
-def handing_out(samples: "Tensor") -> "Callable[[Tensor | None, int], Tensor]":
+def replay_samples(samples: "Tensor") -> "Callable[[Tensor | None, int], Tensor]":
     """A generator that gives these samples in their order."""
     given = 0
 
@@ -314,7 +316,7 @@ def handing_out(samples: "Tensor") -> "Callable[[Tensor | None, int], Tensor]":
 MARKS = {"noticed": "**{}**", "fooled": "_{}_ ✗", "": "{}", "no sample to measure": "–"}
 
 
-def page(tables: Sequence[Table]) -> str:
+def format_page(tables: Sequence[DefectTable]) -> str:
     """The Markdown page of these tables."""
     from benchmarks.evaluation.catalogue import METRICS
 

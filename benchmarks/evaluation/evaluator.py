@@ -14,14 +14,14 @@ import torch
 from torch import Tensor
 
 from benchmarks.algorithm.random_streams import stream
-from benchmarks.datasets import Centres, Classes, Dataset, Split, Stacked
+from benchmarks.datasets import Centres, Classes, Dataset, Split, StackedClasses
 from benchmarks.evaluation.catalogue import METRICS
 from benchmarks.evaluation.classifiers import classifiers_of
-from benchmarks.evaluation.comparison import SampleSet
-from benchmarks.evaluation.matching import alike, drawn_alike
-from benchmarks.evaluation.reference import BATCH, Classifying, ReferenceSet
+from benchmarks.evaluation.matching import draw_matched, match_reference
+from benchmarks.evaluation.reference import BATCH, FrozenClassifier, ReferenceSet
+from benchmarks.evaluation.samples import SampleSet
 from metrics.base import Unmeasurable
-from metrics.chunks import at_once
+from metrics.chunks import chunk_rows
 from metrics.features import Channelwise, Extractor
 from variants.recipe import UserError
 
@@ -36,7 +36,7 @@ NOT_FINITE = "not_finite_samples"
 class Evaluator:
     """Judges generators of one dataset. The real side is computed at the first evaluation, once.
 
-    samples: how many a generator has to make. judges: the extractors, by default those of the dataset. device:
+    samples: how many a generator has to make. classifiers: the extractors, by default those of the dataset. device:
     where labels are handed to the generator, and where metrics are computed if it knows float64.
     chosen: (samples,) the reference examples whose labels a generator is asked for, in order.
     seconds: what each metric took when last measured; what several need is counted for the first one.
@@ -47,7 +47,7 @@ class Evaluator:
         self,
         dataset: Dataset,
         samples: int = 10_000,
-        judges: tuple[Extractor, ...] | None = None,
+        classifiers: tuple[Extractor, ...] | None = None,
         *,
         device: torch.device | str = "cpu",
     ) -> None:
@@ -55,16 +55,16 @@ class Evaluator:
             raise UserError(f"an evaluation needs at least 2 samples, not {samples}")
         self.samples, self.device = samples, torch.device(device)
         self._place = torch.device("cpu") if self.device.type == "mps" else self.device
-        self.extractors = classifiers_of(dataset) if judges is None else judges
+        self.classifiers = classifiers_of(dataset) if classifiers is None else classifiers
         self.dataset = dataset
-        self.chosen = like_the_reference(dataset.reference, samples)
+        self.chosen = match_reference(dataset.reference, samples)
         self.seconds: dict[str, float] = {}
         self.absent: dict[str, str] = {}
 
     @cached_property
     def facts(self) -> frozenset[str]:
         """What there is to measure with: see Metric.needs."""
-        spec, judged = self.dataset.spec, bool(self.extractors)
+        spec, judged = self.dataset.spec, bool(self.classifiers)
         # Without a classifier nothing tells which class a sample is of.
         modes = self.dataset.modes if judged or isinstance(self.dataset.modes, Centres) else None
         there = {
@@ -75,7 +75,7 @@ class Evaluator:
             "modes": modes is not None,
             "classes": isinstance(modes, Classes),
             "centres": isinstance(modes, Centres),
-            "mixture": isinstance(modes, Centres | Stacked),
+            "mixture": isinstance(modes, Centres | StackedClasses),
             "captions": judged and self.dataset.captions is not None,
         }
         return frozenset(name for name, is_there in there.items() if is_there)
@@ -112,7 +112,7 @@ class Evaluator:
 
     def compare(self, samples: Tensor, *, conditional: bool = True) -> SampleSet:
         """Samples (samples, *shape), made for the labels of `chosen`, beside the reference."""
-        return SampleSet(self.real, samples, *(self._asked_for if conditional else (None, None)))
+        return SampleSet(self.reference, samples, *(self._asked_for if conditional else (None, None)))
 
     def measure(self, names: Iterable[str], comparison: SampleSet) -> dict[str, float]:
         """These metrics, and families of metrics, of one comparison; those that it does not allow are `absent`."""
@@ -131,51 +131,51 @@ class Evaluator:
             self.absent |= {member: UNTOLD for member, v in members.items() if math.isnan(v)}
         return values
 
-    def reference(self, *, final: bool = True) -> dict[str, float]:
-        """Every metric with real examples in the place of samples, which training never saw: see reference_note."""
-        names, held = self.names(final=final), self.stand_ins
+    def measure_real_data(self, *, final: bool = True) -> dict[str, float]:
+        """Every metric with real examples in the place of samples, which training never saw: see real_data_note."""
+        names, held = self.names(final=final), self.held_out
         if not len(held):
             self.seconds, self.absent = {}, dict.fromkeys(names, "one real example cannot stand for samples as well")
             return {}
-        return self.measure(names, self.beside_the_others(held))
+        return self.measure(names, self.compare_held_out(held))
 
-    def beside_the_others(self, held: Tensor) -> SampleSet:
+    def compare_held_out(self, held: Tensor) -> SampleSet:
         """These examples of the reference in the place of samples, beside the rest of it."""
-        reference, rest = self.real.reference, torch.ones(len(self.real.reference), dtype=torch.bool)
+        reference, rest = self.reference.split, torch.ones(len(self.reference.split), dtype=torch.bool)
         rest[held] = False
-        side, held = self.real.part(rest.nonzero().flatten(), len(held)), held.to(self._place)
+        side, held = self.reference.part(rest.nonzero().flatten(), len(held)), held.to(self._place)
         return SampleSet(side, reference.images(held), *self._asked(reference, held))
 
     @cached_property
-    def stand_ins(self) -> Tensor:
+    def held_out(self) -> Tensor:
         """The reference examples, as many as samples but at most half, that stand for samples of a perfect generator.
 
         They are drawn at random with the label frequencies of the reference, by a stream of the data's checksum.
         """
         reference = self.dataset.reference
         own = stream(0, f"real data/{self.dataset.checksum}")
-        return drawn_alike(reference, min(self.samples, len(reference) // 2), own)
+        return draw_matched(reference, min(self.samples, len(reference) // 2), own)
 
     @cached_property
-    def reference_error(self) -> float:
+    def fid_bias_ratio(self) -> float:
         """How many times the bias of the samples' FID that in `reference` has: it falls as one over the counts."""
-        whole, held = len(self.dataset.reference), len(self.stand_ins)
+        whole, held = len(self.dataset.reference), len(self.held_out)
         return (1 / held + 1 / (whole - held)) / (1 / self.samples + 1 / whole)
 
     @cached_property
-    def reference_note(self) -> str:
+    def real_data_note(self) -> str:
         """What `reference` compares, in one sentence, and what its smaller number of examples does to FID."""
-        whole, held = len(self.dataset.reference), len(self.stand_ins)
+        whole, held = len(self.dataset.reference), len(self.held_out)
         if not held:
             return "no real examples are left to stand for samples"
         return (
             f"{held:,} examples of the reference, drawn at random, against the other {whole - held:,}: FID has "
-            f"{self.reference_error:.3g} times the bias there that {self.samples:,} samples have against all {whole:,}"
+            f"{self.fid_bias_ratio:.3g} times the bias there that {self.samples:,} samples have against all {whole:,}"
         )
 
     def _generated(self, generate: Generate) -> Tensor:
         samples = torch.empty(self.samples, *self.dataset.spec.shape, device=self._place)
-        size = at_once(BATCH, samples)
+        size = chunk_rows(BATCH, samples)
         for start in range(0, self.samples, size):
             part = samples[start : start + size]
             condition = None if self._conditions is None else self._conditions[start : start + size]
@@ -196,29 +196,20 @@ class Evaluator:
         return self._asked(self.dataset.reference, self.chosen)
 
     @cached_property
-    def _judges(self) -> tuple[Classifying, ...]:
+    def _placed_classifiers(self) -> tuple[FrozenClassifier, ...]:
         shape = self.dataset.spec.shape
         return tuple(
-            (each if each.shape == shape else Channelwise(each, shape[0])).to(self._place) for each in self.extractors
+            (each if each.shape == shape else Channelwise(each, shape[0])).to(self._place) for each in self.classifiers
         )
 
     @cached_property
-    def real(self) -> ReferenceSet:
+    def reference(self) -> ReferenceSet:
         """The reference, and what is computed from it."""
-        return ReferenceSet(self.dataset, self.dataset.reference.to(self._place), self._judges, self.samples)
+        return ReferenceSet(
+            self.dataset, self.dataset.reference.to(self._place), self._placed_classifiers, self.samples
+        )
 
     def _asked(self, split: Split, chosen: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """Labels of these examples, and captions where there are any."""
         labels = None if split.labels is None else split.labels[chosen].to(self._place)
         return labels, split.condition(chosen).to(self._place) if self.dataset.captions else None
-
-
-def like_the_reference(reference: Split, samples: int) -> Tensor:
-    """Indices (samples,) into the reference whose labels have its frequencies, to within one sample a label.
-
-    All of them in order where there are as many. Otherwise labels are spread evenly over the order, so that any
-    beginning of it has nearly the same frequencies. Without labels the reference is gone through as often as needed.
-    """
-    if samples == len(reference) or reference.labels is None:
-        return torch.arange(samples) % len(reference)
-    return alike(reference, reference, samples)

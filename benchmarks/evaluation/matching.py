@@ -7,7 +7,7 @@ from benchmarks.datasets import Split
 from variants.recipe import UserError
 
 
-def alike(split: Split, reference: Split, samples: int) -> Tensor:
+def match_labels(split: Split, reference: Split, samples: int) -> Tensor:
     """Indices (samples,) into a split, with the label frequencies of the reference, spread evenly over the order.
 
     A label's examples are taken in their order, again from the first where there are too few. Raises UserError where
@@ -31,16 +31,27 @@ def alike(split: Split, reference: Split, samples: int) -> Tensor:
     return torch.cat(chosen)[torch.cat(places).argsort(stable=True)]
 
 
-def drawn_alike(reference: Split, count: int, generator: torch.Generator) -> Tensor:
+def match_reference(reference: Split, samples: int) -> Tensor:
+    """Indices (samples,) into the reference whose labels have its frequencies, to within one sample a label.
+
+    All of them in order where there are as many. Otherwise labels are spread evenly over the order, so that any
+    beginning of it has nearly the same frequencies. Without labels the reference is gone through as often as needed.
+    """
+    if samples == len(reference) or reference.labels is None:
+        return torch.arange(samples) % len(reference)
+    return match_labels(reference, reference, samples)
+
+
+def draw_matched(reference: Split, count: int, generator: torch.Generator) -> Tensor:
     """Indices (count,) of different examples, random within each label, with the label frequencies of all."""
     shuffled = torch.randperm(len(reference), generator=generator)
-    return shuffled[alike(reference.part(shuffled), reference, count)]
+    return shuffled[match_labels(reference.part(shuffled), reference, count)]
 
 
-def thinned(rows: Tensor, most: int, labels: Tensor | None = None) -> Tensor:
+def thin(rows: Tensor, most: int, labels: Tensor | None = None) -> Tensor:
     """At most so many rows, evenly spread over their order; with labels, over the examples of each label.
 
-    Labels may come in turn, as those of `alike` do: then every second row has half of them only.
+    Labels may come in turn, as those of `match_labels` do: then every second row has half of them only.
     """
     if len(rows) <= most:
         return rows

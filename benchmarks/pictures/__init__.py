@@ -9,21 +9,21 @@ spectrum.py   power_spectra: the checkerboard, where it would stand out
 colours.py    one colour for one thing in all of them
 """
 
-from benchmarks.pictures.curves import loss_curves
-from benchmarks.pictures.gradients import gradient_curves
+from benchmarks.pictures.curves import draw_loss_curves
+from benchmarks.pictures.gradients import draw_gradient_curves
 from benchmarks.pictures.growth import growth_curves
-from benchmarks.pictures.networks import network_graph
-from benchmarks.pictures.samples import animate, png, sample_grid, scatter
-from benchmarks.pictures.spectrum import power_spectra
+from benchmarks.pictures.networks import draw_networks
+from benchmarks.pictures.samples import animate, draw_grid, draw_points, encode_png
+from benchmarks.pictures.spectrum import draw_power_spectra
 
 __all__ = [
     "animate",
-    "gradient_curves",
+    "draw_gradient_curves",
+    "draw_grid",
+    "draw_loss_curves",
+    "draw_networks",
+    "draw_points",
+    "draw_power_spectra",
+    "encode_png",
     "growth_curves",
-    "loss_curves",
-    "network_graph",
-    "png",
-    "power_spectra",
-    "sample_grid",
-    "scatter",
 ]

@@ -9,7 +9,7 @@ from benchmarks.pictures.colours import DISCRIMINATOR, FAKE, GENERATOR, GREY, IN
 from benchmarks.pictures.samples import write_figure
 
 
-def loss_curves(lines: Sequence[Mapping[str, Any]], out: Path | str, unit: str = "nats", title: str = "") -> None:
+def draw_loss_curves(lines: Sequence[Mapping[str, Any]], out: Path | str, unit: str = "nats", title: str = "") -> None:
     """Draws the losses and the mean D(real) and D(fake) of a journal's lines into a PNG file.
 
     Each loss has an axis of its own, because one may be a thousand times the other; a value that is not finite leaves

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from benchmarks.algorithm.sampling import Generate
 from benchmarks.datasets import Centres, Dataset
-from benchmarks.pictures import sample_grid, scatter
+from benchmarks.pictures import draw_grid, draw_points
 from metrics.captions import DIGITS, all_captions
 from variants import Recipe
 from variants.recipe import unknown
@@ -16,7 +16,7 @@ PICTURES = ("all", "milestones", "none")
 POINTS = 2500
 
 
-def sample_picture(generate: Generate, dataset: Dataset, recipe: Recipe, caption: str) -> Image:
+def draw_samples(generate: Generate, dataset: Dataset, recipe: Recipe, caption: str) -> Image:
     """Ten columns of ten samples, a column a class where the variant takes labels (I3g); a scatter plot of points.
 
     Of a variant that takes captions: a column a digit, a row for every way in which it can look.
@@ -24,23 +24,23 @@ def sample_picture(generate: Generate, dataset: Dataset, recipe: Recipe, caption
     spec, conditional = dataset.spec, recipe.conditioning != "none"
     if isinstance(dataset.modes, Centres):
         condition = None if spec.classes is None else torch.arange(POINTS) % spec.classes
-        return scatter_picture(generate(condition, POINTS), dataset.modes, caption)
+        return draw_mixture(generate(condition, POINTS), dataset.modes, caption)
     if dataset.captions and conditional:
         condition = all_captions().unflatten(0, (len(DIGITS), -1)).transpose(0, 1).flatten(0, 1)
-        return sample_grid(generate(condition, len(condition)).cpu(), len(DIGITS), DIGITS, caption)
+        return draw_grid(generate(condition, len(condition)).cpu(), len(DIGITS), DIGITS, caption)
     columns = min(spec.classes or 10, 10)
     condition = None if spec.classes is None else torch.arange(10 * columns) % columns
     titles = dataset.class_names[:columns] if conditional else ()
-    return sample_grid(generate(condition, 10 * columns).cpu(), columns, titles, caption)
+    return draw_grid(generate(condition, 10 * columns).cpu(), columns, titles, caption)
 
 
-def scatter_picture(points: Tensor, modes: Centres, caption: str) -> Image:
+def draw_mixture(points: Tensor, modes: Centres, caption: str) -> Image:
     """Points of the plane, with a circle of 3 σ round each centre."""
     limit = 1.5 * modes.points.abs().max().item() + 5 * modes.sigma
-    return scatter(points.cpu(), modes.points, limit, radius=3 * modes.sigma, caption=caption)
+    return draw_points(points.cpu(), modes.points, limit, radius=3 * modes.sigma, caption=caption)
 
 
-def pictured_epochs(choice: str, epochs: int) -> frozenset[int]:
+def choose_epochs(choice: str, epochs: int) -> frozenset[int]:
     """The epochs after which samples are drawn; the milestones are those of the source: 1, every tenth, the last.
 
     Wherever there are pictures there is one of the untrained generator, epoch 0, with which MLflow's slider begins.

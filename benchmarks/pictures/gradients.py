@@ -14,7 +14,7 @@ LOSSES = {
 }
 
 
-def gradient_curves(points: Sequence[Mapping[str, Any]], out: Path | str, title: str = "") -> None:
+def draw_gradient_curves(points: Sequence[Mapping[str, Any]], out: Path | str, title: str = "") -> None:
     """Draws the norms of the gradients, the steps that follow from them, and mean D(fake), into a PNG file.
 
     points: {"updates": …, "d_fake": …, "norms": {loss: [one a noise batch]}, "steps": {loss: …}}, as the gradient probe

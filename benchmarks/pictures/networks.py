@@ -1,7 +1,7 @@
 """The graph of a network as it is run: its layers, what flows between them, and how many parameters each has.
 
 `trace` runs a network once, in evaluation mode, and notes which layer made each tensor, so that the picture shows what
-the network does and not how its class is written. `network_graph` draws a generator and a discriminator side by side.
+the network does and not how its class is written. `draw_networks` draws a generator and a discriminator side by side.
 """
 
 import math
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from benchmarks.pictures.colours import DISCRIMINATOR, GENERATOR, GREY, INK
-from benchmarks.pictures.samples import png, write_whole
+from benchmarks.pictures.samples import encode_png, write_file
 from variants.base import DataSpec
 from variants.recipe import Recipe
 
@@ -184,7 +184,7 @@ def _norms(module: nn.Module) -> list[str]:
     return sorted({type(step).__name__ for steps in through.values() for step in steps})
 
 
-def network_graph(
+def draw_networks(
     generator: nn.Module,
     discriminator: nn.Module,
     spec: DataSpec,
@@ -225,7 +225,7 @@ def network_graph(
     both = Image.new("RGB", (sum(p.width for p in pictures) + space, max(p.height for p in pictures)), "white")
     both.paste(pictures[0], (0, 0))
     both.paste(pictures[1], (pictures[0].width + space, 0))
-    write_whole(out, png(both.quantize(64)))
+    write_file(out, encode_png(both.quantize(64)))
 
 
 @dataclass

@@ -31,7 +31,7 @@ COMPRESSION = {"compress_level": 4}
 FRAMES, FRAME_SIDE = 120, 720
 
 
-def sample_grid(
+def draw_grid(
     images: Float[Tensor, "count channels height width"], columns: int, titles: Sequence[str] = (), caption: str = ""
 ) -> Image.Image:
     """The images row by row, each pixel a square of whole screen pixels, so that 8×8 digits are legible.
@@ -103,7 +103,7 @@ def _wrapped(title: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
     return lines
 
 
-def scatter(
+def draw_points(
     points: Float[Tensor, "count 2"],
     centres: Float[Tensor, "modes 2"] | None,
     limit: float,
@@ -172,7 +172,7 @@ def animate(paths: Sequence[Path | str], out: Path | str, seconds: float = 12.0)
     each = min(500.0, max(40.0, 1000 * seconds / len(frames)))
     rest = 2000.0
     durations = [each] * (len(frames) - 1) + [rest] if len(frames) > 1 else rest
-    write_whole(out, imageio.imwrite("<bytes>", frames, extension=".gif", duration=durations, loop=0))
+    write_file(out, imageio.imwrite("<bytes>", frames, extension=".gif", duration=durations, loop=0))
 
 
 def _few_colours(picture: Image.Image) -> np.ndarray:
@@ -182,7 +182,7 @@ def _few_colours(picture: Image.Image) -> np.ndarray:
     return np.asarray(picture.convert("RGB").quantize(64, dither=Image.Dither.NONE).convert("RGB"))
 
 
-def png(picture: Image.Image) -> bytes:
+def encode_png(picture: Image.Image) -> bytes:
     """The picture as a file."""
     made = BytesIO()
     picture.save(made, "png", **COMPRESSION)
@@ -194,10 +194,10 @@ def write_figure(out: Path | str, figure: "Figure") -> None:
     drawn = BytesIO()
     # No version and no date, so that the same figure gives the same bytes.
     figure.savefig(drawn, format="png", metadata={"Software": None}, pil_kwargs=COMPRESSION)
-    write_whole(out, drawn.getvalue())
+    write_file(out, drawn.getvalue())
 
 
-def write_whole(out: Path | str, data: bytes) -> None:
+def write_file(out: Path | str, data: bytes) -> None:
     """Writes a file so that nobody ever sees half of it. Raises UserError where it cannot be written."""
     beside = Path(f"{out}.part")
     try:

@@ -10,7 +10,7 @@ from benchmarks.pictures.samples import write_figure
 from metrics.spectrum import contrasts, lattice
 
 
-def power_spectra(samples: Tensor, real: Tensor, out: Path | str, title: str = "") -> None:
+def draw_power_spectra(samples: Tensor, real: Tensor, out: Path | str, title: str = "") -> None:
     """Draws both spectra on one scale, and how far samples lie above real images, into a PNG file.
 
     samples, real: (height, width), as metrics.spectrum.mean_power gives them. Frequency 0 is in the middle; a circle is

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from metrics import gan_train as gan_train_module
 from metrics.accuracy import accuracy, accuracy_by_class
 from metrics.base import Unmeasurable
-from metrics.chunks import LARGE, WARM, at_once, repeat
+from metrics.chunks import LARGE, WARM, chunk_rows, repeat_recorded
 from metrics.diversity import class_diversity, mean_distance, spread
 from metrics.frechet import Moments, frechet_distance, geometric_mean, moments
 from metrics.gan_train import gan_train
@@ -32,9 +32,9 @@ from metrics.modes import (
 from metrics.neighbours import (
     class_balls,
     inside_class,
+    k_smallest,
     manifold,
     neighbourhood,
-    smallest,
     squared_distances,
     squared_radii,
 )
@@ -234,16 +234,16 @@ def test_in_pieces_everything_is_the_same(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_gpu_takes_more_at_once() -> None:
-    assert at_once(256, torch.empty(0)) == 256
-    assert at_once(256, torch.empty(0, device="meta")) == LARGE
-    assert at_once(2 * LARGE, torch.empty(0, device="meta")) == 2 * LARGE
+    assert chunk_rows(256, torch.empty(0)) == 256
+    assert chunk_rows(256, torch.empty(0, device="meta")) == LARGE
+    assert chunk_rows(2 * LARGE, torch.empty(0, device="meta")) == 2 * LARGE
 
 
 def test_work_is_repeated_so_many_times() -> None:
     done = []
     for times in (0, WARM, 10):
         done.clear()
-        repeat(lambda: done.append(1), times, torch.device("cpu"))
+        repeat_recorded(lambda: done.append(1), times, torch.device("cpu"))
         assert len(done) == times
 
 
@@ -257,7 +257,7 @@ def test_work_is_repeated_so_many_times_on_a_gpu(times: int) -> None:
         count.mul_(2)
         powers.add_(count)
 
-    repeat(work, times, torch.device("cuda"))
+    repeat_recorded(work, times, torch.device("cuda"))
     assert (count.item(), powers.item()) == (2**times, 2 ** (times + 1) - 2)
 
 
@@ -301,8 +301,8 @@ def test_the_smallest_of_each_row_are_those_of_topk(columns: int) -> None:
     values = normal(1, 20, columns, dtype=torch.float32)
     values[:, 1] = values[:, 0]
     values[0, 2:4] = torch.inf
-    assert torch.equal(smallest(values, 3), values.topk(3, largest=False, sorted=True).values)
-    assert torch.equal(smallest(values[:, ::2], 2), values[:, ::2].topk(2, largest=False, sorted=True).values)
+    assert torch.equal(k_smallest(values, 3), values.topk(3, largest=False, sorted=True).values)
+    assert torch.equal(k_smallest(values[:, ::2], 2), values[:, ::2].topk(2, largest=False, sorted=True).values)
 
 
 def test_inside_class_asks_for_the_samples_own_class() -> None:
@@ -705,7 +705,7 @@ def shapes(seed: int, count: int) -> tuple[Tensor, Tensor]:
 def test_networks_that_are_trained_as_one_are_those_that_are_trained_alone(
     monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype
 ) -> None:
-    monkeypatch.setattr("metrics.gan_train.UPDATES", 30)
+    monkeypatch.setattr("metrics.gan_train._UPDATES", 30)
     x, labels = normal(1, 450, 6, dtype=dtype), torch.arange(450) % 3
     together = gan_train_module._trained(x, labels, 3, (5, 7))
     for place, seed in enumerate((5, 7)):

@@ -269,7 +269,7 @@ def tensor_readers() -> list[Reader]:
     def judged(folder: Path) -> object:
         extractor = read_extractor(folder / "judge.safetensors")
         features, _ = extractor.read(torch.zeros(2, *extractor.shape))
-        return extractor.standardized(features)
+        return extractor.standardize(features)
 
     def checked(key: str) -> Callable[[bytes, random.Random], bytes]:
         return either(damaged, lambda data, rng: forged_tensors(data, rng, key))
