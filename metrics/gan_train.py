@@ -1,8 +1,8 @@
-"""GAN-train: how well a fresh network that has only seen samples reads real data.
+"""Trains a fresh network on samples alone and tests it on real data: GAN-train.
 
-In [0, 1], larger is better. It falls with wrong labels, with missing variety and with unreal samples, and does not
-saturate as GAN-test does. Shmelkov et al. 2018, section 3. The network, its training and the number of samples are
-fixed: one hidden layer of 256 ReLU units, Adam 1e-3, batches of 100, 500 updates (chosen, not tuned).
+In [0, 1], larger is better. It falls with wrong labels, missing variety and unreal samples, and does not saturate as
+GAN-test does. Shmelkov et al. 2018, section 3. The network, its training and the number of samples are fixed: one
+hidden layer of 256 ReLU units, Adam 1e-3, batches of 100, 500 updates (chosen, not tuned).
 """
 
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def gan_train(
     classes: int,
     seeds: tuple[int, ...] = _SEEDS,
 ) -> float:
-    """Mean accuracy on real data over networks of several seeds, each trained on the samples with their labels."""
+    """Returns the mean accuracy on real data of networks of several seeds, trained on the samples and their labels."""
     x, test = samples.flatten(1), real.flatten(1)
     weights = _train(x, labels, classes, seeds)
     with torch.no_grad():
@@ -43,7 +43,7 @@ def gan_train(
 
 
 def _train(x: Float[Tensor, "n values"], labels: Int[Tensor, " n"], classes: int, seeds: tuple[int, ...]) -> _Weights:
-    """The weights of a network for each seed, trained as one: small ones are bound by call overhead."""
+    """Trains a network for each seed, all as one, since call overhead dominates small networks. Returns the weights."""
     weights = _initialize(x.shape[1], classes, seeds, x.device)
     batch = min(_BATCH, len(x))
     batches = [_batches(len(x), batch, seed) for seed in seeds]
@@ -55,9 +55,9 @@ def _train(x: Float[Tensor, "n values"], labels: Int[Tensor, " n"], classes: int
     def update() -> None:
         (chosen,) = order[done]
         logits = _logits(x[chosen], weights)
-        # The sum over the networks, so that each has the gradient of its own mean.
+        # Summed over the networks, so that each has the gradient of its own mean.
         loss = functional.cross_entropy(logits.flatten(0, 1), labels[chosen.flatten()], reduction="sum") / batch
-        # Laid out in memory as the weights are: the fused update takes that for granted.
+        # The fused update assumes that gradients lie in memory as the weights do.
         gradients = [gradient.contiguous() for gradient in torch.autograd.grad(loss, weights)]
         with torch.no_grad():
             done.add_(1)

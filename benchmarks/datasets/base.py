@@ -97,7 +97,7 @@ class Split:
         """All that the examples are made of: what the checksum is taken over."""
         return (self.data,) if self.labels is None else (self.data, self.labels)
 
-    def part(self, indices: Tensor) -> "Split":
+    def select(self, indices: Tensor) -> "Split":
         """These examples of it, in this order."""
         labels = None if self.labels is None else self.labels[indices]
         return replace(self, data=self.data[indices], labels=labels)

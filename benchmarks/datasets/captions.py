@@ -29,8 +29,8 @@ class CaptionedSplit(Split):
     def tensors(self) -> tuple[Tensor, ...]:
         return (*super().tensors(), self.tokens)
 
-    def part(self, indices: Tensor) -> "CaptionedSplit":
-        return replace(super().part(indices), tokens=self.tokens[indices])
+    def select(self, indices: Tensor) -> "CaptionedSplit":
+        return replace(super().select(indices), tokens=self.tokens[indices])
 
     def to(self, device: torch.device | str) -> "CaptionedSplit":
         return replace(super().to(device), tokens=self.tokens.to(device))

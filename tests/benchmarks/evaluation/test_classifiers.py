@@ -106,7 +106,7 @@ def test_one_architecture_serves_every_shape(shape: tuple[int, int, int]) -> Non
 
 def test_features_and_logits_in_chunks_are_those_of_the_whole(digits: Dataset) -> None:
     extractor, images = load_extractor("digits"), digits.test.images(slice(0, 300))
-    features, logits = extractor.both(images)
+    features, logits = extractor.features_and_logits(images)
     one_by_one = [extractor.classifier(image[None]) for image in images[::60]]
     torch.testing.assert_close(features[::60], torch.cat([f for f, _ in one_by_one]), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(logits[::60], torch.cat([c for _, c in one_by_one]), rtol=1e-4, atol=1e-4)

@@ -295,7 +295,7 @@ def test_what_cannot_be_measured_is_absent_with_its_reason(
         "noise": torch.rand(40, *dataset.spec.shape, generator=drawn()) * 2 - 1,
         "one class": dataset.train.images(torch.zeros(40, dtype=torch.long)),
     }[generator]
-    for measure in (lambda: evaluator.evaluate(replay_samples(samples), final=True), evaluator.reference):
+    for measure in (lambda: evaluator.evaluate(replay_samples(samples), final=True), evaluator.measure_real_data):
         values = measure()
         assert all(map(math.isfinite, values.values()))
         assert not set(values) & set(evaluator.absent)
@@ -480,7 +480,7 @@ def test_a_perfect_generator_trains_as_well_whatever_the_order_of_the_reference(
     values = []
     mixed = torch.arange(7 * 898) % 898
     for order in (mixed, mixed[digits.test.labels[mixed].argsort(stable=True)]):
-        test = digits.test.part(order)
+        test = digits.test.select(order)
         evaluator = Evaluator(replace(digits, test=test, reference=test), len(test))
         samples = digits.train.images(drawn_from(digits.train, test.labels))
         values.append(evaluator.measure(["gan_train"], evaluator.compare(samples))["gan_train"])
@@ -543,7 +543,8 @@ def test_features_of_a_whole_split_leave_out_dead_units() -> None:
     extractor = load_extractor("digits")
     deviation = extractor.deviation.clone()
     deviation[3:5] = 0
-    real = ReferenceSet(digits, digits.reference, (replace(extractor, deviation=deviation),), 100)
-    features = real.features_of(digits.test)
+    trained_on_test = replace(digits, train=digits.test)
+    real = ReferenceSet(trained_on_test, digits.reference, (replace(extractor, deviation=deviation),), 100)
+    features = real.training_features
     assert features.shape == (len(digits.test), len(deviation) - 2)
     torch.testing.assert_close(features, real.standardize(real.read(digits.test.images(slice(None)))[0]))

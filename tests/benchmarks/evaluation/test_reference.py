@@ -151,7 +151,7 @@ def test_gan_train_of_the_row_is_tested_on_the_other_examples() -> None:
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_a_reference_of_hardly_any_examples_has_no_row_but_reasons(count: int) -> None:
     digits = load(DatasetConfig("digits"))
-    few = digits.test.part(torch.arange(count))
+    few = digits.test.select(torch.arange(count))
     evaluator = Evaluator(replace(digits, test=few, reference=few), 100)
     assert evaluator.real_data_note
     row = evaluator.measure_real_data()
