@@ -142,7 +142,7 @@ def test_a_device_that_cannot() -> None:
 def test_digits_without_their_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(images, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"^the digits come with scikit-learn, .*; pip install scikit-learn$"):
-        images._bundled_digits()
+        images._read_digits()
 
 
 # Plans

@@ -329,7 +329,7 @@ def test_any_bytes_are_read_or_refused(tmp_path: Path, head: bytes, rest: bytes)
     path.write_bytes(head + rest)
     for axes in (1, 3):
         try:
-            values = images._idx(images.KMNIST, path, axes)
+            values = images._read_idx(images.KMNIST, path, axes)
         except UserError:
             continue
         assert values.numel() == len(head + rest) - 4 - 4 * axes

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from benchmarks.pictures import animate, draw_grid, draw_loss_curves, draw_networks, draw_points, draw_power_spectra
 from benchmarks.pictures.networks import trace
-from benchmarks.pictures.samples import GAP, GAP_GREY, MARGIN
+from benchmarks.pictures.samples import _GAP, _GAP_GREY, _MARGIN
 from variants import VARIANTS, load_variant
 from variants.base import DataSpec
 from variants.recipe import Recipe, UserError
@@ -30,7 +30,7 @@ def levels(count: int, channels: int, side: int) -> Tensor:
 
 
 def tile(picture: Image.Image, row: int, column: int, side: int, top: int) -> np.ndarray:
-    y, x = top + GAP + row * (side + GAP), MARGIN + GAP + column * (side + GAP)
+    y, x = top + _GAP + row * (side + _GAP), _MARGIN + _GAP + column * (side + _GAP)
     return np.asarray(picture)[y : y + side, x : x + side]
 
 
@@ -43,17 +43,19 @@ def test_a_tile_of_the_grid_is_its_image_enlarged(channels: int, side: int, scal
     picture = draw_grid(images, 3)
     assert picture.mode == ("L" if channels == 1 else "RGB")
     for index in range(7):
-        shown = tile(picture, index // 3, index % 3, side * scale, MARGIN).reshape(side * scale, side * scale, channels)
+        shown = tile(picture, index // 3, index % 3, side * scale, _MARGIN).reshape(
+            side * scale, side * scale, channels
+        )
         for dy, dx in ((0, 0), (scale - 1, scale - 1)):
             small = torch.from_numpy(shown[dy::scale, dx::scale].copy()).permute(2, 0, 1)
             assert torch.equal(small, ((images[index] + 1) * 127.5).round().byte())
-    assert (tile(picture, 2, 1, side * scale, MARGIN) == GAP_GREY).all()
+    assert (tile(picture, 2, 1, side * scale, _MARGIN) == _GAP_GREY).all()
 
 
 def test_what_lies_outside_the_range_is_clipped_and_nan_is_black():
     images = torch.tensor([-5.0, 5.0, math.nan, math.inf, -1.0, 1.0, 0.0]).reshape(7, 1, 1, 1).expand(7, 1, 8, 8)
     picture = draw_grid(images, 7)
-    shown = [int(tile(picture, 0, column, 56, MARGIN)[0, 0]) for column in range(7)]
+    shown = [int(tile(picture, 0, column, 56, _MARGIN)[0, 0]) for column in range(7)]
     assert shown == [0, 255, 0, 255, 0, 255, 128]
 
 
@@ -62,12 +64,12 @@ def test_each_title_stands_above_its_own_column():
     titles = ["0", "automobile", "", "a long name", "", "W" * 12, "", "", "", "T-shirt/top"]
     plain, titled = np.asarray(draw_grid(images, 10)), np.asarray(draw_grid(images, 10, titles))
     head = titled.shape[0] - plain.shape[0]
-    assert (titled[MARGIN + head :] == plain[MARGIN:]).all()
-    ink = (titled[: MARGIN + head] < 128).any(axis=0)
+    assert (titled[_MARGIN + head :] == plain[_MARGIN:]).all()
+    ink = (titled[: _MARGIN + head] < 128).any(axis=0)
     for column, title in enumerate(titles):
-        left = MARGIN + GAP + column * (56 + GAP)
+        left = _MARGIN + _GAP + column * (56 + _GAP)
         assert ink[left - 1 : left + 57].any() == bool(title), title
-        assert not ink[left + 57 : left + 55 + GAP].any(), title
+        assert not ink[left + 57 : left + 55 + _GAP].any(), title
 
 
 def test_titles_must_fit_the_columns():
@@ -77,7 +79,7 @@ def test_titles_must_fit_the_columns():
 
 def test_a_point_is_drawn_where_it_is_and_one_outside_is_not():
     drawn = np.asarray(draw_points(torch.tensor([[0.5, 0.25], [9.0, 9.0], [math.nan, 0.0]]), None, 1.0))
-    inside = drawn[MARGIN : MARGIN + 480, MARGIN : MARGIN + 480]
+    inside = drawn[_MARGIN : _MARGIN + 480, _MARGIN : _MARGIN + 480]
     y, x = np.nonzero((inside < 255).any(axis=2))
     assert abs(x.mean() - 0.75 * 480) <= 1
     assert abs(y.mean() - (1 - 0.25) / 2 * 480) <= 1
@@ -86,7 +88,7 @@ def test_a_point_is_drawn_where_it_is_and_one_outside_is_not():
 
 def test_more_points_in_a_place_are_darker_and_missed_centres_stay_visible():
     one, many = torch.zeros(1, 2), torch.zeros(50, 2)
-    middle = MARGIN + 240
+    middle = _MARGIN + 240
     light = np.asarray(draw_points(one, None, 1.0)).astype(int)[middle, middle]
     dark = np.asarray(draw_points(many, None, 1.0)).astype(int)[middle, middle]
     assert (dark <= light).all()
@@ -94,8 +96,8 @@ def test_more_points_in_a_place_are_darker_and_missed_centres_stay_visible():
     ringed = np.asarray(draw_points(one, torch.tensor([[-0.5, -0.5]]), 1.0)).astype(int)
     vermilion = (ringed[..., 0] > 180) & (ringed[..., 2] < 120)
     y, x = np.nonzero(vermilion)
-    assert abs(x.mean() - MARGIN - 120) <= 1
-    assert abs(y.mean() - MARGIN - 360) <= 1
+    assert abs(x.mean() - _MARGIN - 120) <= 1
+    assert abs(y.mean() - _MARGIN - 360) <= 1
 
 
 def frames_of(tmp_path: Path, count: int, mode: str) -> list[Path]:
