@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.cli.options import Parser, main
+from benchmarks.cli.options import Parser, run_command
 from variants.recipe import UserError
 
 if TYPE_CHECKING:
@@ -146,4 +146,4 @@ def _removed(path: Path) -> int:
 
 
 if __name__ == "__main__":
-    main(command)
+    run_command(command)

@@ -1,12 +1,12 @@
 """python -m benchmarks.show: what a run was, what was measured, where its pictures are, and how to run it again."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, add_tracking, main
+from benchmarks.cli.options import Parser, add_tracking, run_command
 from benchmarks.run_folder.symptoms import marked
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ def parser() -> Parser:
     return parser
 
 
-def command() -> None:
-    asked = parser().parse_args()
+def main(arguments: Sequence[str] | None = None) -> int:
+    asked = parser().parse_args(arguments)
     plugins.load_plugins(asked.plugin)
 
     from benchmarks.cli.progress import say
     from benchmarks.cli.tables import show_metrics
-    from benchmarks.inference.finding import find_run
+    from benchmarks.inference.find import find_run
 
     run = find_run(asked.run, asked.runs_dir, asked.tracking_uri, asked.experiment)
     say(heading(run))
@@ -49,6 +49,7 @@ def command() -> None:
     if line := again(run, asked.runs_dir):
         say("to run it again")
         say(f"  {line}")
+    return 0
 
 
 def again(run: "Run", runs_dir: Path) -> str:
@@ -147,4 +148,4 @@ def pictures(run: "Run") -> list[str]:
 
 
 if __name__ == "__main__":
-    main(command)
+    run_command(main)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, main
+from benchmarks.cli.options import Parser, run_command
 from benchmarks.config import PRECISIONS
 from variants import VARIANTS
 from variants.recipe import UserError, unknown
@@ -202,4 +202,4 @@ def writing(path: Path) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    main(command)
+    run_command(command)

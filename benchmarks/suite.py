@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, add_tracking, main, refuse_unread
+from benchmarks.cli.options import Parser, add_tracking, refuse_unread, run_command
 from benchmarks.executors import EXECUTORS
 from benchmarks.questions.presets import PRESETS, preset
 from variants.recipe import UserError, unknown
@@ -138,4 +138,4 @@ def report_command(asked: Namespace) -> str:
 
 
 if __name__ == "__main__":
-    main(suite)
+    run_command(suite)

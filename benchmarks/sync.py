@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.cli.options import Parser, add_tracking, main
+from benchmarks.cli.options import Parser, add_tracking, run_command
 from variants.recipe import UserError, unknown
 
 if TYPE_CHECKING:
@@ -65,4 +65,4 @@ def chosen(names: list[str], runs_dir: Path) -> "list[RunFolder]":
 
 
 if __name__ == "__main__":
-    main(command)
+    run_command(command)

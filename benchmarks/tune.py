@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, main
+from benchmarks.cli.options import Parser, run_command
 from variants.recipe import UserError
 
 if TYPE_CHECKING:
@@ -54,11 +54,11 @@ def tune() -> int:
         raise UserError(f"the preset {wanted.name} is not tuned")
     from benchmarks.cli.progress import SuiteProgress
     from benchmarks.executors import RunGroup, RunOptions
-    from benchmarks.inference.finding import load_run
+    from benchmarks.inference.find import load_run
     from benchmarks.questions.presets import TUNING_SEEDS
     from benchmarks.suites.scheduler import all_ended, run_jobs
     from benchmarks.suites.tuned_settings import tuning_file
-    from benchmarks.training.configure import completed
+    from benchmarks.training.configure import add_classifier
     from benchmarks.training.provenance import fingerprint
 
     out = asked.out or tuning_file(wanted.name)
@@ -68,7 +68,7 @@ def tune() -> int:
         before(wanted, out)  # or a damaged file would be told of after the runs
     tried = [trial for trial in trials(wanted) if not asked.arms or trial.name in asked.arms]
     configs = [[trial.arm.config(seed, asked.data_dir) for seed in trial.arm.seeds] for trial in tried]
-    jobs = [RunGroup(tuple(completed(config, asked.data_dir) for config in each)) for each in configs]
+    jobs = [RunGroup(tuple(add_classifier(config, asked.data_dir) for config in each)) for each in configs]
     settings = RunOptions(asked.runs_dir, asked.data_dir, device="cpu", pictures="none", track=False)
     with SuiteProgress(f"tuning of {wanted.name}", sum(len(job.configs) for job in jobs)) as live:
         all_ended(run_jobs(jobs, "processes", settings, live, workers=asked.workers))
@@ -120,4 +120,4 @@ def tune() -> int:
 
 
 if __name__ == "__main__":
-    main(tune)
+    run_command(tune)

@@ -291,8 +291,8 @@ def _trained(job: RunGroup, settings: RunOptions, pipe: Connection, problem: Exc
     if len(job.configs) > 1:
         return train_together_here(job, settings, lambda name, sentence: pipe.send((name, sentence)))
     (config,) = job.configs
-    watcher = forwarding(lambda sentence: pipe.send((config.name, sentence)))
-    return [train_here(config, settings, notes=job.notes, watcher=watcher)]
+    listener = forwarding(lambda sentence: pipe.send((config.name, sentence)))
+    return [train_here(config, settings, notes=job.notes, listener=listener)]
 
 
 def _prepare(settings: RunOptions, files: Sequence[plugins.PluginFile]) -> Exception | None:

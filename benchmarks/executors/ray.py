@@ -458,7 +458,7 @@ def _trained(
     torch.set_num_threads(settings.threads)
     plugins.adopt(files)
     folder = RunFolder.create(settings.runs_dir, config, prefix)
-    result = train_here(config, settings, notes=notes, track=True, watcher=forwarding(said.append))
+    result = train_here(config, settings, notes=notes, track=True, listener=forwarding(said.append))
     if not folder.environment():
         # UserError before its training began.
         return "", result

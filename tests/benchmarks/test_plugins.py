@@ -399,9 +399,8 @@ def test_a_command_takes_plugins_unless_it_needs_none(called: Callable[..., Any]
     from importlib import import_module
 
     files = [*(ROOT / "benchmarks").glob("*.py"), *(ROOT / "reports").glob("*.py")]
-    ends = {
-        file: re.search(r'^if __name__ == "__main__":\n    main\((\w+)\)', file.read_text(), re.M) for file in files
-    }
+    ending = re.compile(r'^if __name__ == "__main__":\n    run_command\((\w+)\)', re.M)
+    ends = {file: ending.search(file.read_text()) for file in files}
     functions = {f"{file.parent.name}.{file.stem}": end[1] for file, end in ends.items() if end}
     assert set(functions) == TAKE_PLUGINS | NEED_NONE
     path = plugin("1 / 0\n")
@@ -437,7 +436,7 @@ def test_a_metric_and_a_variant_of_a_plugin_are_known_to_the_other_commands(
     called: Callable[..., Any], plugin: Callable[..., Path]
 ) -> None:
     from benchmarks import speed
-    from benchmarks.defects import command
+    from benchmarks.defects import main as command
 
     text = (ROOT / "docs" / "plugins.md").read_text()
     snippets = dict(re.findall(r"```python\n# (\w+\.py)\n(.*?)```", text, re.DOTALL))

@@ -89,7 +89,7 @@ ENVIRONMENT = {
 
 def json_readers() -> list[Reader]:
     from benchmarks.evaluation.catalogue import METRICS
-    from benchmarks.inference.finding import load_run
+    from benchmarks.inference.find import load_run
     from benchmarks.questions.presets import preset
     from benchmarks.run_folder.folder import RunFolder
     from benchmarks.show import facts, heading, loss_changes, pictures
@@ -228,8 +228,8 @@ def tensor_readers() -> list[Reader]:
     from benchmarks.run_folder.folder import RunFolder
     from benchmarks.run_folder.tensors import pack
     from benchmarks.training.checkpoint import TrainState
+    from benchmarks.training.listener import ProgressListener
     from benchmarks.training.loop import Training
-    from benchmarks.training.watcher import ProgressListener
     from metrics.features import pinned_path, read_extractor
     from variants import DataSpec, load_variant
 
@@ -250,7 +250,7 @@ def tensor_readers() -> list[Reader]:
         run = RunFolder(folder)
         run.checkpoint_epoch()
         training = object.__new__(Training)
-        training.folder, training.state, training.watcher = run, state(), ProgressListener()
+        training.folder, training.state, training.listener = run, state(), ProgressListener()
         training.watch, training.config = None, config
         training.restore()
         optimizer = training.state.gan.generator_optimizer

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, main
+from benchmarks.cli.options import Parser, run_command
 from benchmarks.config import PRECISIONS
 from benchmarks.questions.base import FID_MARGIN, LN_FID, Outcome
 from reports.analysis.verdicts import FEWEST_SEEDS, Comparison, DecidingTest, Numbers, Verdict, decide
@@ -72,7 +72,7 @@ def command() -> None:
     from benchmarks.suites.scheduler import all_ended, run_jobs
     from benchmarks.timing.machine import machine, software
     from benchmarks.timing.tables import markdown
-    from benchmarks.training.configure import completed, configure
+    from benchmarks.training.configure import add_classifier, configure
     from benchmarks.training.provenance import fingerprint
 
     device = resolve_device(asked.device)
@@ -101,7 +101,7 @@ def command() -> None:
         for precision in (FULL, *asked.precision)
     ]
     # All are checked before a classifier is trained that is still to judge them.
-    jobs = [RunGroup(tuple(completed(config, asked.data_dir) for config in each)) for each in configs]
+    jobs = [RunGroup(tuple(add_classifier(config, asked.data_dir) for config in each)) for each in configs]
     how = {"device": asked.device, "cuda_graphs": asked.cuda_graphs}
     settings = RunOptions(asked.runs_dir, asked.data_dir, pictures="none", track=False, **how)
     with SuiteProgress("precision", sum(len(job.configs) for job in jobs)) as live:
@@ -181,4 +181,4 @@ def row(verdict: Verdict) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main(command)
+    run_command(command)

@@ -18,7 +18,7 @@ from metrics import gan_train
 from tests.conftest import ROOT, Done
 from tests.image_sets import NOISE, Images
 
-ENDING = re.compile(r'^if __name__ == "__main__":\n    main\((\w+)\)', re.MULTILINE)
+ENDING = re.compile(r'^if __name__ == "__main__":\n    run_command\((\w+)\)', re.MULTILINE)
 
 
 def command_lines() -> dict[str, Callable[[], int | None]]:

@@ -183,7 +183,7 @@ def test_plans_of_another_form_are_refused_with_a_sentence(kept: object, tmp_pat
 
 def test_no_secret_of_an_address_is_left_anywhere(tmp_path: Path, called: Callable[..., Done]) -> None:
     """The real commands, with an address at which nobody answers."""
-    from benchmarks.run import run
+    from benchmarks.run import main as run
     from benchmarks.sync import command as sync_command
     from reports.build import command as report
 

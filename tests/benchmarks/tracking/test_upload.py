@@ -22,10 +22,10 @@ from PIL import Image
 
 from benchmarks.config import PROTOCOL_VERSION, DatasetConfig, RunConfig
 from benchmarks.executors import RunOptions
-from benchmarks.run import run as run_command
+from benchmarks.run import main as run_command
 from benchmarks.run_folder.folder import RunFolder
-from benchmarks.sample import command as sample_command
-from benchmarks.show import command as show_command
+from benchmarks.sample import main as sample_command
+from benchmarks.show import main as show_command
 from benchmarks.suite import suite
 from benchmarks.sync import command as sync_command
 from benchmarks.tracking.background import Tracker
