@@ -398,7 +398,7 @@ NEED_NONE = {"benchmarks.sync", "benchmarks.prune", "tests.soak.calibrate"}
 def test_a_command_takes_plugins_unless_it_needs_none(called: Callable[..., Any], plugin: Callable[..., Path]) -> None:
     from importlib import import_module
 
-    files = [*(ROOT / "benchmarks").glob("*.py"), *(ROOT / "reports").glob("*.py")]
+    files = [*ROOT.glob("benchmarks/*.py"), *ROOT.glob("reports/*.py"), *(ROOT / "tests/soak" / name for name in STUDIES)]
     ending = re.compile(r'^if __name__ == "__main__":\n    run_command\((\w+)\)', re.M)
     ends = {file: ending.search(file.read_text()) for file in files}
     functions = {f"{file.parent.name}.{file.stem}": end[1] for file, end in ends.items() if end}

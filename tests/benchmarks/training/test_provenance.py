@@ -90,7 +90,7 @@ class Heard(ProgressListener):
 def test_a_run_that_other_code_began_says_so_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.training.loop.CHECKPOINT_SECONDS", 0.0)
     with monkeypatch.context() as patched:
-        for module in ("train", "shared", "provenance"):
+        for module in ("train", "cache", "provenance"):
             patched.setattr(f"benchmarks.training.{module}.fingerprint", lambda: "other code")
         with pytest.raises(KeyboardInterrupt):
             train(tiny(), runs_dir=tmp_path, track=False, listener=Heard(stop=2))
