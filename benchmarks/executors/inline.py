@@ -9,10 +9,10 @@ from benchmarks.executors.base import (
     Result,
     RunGroup,
     RunOptions,
-    forwarding,
+    forward_messages,
     split_job,
     train_here,
-    train_together_here,
+    train_stacked_here,
 )
 from benchmarks.tracking.sending import Sender
 from variants.recipe import UserError
@@ -58,9 +58,9 @@ class Inline(Executor):
 
     def _results(self, part: RunGroup) -> list[Result]:
         if len(part.configs) > 1:
-            return train_together_here(part, self._settings, self._tell)
+            return train_stacked_here(part, self._settings, self._tell)
         (config,) = part.configs
-        watcher = forwarding(lambda sentence: self._tell(config.name, sentence))
+        watcher = forward_messages(lambda sentence: self._tell(config.name, sentence))
         return [train_here(config, self._settings, notes=part.notes, watcher=watcher)]
 
     def _tell(self, name: str, sentence: str) -> None:

@@ -11,7 +11,7 @@ from benchmarks.run_folder.folder import RunFolder
 if TYPE_CHECKING:
     pass
 
-from benchmarks.tracking.client import CLOSE_SECONDS, SYNC, is_local, redacted, resolved
+from benchmarks.tracking.client import CLOSE_SECONDS, SYNC_COMMAND, is_local, redact_uri, resolve_uri
 from benchmarks.tracking.upload import sync_when_free
 
 # Seconds between two syncs of a run in training, the longest that its end waits for a server, and after how many a
@@ -40,14 +40,14 @@ def waited_for(
             thread.join(0.1)
             waited = time.monotonic() - since()
             if not local and waited > seconds and thread.is_alive():
-                return f"MLflow at {redacted(uri)} did not take everything within {seconds:.0f} s"
+                return f"MLflow at {redact_uri(uri)} did not take everything within {seconds:.0f} s"
             if local and not told and waited > TELL_SECONDS and thread.is_alive():
                 told = True
-                say(f"waiting until MLflow at {redacted(uri)} has everything; Ctrl-C leaves that to {SYNC}")
+                say(f"waiting until MLflow at {redact_uri(uri)} has everything; Ctrl-C leaves that to {SYNC_COMMAND}")
     except KeyboardInterrupt:
         if not told:
             raise
-        return f"MLflow at {redacted(uri)} was not waited for"
+        return f"MLflow at {redact_uri(uri)} was not waited for"
     return ""
 
 
@@ -66,7 +66,7 @@ class Tracker:
         say: Callable[[str], None] = print,
         seconds: float = SYNC_SECONDS,
     ) -> None:
-        self.folder, self.uri, self.experiment = folder, resolved(tracking_uri), experiment
+        self.folder, self.uri, self.experiment = folder, resolve_uri(tracking_uri), experiment
         self._say, self._seconds = say, seconds
         self._run_id: str | None = None
         self._failing = False
@@ -122,5 +122,7 @@ class Tracker:
 
     def _fail(self, why: str) -> None:
         if not self._failing:
-            self._say(f"{why}; nothing is lost: {self.folder.path} keeps everything, and {SYNC} sends it at any time")
+            self._say(
+                f"{why}; nothing is lost: {self.folder.path} keeps everything, and {SYNC_COMMAND} sends it at any time"
+            )
         self._failing = True

@@ -38,20 +38,20 @@ class Sender:
         if not self._thread.is_alive():
             return
         from benchmarks.tracking.background import waited_for
-        from benchmarks.tracking.client import resolved
+        from benchmarks.tracking.client import resolve_uri
 
         self._ended.put(None)
-        began, uri = time.monotonic(), resolved(self._settings.tracking_uri)
+        began, uri = time.monotonic(), resolve_uri(self._settings.tracking_uri)
         if why := waited_for(
             self._thread, uri, self._say, lambda: max(began, self._moved) if patient else began, patient=patient
         ):
             self._fail(why)
 
     def _keep_up(self) -> None:
-        from benchmarks.tracking.client import Busy, prepare
+        from benchmarks.tracking.client import Busy, prepare_experiment
 
         try:
-            prepare(self._settings.tracking_uri, self._settings.experiment)
+            prepare_experiment(self._settings.tracking_uri, self._settings.experiment)
         except Busy:
             # What is sent waits for it.
             pass

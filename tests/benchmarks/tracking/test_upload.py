@@ -27,12 +27,12 @@ from benchmarks.run_folder.folder import RunFolder
 from benchmarks.sample import command as sample_command
 from benchmarks.show import command as show_command
 from benchmarks.suite import suite
-from benchmarks.sync import command as sync_command
+from benchmarks.sync import main as sync_command
 from benchmarks.tracking.background import Tracker
-from benchmarks.tracking.client import EXPERIMENT, Busy, mlflow_client, prepare, redacted, resolved
-from benchmarks.tracking.download import fetch, runs
+from benchmarks.tracking.client import EXPERIMENT, Busy, make_client, prepare_experiment, redact_uri, resolve_uri
+from benchmarks.tracking.download import fetch_run, list_runs
 from benchmarks.tracking.sending import Sender
-from benchmarks.tracking.upload import mark_lost, remember, sync, sync_when_free, where_to_look
+from benchmarks.tracking.upload import find_page, mark_lost, sync, sync_when_free, write_memory
 from reports.build import command as build_command
 from tests.conftest import Done
 from variants.recipe import Recipe, UserError
@@ -92,7 +92,7 @@ def finish(folder: RunFolder, state: str = "FINISHED", **detail: object) -> None
 
 def stored(tracking_uri: str, run_id: str) -> dict[str, list[tuple[int, float, int]]]:
     """Every point that MLflow has of every metric."""
-    client = mlflow_client(tracking_uri)
+    client = make_client(tracking_uri)
     return {
         key: [(m.step, m.value, m.timestamp) for m in client.get_metric_history(run_id, key)]
         for key in client.get_run(run_id).data.metrics
@@ -100,7 +100,7 @@ def stored(tracking_uri: str, run_id: str) -> dict[str, list[tuple[int, float, i
 
 
 def images(tracking_uri: str, run_id: str) -> list[str]:
-    return [file.path for file in mlflow_client(tracking_uri).list_artifacts(run_id, "images")]
+    return [file.path for file in make_client(tracking_uri).list_artifacts(run_id, "images")]
 
 
 # What arrives
@@ -110,7 +110,7 @@ def test_a_run_arrives_whole(folder: RunFolder, tracking_uri: str):
     train(folder, range(5))
     finish(folder, epoch=4)
     run_id = sync(folder, tracking_uri)
-    client = mlflow_client(tracking_uri)
+    client = make_client(tracking_uri)
     run = client.get_run(run_id)
     assert (run.info.run_name, run.info.status) == (CONFIG.name, "FINISHED")
     assert (run.info.start_time, run.info.end_time) == (1_700_000_000_250 - 500, 1_700_000_004_250)
@@ -169,7 +169,7 @@ def test_the_pictures_are_a_series_that_mlflow_shows(folder: RunFolder, tracking
     run_id = sync(folder, tracking_uri)
     series = {(key, step, small) for key, step, _, small in map(parsed, images(tracking_uri, run_id))}
     assert series == {("samples", 1, False), ("samples", 1, True), ("samples", 2, False), ("samples", 2, True)}
-    client = mlflow_client(tracking_uri)
+    client = make_client(tracking_uri)
     assert client.get_run(run_id).data.tags["mlflow.loggedImages"] == "True"
     client.log_image(run_id, Image.new("L", (8, 8)), key="theirs", step=7)
     theirs = {parsed(path) for path in images(tracking_uri, run_id) if "theirs" in path}
@@ -182,10 +182,10 @@ def test_what_is_not_finite_is_said_and_comes_back_exactly(folder: RunFolder, tr
     finish(folder, "FAILED", epoch=2, cause="generator_loss is nan in epoch 2")
     run_id = sync(folder, tracking_uri)
     assert [value for _, value, _ in stored(tracking_uri, run_id)["kid"]] == [1.7976931348623157e308] * 2
-    ((_, tags, status),) = runs(tracking_uri)
+    ((_, tags, status),) = list_runs(tracking_uri)
     assert tags["not_finite"] == "kid is inf in epoch 0, 1; accuracy is nan in epoch 2"
     assert (status, tags["cause"]) == ("FAILED", "generator_loss is nan in epoch 2")
-    lines = RunFolder(fetch(run_id, tracking_uri, tmp_path / "fetched")).lines()
+    lines = RunFolder(fetch_run(run_id, tracking_uri, tmp_path / "fetched")).lines()
     assert [line["metrics"].get("kid") for line in lines] == [math.inf, math.inf, None]
     assert math.isnan(lines[2]["metrics"]["accuracy"])
 
@@ -196,7 +196,7 @@ def test_a_run_that_older_code_called_failed_though_the_machine_ended_it_is_sent
     train(folder, range(2))
     finish(folder, "FAILED", epoch=1, cause="[Errno 28] No space left on device")
     sync(folder, tracking_uri)
-    ((_, tags, status),) = runs(tracking_uri)
+    ((_, tags, status),) = list_runs(tracking_uri)
     assert (status, tags["state"], tags["cause"]) == ("KILLED", "KILLED", "[Errno 28] No space left on device")
 
 
@@ -208,7 +208,7 @@ def test_a_run_is_sent_as_it_grows_and_never_twice(folder: RunFolder, tracking_u
         folder.set_status("RUNNING", epoch=0)
         train(folder, range(2))
         run_id = sync(folder, tracking_uri)
-        assert mlflow_client(tracking_uri).get_run(run_id).info.status == "RUNNING"
+        assert make_client(tracking_uri).get_run(run_id).info.status == "RUNNING"
         early = stored(tracking_uri, run_id)
         assert sync(folder, tracking_uri) == run_id
         assert stored(tracking_uri, run_id) == early
@@ -257,7 +257,7 @@ def test_a_sync_that_broke_off_is_completed(folder: RunFolder, tracking_uri: str
             sync(folder, tracking_uri)
         monkeypatch.undo()
     run_id = sync(folder, tracking_uri)
-    assert [run.run_id for run in runs(tracking_uri)] == [run_id]
+    assert [run.run_id for run in list_runs(tracking_uri)] == [run_id]
     points = stored(tracking_uri, run_id)
     assert [step for step, _, _ in points["fid"]] == [0, 1, 2, 3]
     assert {len(series) for key, series in points.items()} == {4}
@@ -286,7 +286,7 @@ def test_a_killed_run_reads_as_killed_and_goes_on_in_the_same_run(folder: RunFol
     train(folder, range(2))
     folder.set_status("RUNNING", epoch=1)
     run_id = sync(folder, tracking_uri)
-    client = mlflow_client(tracking_uri)
+    client = make_client(tracking_uri)
     assert client.get_run(run_id).info.status == "KILLED"
     assert client.get_run(run_id).data.tags["cause"] == "the process ended without a word"
     with folder.lock():
@@ -308,7 +308,7 @@ def test_a_run_that_is_done_again_is_another_one_and_the_old_one_is_marked(folde
     finish(folder)
     new = sync(folder, tracking_uri)
     assert new != old
-    tags = {run.run_id: run.tags for run in runs(tracking_uri)}
+    tags = {run.run_id: run.tags for run in list_runs(tracking_uri)}
     assert tags[old]["superseded"] == new
     assert "superseded" not in tags[new]
     assert len(stored(tracking_uri, old)["fid"]) == 2
@@ -325,7 +325,7 @@ def test_whose_process_is_known_to_be_gone_is_marked_as_killed_and_nothing_else_
             folder.set_status("RUNNING", epoch=0)
             ids[folder.path.parent.name] = sync(folder, tracking_uri)
     mark_lost(CONFIG.key, "0123abcd", tracking_uri)
-    found = {run.run_id: (run.status, run.tags["state"], run.tags.get("cause")) for run in runs(tracking_uri)}
+    found = {run.run_id: (run.status, run.tags["state"], run.tags.get("cause")) for run in list_runs(tracking_uri)}
     assert found == {
         ids["gone"]: ("KILLED", "KILLED", "the process ended without a word"),
         ids["others"]: ("RUNNING", "RUNNING", None),
@@ -334,14 +334,14 @@ def test_whose_process_is_known_to_be_gone_is_marked_as_killed_and_nothing_else_
     finish(folders[0])
     sync(folders[0], tracking_uri)
     mark_lost(CONFIG.key, "0123abcd", tracking_uri)
-    assert [run.status for run in runs(tracking_uri) if run.run_id == ids["gone"]] == ["FINISHED"]
+    assert [run.status for run in list_runs(tracking_uri) if run.run_id == ids["gone"]] == ["FINISHED"]
 
 
 def test_a_run_that_was_deleted_in_mlflow_is_made_again(folder: RunFolder, tracking_uri: str):
     train(folder, range(2))
     finish(folder)
     old = sync(folder, tracking_uri)
-    mlflow_client(tracking_uri).delete_run(old)
+    make_client(tracking_uri).delete_run(old)
     new = sync(folder, tracking_uri)
     assert new != old
     assert [step for step, _, _ in stored(tracking_uri, new)["fid"]] == [0, 1]
@@ -349,14 +349,14 @@ def test_a_run_that_was_deleted_in_mlflow_is_made_again(folder: RunFolder, track
 
 
 def test_a_deleted_experiment_is_said(folder: RunFolder, tracking_uri: str):
-    mlflow_client(tracking_uri).delete_experiment(prepare(tracking_uri))
+    make_client(tracking_uri).delete_experiment(prepare_experiment(tracking_uri))
     with pytest.raises(UserError, match="was deleted in MLflow; restore it"):
         sync(folder, tracking_uri)
 
 
 def test_each_address_has_its_own_memory(folder: RunFolder, tracking_uri: str, tmp_path: Path):
     other = tmp_path / "other.db"
-    shutil.copy(resolved(tracking_uri).removeprefix("sqlite:///"), other)
+    shutil.copy(resolve_uri(tracking_uri).removeprefix("sqlite:///"), other)
     train(folder, range(2))
     first, second = sync(folder, tracking_uri), sync(folder, f"sqlite:///{other}")
     assert first != second
@@ -375,13 +375,13 @@ def test_processes_that_find_no_tables_make_them_once(tmp_path: Path):
         if pid == 0:
             failed = 1
             try:
-                prepare(uri)
+                prepare_experiment(uri)
                 failed = 0
             finally:
                 os._exit(failed)
         children.append(pid)
     assert [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children] == [0, 0, 0]
-    names = [experiment.name for experiment in mlflow_client(uri).search_experiments()]
+    names = [experiment.name for experiment in make_client(uri).search_experiments()]
     assert sorted(names) == ["Default", EXPERIMENT]
 
 
@@ -397,7 +397,7 @@ def test_the_tracker_sends_in_the_background_and_completes_at_the_end(folder: Ru
                 train(folder, range(epoch, epoch + 1))
                 tracker.notify()
             finish(folder)
-    ((run_id, _, status),) = runs(tracking_uri)
+    ((run_id, _, status),) = list_runs(tracking_uri)
     assert status == "FINISHED"
     assert [step for step, _, _ in stored(tracking_uri, run_id)["fid"]] == [0, 1, 2]
     assert said == []
@@ -524,7 +524,7 @@ def test_who_pressed_ctrl_c_is_not_kept_waiting(folder: RunFolder, monkeypatch: 
 
 def test_a_suite_waits_for_a_slow_local_store_too(folder: RunFolder, monkeypatch: pytest.MonkeyPatch):
     held = Held(monkeypatch)
-    monkeypatch.setattr("benchmarks.tracking.client.prepare", lambda *_: "7")
+    monkeypatch.setattr("benchmarks.tracking.client.prepare_experiment", lambda *_: "7")
     sender = Sender(RunOptions(folder.path.parent, tracking_uri=LOCAL), held.say)
     sender.send(folder.name)
     monkeypatch.setattr("benchmarks.tracking.client.CLOSE_SECONDS", 0.0)
@@ -541,7 +541,7 @@ def test_a_store_that_another_process_holds_is_tried_again(
     train(folder, range(2))
     finish(folder)
     said: list[str] = []
-    other = sqlite3.connect(resolved(tracking_uri).removeprefix("sqlite:///"), check_same_thread=False)
+    other = sqlite3.connect(resolve_uri(tracking_uri).removeprefix("sqlite:///"), check_same_thread=False)
     # Otherwise SQLite itself waits for five seconds.
     at_once = ("do_connect", lambda *given: given[-1].update(timeout=0.0))
     sqlalchemy.event.listen(sqlalchemy.engine.Engine, *at_once)
@@ -559,7 +559,7 @@ def test_a_store_that_another_process_holds_is_tried_again(
     finally:
         sqlalchemy.event.remove(sqlalchemy.engine.Engine, *at_once)
         other.close()
-    assert said == [f"MLflow at {resolved(tracking_uri)} is busy: another process writes to it; waiting for it"]
+    assert said == [f"MLflow at {resolve_uri(tracking_uri)} is busy: another process writes to it; waiting for it"]
     assert [step for step, _, _ in stored(tracking_uri, run_id)["fid"]] == [0, 1]
 
 
@@ -574,27 +574,27 @@ def test_each_experiment_gets_a_run_whole_and_is_remembered(
     first, second = sync(folder, tracking_uri), sync(folder, tracking_uri, "my own")
     assert (sync(folder, tracking_uri), sync(folder, tracking_uri, "my own")) == (first, second)
     assert stored(tracking_uri, first) == stored(tracking_uri, second)
-    assert [run.run_id for run in runs(tracking_uri)] == [first]
-    assert [run.run_id for run in runs(tracking_uri, "my own")] == [second]
+    assert [run.run_id for run in list_runs(tracking_uri)] == [first]
+    assert [run.run_id for run in list_runs(tracking_uri, "my own")] == [second]
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "my own")
-    assert [run.run_id for run in runs(tracking_uri)] == [second]
+    assert [run.run_id for run in list_runs(tracking_uri)] == [second]
     assert sync(folder, tracking_uri) == second
-    assert [run.run_id for run in runs(tracking_uri, EXPERIMENT)] == [first]
+    assert [run.run_id for run in list_runs(tracking_uri, EXPERIMENT)] == [first]
 
 
 def test_reading_makes_no_experiment(folder: RunFolder, tracking_uri: str):
     sync(folder, tracking_uri, "mine")
     with pytest.raises(UserError, match=r"unknown experiment 'mime'; did you mean 'mine'\?"):
-        runs(tracking_uri, "mime")
-    assert runs(tracking_uri) == []
-    names = {each.name for each in mlflow_client(tracking_uri).search_experiments()}
+        list_runs(tracking_uri, "mime")
+    assert list_runs(tracking_uri) == []
+    names = {each.name for each in make_client(tracking_uri).search_experiments()}
     assert names == {"Default", "mine"}
 
 
 @pytest.mark.parametrize("name", ["..", "a/../../b"])
 def test_an_experiment_keeps_its_artifacts_beside_the_database(tracking_uri: str, tmp_path: Path, name: str):
-    client = mlflow_client(tracking_uri)
-    place = client.get_experiment(prepare(tracking_uri, name)).artifact_location
+    client = make_client(tracking_uri)
+    place = client.get_experiment(prepare_experiment(tracking_uri, name)).artifact_location
     assert Path(url2pathname(urlsplit(place).path)).resolve().parent == (tmp_path / "mlruns").resolve()
 
 
@@ -610,8 +610,8 @@ def test_a_run_of_an_experiment_is_found_there(called: Callable[..., Done], trac
     where = ("--tracking-uri", tracking_uri, "--experiment", "mine")
     words = "--variant vanilla_gan --dataset ring8 --epochs 1 --epoch-updates 2 --samples 20 --quick-metrics".split()
     assert called(run_command, *words, *where).code == 0
-    (run,) = runs(tracking_uri, "mine")
-    assert runs(tracking_uri) == []
+    (run,) = list_runs(tracking_uri, "mine")
+    assert list_runs(tracking_uri) == []
     shutil.move("runs", "elsewhere")
     assert called(show_command, run.run_id, *where).code == 0
     assert called(sample_command, "--run", run.run_id, *where).code == 0
@@ -628,7 +628,7 @@ def test_a_run_comes_back_as_the_folder_it_was(folder: RunFolder, tracking_uri: 
     train(folder, range(3))
     finish(folder, epoch=2)
     run_id = sync(folder, tracking_uri)
-    fetched = RunFolder(fetch(run_id, tracking_uri, tmp_path / "fetched"))
+    fetched = RunFolder(fetch_run(run_id, tracking_uri, tmp_path / "fetched"))
     assert (fetched.name, fetched.id) == (folder.name, folder.id)
     assert (fetched.config(), fetched.lines(), fetched.status()) == (folder.config(), folder.lines(), folder.status())
     assert fetched.reference() == folder.reference()
@@ -636,7 +636,7 @@ def test_a_run_comes_back_as_the_folder_it_was(folder: RunFolder, tracking_uri: 
         e: p.read_bytes() for e, p in folder.pictures().items()
     }
     assert fetched.read_bytes("generator.safetensors") == b"weights"
-    few = fetch(run_id, tracking_uri, tmp_path / "few", wanted=lambda name: name == "samples/epoch_002.png")
+    few = fetch_run(run_id, tracking_uri, tmp_path / "few", wanted=lambda name: name == "samples/epoch_002.png")
     assert sorted(p.name for p in few.rglob("*") if p.is_file()) == ["config.json", "epoch_002.png"]
 
 
@@ -644,9 +644,9 @@ def test_a_local_folder_stands_for_a_run_only_if_it_is_that_run(folder: RunFolde
     train(folder, range(2))
     finish(folder)
     run_id = sync(folder, tracking_uri)
-    assert fetch(run_id, tracking_uri, tmp_path / "fetched", runs_dir=tmp_path / "runs") == folder.path
+    assert fetch_run(run_id, tracking_uri, tmp_path / "fetched", runs_dir=tmp_path / "runs") == folder.path
     folder.clear()
-    fetched = fetch(run_id, tracking_uri, tmp_path / "fetched", runs_dir=tmp_path / "runs")
+    fetched = fetch_run(run_id, tracking_uri, tmp_path / "fetched", runs_dir=tmp_path / "runs")
     assert fetched == tmp_path / "fetched" / folder.name
     assert len(RunFolder(fetched).lines()) == 2
 
@@ -654,21 +654,23 @@ def test_a_local_folder_stands_for_a_run_only_if_it_is_that_run(folder: RunFolde
 def test_only_runs_of_ours_are_listed_and_fetched(folder: RunFolder, tracking_uri: str, tmp_path: Path):
     train(folder, range(2))
     run_id = sync(folder, tracking_uri)
-    client = mlflow_client(tracking_uri)
-    other = client.create_run(prepare(tracking_uri), run_name="by hand").info.run_id
-    hostile = client.create_run(prepare(tracking_uri), tags={"folder": "../../evil", "run_key": "x"}).info.run_id
-    assert [run.run_id for run in runs(tracking_uri)] == [run_id, hostile]
+    client = make_client(tracking_uri)
+    other = client.create_run(prepare_experiment(tracking_uri), run_name="by hand").info.run_id
+    hostile = client.create_run(
+        prepare_experiment(tracking_uri), tags={"folder": "../../evil", "run_key": "x"}
+    ).info.run_id
+    assert [run.run_id for run in list_runs(tracking_uri)] == [run_id, hostile]
     for wrong in (other, hostile):
         with pytest.raises(UserError, match="is not a run of this benchmark"):
-            fetch(wrong, tracking_uri, tmp_path / "fetched")
+            fetch_run(wrong, tracking_uri, tmp_path / "fetched")
     with pytest.raises(UserError, match="does not answer as it should"):
-        fetch("0" * 32, tracking_uri, tmp_path / "fetched")
+        fetch_run("0" * 32, tracking_uri, tmp_path / "fetched")
     assert not (tmp_path / "fetched").exists()
 
 
 def test_reading_makes_no_database(tmp_path: Path):
     with pytest.raises(UserError, match="there is no MLflow database"):
-        runs(f"sqlite:///{tmp_path / 'none.db'}")
+        list_runs(f"sqlite:///{tmp_path / 'none.db'}")
     assert not list(tmp_path.iterdir())
 
 
@@ -691,7 +693,7 @@ def test_a_kill_while_the_tables_are_made_leaves_none_that_cannot_be_used(tmp_pa
 
             sqlalchemy.event.listen(sqlalchemy.engine.Engine, "after_cursor_execute", count)
             try:
-                prepare(uri)
+                prepare_experiment(uri)
             finally:
                 os._exit(0)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
@@ -706,10 +708,10 @@ def test_a_kill_while_the_tables_are_made_leaves_none_that_cannot_be_used(tmp_pa
 
 
 def test_the_address_is_the_argument_then_the_variable_then_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    assert resolved() == f"sqlite:///{tmp_path.as_posix()}/mlflow.db"
+    assert resolve_uri() == f"sqlite:///{tmp_path.as_posix()}/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://server:5000")
-    assert resolved() == "http://server:5000"
-    assert resolved("sqlite:////abs/x.db") == "sqlite:////abs/x.db"
+    assert resolve_uri() == "http://server:5000"
+    assert resolve_uri("sqlite:////abs/x.db") == "sqlite:////abs/x.db"
 
 
 @pytest.mark.parametrize(
@@ -725,29 +727,29 @@ def test_the_address_is_the_argument_then_the_variable_then_here(tmp_path: Path,
     ],
 )
 def test_no_secret_of_an_address_is_shown(address: str, shown: str):
-    assert redacted(address) == shown
+    assert redact_uri(address) == shown
 
 
 def test_one_is_told_where_to_look(folder: RunFolder, tmp_path: Path, tracking_uri: str):
-    assert where_to_look(folder, tracking_uri) == ""
-    assert where_to_look(folder, "http://me:pw@host:5000/") == ""
+    assert find_page(folder, tracking_uri) == ""
+    assert find_page(folder, "http://me:pw@host:5000/") == ""
     train(folder, range(2))
     folder.set_status("KILLED", epoch=1)
     uri = f"sqlite:///{tmp_path / 'my own.db'}"
     sync(folder, uri)
     command = ["mlflow", "ui", "--backend-store-uri", uri]
-    assert shlex.split(where_to_look(folder, uri)) == command
+    assert shlex.split(find_page(folder, uri)) == command
     train(folder, range(2, 3))
-    assert where_to_look(folder, uri).endswith(" (a part of it; python -m benchmarks.sync sends the rest)")
+    assert find_page(folder, uri).endswith(" (a part of it; python -m benchmarks.sync sends the rest)")
     finish(folder)
     sync(folder, uri)
-    assert shlex.split(where_to_look(folder, uri)) == command
+    assert shlex.split(find_page(folder, uri)) == command
     folder.write_bytes("losses.png", b"others")
-    assert "a part of it" in where_to_look(folder, uri)
+    assert "a part of it" in find_page(folder, uri)
 
     sent = {"run_id": "r", "experiment_id": "7", "epoch": 2, "files": {}}
-    remember(folder, "http://me:pw@host:5000/", None, sent)
-    assert where_to_look(folder, "http://me:other@host:5000/").startswith("http://host:5000/#/experiments/7/runs/r (a ")
+    write_memory(folder, "http://me:pw@host:5000/", None, sent)
+    assert find_page(folder, "http://me:other@host:5000/").startswith("http://host:5000/#/experiments/7/runs/r (a ")
     assert not re.search("me:|pw", folder.file("mlflow.json").read_text())
 
 
