@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from benchmarks.config import DatasetConfig, RunConfig
 from benchmarks.run_folder.folder import CHECKPOINT, DAMAGED, JOURNAL, PREVIOUS, STATUS, RunFolder, list_run_folders
-from benchmarks.run_folder.tensors import pack, split
+from benchmarks.run_folder.tensors import pack, split_header
 from reports.reading import runs as reported
 from variants.recipe import Recipe, UserError
 
@@ -345,8 +345,8 @@ def test_a_checkpoint_is_the_file_that_the_library_would_write_but_for_its_check
     kinds += (torch.int8, torch.uint8, torch.bool)
     tensors = {f"{len(kinds) - place} {kind}": torch.arange(3).to(kind) for place, kind in enumerate(kinds)}
     folder.save_tensors("generator.safetensors", tensors, {"x": 1})
-    header, body = split((folder.path / "generator.safetensors").read_bytes())
-    theirs, their_body = split(safetensors.torch.save(tensors, {"state": '{"x": 1}'}))
+    header, body = split_header((folder.path / "generator.safetensors").read_bytes())
+    theirs, their_body = split_header(safetensors.torch.save(tensors, {"state": '{"x": 1}'}))
     del header["__metadata__"]["sha256"]
     assert (header, bytes(body)) == (theirs, bytes(their_body))
 
