@@ -14,7 +14,7 @@ from benchmarks.executors.base import (
     train_here,
     train_stacked_here,
 )
-from benchmarks.tracking.sending import Sender
+from benchmarks.tracking.background import Uploader
 from variants.recipe import UserError
 
 
@@ -29,7 +29,9 @@ class Inline(Executor):
             raise UserError(f"--executor inline trains one run at a time, not {workers}; processes trains several")
         self.workers = 1
         self._settings, self._say = settings, say
-        self._sender = Sender(settings, say)
+        self._uploader = Uploader(
+            settings.runs_dir, settings.tracking_uri, settings.experiment, track=settings.track, interval=0.0, say=say
+        )
 
     def submit(self, job: RunGroup) -> list[Future[Result]]:
         import torch
@@ -53,7 +55,7 @@ class Inline(Executor):
         finally:
             # An interrupted run as well: MLflow shows it as killed.
             for config in part.configs:
-                self._sender.send(config.name)
+                self._uploader.notify(config.name)
         return futures
 
     def _results(self, part: RunGroup) -> list[Result]:
@@ -67,4 +69,4 @@ class Inline(Executor):
         self._say(f"{name}: {sentence}")
 
     def close(self, cancel: bool = False) -> None:
-        self._sender.close(patient=not cancel)
+        self._uploader.close(patient=not cancel)

@@ -32,7 +32,7 @@ from benchmarks.executors.base import (
     train_here,
     train_stacked_here,
 )
-from benchmarks.tracking.sending import Sender
+from benchmarks.tracking.background import Uploader
 from variants.recipe import UserError
 
 # Seconds that a worker has to mark its run as stopped and to end; chosen, not tuned.
@@ -76,7 +76,9 @@ class Processes(Executor):
     def __init__(self, settings: RunOptions, workers: int = 0, say: Callable[[str], None] = warnings.warn) -> None:
         self.workers = workers or count_workers(settings)
         self._settings, self._say = settings, say
-        self._sender = Sender(settings, say)
+        self._uploader = Uploader(
+            settings.runs_dir, settings.tracking_uri, settings.experiment, track=settings.track, interval=0.0, say=say
+        )
         # Guards all below. It is notified of new tasks and of the end.
         self._change = threading.Condition()
         self._tasks: deque[Task] = deque()
@@ -123,7 +125,7 @@ class Processes(Executor):
                 slot.join()
             raise
         finally:
-            self._sender.close(patient=not cancel)
+            self._uploader.close(patient=not cancel)
 
     def _end(self, cancel: bool) -> None:
         with self._change:
@@ -171,7 +173,7 @@ class Processes(Executor):
                 worker.end()
                 worker = None
             for name in names:
-                self._sender.send(name)
+                self._uploader.notify(name)
             task.give(results)
         if worker is not None:
             worker.end()

@@ -48,7 +48,11 @@ CLOSE_SECONDS = 30.0
 
 
 class Busy(UserError):
-    """A local store that another process holds: it takes what is sent later."""
+    """Another process holds the local store, which takes uploads again once it is free."""
+
+
+class Unreachable(UserError):
+    """No server answers at the tracking address."""
 
 
 # Where MLflow is
@@ -187,7 +191,7 @@ def translate_errors(uri: str) -> Iterator[None]:
         cause: BaseException | None = error
         while cause is not None:
             if isinstance(cause, requests.ConnectionError | requests.Timeout):
-                raise UserError(f"MLflow at {redact_uri(uri)} cannot be reached") from error
+                raise Unreachable(f"MLflow at {redact_uri(uri)} cannot be reached") from error
             if isinstance(cause, sqlite3.OperationalError) and "locked" in str(cause):
                 raise Busy(f"MLflow at {redact_uri(uri)} is busy: another process writes to it") from error
             cause = cause.__context__

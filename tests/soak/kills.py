@@ -154,12 +154,12 @@ def command(folder: Path, trap: Callable[[], None] = lambda: None) -> int:
             os.dup2(said.fileno(), stream)
         from benchmarks import run
         from benchmarks.cli import options
-        from benchmarks.tracking.background import Tracker
+        from benchmarks.tracking.background import Uploader
         from benchmarks.training import loop, train
 
         # So that a run of a second has as many checkpoints, and talks to MLflow as often, as one of an hour.
         loop.CHECKPOINT_SECONDS = 0.0
-        train.Tracker = partial(Tracker, seconds=0.0)
+        train.Uploader = partial(Uploader, interval=0.0)
         trap()
         sys.argv = ["benchmarks.run", *WORDS, "--tracking-uri", store(folder)]
         options.main(run.run)

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import configure, train
 from benchmarks.sync import main as sync_command
-from benchmarks.tracking.background import Tracker
+from benchmarks.tracking.background import Uploader
 from benchmarks.tracking.download import list_runs
 from benchmarks.tracking.upload import iter_metrics
 from benchmarks.training.watcher import ProgressListener
@@ -65,7 +65,7 @@ def server(made: MlflowServer) -> MlflowServer:
 
 def trained(address: str, watcher: Acts, monkeypatch: pytest.MonkeyPatch, seed: int):
     """A run that is sent after every epoch. Each test has a seed, and so a run, of its own."""
-    monkeypatch.setattr("benchmarks.training.train.Tracker", partial(Tracker, seconds=0.0))
+    monkeypatch.setattr("benchmarks.training.train.Uploader", partial(Uploader, interval=0.0))
     monkeypatch.setattr("benchmarks.training.loop.CHECKPOINT_SECONDS", 0.0)
     config = configure("vanilla_gan", "ring8", seed=seed, epochs=EPOCHS, epoch_updates=3, samples=60, thorough=False)
     return train(config, tracking_uri=address, pictures="milestones", watcher=watcher)
