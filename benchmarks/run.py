@@ -185,14 +185,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def trained(part: "RunGroup", options: dict[str, Any]) -> "list[Run | BaseException]":
     """How each run of a part of a job ended; the screen shows the first one's progress."""
     from benchmarks.cli.progress import RunProgress
-    from benchmarks.executors.base import forwarding
+    from benchmarks.executors.base import forward_messages
     from benchmarks.training.lockstep import train_together
     from benchmarks.training.loop import Diverged
     from benchmarks.training.train import train
 
     with RunProgress() as screen:
         if len(part.configs) > 1:
-            beside = [forwarding(partial(_beside, screen, config.name)) for config in part.configs[1:]]
+            beside = [forward_messages(partial(_beside, screen, config.name)) for config in part.configs[1:]]
             return train_together(part.configs, [screen, *beside], **options)
         try:
             return [train(part.configs[0], listener=screen, **options)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import plugins
 from benchmarks.cli.options import Parser, add_tracking, run_command
-from benchmarks.run_folder.symptoms import marked
+from benchmarks.run_folder.symptoms import describe_symptoms
 
 if TYPE_CHECKING:
     from benchmarks.inference.run import Run
@@ -102,7 +102,7 @@ def facts(run: "Run") -> Iterator[tuple[str, str]]:
             yield "stale", "the code that decides results has changed since; --retrain trains it again"
         for note in run.folder.notes():
             yield "note", note
-    if symptoms := marked(run.folder.status()):
+    if symptoms := describe_symptoms(run.folder.status()):
         yield "symptoms", symptoms
 
 

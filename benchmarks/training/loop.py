@@ -25,7 +25,7 @@ from benchmarks.evaluation.evaluator import like_the_reference
 from benchmarks.pictures import animate, loss_curves, network_graph, png, power_spectra
 from benchmarks.pictures.epochs import sample_picture
 from benchmarks.run_folder.folder import ABSENT, ABSENT_REFERENCE, FACTS, REAL_DATA, REFERENCE, RunFolder
-from benchmarks.run_folder.symptoms import Watch
+from benchmarks.run_folder.symptoms import SymptomWatch
 from benchmarks.training.cache import get_evaluator, measure_reference
 from benchmarks.training.checkpoint import TrainState
 from benchmarks.training.listener import ProgressListener
@@ -65,7 +65,7 @@ class Training:
         self.evaluator = get_evaluator(dataset, config.samples, device, torch.get_num_threads())
         self.updates = recipe.epoch_updates or len(self.data) // recipe.batch_size
         self.pictured = pictured
-        self.watch = Watch(recipe.epochs, probabilities=self.objective.adversarial.cross_entropy)
+        self.watch = SymptomWatch(recipe.epochs, probabilities=self.objective.adversarial.cross_entropy)
         self.untrained: GAN | None = None
         both = fresh_gan(variant, dataset.spec, recipe, config.seed, device, config.precision)
         self.state, self.recorder = TrainState(both), recorder

@@ -1,7 +1,8 @@
 """benchmarks.training.train: TODO."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -15,7 +16,7 @@ from benchmarks.evaluation.classifiers import combined_sha256, doubts
 from benchmarks.inference.run import Run
 from benchmarks.pictures.epochs import pictured_epochs
 from benchmarks.run_folder.folder import HERE, RunFolder
-from benchmarks.tracking.background import Tracker
+from benchmarks.tracking.background import Uploader
 from benchmarks.training.cache import get_evaluator, load_dataset
 from benchmarks.training.configure import check, judged
 from benchmarks.training.listener import ProgressListener
@@ -106,9 +107,9 @@ def open_run(
     for note in known:
         listener.say(note)
     if folder.status()["state"] == "FINISHED" and not retrain:
-        if track:
-            # What a server did not take then, it may take now.
-            Tracker(folder, tracking_uri, experiment, say=listener.say).close()
+        # What a server did not take then, it may take now.
+        with Uploader(runs_dir, tracking_uri, experiment, track=track, say=listener.say) as uploader:
+            uploader.notify(config.name)
         yield Run(folder, found=True)
         return
     judges = get_evaluator(dataset, config.samples, place, torch.get_num_threads()).extractors
@@ -126,11 +127,14 @@ def open_run(
         folder.write_environment(environment | ({"cuda_graphs": True} if recording else {}))
         if data_dir is not None:
             folder.write_json(HERE, {"data_dir": str(Path(data_dir).absolute())})
-        with Tracker(folder, tracking_uri, experiment, say=listener.say) if track else nullcontext() as tracker:
-            if tracker:
-                training.notify = tracker.notify
-            training.restore()
-            yield training
+        with Uploader(runs_dir, tracking_uri, experiment, track=track, say=listener.say) as uploader:
+            training.notify = partial(uploader.notify, config.name)
+            try:
+                training.restore()
+                yield training
+            finally:
+                # Its status, too, however it ended.
+                uploader.notify(config.name)
 
 
 def begun_by_other_code(folder: RunFolder) -> tuple[str, ...]:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks import configure, train
-from benchmarks.sync import command as sync_command
-from benchmarks.tracking.background import Tracker
-from benchmarks.tracking.download import runs
-from benchmarks.tracking.upload import journal_figures
+from benchmarks.sync import main as sync_command
+from benchmarks.tracking.background import Uploader
+from benchmarks.tracking.download import list_runs
+from benchmarks.tracking.upload import iter_metrics
 from benchmarks.training.listener import ProgressListener
 from tests.conftest import Done
 from tests.servers import NO_POSTGRES, BadLine, MlflowServer, postgresql
@@ -65,7 +65,7 @@ def server(made: MlflowServer) -> MlflowServer:
 
 def trained(address: str, listener: Acts, monkeypatch: pytest.MonkeyPatch, seed: int):
     """A run that is sent after every epoch. Each test has a seed, and so a run, of its own."""
-    monkeypatch.setattr("benchmarks.training.train.Tracker", partial(Tracker, seconds=0.0))
+    monkeypatch.setattr("benchmarks.training.train.Uploader", partial(Uploader, interval=0.0))
     monkeypatch.setattr("benchmarks.training.loop.CHECKPOINT_SECONDS", 0.0)
     config = configure("vanilla_gan", "ring8", seed=seed, epochs=EPOCHS, epoch_updates=3, samples=60, thorough=False)
     return train(config, tracking_uri=address, pictures="milestones", listener=listener)
@@ -76,9 +76,9 @@ def check_each_value_once(address: str, run) -> int:
     from mlflow import MlflowClient
 
     client = MlflowClient(address)
-    (there,) = [each for each in runs(address) if each.tags["folder"] == run.folder.name]
+    (there,) = [each for each in list_runs(address) if each.tags["folder"] == run.folder.name]
     assert there.status == "FINISHED"
-    wanted = {(key, epoch): value for epoch, key, value in journal_figures(run.folder.lines())}
+    wanted = {(key, epoch): value for epoch, key, value in iter_metrics(run.folder.lines())}
     found = [
         ((key, point.step), point.value)
         for key in client.get_run(there.run_id).data.metrics

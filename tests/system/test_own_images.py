@@ -14,7 +14,7 @@ from benchmarks.config import DatasetConfig, RunConfig
 from benchmarks.datasets import load
 from benchmarks.questions.presets import SMOKE
 from benchmarks.run import main as run
-from benchmarks.run_folder.folder import CONFIG, ENVIRONMENT, RunFolder, run_folders
+from benchmarks.run_folder.folder import CONFIG, ENVIRONMENT, RunFolder, list_run_folders
 from benchmarks.sample import main as sample
 from benchmarks.show import main as show
 from benchmarks.suite import main as suite
@@ -49,7 +49,7 @@ def images(tmp_path: Path) -> Path:
 
 
 def only_run(runs_dir: Path | str = "runs") -> RunFolder:
-    (folder,) = run_folders(runs_dir)
+    (folder,) = list_run_folders(runs_dir)
     return folder
 
 
@@ -140,7 +140,7 @@ def test_it_is_trained_shown_run_again_resumed_and_sampled_from_anywhere(
     other = ["--recipe", str(first.path), "--seed", "1", *WORDS, *where, "--data-dir", str(tmp_path / "data")]
     done = called(run, "--variant", "vanilla_gan", "--dataset", f"folder:{images}", *other)
     assert done.code == 0, done.err
-    assert {folder.config().recipe for folder in run_folders(tmp_path / "runs")} == {first.config().recipe}
+    assert {folder.config().recipe for folder in list_run_folders(tmp_path / "runs")} == {first.config().recipe}
 
 
 class Stops(ProgressListener):
@@ -224,7 +224,7 @@ def test_a_suite_a_report_and_its_records(images: Path, tmp_path: Path, called: 
 
 def only_notes(runs_dir: str) -> list[str]:
     """The notes of all runs, which are the same."""
-    (notes,) = {tuple(folder.notes()) for folder in run_folders(runs_dir)}
+    (notes,) = {tuple(folder.notes()) for folder in list_run_folders(runs_dir)}
     return list(notes)
 
 

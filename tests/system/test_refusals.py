@@ -20,14 +20,14 @@ from benchmarks.executors import RunOptions
 from benchmarks.executors import ray as on_ray
 from benchmarks.inference.find import load_run
 from benchmarks.pictures.samples import write_whole
-from benchmarks.prune import command as prune
+from benchmarks.prune import main as prune
 from benchmarks.questions.presets import QUICK, SMOKE
 from benchmarks.run import main as run
 from benchmarks.run_folder.folder import CHECKPOINT, CONFIG, FACTS, PREVIOUS, RunFolder
 from benchmarks.suite import main as suite
 from benchmarks.suites.plan import make_plan
 from benchmarks.suites.tuned_settings import tuning_file
-from benchmarks.sync import command as sync
+from benchmarks.sync import main as sync
 from benchmarks.timing import stock
 from benchmarks.timing.cases import Case
 from benchmarks.timing.processes import Process

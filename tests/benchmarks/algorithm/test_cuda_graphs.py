@@ -23,7 +23,7 @@ from benchmarks.algorithm.gan import GAN, fresh_gan
 from benchmarks.algorithm.stacked import Abreast, StackedGAN
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import Split
-from benchmarks.executors.base import forwarding
+from benchmarks.executors.base import forward_messages
 from benchmarks.training.checkpoint import TrainState
 from benchmarks.training.listener import ProgressListener
 from benchmarks.training.lockstep import train_together
@@ -234,7 +234,7 @@ def test_what_is_not_recorded_is_told_and_trained_as_it_stands(tmp_path: Path, m
     made, told = rehearsed(monkeypatch), []
     config = configure("cgan_mlp", "digits", epochs=1, epoch_updates=2, samples=100, lr_decay="linear", thorough=False)
     options = {"device": "cpu", "pictures": "none", "track": False}
-    run = train(config, runs_dir=tmp_path, cuda_graphs=True, listener=forwarding(told.append), **options)
+    run = train(config, runs_dir=tmp_path, cuda_graphs=True, listener=forward_messages(told.append), **options)
     assert told == ["--lr-decay changes from update to update, and a CUDA graph does not"]
     assert not made
     assert "cuda_graphs" not in run.folder.environment()

@@ -27,8 +27,8 @@ from benchmarks.evaluation.probes.ranking import drawn, generalization_gap, join
 from benchmarks.evaluation.probes.swapped_noise import noise_swap
 from benchmarks.pictures import gradient_curves
 from benchmarks.run_folder.folder import RunFolder
-from benchmarks.tracking.client import mlflow_client
-from benchmarks.tracking.download import fetch, runs
+from benchmarks.tracking.client import make_client
+from benchmarks.tracking.download import fetch_run, list_runs
 from benchmarks.training.cache import load_dataset
 from tests.gpu import on_a_gpu
 from variants import VARIANTS, DataSpec, DiscriminatorOutput, Recipe, UserError, load_variant
@@ -411,12 +411,12 @@ def test_figures_and_files_of_probes_are_in_mlflow_and_come_back(
 ) -> None:
     config = configure("cgan_mlp", "digits", **{**QUICK, "epochs": 1, "probes": (*ALWAYS, "gradient")})
     run = train(config, runs_dir=tmp_path, pictures="none", tracking_uri=tracking_uri)
-    (tracked,) = runs(tracking_uri)
-    client = mlflow_client(tracking_uri)
+    (tracked,) = list_runs(tracking_uri)
+    client = make_client(tracking_uri)
     for name in figures(run)[0]:
         history = client.get_metric_history(tracked.run_id, f"probes/{name}")
         assert [(point.step, point.value) for point in history] == [(e, figures(run)[e][name]) for e in (0, 1)]
-    fetched = fetch(tracked.run_id, tracking_uri, tmp_path / "fetched")
+    fetched = fetch_run(tracked.run_id, tracking_uri, tmp_path / "fetched")
     for path in (run.path / "probes").iterdir():
         assert (fetched / "probes" / path.name).read_bytes() == path.read_bytes()
     assert len(list((fetched / "probes").iterdir())) == 4

@@ -13,7 +13,7 @@ from benchmarks.algorithm.random_streams import stream
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import DATASETS, Dataset, depends_on_seed, load
 from benchmarks.datasets.download import Unreachable
-from benchmarks.run_folder.folder import ABSENT_REFERENCE, STATUS, run_folders
+from benchmarks.run_folder.folder import ABSENT_REFERENCE, STATUS, list_run_folders
 from benchmarks.training.cache import get_evaluator, load_dataset
 from benchmarks.training.listener import ProgressListener
 from benchmarks.training.loop import Diverged, Training
@@ -265,7 +265,7 @@ def test_a_finished_run_is_found_not_trained_again(whole: Run) -> None:
 def test_a_loss_that_is_not_finite_fails_the_run_and_keeps_its_curves(tmp_path: Path) -> None:
     with pytest.raises(Diverged, match=r"discriminator_loss is .* in epoch 1"):
         trained(tmp_path, loss="wasserstein", generator_lr=1e30, discriminator_lr=1e30)
-    (folder,) = run_folders(tmp_path)
+    (folder,) = list_run_folders(tmp_path)
     run = load_run(folder.path)
     status = run.folder.status()
     assert status["state"] == "FAILED"
@@ -302,7 +302,7 @@ def test_what_ends_a_run_from_outside_is_kept_and_the_run_goes_on(
         patched.setattr(Training, "train_epoch", ending)
         with pytest.raises(type(error)):
             trained(tmp_path)
-    (folder,) = run_folders(tmp_path)
+    (folder,) = list_run_folders(tmp_path)
     # As it stands in the file: reading would call it killed whatever was written.
     assert folder.read_json(STATUS) == folder.status() == {"state": "KILLED", "epoch": 1, "cause": cause}
     again = trained(tmp_path)
