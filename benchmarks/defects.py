@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, run_command
+from benchmarks.cli.options import Parser, add_data_dir, add_plugin, run_command
 from benchmarks.evaluation.defects import REPEATED, SPLITS, USUAL_SPLITS, measure, page
 from variants.recipe import UserError
 
@@ -23,9 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--samples", type=int, default=0, metavar="N", help="samples in a comparison (0: as many as the data allow)"
     )
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="datasets ($GANBENCH_DATA, else data)")
+    add_data_dir(parser)
     parser.add_argument("--out", type=Path, metavar="FILE", help="where to write (by default the page is printed)")
-    plugins.add_option(parser)
+    add_plugin(parser)
     chosen = parser.parse_args(arguments)
     plugins.load_plugins(chosen.plugin)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, run_command
+from benchmarks.cli.options import Parser, add_data_dir, add_plugin, run_command
 
 if TYPE_CHECKING:
     pass
@@ -26,9 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--seeds", type=int, nargs="+", default=list(SEEDS), metavar="N", help="one classifier each (0 1 2)"
     )
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="datasets ($GANBENCH_DATA, else data)")
+    add_data_dir(parser)
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (metrics/extractors)")
-    plugins.add_option(parser)
+    add_plugin(parser)
     chosen = parser.parse_args(arguments)
     plugins.load_plugins(chosen.plugin)
 

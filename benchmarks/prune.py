@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.cli.options import Parser, run_command
+from benchmarks.cli.options import Parser, add_runs_dir, run_command
 from variants.recipe import UserError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Removal:
 
 def parser() -> Parser:
     parser = Parser("benchmarks.prune", description=__doc__.partition(": ")[2].partition("\n")[0])
-    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="of the run folders (runs)")
+    add_runs_dir(parser)
     parser.add_argument(
         "--keep-milestones", action="store_true", help="keep the sample pictures of epochs 0, 1 and every tenth, too"
     )

@@ -108,7 +108,7 @@ def test_what_no_recipe_can_be(variant: str, dataset: str, fields: dict, sentenc
         ),
         (suite, "--preset smoke --plan --seeds -1", "--seeds is at least 1, not -1"),
         (tune, "--preset smoke", "the preset smoke is not tuned"),
-        (calibrate.command, "--suites 0", "--suites is at least 1"),
+        (calibrate.main, "--suites 0", "--suites is at least 1"),
         (sync, "", "there are no runs in runs; train one with python -m benchmarks.run, or name another folder"),
         (sync, "nope", "unknown run 'nope'; it is not in runs"),
     ],
@@ -253,7 +253,7 @@ def test_tables_that_cannot_be_written(called: Callable[..., Done], monkeypatch:
     assert done.code == 2
     assert done.err.startswith("error: cannot write file/defects.md: ")
     monkeypatch.setattr("tests.soak.calibrate.calibrate", lambda plan, say: {})
-    done = called(calibrate.command, "--suites", "1", "--out", "file/docs")
+    done = called(calibrate.main, "--suites", "1", "--out", "file/docs")
     assert done.code == 2
     assert done.err.startswith("error: cannot write to file/docs: ")
 
@@ -262,7 +262,7 @@ def test_a_comparison_that_cannot_be_written(called: Callable[..., Done], monkey
     Path("file").touch()
     monkeypatch.setattr("benchmarks.suites.scheduler.run_jobs", lambda *_, **__: [])
     monkeypatch.setattr("tests.soak.precision.compared", lambda runs: ())
-    done = called(precision.command, "--variant", "vanilla_gan", "--dataset", "ring8", "--json", "file/p.json")
+    done = called(precision.main, "--variant", "vanilla_gan", "--dataset", "ring8", "--json", "file/p.json")
     assert done.code == 2
     assert done.err.endswith("error: cannot write file/p.json: File exists\n")
 
