@@ -91,13 +91,13 @@ def not_to_touch(folder: "RunFolder") -> str:
 
 def removal_of(folder: "RunFolder", keep_milestones: bool) -> Removal:
     """The checkpoints, and the sample pictures but for those that stay; links are not among them."""
-    from benchmarks.pictures.epochs import pictured_epochs
+    from benchmarks.pictures.epochs import choose_epochs
     from benchmarks.run_folder.folder import CHECKPOINT, DAMAGED, PREVIOUS
 
     checkpoints = [path for path in (folder.path / name for name in (CHECKPOINT, PREVIOUS, DAMAGED)) if _is_file(path)]
     samples = folder.pictures()
     last = folder.config().recipe.epochs
-    stay = pictured_epochs("milestones", last) if keep_milestones else {max(samples, default=last)}
+    stay = choose_epochs("milestones", last) if keep_milestones else {max(samples, default=last)}
     pictures = [path for epoch, path in samples.items() if epoch not in stay and _is_file(path)]
     return Removal(folder, tuple(checkpoints), tuple(pictures))
 

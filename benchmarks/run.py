@@ -118,14 +118,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from benchmarks.cli.tables import show_summary
     from benchmarks.executors import RunGroup, RunOptions
     from benchmarks.executors.base import split_job
-    from benchmarks.pictures.epochs import pictured_epochs
+    from benchmarks.pictures.epochs import choose_epochs
     from benchmarks.training.cache import load_dataset
     from benchmarks.training.configure import add_classifier, configure
     from benchmarks.training.loop import Diverged
 
     settings = RunOptions(device=asked.device, stack=asked.stack)
     check_precision(asked.precision, device := resolve_device(asked.device))
-    pictured_epochs(asked.pictures, 1)
+    choose_epochs(asked.pictures, 1)
     if asked.cuda_graphs:
         refuse_without_graphs(device)
 

@@ -269,7 +269,7 @@ def tensor_readers() -> list[Reader]:
     def judged(folder: Path) -> object:
         extractor = read_extractor(folder / "judge.safetensors")
         features, _ = extractor.read(torch.zeros(2, *extractor.shape))
-        return extractor.standardized(features)
+        return extractor.standardize(features)
 
     def checked(key: str) -> Callable[[bytes, random.Random], bytes]:
         return either(damaged, lambda data, rng: forged_tensors(data, rng, key))
@@ -299,10 +299,10 @@ def data_readers() -> list[Reader]:
     def idx(folder: Path) -> object:
         if not (folder / "train-labels-idx1-ubyte").exists():
             (folder / "train-labels-idx1-ubyte").write_bytes(labels)
-        return published._idx_split(mine, folder, "train").images(slice(None))
+        return published._read_idx_split(mine, folder, "train").images(slice(None))
 
     def cifar(folder: Path) -> object:
-        return published._cifar10_batch(folder / "data_batch_1.bin")
+        return published._read_cifar10_batch(folder / "data_batch_1.bin")
 
     def picture(folder: Path) -> object:
         return images._read(folder / "mine.png", 8), sample_picture((folder / "mine.png").read_bytes())

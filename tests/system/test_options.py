@@ -218,7 +218,7 @@ def test_a_command_reads_each_option_and_leaves_nothing_where_nobody_told_it_to(
     monkeypatch.setattr("benchmarks.evaluation.classifiers.QUICK_UPDATES", 3)
     monkeypatch.setattr("benchmarks.evaluation.classifiers.LEAST_UPDATES", 3)
     monkeypatch.setattr("benchmarks.evaluation.classifiers.EPOCHS", 1)
-    monkeypatch.setattr(gan_train, "UPDATES", 2)
+    monkeypatch.setattr(gan_train, "_UPDATES", 2)
     monkeypatch.setattr(presets, "RATES", (1e-3,))
     monkeypatch.setattr(presets, "TUNING_SEEDS", (1000,))
     images = replace(presets.SMOKE.budgets["images"], dataset="folder:own", options={"image_size": 8})
