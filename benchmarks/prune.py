@@ -5,11 +5,12 @@ new samples and the same command need. Runs that are not finished, or that some 
 """
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.cli.options import Parser, main
+from benchmarks.cli.options import Parser, add_runs_dir, run_command
 from variants.recipe import UserError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Removal:
 
 def parser() -> Parser:
     parser = Parser("benchmarks.prune", description=__doc__.partition(": ")[2].partition("\n")[0])
-    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="of the run folders (runs)")
+    add_runs_dir(parser)
     parser.add_argument(
         "--keep-milestones", action="store_true", help="keep the sample pictures of epochs 0, 1 and every tenth, too"
     )
@@ -44,13 +45,13 @@ def parser() -> Parser:
     return parser
 
 
-def command() -> int:
-    asked = parser().parse_args()
+def main(arguments: Sequence[str] | None = None) -> int:
+    asked = parser().parse_args(arguments)
 
-    from benchmarks.run_folder.folder import run_folders
+    from benchmarks.run_folder.folder import list_run_folders
 
     removals, left = [], []
-    for folder in run_folders(asked.runs_dir):
+    for folder in list_run_folders(asked.runs_dir):
         try:
             if why := not_to_touch(folder):
                 left.append(f"{folder.name} is left as it is: {why}")
@@ -146,4 +147,4 @@ def _removed(path: Path) -> int:
 
 
 if __name__ == "__main__":
-    main(command)
+    run_command(main)

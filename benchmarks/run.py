@@ -1,13 +1,14 @@
 """python -m benchmarks.run: trains one variant, with one or more seeds."""
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, add_tracking, given, main, refuse_unread
+from benchmarks.cli import options
+from benchmarks.cli.options import Parser, read_fields, refuse_unread, run_command
 from benchmarks.config import DEFAULT_SAMPLES, PRECISIONS, PROBES, DatasetConfig
 from variants import VARIANTS
 from variants.recipe import FIELDS, UserError, unknown
@@ -38,7 +39,7 @@ def parser() -> Parser:
     seeds = what.add_mutually_exclusive_group()
     seeds.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the run (0)")
     seeds.add_argument("--seeds", type=int, nargs="+", metavar="N", help="several runs, one a seed")
-    plugins.add_option(what)
+    options.add_plugin(what)
     what.add_argument("--list", action="store_true", help="show variants, datasets, losses and noises, and end")
 
     how = parser.add_argument_group("how")
@@ -62,39 +63,33 @@ def parser() -> Parser:
         metavar="|".join(PRECISIONS),
         help=f"of the networks' layers in training ({PRECISIONS[0]})",
     )
-    how.add_argument("--device", default="auto", metavar="auto|cpu|cuda|mps", help="where to train (auto)")
+    options.add_device(how)
     how.add_argument(
         "--threads", type=int, default=0, metavar="N", help="CPU threads (torch's own choice; 1 beside a GPU)"
     )
-    how.add_argument(
-        "--stack", default="auto", metavar="auto|on|off", help="train several seeds as one (auto: on a GPU)"
-    )
-    how.add_argument("--cuda-graphs", action="store_true", help="record updates and replay them (on a GPU)")
-    how.add_argument("--retrain", action="store_true", help="train again what is already trained")
+    options.add_stack(how)
+    options.add_cuda_graphs(how)
+    options.add_retrain(how)
 
     where = parser.add_argument_group("where")
-    where.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="of the run folders (runs)")
-    where.add_argument(
-        "--data-dir", type=Path, default=None, metavar="DIR", help="datasets ($GANBENCH_DATA, else data)"
-    )
-    add_tracking(where)
-    where.add_argument("--no-tracking", action="store_true", help="write run folders only")
-    where.add_argument(
-        "--pictures", default="all", metavar="all|milestones|none", help="epochs whose samples are drawn (all)"
-    )
+    options.add_runs_dir(where)
+    options.add_data_dir(where)
+    options.add_tracking(where)
+    options.add_no_tracking(where)
+    options.add_pictures(where, "all")
 
     training = parser.add_argument_group("recipe: training")
     architecture = parser.add_argument_group("recipe: architecture, for the variants that read it")
     for field in FIELDS.values():
-        parser.add_field(training if field.metadata["part"] == "training" else architecture, field)
+        options.add_field(training if field.metadata["part"] == "training" else architecture, field)
     data = parser.add_argument_group("dataset options, for the datasets that take them")
     for field in DATASET_OPTIONS:
-        parser.add_field(data, field)
+        options.add_field(data, field)
     return parser
 
 
-def run() -> int:
-    asked = parser().parse_args()
+def main(arguments: Sequence[str] | None = None) -> int:
+    asked = parser().parse_args(arguments)
     plugins.load_plugins(asked.plugin)
     if asked.list:
         from benchmarks.cli.tables import show_choices
@@ -106,8 +101,8 @@ def run() -> int:
         raise unknown("variant", asked.variant, VARIANTS)
     if asked.precision not in PRECISIONS:
         raise unknown("precision", asked.precision, PRECISIONS, see="it is one of " + ", ".join(PRECISIONS))
-    overrides = given(asked, FIELDS)
-    dataset = DatasetConfig(asked.dataset, **given(asked, DATASET_OPTIONS))
+    overrides = read_fields(asked, FIELDS)
+    dataset = DatasetConfig(asked.dataset, **read_fields(asked, DATASET_OPTIONS))
     seeds = asked.seeds or [asked.seed]
     if repeated := {seed for seed in seeds if seeds.count(seed) > 1}:
         raise UserError(f"--seeds has {min(repeated)} twice; a seed is one run")
@@ -124,9 +119,9 @@ def run() -> int:
     from benchmarks.executors import RunGroup, RunOptions
     from benchmarks.executors.base import split_job
     from benchmarks.pictures.epochs import choose_epochs
-    from benchmarks.training.configure import completed, configure
+    from benchmarks.training.cache import load_dataset
+    from benchmarks.training.configure import add_classifier, configure
     from benchmarks.training.loop import Diverged
-    from benchmarks.training.shared import loaded
 
     settings = RunOptions(device=asked.device, stack=asked.stack)
     check_precision(asked.precision, device := resolve_device(asked.device))
@@ -137,7 +132,7 @@ def run() -> int:
     # What a GPU leaves to the CPU is small, and sixteen threads take twenty times as long for it as one.
     if asked.threads or device.type == "cuda":
         torch.set_num_threads(asked.threads or 1)
-    data = loaded(dataset, asked.data_dir, seeds[0])
+    data = load_dataset(dataset, asked.data_dir, seeds[0])
     # All configs before the first run, so that what is refused is refused before anything is trained.
     configs = [
         configure(
@@ -155,7 +150,7 @@ def run() -> int:
         )
         for seed in seeds
     ]
-    configs = [completed(config, asked.data_dir) for config in configs]
+    configs = [add_classifier(config, asked.data_dir) for config in configs]
     options = {
         "runs_dir": asked.runs_dir,
         "data_dir": asked.data_dir,
@@ -184,17 +179,17 @@ def run() -> int:
 def trained(part: "RunGroup", options: dict[str, Any]) -> "list[Run | BaseException]":
     """How each run of a part of a job ended; the screen shows the first one's progress."""
     from benchmarks.cli.progress import RunProgress
-    from benchmarks.executors.base import forwarding
+    from benchmarks.executors.base import forward_messages
     from benchmarks.training.lockstep import train_together
     from benchmarks.training.loop import Diverged
     from benchmarks.training.train import train
 
     with RunProgress() as screen:
         if len(part.configs) > 1:
-            beside = [forwarding(partial(_beside, screen, config.name)) for config in part.configs[1:]]
+            beside = [forward_messages(partial(_beside, screen, config.name)) for config in part.configs[1:]]
             return train_together(part.configs, [screen, *beside], **options)
         try:
-            return [train(part.configs[0], watcher=screen, **options)]
+            return [train(part.configs[0], listener=screen, **options)]
         except Diverged as diverged:
             return [diverged]
 
@@ -204,4 +199,4 @@ def _beside(screen: "RunProgress", name: str, sentence: str) -> None:
 
 
 if __name__ == "__main__":
-    main(run)
+    run_command(main)

@@ -1,13 +1,13 @@
 """python -m benchmarks.show: what a run was, what was measured, where its pictures are, and how to run it again."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, add_tracking, main
-from benchmarks.run_folder.symptoms import marked
+from benchmarks.cli.options import Parser, add_plugin, add_runs_dir, add_tracking, run_command
+from benchmarks.run_folder.symptoms import describe_symptoms
 
 if TYPE_CHECKING:
     from benchmarks.inference.run import Run
@@ -18,19 +18,19 @@ PICTURES = (".png", ".gif")
 def parser() -> Parser:
     parser = Parser("benchmarks.show", description=__doc__.partition(": ")[2])
     parser.add_argument("run", metavar="RUN", help="a run folder, the name of a run, or its MLflow id")
-    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="of the run folders (runs)")
+    add_runs_dir(parser)
     add_tracking(parser)
-    plugins.add_option(parser)
+    add_plugin(parser)
     return parser
 
 
-def command() -> None:
-    asked = parser().parse_args()
+def main(arguments: Sequence[str] | None = None) -> int:
+    asked = parser().parse_args(arguments)
     plugins.load_plugins(asked.plugin)
 
     from benchmarks.cli.progress import say
     from benchmarks.cli.tables import show_metrics
-    from benchmarks.inference.finding import find_run
+    from benchmarks.inference.find import find_run
 
     run = find_run(asked.run, asked.runs_dir, asked.tracking_uri, asked.experiment)
     say(heading(run))
@@ -49,6 +49,7 @@ def command() -> None:
     if line := again(run, asked.runs_dir):
         say("to run it again")
         say(f"  {line}")
+    return 0
 
 
 def again(run: "Run", runs_dir: Path) -> str:
@@ -101,7 +102,7 @@ def facts(run: "Run") -> Iterator[tuple[str, str]]:
             yield "stale", "the code that decides results has changed since; --retrain trains it again"
         for note in run.folder.notes():
             yield "note", note
-    if symptoms := marked(run.folder.status()):
+    if symptoms := describe_symptoms(run.folder.status()):
         yield "symptoms", symptoms
 
 
@@ -147,4 +148,4 @@ def pictures(run: "Run") -> list[str]:
 
 
 if __name__ == "__main__":
-    main(command)
+    run_command(main)

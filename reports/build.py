@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, add_tracking, main, refuse_unread
+from benchmarks.cli.options import Parser, add_plugin, add_tracking, refuse_unread, run_command
 from variants.recipe import UserError
 
 if TYPE_CHECKING:
@@ -227,7 +227,7 @@ def command() -> None:
     asked.add_argument("--seeds", type=int, default=0, metavar="N", help="as the suite was told (as the preset says)")
     asked.add_argument("--dataset", default="", metavar="NAME", help="as the suite was told (as the preset says)")
     asked.add_argument("--tuned", type=Path, default=None, metavar="FILE", help="as the suite was told (with the code)")
-    plugins.add_option(parser)
+    add_plugin(parser)
     options = parser.parse_args()
     plugins.load_plugins(options.plugin)
     if not options.preset and (options.questions or options.seeds or options.dataset or options.tuned):
@@ -260,4 +260,4 @@ def _slug(name: str) -> str:
 
 
 if __name__ == "__main__":
-    main(command)
+    run_command(command)

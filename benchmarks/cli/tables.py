@@ -23,11 +23,11 @@ def show_summary(run: Run, tracking_uri: str | None, experiment: str | None = No
     show_metrics(run)
     say(f"run folder: {run.path}")
     if tracked:
-        from benchmarks.tracking.client import SYNC
-        from benchmarks.tracking.upload import where_to_look
+        from benchmarks.tracking.client import SYNC_COMMAND
+        from benchmarks.tracking.upload import find_page
 
-        where = where_to_look(run.folder, tracking_uri, experiment)
-        say(f"in MLflow:  {where}" if where else f"not in MLflow yet: {SYNC} sends it")
+        where = find_page(run.folder, tracking_uri, experiment)
+        say(f"in MLflow:  {where}" if where else f"not in MLflow yet: {SYNC_COMMAND} sends it")
 
 
 def show_metrics(run: Run) -> None:

@@ -1,6 +1,6 @@
 """Where runs are trained: in this process, in worker processes, or on a Ray cluster. Nothing else knows which.
 
-    with open_executor("processes", Settings(Path("runs")), workers=4) as executor:
+    with open_executor("processes", RunOptions(Path("runs")), workers=4) as executor:
         futures = [future for job in jobs for future in executor.submit(job)]
         results = [future.result() for future in futures]
 

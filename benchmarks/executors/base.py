@@ -12,7 +12,7 @@ from benchmarks.config import RunConfig
 from variants.recipe import UserError, unknown
 
 if TYPE_CHECKING:
-    from benchmarks.training.watcher import ProgressListener
+    from benchmarks.training.listener import ProgressListener
 
 STACK = ("auto", "on", "off")
 STOPPED = "it was stopped before its end; the same command goes on with it"
@@ -152,7 +152,7 @@ def train_here(
     *,
     notes: Sequence[str] = (),
     track: bool = False,
-    watcher: "ProgressListener | None" = None,
+    listener: "ProgressListener | None" = None,
 ) -> Result:
     """Trains one run in this process. Whatever goes wrong becomes a Result, but for KeyboardInterrupt."""
     from benchmarks.training.train import train
@@ -164,15 +164,15 @@ def train_here(
             **settings.training,
             track=track,
             notes=notes,
-            watcher=watcher,
+            listener=listener,
         )
     # A plugin may call sys.exit, which must not end the other runs.
     except (Exception, SystemExit) as error:
-        return failure(config.name, error, time.perf_counter() - began, settings)
+        return make_failure(config.name, error, time.perf_counter() - began, settings)
     return Result(config.name, "FINISHED", seconds=0.0 if run.found else time.perf_counter() - began, found=run.found)
 
 
-def train_together_here(
+def train_stacked_here(
     job: RunGroup, settings: RunOptions, say: Callable[[str, str], None], *, track: bool = False
 ) -> list[Result]:
     """Trains the runs of a job as one in this process: their Results, as `train_here` has one.
@@ -186,7 +186,7 @@ def train_together_here(
     try:
         ended = train_together(
             job.configs,
-            [forwarding(partial(say, name)) for name in names],
+            [forward_messages(partial(say, name)) for name in names],
             **settings.training,
             track=track,
             notes=job.notes,
@@ -195,25 +195,25 @@ def train_together_here(
         ended = [error] * len(names)
     seconds = (time.perf_counter() - began) / len(names)
     return [
-        failure(name, each, seconds, settings)
+        make_failure(name, each, seconds, settings)
         if isinstance(each, BaseException)
         else Result(name, "FINISHED", seconds=0.0 if each.found else seconds, found=each.found)
         for name, each in zip(names, ended, strict=True)
     ]
 
 
-def failure(name: str, error: BaseException, seconds: float, settings: RunOptions) -> Result:
+def make_failure(name: str, error: BaseException, seconds: float, settings: RunOptions) -> Result:
     """What went wrong, in one sentence without secrets, and whether the machine was the cause."""
-    from benchmarks.tracking.client import redacted, resolved
-    from benchmarks.training.loop import Diverged, told
+    from benchmarks.tracking.client import redact_uri, resolve_uri
+    from benchmarks.training.loop import Diverged, describe_error
 
-    uri = resolved(settings.tracking_uri)
+    uri = resolve_uri(settings.tracking_uri)
     state = "FAILED" if isinstance(error, Diverged) else "KILLED"
-    cause = told(error).replace(uri, redacted(uri))[:500]
-    return Result(name, state, cause, machine=caused_by_machine(error), seconds=seconds)
+    cause = describe_error(error).replace(uri, redact_uri(uri))[:500]
+    return Result(name, state, cause, machine=is_machine_fault(error), seconds=seconds)
 
 
-def caused_by_machine(error: BaseException | None) -> bool:
+def is_machine_fault(error: BaseException | None) -> bool:
     """Whether this, or what it was raised from, is a failure of memory, disk or network."""
     while error is not None:
         # torch says it with a RuntimeError on a CPU, and with a kind of its own, derived from that, on a GPU.
@@ -224,10 +224,10 @@ def caused_by_machine(error: BaseException | None) -> bool:
     return False
 
 
-def forwarding(say: Callable[[str], None]) -> "ProgressListener":
+def forward_messages(say: Callable[[str], None]) -> "ProgressListener":
     """A watcher of training that passes on what the person should know, and nothing else."""
-    from benchmarks.training.watcher import ProgressListener
+    from benchmarks.training.listener import ProgressListener
 
-    watcher = ProgressListener()
-    watcher.say = say  # type: ignore[method-assign]
-    return watcher
+    listener = ProgressListener()
+    listener.say = say  # type: ignore[method-assign]
+    return listener

@@ -9,12 +9,12 @@ from benchmarks.executors.base import (
     Result,
     RunGroup,
     RunOptions,
-    forwarding,
+    forward_messages,
     split_job,
     train_here,
-    train_together_here,
+    train_stacked_here,
 )
-from benchmarks.tracking.sending import Sender
+from benchmarks.tracking.background import Uploader
 from variants.recipe import UserError
 
 
@@ -29,7 +29,9 @@ class Inline(Executor):
             raise UserError(f"--executor inline trains one run at a time, not {workers}; processes trains several")
         self.workers = 1
         self._settings, self._say = settings, say
-        self._sender = Sender(settings, say)
+        self._uploader = Uploader(
+            settings.runs_dir, settings.tracking_uri, settings.experiment, track=settings.track, interval=0.0, say=say
+        )
 
     def submit(self, job: RunGroup) -> list[Future[Result]]:
         import torch
@@ -53,18 +55,18 @@ class Inline(Executor):
         finally:
             # An interrupted run as well: MLflow shows it as killed.
             for config in part.configs:
-                self._sender.send(config.name)
+                self._uploader.notify(config.name)
         return futures
 
     def _results(self, part: RunGroup) -> list[Result]:
         if len(part.configs) > 1:
-            return train_together_here(part, self._settings, self._tell)
+            return train_stacked_here(part, self._settings, self._tell)
         (config,) = part.configs
-        watcher = forwarding(lambda sentence: self._tell(config.name, sentence))
-        return [train_here(config, self._settings, notes=part.notes, watcher=watcher)]
+        listener = forward_messages(lambda sentence: self._tell(config.name, sentence))
+        return [train_here(config, self._settings, notes=part.notes, listener=listener)]
 
     def _tell(self, name: str, sentence: str) -> None:
         self._say(f"{name}: {sentence}")
 
     def close(self, cancel: bool = False) -> None:
-        self._sender.close(patient=not cancel)
+        self._uploader.close(patient=not cancel)

@@ -26,13 +26,13 @@ from benchmarks.executors.base import (
     Result,
     RunGroup,
     RunOptions,
-    failure,
-    forwarding,
+    forward_messages,
+    make_failure,
     split_job,
     train_here,
-    train_together_here,
+    train_stacked_here,
 )
-from benchmarks.tracking.sending import Sender
+from benchmarks.tracking.background import Uploader
 from variants.recipe import UserError
 
 # Seconds that a worker has to mark its run as stopped and to end; chosen, not tuned.
@@ -67,16 +67,18 @@ class Task:
         names = [config.name for config in self.job.configs]
         if isinstance(error, str):
             return [Result(name, "KILLED", error, machine=True, seconds=seconds) for name in names]
-        return [failure(name, error, seconds, settings) for name in names]
+        return [make_failure(name, error, seconds, settings) for name in names]
 
 
 class Processes(Executor):
     """Worker processes, which start when there is work for them, and keep data in memory from run to run."""
 
     def __init__(self, settings: RunOptions, workers: int = 0, say: Callable[[str], None] = warnings.warn) -> None:
-        self.workers = workers or usual(settings)
+        self.workers = workers or count_workers(settings)
         self._settings, self._say = settings, say
-        self._sender = Sender(settings, say)
+        self._uploader = Uploader(
+            settings.runs_dir, settings.tracking_uri, settings.experiment, track=settings.track, interval=0.0, say=say
+        )
         # Guards all below. It is notified of new tasks and of the end.
         self._change = threading.Condition()
         self._tasks: deque[Task] = deque()
@@ -123,7 +125,7 @@ class Processes(Executor):
                 slot.join()
             raise
         finally:
-            self._sender.close(patient=not cancel)
+            self._uploader.close(patient=not cancel)
 
     def _end(self, cancel: bool) -> None:
         with self._change:
@@ -171,7 +173,7 @@ class Processes(Executor):
                 worker.end()
                 worker = None
             for name in names:
-                self._sender.send(name)
+                self._uploader.notify(name)
             task.give(results)
         if worker is not None:
             worker.end()
@@ -245,7 +247,7 @@ class Worker:
         )
 
 
-def usual(settings: RunOptions) -> int:
+def count_workers(settings: RunOptions) -> int:
     """How many workers there are where nobody says: as many as cores, but few on a GPU.
 
     It gives its time to one process after the other, each of which takes GiB of its memory; a second one trains while
@@ -258,10 +260,10 @@ def usual(settings: RunOptions) -> int:
         with suppress(UserError):
             if resolve_device(settings.device).type == "cuda":
                 return ON_A_GPU
-    return max(1, cores() // settings.threads)
+    return max(1, count_cores() // settings.threads)
 
 
-def cores() -> int:
+def count_cores() -> int:
     """The CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -287,12 +289,12 @@ def work(pipe: Connection, settings: RunOptions, files: Sequence[plugins.PluginF
 def _trained(job: RunGroup, settings: RunOptions, pipe: Connection, problem: Exception | None) -> list[Result]:
     """The Results of a job, whose sentences go through the pipe with the name of their run."""
     if problem is not None:
-        return [failure(config.name, problem, 0.0, settings) for config in job.configs]
+        return [make_failure(config.name, problem, 0.0, settings) for config in job.configs]
     if len(job.configs) > 1:
-        return train_together_here(job, settings, lambda name, sentence: pipe.send((name, sentence)))
+        return train_stacked_here(job, settings, lambda name, sentence: pipe.send((name, sentence)))
     (config,) = job.configs
-    watcher = forwarding(lambda sentence: pipe.send((config.name, sentence)))
-    return [train_here(config, settings, notes=job.notes, watcher=watcher)]
+    listener = forward_messages(lambda sentence: pipe.send((config.name, sentence)))
+    return [train_here(config, settings, notes=job.notes, listener=listener)]
 
 
 def _prepare(settings: RunOptions, files: Sequence[plugins.PluginFile]) -> Exception | None:

@@ -30,7 +30,16 @@ from urllib.parse import urlsplit
 
 from benchmarks import plugins
 from benchmarks.config import RunConfig
-from benchmarks.executors.base import STOPPED, Executor, Result, RunGroup, RunOptions, failure, forwarding, train_here
+from benchmarks.executors.base import (
+    STOPPED,
+    Executor,
+    Result,
+    RunGroup,
+    RunOptions,
+    forward_messages,
+    make_failure,
+    train_here,
+)
 from variants.recipe import UserError
 
 if TYPE_CHECKING:
@@ -80,31 +89,31 @@ class OnRay(Executor):
         import ray
 
         from benchmarks.datasets import data_folder
-        from benchmarks.tracking.client import experiment_name, prepare, resolved
+        from benchmarks.tracking.client import prepare_experiment, resolve_experiment, resolve_uri
         from benchmarks.training.provenance import fingerprint
 
         self._say = say
         self._settings = replace(
             settings,
-            tracking_uri=resolved(settings.tracking_uri),
-            experiment=experiment_name(settings.experiment),
+            tracking_uri=resolve_uri(settings.tracking_uri),
+            experiment=resolve_experiment(settings.experiment),
             data_dir=data_folder(settings.data_dir).absolute(),
         )
         self._connected = not ray.is_initialized()
         if self._connected:
-            connect(address, workers * settings.threads)
+            join_cluster(address, workers * settings.threads)
         try:
             nodes = ray.nodes()
             if self._connected and not address and nodes[0]["NodeManagerAddress"] != "127.0.0.1":
                 say("Ray was imported before, so that what it starts here listens to other machines as well")
             check_cluster(nodes, self._settings)
             # The tables of a local database are made once, before several workers would.
-            prepare(self._settings.tracking_uri, self._settings.experiment)
-            self.workers = workers or slots(settings)
+            prepare_experiment(self._settings.tracking_uri, self._settings.experiment)
+            self.workers = workers or count_slots(settings)
             needs: dict[str, float] = {"num_cpus": settings.threads}
             if settings.device == "cuda" or (settings.device == "auto" and ray.cluster_resources().get("GPU")):
                 needs["num_gpus"] = 1
-            self._train = ray.remote(max_retries=RETRIES, retry_exceptions=False, **needs)(train_there)
+            self._train = ray.remote(max_retries=RETRIES, retry_exceptions=False, **needs)(train_on_cluster)
             # Once for all runs.
             self._shared = ray.put((self._settings, tuple(plugins.FILES), fingerprint()))
         except BaseException:
@@ -176,7 +185,7 @@ class OnRay(Executor):
                 self._closed = True
             for task in left:
                 if task.future.running() or task.future.set_running_or_notify_cancel():
-                    lost = failure(task.config.name, error, 0.0, self._settings)
+                    lost = make_failure(task.config.name, error, 0.0, self._settings)
                     self._fetching.submit(self._ended, task, replace(lost, machine=True))
 
     def _hand_out(self) -> bool:
@@ -184,7 +193,7 @@ class OnRay(Executor):
         with self._change:
             while not (self._waiting or self._training or self._closed):
                 self._change.wait()
-            room = (self._limit or slots(self._settings)) - len(self._training)
+            room = (self._limit or count_slots(self._settings)) - len(self._training)
             while self._waiting and room > 0:
                 task = self._waiting.popleft()
                 if not task.future.set_running_or_notify_cancel():
@@ -241,7 +250,7 @@ class OnRay(Executor):
             return Result(name, "KILLED", STOPPED, machine=True)
         if isinstance(error, RayTaskError):
             # Whatever training raises is a Result, so the task did not get as far.
-            return failure(name, error.cause or error, 0.0, self._settings)
+            return make_failure(name, error.cause or error, 0.0, self._settings)
         kind = type(error).__name__
         cause = f"the machine or the worker that trained it was lost ({kind}), {RETRIES + 1} times in a row"
         return Result(name, "KILLED", cause, machine=True)
@@ -276,9 +285,9 @@ class OnRay(Executor):
             for sentence in payload["said"]:
                 self._say(f"{result.name}: {sentence}")
             if payload["run_id"]:
-                bring_home(payload["run_id"], self._settings)
+                fetch_into_runs_dir(payload["run_id"], self._settings)
         except Exception as error:
-            problem = failure(result.name, error, result.seconds, self._settings)
+            problem = make_failure(result.name, error, result.seconds, self._settings)
             cause = f"it was trained, and its folder could not be fetched from MLflow: {problem.cause}"
             result = replace(problem, cause=cause, machine=True)
         self._ended(task, result)
@@ -295,7 +304,7 @@ class OnRay(Executor):
         task.future.set_result(result)
 
 
-def connect(address: str, cores: int) -> None:
+def join_cluster(address: str, cores: int) -> None:
     """Joins a cluster, or starts one on this machine, with so many CPU cores, that nobody else can reach."""
     import ray
 
@@ -326,7 +335,7 @@ def connect(address: str, cores: int) -> None:
         raise UserError(f"{where}: {' '.join(str(error).split())[:300]}") from error
 
 
-def slots(settings: RunOptions) -> int:
+def count_slots(settings: RunOptions) -> int:
     """How many runs the cluster trains at once, as it is now."""
     import ray
 
@@ -338,7 +347,7 @@ def check_cluster(nodes: Sequence[Mapping[str, Any]], settings: RunOptions) -> N
 
     nodes: as `ray.nodes()` has them.
     """
-    from benchmarks.tracking.client import redacted
+    from benchmarks.tracking.client import redact_uri
 
     alive = [node for node in nodes if node["Alive"]]
     most = max((node["Resources"].get("CPU", 0) for node in alive), default=0)
@@ -348,15 +357,15 @@ def check_cluster(nodes: Sequence[Mapping[str, Any]], settings: RunOptions) -> N
             f"than {most:.0f}; say fewer --threads"
         )
     uri = str(settings.tracking_uri)
-    others = sorted({node["NodeManagerAddress"] for node in alive if not is_own(node["NodeManagerAddress"])})
-    if others and only_here(uri):
+    others = sorted({node["NodeManagerAddress"] for node in alive if not is_this_machine(node["NodeManagerAddress"])})
+    if others and is_only_local(uri):
         raise UserError(
-            f"MLflow at {redacted(uri)} can be reached by this machine only, and the cluster has others ({others[0]}); "
-            "start `mlflow server --host 0.0.0.0` and give its address with --tracking-uri"
+            f"MLflow at {redact_uri(uri)} can be reached by this machine only, and the cluster has others ({others[0]})"
+            "; start `mlflow server --host 0.0.0.0` and give its address with --tracking-uri"
         )
 
 
-def is_own(address: str) -> bool:
+def is_this_machine(address: str) -> bool:
     """Whether this machine has that IP address: only then can one listen on it."""
     try:
         family, *_, place = socket.getaddrinfo(address, 0, type=socket.SOCK_STREAM)[0]
@@ -367,7 +376,7 @@ def is_own(address: str) -> bool:
     return True
 
 
-def only_here(tracking_uri: str) -> bool:
+def is_only_local(tracking_uri: str) -> bool:
     """Whether an address of MLflow means another place, or none, on another machine."""
     from benchmarks.tracking.client import is_local
 
@@ -380,16 +389,16 @@ def only_here(tracking_uri: str) -> bool:
     return host == "localhost" or host.endswith(".localhost")
 
 
-def bring_home(run_id: str, settings: RunOptions) -> Path:
+def fetch_into_runs_dir(run_id: str, settings: RunOptions) -> Path:
     """Puts the run folder that MLflow has into runs_dir, in the place of what was there under its name."""
     from benchmarks.run_folder.folder import RunFolder
-    from benchmarks.tracking.download import fetch
+    from benchmarks.tracking.download import fetch_run
 
     settings.runs_dir.mkdir(parents=True, exist_ok=True)
     # Beside its place, so that it appears there whole.
     beside = Path(tempfile.mkdtemp(prefix=".fetched-", dir=settings.runs_dir))
     try:
-        fetched = fetch(run_id, settings.tracking_uri, beside)
+        fetched = fetch_run(run_id, settings.tracking_uri, beside)
         place = settings.runs_dir / fetched.name
         if place.exists():
             # Not while another process trains into it.
@@ -408,7 +417,7 @@ def bring_home(run_id: str, settings: RunOptions) -> Path:
 _MEASURED: dict[str, bytes] = {}
 
 
-def train_there(
+def train_on_cluster(
     shared: tuple[RunOptions, tuple[plugins.PluginFile, ...], str],
     values: Mapping[str, Any],
     notes: Sequence[str],
@@ -433,7 +442,7 @@ def train_there(
         try:
             run_id, result = _trained(config, settings, files, code, notes, prefix, said)
         except Exception as error:
-            run_id, result = "", failure(config.name, error, time.perf_counter() - began, settings)
+            run_id, result = "", make_failure(config.name, error, time.perf_counter() - began, settings)
         _MEASURED.update({path.name: path.read_bytes() for path in kept.glob("*.json")})
     return {"result": asdict(result), "run_id": run_id, "said": said}
 
@@ -458,7 +467,7 @@ def _trained(
     torch.set_num_threads(settings.threads)
     plugins.adopt(files)
     folder = RunFolder.create(settings.runs_dir, config, prefix)
-    result = train_here(config, settings, notes=notes, track=True, watcher=forwarding(said.append))
+    result = train_here(config, settings, notes=notes, track=True, listener=forward_messages(said.append))
     if not folder.environment():
         # UserError before its training began.
         return "", result

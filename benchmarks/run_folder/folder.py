@@ -38,7 +38,7 @@ import filelock
 from torch import Tensor
 
 from benchmarks.config import PROTOCOL_VERSION, RunConfig
-from benchmarks.run_folder.journal import checked_figures, checked_line, line_bytes, parse, whole_part
+from benchmarks.run_folder.journal import check_figures, check_line, encode_line, find_whole_part, parse_json
 from benchmarks.run_folder.tensors import HEADER_LIMIT, Bytes, pack, unpack
 from variants.recipe import UserError, shown
 
@@ -55,7 +55,7 @@ GENERATOR = "generator.safetensors"
 SAMPLES, PROBES = "samples", "probes"
 LOCK = ".lock"
 # The cause of a run that had no chance to tell one.
-WITHOUT_A_WORD = "the process ended without a word"
+CAUSE_UNKNOWN = "the process ended without a word"
 # What training itself can do to a run: the cause of every failure, as `training.loop.Diverged` words it.
 _DIVERGED = re.compile(r"\S+ is (?:nan|-?inf) in epoch \d+")
 
@@ -166,7 +166,7 @@ class RunFolder:
         """
         if self.protocol_version < PROTOCOL_VERSION:
             return {}
-        return checked_figures(self._read_dict(REFERENCE), lambda problem: self._damaged(REFERENCE, problem))
+        return check_figures(self._read_dict(REFERENCE), lambda problem: self._damaged(REFERENCE, problem))
 
     def facts(self) -> dict[str, Any]:
         return self._read_dict(FACTS)
@@ -195,8 +195,8 @@ class RunFolder:
         if status.get("state") not in STATES:
             raise self._damaged(STATUS, f"its state is {shown(status.get('state'))}")
         if status["state"] == "RUNNING" and not self.in_use():
-            return {"cause": WITHOUT_A_WORD, **status, "state": "KILLED"}
-        return {**status, "state": ended_as(status["state"], status.get("cause"))}
+            return {"cause": CAUSE_UNKNOWN, **status, "state": "KILLED"}
+        return {**status, "state": resolve_state(status["state"], status.get("cause"))}
 
     def set_status(self, state: str, **detail: Any) -> None:
         if state not in STATES:
@@ -210,11 +210,11 @@ class RunFolder:
         with self._writing(JOURNAL):
             path = self.file(JOURNAL)
             with open(path, "r+b" if path.exists() else "x+b") as file:
-                whole, last_epoch = whole_part(file.read())
-                checked = checked_line(line, last_epoch + 1, lambda p: ValueError(f"not a line of the journal: {p}"))
+                whole, last_epoch = find_whole_part(file.read())
+                checked = check_line(line, last_epoch + 1, lambda p: ValueError(f"not a line of the journal: {p}"))
                 file.seek(whole)
                 file.truncate()
-                file.write(line_bytes(checked))
+                file.write(encode_line(checked))
                 file.flush()
                 os.fsync(file.fileno())
 
@@ -225,19 +225,19 @@ class RunFolder:
         """
         data = self._read(JOURNAL, _JOURNAL_LIMIT) or b""
         lines: list[dict[str, Any]] = []
-        for number, text in enumerate(data[: whole_part(data)[0]].split(b"\n")[:-1], start=1):
+        for number, text in enumerate(data[: find_whole_part(data)[0]].split(b"\n")[:-1], start=1):
 
             def damaged(problem: str, number: int = number) -> UserError:
                 return self._damaged(JOURNAL, f"line {number}: {problem}")
 
             last = lines[-1]["epoch"] if lines else -1
-            lines.append(checked_line(parse(text, damaged), last + 1, damaged))
+            lines.append(check_line(parse_json(text, damaged), last + 1, damaged))
         return lines
 
     def truncate(self, epoch: int) -> None:
         """Cuts the journal's lines after this epoch, and a torn one; what is cut is made again on resuming."""
         kept = [line for line in self.lines() if line["epoch"] <= epoch]
-        self.write_bytes(JOURNAL, b"".join(map(line_bytes, kept)))
+        self.write_bytes(JOURNAL, b"".join(map(encode_line, kept)))
 
     # -- weights and checkpoints
 
@@ -376,7 +376,7 @@ class RunFolder:
     def read_json(self, name: str) -> Any:
         """The value in a JSON file, or None where there is no such file. Raises UserError for a damaged one."""
         data = self._read(name, HEADER_LIMIT)
-        return None if data is None else parse(data, lambda problem: self._damaged(name, problem))
+        return None if data is None else parse_json(data, lambda problem: self._damaged(name, problem))
 
     def write_json(self, name: str, value: Any) -> None:
         self.write_bytes(name, json.dumps(value, indent=2).encode() + b"\n")
@@ -436,13 +436,13 @@ class RunFolder:
             ) from error
 
 
-def ended_as(state: str, cause: Any) -> str:
+def resolve_state(state: str, cause: Any) -> str:
     """Gives the state that a run is in: FAILED only by what training itself did, else KILLED, which is not ended."""
     by_training = isinstance(cause, str) and _DIVERGED.fullmatch(cause)
     return "KILLED" if state == "FAILED" and not by_training else state
 
 
-def run_folders(runs_dir: Path | str) -> list[RunFolder]:
+def list_run_folders(runs_dir: Path | str) -> list[RunFolder]:
     """The run folders directly under a folder, by name; follows no links. Raises UserError if it cannot be read."""
     try:
         paths = sorted(p for p in Path(runs_dir).iterdir() if p.is_dir() and not p.is_symlink())

@@ -8,7 +8,7 @@ from typing import Any
 from variants.recipe import shown
 
 
-def parse(data: bytes, damaged: Callable[[str], Exception]) -> Any:
+def parse_json(data: bytes, damaged: Callable[[str], Exception]) -> Any:
     try:
         text = data.decode()
         value = json.loads(text)
@@ -20,11 +20,11 @@ def parse(data: bytes, damaged: Callable[[str], Exception]) -> Any:
     return value
 
 
-def line_bytes(line: Mapping[str, Any]) -> bytes:
+def encode_line(line: Mapping[str, Any]) -> bytes:
     return json.dumps(line, separators=(",", ":")).encode() + b"\n"
 
 
-def whole_part(data: bytes) -> tuple[int, int]:
+def find_whole_part(data: bytes) -> tuple[int, int]:
     """How many bytes of a journal are whole lines, and the epoch of the last of them (-1 where there is none).
 
     The last line counts only with its line end, and only if it can be read: a machine that loses its power may leave
@@ -39,7 +39,7 @@ def whole_part(data: bytes) -> tuple[int, int]:
     return end, -1
 
 
-def checked_line(line: Any, least_epoch: int, damaged: Callable[[str], Exception]) -> dict[str, Any]:
+def check_line(line: Any, least_epoch: int, damaged: Callable[[str], Exception]) -> dict[str, Any]:
     """A journal line with its figures as floats: an epoch, and sections of figures by name."""
     if not isinstance(line, Mapping):
         raise damaged("it is not an object")
@@ -49,13 +49,11 @@ def checked_line(line: Any, least_epoch: int, damaged: Callable[[str], Exception
     checked: dict[str, Any] = {"epoch": epoch}
     for section, figures in line.items():
         if section != "epoch":
-            checked[section] = checked_figures(
-                figures, lambda problem, section=section: damaged(f"{section}: {problem}")
-            )
+            checked[section] = check_figures(figures, lambda problem, section=section: damaged(f"{section}: {problem}"))
     return checked
 
 
-def checked_figures(values: Any, damaged: Callable[[str], Exception]) -> dict[str, float]:
+def check_figures(values: Any, damaged: Callable[[str], Exception]) -> dict[str, float]:
     if not isinstance(values, Mapping):
         raise damaged("it is not an object of figures")
     figures = {}

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-COLLAPSE, DIVERGENCE, WON = "collapse", "divergence", "discriminator_won"
+COLLAPSE, DIVERGENCE, DISCRIMINATOR_WON = "collapse", "divergence", "discriminator_won"
 
 # D(real) and D(fake), each a mean over an epoch. At 0.05 the gradient of log(1 - D(G(z))) in the logit is a twentieth
 # of the largest that it can be; it is also the figure by which the claims call a discriminator early and sure (B2).
@@ -50,7 +50,7 @@ class Symptom:
 
 
 @dataclass
-class Watch:
+class SymptomWatch:
     """Sees the lines of a journal one after the other, and tells of each kind of symptom once.
 
     epochs: of the whole run. probabilities: the logits are those of a probability, as with cross-entropy and with no
@@ -92,9 +92,11 @@ class Watch:
             self._tell(DIVERGENCE, epoch, f"a loss is {largest:.3g}, and more than {limit:.3g} is beyond any use")
         if self.probabilities and {"d_real", "d_fake"} <= curves.keys():
             real, fake = curves["d_real"], curves["d_fake"]
-            if self._lasts(WON, real >= WON_REAL and fake <= WON_FAKE, WON_EPOCHS):
+            if self._lasts(DISCRIMINATOR_WON, real >= WON_REAL and fake <= WON_FAKE, WON_EPOCHS):
                 self._tell(
-                    WON, epoch, f"D(real) {real:.3f} and D(fake) {fake:.3f} leave the generator little to learn from"
+                    DISCRIMINATOR_WON,
+                    epoch,
+                    f"D(real) {real:.3f} and D(fake) {fake:.3f} leave the generator little to learn from",
                 )
 
     def _metrics(self, epoch: int, metrics: Mapping[str, float]) -> None:
@@ -134,13 +136,13 @@ class Watch:
 
 def symptoms(lines: Iterable[Mapping[str, Any]], epochs: int, *, probabilities: bool) -> list[Symptom]:
     """Every symptom that these lines of a journal show, each kind once, in the order in which they came."""
-    watch = Watch(epochs, probabilities)
+    watch = SymptomWatch(epochs, probabilities)
     for line in lines:
         watch.see(line)
     return watch.found
 
 
-def marked(status: Mapping[str, Any]) -> str:
+def describe_symptoms(status: Mapping[str, Any]) -> str:
     """Which symptoms the status of a run bears, and in which epoch each was seen; the status may be a stranger's."""
     found = status.get("symptoms")
     return "; ".join(f"{name} in epoch {epoch}" for name, epoch in found.items()) if isinstance(found, dict) else ""

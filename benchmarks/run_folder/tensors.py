@@ -56,7 +56,7 @@ def pack(tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> tuple[Bytes
 
 def unpack(data: bytes, damaged: Callable[[str], Exception]) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
-        header, body = split(data)
+        header, body = split_header(data)
         claimed = header["__metadata__"].pop("sha256")
         if claimed != _checksum(header, body):
             raise damaged("its checksum does not fit it")
@@ -70,7 +70,7 @@ def unpack(data: bytes, damaged: Callable[[str], Exception]) -> tuple[dict[str, 
         raise damaged(f"it is not a whole file of tensors ({str(error)[:100]})") from None
 
 
-def split(data: bytes) -> tuple[dict[str, Any], memoryview]:
+def split_header(data: bytes) -> tuple[dict[str, Any], memoryview]:
     length = int.from_bytes(data[:8], "little")
     if not 0 < length <= min(len(data) - 8, HEADER_LIMIT):
         raise ValueError("its header has no possible length")

@@ -18,7 +18,7 @@ What a run looks like in MLflow:
     artifacts   every other result of the run folder
 
 MLflow stores an infinite metric as ±1.797e308. What was measured is in metrics.jsonl, which is an artifact as well, and
-which reports read: `runs` says which runs there are, `fetch` gets their folders.
+which reports read: `runs` says which runs there are, `fetch_run` gets their folders.
 
 MLflow takes seconds to import, so it is imported where it is first used, off the training thread.
 """
@@ -43,25 +43,29 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "gan-benchmark"
 DEFAULT_URI = "sqlite:///mlflow.db"
-SYNC = "python -m benchmarks.sync"
+SYNC_COMMAND = "python -m benchmarks.sync"
 CLOSE_SECONDS = 30.0
 
 
 class Busy(UserError):
-    """A local store that another process holds: it takes what is sent later."""
+    """Another process holds the local store, which takes uploads again once it is free."""
+
+
+class Unreachable(UserError):
+    """No server answers at the tracking address."""
 
 
 # Where MLflow is
 
 
-def resolved(tracking_uri: str | None = None) -> str:
+def resolve_uri(tracking_uri: str | None = None) -> str:
     """The tracking address: the argument, else MLFLOW_TRACKING_URI, else mlflow.db here; a local path made absolute."""
     uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
     path = database_file(uri)
     return uri if path is None else f"sqlite:///{path.absolute().as_posix()}"
 
 
-def experiment_name(experiment: str | None = None) -> str:
+def resolve_experiment(experiment: str | None = None) -> str:
     """The name of the experiment: the argument, else MLFLOW_EXPERIMENT_NAME, else gan-benchmark."""
     return experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
 
@@ -72,7 +76,7 @@ def is_local(tracking_uri: str) -> bool:
     return scheme in ("", "file", "sqlite") and not tracking_uri.startswith("databricks")
 
 
-def redacted(tracking_uri: str) -> str:
+def redact_uri(tracking_uri: str) -> str:
     """The address without user, password and query: fit for screens and files."""
     scheme, separator, rest = tracking_uri.partition("://")
     if not separator or scheme == "sqlite":
@@ -86,7 +90,7 @@ def database_file(uri: str) -> Path | None:
     return Path(uri.removeprefix("sqlite:///").partition("?")[0]) if uri.startswith("sqlite:///") else None
 
 
-def mlflow_client(uri: str) -> "MlflowClient":
+def make_client(uri: str) -> "MlflowClient":
     # MLflow reads these at each use. It is kept quiet, and from waiting minutes for a server that is down.
     for name, value in {
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -103,22 +107,22 @@ def mlflow_client(uri: str) -> "MlflowClient":
     return MlflowClient(uri)
 
 
-def prepare(tracking_uri: str | None = None, experiment: str | None = None) -> str:
+def prepare_experiment(tracking_uri: str | None = None, experiment: str | None = None) -> str:
     """The id of the experiment, made where it is missing, as are the tables of a local database.
 
     Any number of processes may do this at once. Raises UserError where MLflow cannot be used.
     """
-    uri = resolved(tracking_uri)
-    with asking(uri):
-        return connected(uri, experiment)[1]
+    uri = resolve_uri(tracking_uri)
+    with translate_errors(uri):
+        return connect(uri, experiment)[1]
 
 
-def connected(uri: str, experiment: str | None = None, make: bool = True) -> "tuple[MlflowClient, str]":
-    """A client, and the id of the experiment; make: makes it where it is missing. To be used within `asking`."""
-    experiment = experiment_name(experiment)
+def connect(uri: str, experiment: str | None = None, make: bool = True) -> "tuple[MlflowClient, str]":
+    """Returns a client and the id of the experiment, made where it is missing and `make`; use in `translate_errors`."""
+    experiment = resolve_experiment(experiment)
     database = database_file(uri)
     if database is None:
-        client = mlflow_client(uri)
+        client = make_client(uri)
         return client, _experiment_id(client, experiment, None, make)
     # Artifacts lie beside their database, not in whatever folder the first process was started.
     artifacts = database.parent / "mlruns"
@@ -127,7 +131,7 @@ def connected(uri: str, experiment: str | None = None, make: bool = True) -> "tu
     with filelock.FileLock(artifacts / f".{database.name}.lock"):
         if not database.exists() or not database.stat().st_size:
             _make_database(database, artifacts)
-        client = mlflow_client(uri)
+        client = make_client(uri)
         place = artifacts / re.sub(r"^\.+|[^\w.-]", "-", experiment)
         return client, _experiment_id(client, experiment, place, make)
 
@@ -141,7 +145,7 @@ def _make_database(database: Path, artifacts: Path) -> None:
     for rest in being_made.parent.glob(f"{being_made.name}*"):
         rest.unlink()
     uri = f"sqlite:///{being_made.as_posix()}"
-    mlflow_client(uri)
+    make_client(uri)
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     store = SqlAlchemyStore(uri, artifacts.as_uri())
@@ -175,7 +179,7 @@ def _experiment_id(client: "MlflowClient", experiment: str, artifacts: Path | No
 
 
 @contextmanager
-def asking(uri: str) -> Iterator[None]:
+def translate_errors(uri: str) -> Iterator[None]:
     """Whatever MLflow raises becomes one sentence without secrets."""
     try:
         yield
@@ -187,9 +191,9 @@ def asking(uri: str) -> Iterator[None]:
         cause: BaseException | None = error
         while cause is not None:
             if isinstance(cause, requests.ConnectionError | requests.Timeout):
-                raise UserError(f"MLflow at {redacted(uri)} cannot be reached") from error
+                raise Unreachable(f"MLflow at {redact_uri(uri)} cannot be reached") from error
             if isinstance(cause, sqlite3.OperationalError) and "locked" in str(cause):
-                raise Busy(f"MLflow at {redacted(uri)} is busy: another process writes to it") from error
+                raise Busy(f"MLflow at {redact_uri(uri)} is busy: another process writes to it") from error
             cause = cause.__context__
-        text = str(error).replace(uri, redacted(uri)).strip().partition("\n")[0]
-        raise UserError(f"MLflow at {redacted(uri)} does not answer as it should: {text[:300]}") from error
+        text = str(error).replace(uri, redact_uri(uri)).strip().partition("\n")[0]
+        raise UserError(f"MLflow at {redact_uri(uri)} does not answer as it should: {text[:300]}") from error

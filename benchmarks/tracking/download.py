@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 from benchmarks.tracking.client import (
     EXPERIMENT,
-    asking,
-    connected,
+    connect,
     database_file,
-    experiment_name,
-    mlflow_client,
-    redacted,
-    resolved,
+    make_client,
+    redact_uri,
+    resolve_experiment,
+    resolve_uri,
+    translate_errors,
 )
 from benchmarks.tracking.upload import FILE_LIMIT, IMAGE_NAME, RESULT_TYPES, RUN_LIMIT
 
@@ -36,22 +36,22 @@ class TrackedRun(NamedTuple):
 # MLflow -> a run folder
 
 
-def runs(tracking_uri: str | None = None, experiment: str | None = None) -> list[TrackedRun]:
+def list_runs(tracking_uri: str | None = None, experiment: str | None = None) -> list[TrackedRun]:
     """Every training run of an experiment, the oldest first. Raises UserError where MLflow cannot be read.
 
     Runs with the tag `superseded` are among them: their config was trained again later.
     """
-    uri = resolved(tracking_uri)
+    uri = resolve_uri(tracking_uri)
     database = database_file(uri)
     if database is not None and not database.exists():
         raise UserError(f"there is no MLflow database {database}; train something first, or say --tracking-uri")
-    with asking(uri):
-        client, experiment_id = connected(uri, experiment, make=False)
+    with translate_errors(uri):
+        client, experiment_id = connect(uri, experiment, make=False)
         if not experiment_id:
-            if (name := experiment_name(experiment)) == EXPERIMENT:
+            if (name := resolve_experiment(experiment)) == EXPERIMENT:
                 return []
             known = [each.name for each in client.search_experiments()]
-            raise unknown("experiment", name, known, see=f"MLflow at {redacted(uri)} has {', '.join(known)}")
+            raise unknown("experiment", name, known, see=f"MLflow at {redact_uri(uri)} has {', '.join(known)}")
         found, token = [], None
         while True:
             page = client.search_runs(
@@ -63,7 +63,7 @@ def runs(tracking_uri: str | None = None, experiment: str | None = None) -> list
                 return [run for run in found if "run_key" in run.tags]
 
 
-def fetch(
+def fetch_run(
     run_id: str,
     tracking_uri: str | None,
     into: Path | str,
@@ -77,13 +77,13 @@ def fetch(
     run may lie as it was trained; then that folder is given instead. Raises UserError where MLflow cannot be read, or
     the run there is none of ours.
     """
-    uri = resolved(tracking_uri)
-    with asking(uri):
-        client = mlflow_client(uri)
+    uri = resolve_uri(tracking_uri)
+    with translate_errors(uri):
+        client = make_client(uri)
         tags = client.get_run(run_id).data.tags
         name = tags.get("folder", "")
         if not re.fullmatch(r"[\w.-]{1,200}", name, re.ASCII) or name.startswith("."):
-            raise UserError(f"{run_id} in MLflow at {redacted(uri)} is not a run of this benchmark")
+            raise UserError(f"{run_id} in MLflow at {redact_uri(uri)} is not a run of this benchmark")
         if runs_dir is not None and _is_run(RunFolder(Path(runs_dir) / name), tags.get("folder_id")):
             return Path(runs_dir) / name
         folder = RunFolder(Path(into) / name)
@@ -100,7 +100,7 @@ def fetch(
                 folder.write_bytes(file_name, path.read_bytes())
                 path.unlink()
     if not _is_run(folder, tags.get("folder_id")):
-        raise UserError(f"{run_id} in MLflow at {redacted(uri)} has the artifacts of another run, or none")
+        raise UserError(f"{run_id} in MLflow at {redact_uri(uri)} has the artifacts of another run, or none")
     return folder.path
 
 

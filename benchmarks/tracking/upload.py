@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import filelock
 from PIL import Image
 
-from benchmarks.run_folder.folder import CHECKPOINT, HERE, PROBES, SAMPLES, STATUS, WITHOUT_A_WORD, RunFolder
-from benchmarks.run_folder.symptoms import marked
+from benchmarks.run_folder.folder import CAUSE_UNKNOWN, CHECKPOINT, HERE, PROBES, SAMPLES, STATUS, RunFolder
+from benchmarks.run_folder.symptoms import describe_symptoms
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 from benchmarks.tracking.client import (
     CLOSE_SECONDS,
     EXPERIMENT,
-    SYNC,
+    SYNC_COMMAND,
     Busy,
-    asking,
-    connected,
-    experiment_name,
+    connect,
     is_local,
-    redacted,
-    resolved,
+    redact_uri,
+    resolve_experiment,
+    resolve_uri,
+    translate_errors,
 )
 
 MEMORY = "mlflow.json"
@@ -50,22 +50,22 @@ _THUMBNAIL = 512
 IMAGE_NAME = re.compile(r"images/samples\+step\+(\d{1,9})\+timestamp\+\d+\+[0-9a-f]{16}\.png")
 
 
-def where_to_look(folder: RunFolder, tracking_uri: str | None = None, experiment: str | None = None) -> str:
+def find_page(folder: RunFolder, tracking_uri: str | None = None, experiment: str | None = None) -> str:
     """The page of this run, or the command that opens MLflow where no server runs; "" where MLflow has nothing of it.
 
     What MLflow lacks of a run that ended is told with it.
     """
-    uri = resolved(tracking_uri)
-    sent = remembered(folder, uri, experiment)
+    uri = resolve_uri(tracking_uri)
+    sent = read_memory(folder, uri, experiment)
     if not sent:
         return ""
-    page = f"{redacted(uri).rstrip('/')}/#/experiments/{sent['experiment_id']}/runs/{sent['run_id']}"
-    where = page if uri.startswith("http") else shlex.join(["mlflow", "ui", "--backend-store-uri", redacted(uri)])
+    page = f"{redact_uri(uri).rstrip('/')}/#/experiments/{sent['experiment_id']}/runs/{sent['run_id']}"
+    where = page if uri.startswith("http") else shlex.join(["mlflow", "ui", "--backend-store-uri", redact_uri(uri)])
     lines = folder.lines()
     whole = sent["epoch"] >= (lines[-1]["epoch"] if lines else -1) and all(
         sent["files"].get(name) == digest_of(folder, name) for name in _result_files(folder, final=True)
     )
-    return where if whole else f"{where} (a part of it; {SYNC} sends the rest)"
+    return where if whole else f"{where} (a part of it; {SYNC_COMMAND} sends the rest)"
 
 
 # The run folder -> MLflow
@@ -78,14 +78,14 @@ def sync(folder: RunFolder, tracking_uri: str | None = None, experiment: str | N
     address; where that is lost, the run is found again by its tags and asked what it has. While a run may still go
     on from a checkpoint, only epochs that the checkpoint covers are sent. Raises UserError where MLflow cannot be used.
     """
-    uri = resolved(tracking_uri)
+    uri = resolve_uri(tracking_uri)
     config = folder.config()
     # Another process that sends the same folder to a local store may take its time.
     patience = -1 if is_local(uri) else CLOSE_SECONDS
-    with asking(uri), filelock.FileLock(folder.file(".mlflow.lock"), timeout=patience):
-        client, experiment_id = connected(uri, experiment)
+    with translate_errors(uri), filelock.FileLock(folder.file(".mlflow.lock"), timeout=patience):
+        client, experiment_id = connect(uri, experiment)
         status, lines = folder.status(), folder.lines()
-        sent = remembered(folder, uri, experiment)
+        sent = read_memory(folder, uri, experiment)
         run = _known_run(client, sent, folder)
         arrived: dict[str, set[int]] = {}
         if run is None:
@@ -106,14 +106,14 @@ def sync(folder: RunFolder, tracking_uri: str | None = None, experiment: str | N
         _send_pictures(client, run, folder, pictures, times, arrived.get("images", set()))
         # An epoch that is trained again after a kill has the values that it had, so it is not sent again.
         sent["epoch"] = max(sent["epoch"], covered)
-        remember(folder, uri, experiment, sent)
+        write_memory(folder, uri, experiment, sent)
 
         for name in _result_files(folder, final=status["state"] not in ("NONE", "RUNNING")):
             digest = digest_of(folder, name)
             if sent["files"].get(name) != digest:
                 client.log_artifact(run.info.run_id, str(folder.file(name)), Path(name).parent.name or None)
                 sent["files"][name] = digest
-        remember(folder, uri, experiment, sent)
+        write_memory(folder, uri, experiment, sent)
         _set_state(client, run, _STATES[status["state"]], max(times.values(), default=None))
     return run.info.run_id
 
@@ -138,7 +138,7 @@ def _silent(_: str) -> None:
     """Says nothing."""
 
 
-def remembered(folder: RunFolder, uri: str, experiment: str | None = None) -> dict[str, Any]:
+def read_memory(folder: RunFolder, uri: str, experiment: str | None = None) -> dict[str, Any]:
     """What was sent to this address: run_id, experiment_id, epoch, files; {} where nothing is known of it."""
     kept = folder.read_json(MEMORY)
     sent = kept.get(_address(uri, experiment)) if isinstance(kept, dict) else None
@@ -150,15 +150,15 @@ def remembered(folder: RunFolder, uri: str, experiment: str | None = None) -> di
 
 def _address(uri: str, experiment: str | None) -> str:
     """What the memory calls an experiment of a store; the default one has the name of the store alone, as ever."""
-    name = experiment_name(experiment)
-    return redacted(uri) if name == EXPERIMENT else f"{redacted(uri)} {name}"
+    name = resolve_experiment(experiment)
+    return redact_uri(uri) if name == EXPERIMENT else f"{redact_uri(uri)} {name}"
 
 
 def digest_of(folder: RunFolder, name: str) -> str:
     return hashlib.sha256(folder.read_bytes(name, FILE_LIMIT) or b"").hexdigest()
 
 
-def remember(folder: RunFolder, uri: str, experiment: str | None, sent: Mapping[str, Any]) -> None:
+def write_memory(folder: RunFolder, uri: str, experiment: str | None, sent: Mapping[str, Any]) -> None:
     kept = folder.read_json(MEMORY)
     others = kept if isinstance(kept, dict) else {}
     folder.write_json(MEMORY, others | {_address(uri, experiment): {**sent, "folder_id": folder.id}})
@@ -229,9 +229,9 @@ def _describe(
 
     config = folder.config()
     run_id = run.info.run_id
-    params = {k: v for k, v in run_params(folder).items() if k not in run.data.params}
+    params = {k: v for k, v in make_params(folder).items() if k not in run.data.params}
     # What was so once and is no longer, as the cause of an interruption, is emptied.
-    wanted = {name: "" for name in ("cause", "not_finite", "symptoms") if name in run.data.tags} | run_tags(
+    wanted = {name: "" for name in ("cause", "not_finite", "symptoms") if name in run.data.tags} | make_tags(
         folder, lines, status
     )
     tags = {k: v for k, v in wanted.items() if run.data.tags.get(k) != v}
@@ -248,7 +248,7 @@ def _describe(
         client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
 
 
-def run_params(folder: RunFolder) -> dict[str, str]:
+def make_params(folder: RunFolder) -> dict[str, str]:
     values = folder.config().as_dict()
     recipe, dataset = values.pop("recipe"), values.pop("dataset")
     # Where a person's images lie is no setting, and may change from machine to machine, as a param cannot.
@@ -261,10 +261,10 @@ def run_params(folder: RunFolder) -> dict[str, str]:
         **recipe,
         **{f"parameters.{name}": n for name, n in (parameters if isinstance(parameters, dict) else {}).items()},
     }
-    return {safe_name(name): str(value)[:6000] for name, value in flat.items()}
+    return {sanitize_name(name): str(value)[:6000] for name, value in flat.items()}
 
 
-def run_tags(folder: RunFolder, lines: list[dict[str, Any]], status: Mapping[str, Any]) -> dict[str, str]:
+def make_tags(folder: RunFolder, lines: list[dict[str, Any]], status: Mapping[str, Any]) -> dict[str, str]:
     config, environment = folder.config(), folder.environment()
     extractor = environment.get("extractor")
     named = extractor if isinstance(extractor, dict) else {"sha256": config.extractor}
@@ -279,12 +279,12 @@ def run_tags(folder: RunFolder, lines: list[dict[str, Any]], status: Mapping[str
         "note": "; ".join(folder.notes()),
         "command": environment.get("command"),
         "not_finite": _not_finite(lines),
-        "symptoms": marked(status),
+        "symptoms": describe_symptoms(status),
         "run_key": config.key,
         "folder": folder.name,
         **{name: value for name, value in status.items() if name in ("state", "epoch", "cause")},
         "mlflow.loggedImages": "True" if folder.pictures() else "",
-        **{safe_name(f"reference.{name}"): f"{value:.6g}" for name, value in folder.reference().items()},
+        **{sanitize_name(f"reference.{name}"): f"{value:.6g}" for name, value in folder.reference().items()},
     }
     return {name: str(value)[:5000] for name, value in tags.items() if value not in (None, "")}
 
@@ -292,13 +292,13 @@ def run_tags(folder: RunFolder, lines: list[dict[str, Any]], status: Mapping[str
 def _not_finite(lines: list[dict[str, Any]]) -> str:
     """Which metrics are infinite or NaN, and in which epochs."""
     found: dict[str, list[int]] = defaultdict(list)
-    for epoch, key, value in journal_figures(lines):
+    for epoch, key, value in iter_metrics(lines):
         if not math.isfinite(value):
             found[f"{key} is {value}"].append(epoch)
     return "; ".join(f"{what} in epoch {', '.join(map(str, epochs[:20]))}" for what, epochs in found.items())
 
 
-def journal_figures(lines: Iterable[Mapping[str, Any]]) -> Iterator[tuple[int, str, float]]:
+def iter_metrics(lines: Iterable[Mapping[str, Any]]) -> Iterator[tuple[int, str, float]]:
     """Epoch, key in MLflow and value of every figure of the journal."""
     prefixes = {"metrics": "", "curves": "training/"}
     for line in lines:
@@ -306,10 +306,14 @@ def journal_figures(lines: Iterable[Mapping[str, Any]]) -> Iterator[tuple[int, s
             if section != "epoch":
                 for name, value in figures.items():
                     if (section, name) != ("timing", "time"):
-                        yield line["epoch"], prefixes.get(section, f"{safe_name(section)}/") + safe_name(name), value
+                        yield (
+                            line["epoch"],
+                            prefixes.get(section, f"{sanitize_name(section)}/") + sanitize_name(name),
+                            value,
+                        )
 
 
-def safe_name(name: str) -> str:
+def sanitize_name(name: str) -> str:
     """A name that MLflow takes."""
     return re.sub(r"[^\w. /-]", "_", name, flags=re.ASCII)[:200]
 
@@ -331,7 +335,7 @@ def _send_metrics(
 
     metrics = (
         Metric(key, value, times[epoch], epoch)
-        for epoch, key, value in journal_figures(lines)
+        for epoch, key, value in iter_metrics(lines)
         if epoch not in arrived.get(key, ())
     )
     for batch in _batches(metrics, _METRICS_PER_BATCH):
@@ -396,11 +400,11 @@ def mark_lost(key: str, prefix: str, tracking_uri: str | None = None, experiment
 
     key: of the config. prefix: what the ids of the folders begin with. Raises UserError where MLflow cannot be used.
     """
-    uri = resolved(tracking_uri)
-    with asking(uri):
-        client, experiment_id = connected(uri, experiment)
+    uri = resolve_uri(tracking_uri)
+    with translate_errors(uri):
+        client, experiment_id = connect(uri, experiment)
         wanted = f"tags.run_key = '{key}' and tags.folder_id LIKE '{prefix}%' and attributes.status = 'RUNNING'"
         for run in client.search_runs([experiment_id], wanted):
-            for name, value in {"state": "KILLED", "cause": WITHOUT_A_WORD}.items():
+            for name, value in {"state": "KILLED", "cause": CAUSE_UNKNOWN}.items():
                 client.set_tag(run.info.run_id, name, value)
             _set_state(client, run, _STATES["KILLED"], None)

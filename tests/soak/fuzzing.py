@@ -89,7 +89,7 @@ ENVIRONMENT = {
 
 def json_readers() -> list[Reader]:
     from benchmarks.evaluation.catalogue import METRICS
-    from benchmarks.inference.finding import load_run
+    from benchmarks.inference.find import load_run
     from benchmarks.questions.presets import find_preset
     from benchmarks.run_folder.folder import RunFolder
     from benchmarks.show import facts, heading, loss_changes, pictures
@@ -97,7 +97,7 @@ def json_readers() -> list[Reader]:
     from benchmarks.suites.plan import make_plan, pilot_deviation
     from benchmarks.suites.plan_history import describe_changes, load_plans
     from benchmarks.suites.tuned_settings import read_tuning, tuning_file
-    from benchmarks.tracking.upload import journal_figures, remembered, run_params, run_tags, where_to_look
+    from benchmarks.tracking.upload import find_page, iter_metrics, make_params, make_tags, read_memory
     from benchmarks.training.configure import recipe_file
     from reports.analysis.tables import sections
     from reports.build import compared
@@ -138,7 +138,7 @@ def json_readers() -> list[Reader]:
             loaded = load_run(folder)
             told = [heading(loaded), *facts(loaded), *loss_changes(loaded), recipe_of(loaded), *pictures(loaded)]
             reported(record, drawn=zlib.crc32((folder / name).read_bytes()) % DRAWN == 0)
-            sent = run_tags(run, run.lines(), run.status()), run_params(run), list(journal_figures(lines))
+            sent = make_tags(run, run.lines(), run.status()), make_params(run), list(iter_metrics(lines))
             return record, told, sent, record.metrics, record.seconds, run.id
 
         return use
@@ -189,7 +189,7 @@ def json_readers() -> list[Reader]:
 
     def known(folder: Path) -> object:
         run = whole(folder, "mlflow.json")
-        return remembered(run, "http://host"), where_to_look(run, "http://host")
+        return read_memory(run, "http://host"), find_page(run, "http://host")
 
     toml = 'recipe = "small"\nloss = "hinge"\nepochs = 3\ngenerator_lr = 0.001\ngenerator_widths = [16, 16]\n'
     made = make_plan(find_preset("smoke"))
@@ -228,8 +228,8 @@ def tensor_readers() -> list[Reader]:
     from benchmarks.run_folder.folder import RunFolder
     from benchmarks.run_folder.tensors import pack
     from benchmarks.training.checkpoint import TrainState
+    from benchmarks.training.listener import ProgressListener
     from benchmarks.training.loop import Training
-    from benchmarks.training.watcher import ProgressListener
     from metrics.features import pinned_path, read_extractor
     from variants import DataSpec, load_variant
 
@@ -250,7 +250,7 @@ def tensor_readers() -> list[Reader]:
         run = RunFolder(folder)
         run.checkpoint_epoch()
         training = object.__new__(Training)
-        training.folder, training.state, training.watcher = run, state(), ProgressListener()
+        training.folder, training.state, training.listener = run, state(), ProgressListener()
         training.watch, training.config = None, config
         training.restore()
         optimizer = training.state.gan.generator_optimizer

@@ -59,14 +59,14 @@ def half_a_file(suits: Callable[[str], bool], n: int, rng: random.Random) -> Non
 def half_a_line(n: int, rng: random.Random) -> None:
     """Dies with a part of a line at the end of the journal."""
     from benchmarks.run_folder import folder
-    from benchmarks.run_folder.journal import line_bytes
+    from benchmarks.run_folder.journal import encode_line
 
     whole, left = folder.RunFolder.append, [n]
 
     def torn(self: folder.RunFolder, line: dict) -> None:
         left[0] -= 1
         if left[0] < 0:
-            text = line_bytes(line)
+            text = encode_line(line)
             with open(self.file(folder.JOURNAL), "ab") as file:
                 file.write(text[: rng.randrange(len(text))])
             die()
@@ -154,15 +154,15 @@ def command(folder: Path, trap: Callable[[], None] = lambda: None) -> int:
             os.dup2(said.fileno(), stream)
         from benchmarks import run
         from benchmarks.cli import options
-        from benchmarks.tracking.background import Tracker
+        from benchmarks.tracking.background import Uploader
         from benchmarks.training import loop, train
 
         # So that a run of a second has as many checkpoints, and talks to MLflow as often, as one of an hour.
         loop.CHECKPOINT_SECONDS = 0.0
-        train.Tracker = partial(Tracker, seconds=0.0)
+        train.Uploader = partial(Uploader, interval=0.0)
         trap()
         sys.argv = ["benchmarks.run", *WORDS, "--tracking-uri", store(folder)]
-        options.main(run.run)
+        options.run_command(run.main)
     except SystemExit as ended:
         os._exit(ended.code if isinstance(ended.code, int) else 1)
     finally:
@@ -179,9 +179,9 @@ def ended(pid: int) -> int:
 
 
 def the_run(folder: Path):
-    from benchmarks.run_folder.folder import run_folders
+    from benchmarks.run_folder.folder import list_run_folders
 
-    (found,) = run_folders(folder / "runs")
+    (found,) = list_run_folders(folder / "runs")
     return found
 
 
@@ -198,15 +198,15 @@ def differences(folder: Path, wanted: dict[str, bytes]) -> list[str]:
     """What is not as in the run that was never killed, and what MLflow does not have once; [] is as it should be."""
     from mlflow import MlflowClient
 
-    from benchmarks.tracking.download import runs
-    from benchmarks.tracking.upload import journal_figures
+    from benchmarks.tracking.download import list_runs
+    from benchmarks.tracking.upload import iter_metrics
 
     run, found = the_run(folder), results(folder)
     wrong = [f"{name} differs" for name in sorted(found.keys() | wanted.keys()) if found.get(name) != wanted.get(name)]
     wrong += [f"{path.name} was left" for path in sorted(run.path.rglob("*.part"))]
     if run.status()["state"] != "FINISHED":
         wrong.append(f"it is {run.status()}")
-    client, listed = MlflowClient(store(folder)), runs(store(folder))
+    client, listed = MlflowClient(store(folder)), list_runs(store(folder))
     if len(listed) != 1:
         return [*wrong, f"MLflow has {len(listed)} runs"]
     points = [
@@ -215,7 +215,7 @@ def differences(folder: Path, wanted: dict[str, bytes]) -> list[str]:
         for point in client.get_metric_history(listed[0].run_id, key)
         if not key.startswith("reference/")
     ]
-    told = [(key, epoch, value) for epoch, key, value in journal_figures(run.lines())]
+    told = [(key, epoch, value) for epoch, key, value in iter_metrics(run.lines())]
     if sorted(points) != sorted(told):
         wrong.append(f"MLflow has {len(points)} values of {len(told)}, {len(set(points) & set(told))} of them right")
     pictures = [file.path for file in client.list_artifacts(listed[0].run_id, "images") if file.path.endswith(".png")]

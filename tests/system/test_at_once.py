@@ -10,8 +10,8 @@ import pytest
 
 from benchmarks import configure
 from benchmarks.run_folder.folder import RunFolder
-from benchmarks.tracking.download import runs
-from benchmarks.tracking.upload import journal_figures, sync
+from benchmarks.tracking.download import list_runs
+from benchmarks.tracking.upload import iter_metrics, sync
 from tests.conftest import ROOT
 
 WORDS = (
@@ -103,10 +103,10 @@ def test_every_value_of_ten_processes_arrives_in_one_sqlite_store(tmp_path: Path
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri)
-    listed = {run.tags["folder"]: run.run_id for run in runs(tracking_uri)}
+    listed = {run.tags["folder"]: run.run_id for run in list_runs(tracking_uri)}
     assert len(listed) == 10
     for folder in folders:
-        wanted = sorted((key, epoch, value) for epoch, key, value in journal_figures(folder.lines()))
+        wanted = sorted((key, epoch, value) for epoch, key, value in iter_metrics(folder.lines()))
         found = sorted(
             (key, point.step, point.value)
             for key in client.get_run(listed[folder.name]).data.metrics

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import configure, train
-from benchmarks.run_folder.folder import run_folders
-from benchmarks.training.watcher import ProgressListener
+from benchmarks.run_folder.folder import list_run_folders
+from benchmarks.training.listener import ProgressListener
 from tests.conftest import ROOT
 from variants import UserError
 
@@ -40,9 +40,9 @@ class Does(ProgressListener):
             self.act()
 
 
-def tiny(runs_dir: Path, watcher: ProgressListener | None = None):
+def tiny(runs_dir: Path, listener: ProgressListener | None = None):
     config = configure("cgan_mlp", "digits", **TINY)
-    return train(config, runs_dir=runs_dir, track=False, pictures="milestones", watcher=watcher)
+    return train(config, runs_dir=runs_dir, track=False, pictures="milestones", listener=listener)
 
 
 def limited(size: int) -> Callable[[], object]:
@@ -75,7 +75,7 @@ def test_a_file_that_cannot_grow_stops_the_run_which_goes_on_later(
     with pytest.raises(UserError, match="cannot write"):
         tiny(tmp_path / "full", Does(2, limited(room)))
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    (folder,) = run_folders(tmp_path / "full")
+    (folder,) = list_run_folders(tmp_path / "full")
     # What was logged is readable, and only as far as it is on the disk.
     assert [line["epoch"] for line in folder.lines()] == list(range(len(folder.lines())))
     assert len(folder.lines()) >= 3
@@ -92,7 +92,7 @@ def test_the_command_says_it_in_one_sentence(tmp_path: Path) -> None:
     code = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000,) * 2);"
-        "from benchmarks import commands, run; commands.main(run.run)"
+        "from benchmarks import run; from benchmarks.cli.options import run_command; run_command(run.main)"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     words = [sys.executable, "-c", code, *WORDS]
@@ -100,7 +100,7 @@ def test_the_command_says_it_in_one_sentence(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("error: cannot write ")
-    (folder,) = run_folders(tmp_path / "runs")
+    (folder,) = list_run_folders(tmp_path / "runs")
     assert len(folder.lines()) > 1
 
 
@@ -136,7 +136,7 @@ def test_a_full_disk_stops_the_run_which_goes_on_once_there_is_room(
 
     with pytest.raises(UserError, match="No space left on device"):
         tiny(small_disk / "runs", Does(1, fill))
-    (folder,) = run_folders(small_disk / "runs")
+    (folder,) = list_run_folders(small_disk / "runs")
     assert [line["epoch"] for line in folder.lines()] == list(range(len(folder.lines())))
     assert folder.status()["state"] == "KILLED"
     filler.unlink()
@@ -168,5 +168,5 @@ def test_a_folder_that_is_deleted_while_it_is_written_is_said_and_not_begun_anew
         shutil.rmtree(tmp_path / "runs" / config.name)
 
     with pytest.raises(UserError, match="cannot write"):
-        train(config, runs_dir=tmp_path / "runs", tracking_uri=tracking_uri, watcher=Does(2, delete))
+        train(config, runs_dir=tmp_path / "runs", tracking_uri=tracking_uri, listener=Does(2, delete))
     assert not (tmp_path / "runs" / config.name).exists()

@@ -13,8 +13,8 @@ from benchmarks import configure, load_run, train
 from benchmarks.config import DatasetConfig, RunConfig
 from benchmarks.run_folder.folder import RunFolder
 from benchmarks.suites.plan_history import load_plans
-from benchmarks.tracking.client import mlflow_client
-from benchmarks.tracking.download import fetch
+from benchmarks.tracking.client import make_client
+from benchmarks.tracking.download import fetch_run
 from benchmarks.tracking.upload import sync
 from tests.conftest import ROOT, Done
 from variants import UserError
@@ -50,8 +50,8 @@ def identity() -> bytes:
 
 
 def fetched(store: Store, into: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("benchmarks.tracking.download.mlflow_client", lambda uri: store)
-    return fetch("r", "http://127.0.0.1:9", into)
+    monkeypatch.setattr("benchmarks.tracking.download.make_client", lambda uri: store)
+    return fetch_run("r", "http://127.0.0.1:9", into)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_folder_that_remembers_the_run_of_another_does_not_write_into_it(tmp_p
     told = mine.read_json("mlflow.json")
     theirs.write_json("mlflow.json", {uri: {**sent, "folder_id": theirs.id, "epoch": -1} for uri, sent in told.items()})
     assert sync(theirs, tracking_uri) != run_id
-    history = mlflow_client(tracking_uri).get_metric_history(run_id, "training/a")
+    history = make_client(tracking_uri).get_metric_history(run_id, "training/a")
     assert [point.value for point in history] == [1.0]
 
 
@@ -183,8 +183,8 @@ def test_plans_of_another_form_are_refused_with_a_sentence(kept: object, tmp_pat
 
 def test_no_secret_of_an_address_is_left_anywhere(tmp_path: Path, called: Callable[..., Done]) -> None:
     """The real commands, with an address at which nobody answers."""
-    from benchmarks.run import run
-    from benchmarks.sync import command as sync_command
+    from benchmarks.run import main as run
+    from benchmarks.sync import main as sync_command
     from reports.build import command as report
 
     address = "http://somebody:hunter2@127.0.0.1:9/?token=hunter3"

@@ -38,9 +38,9 @@ from benchmarks.evaluation.probes.ranking import (
 from benchmarks.evaluation.probes.swapped_noise import measure_noise_swap
 from benchmarks.pictures import draw_gradient_curves
 from benchmarks.run_folder.folder import RunFolder
-from benchmarks.tracking.client import mlflow_client
-from benchmarks.tracking.download import fetch, runs
-from benchmarks.training.shared import loaded
+from benchmarks.tracking.client import make_client
+from benchmarks.tracking.download import fetch_run, list_runs
+from benchmarks.training.cache import load_dataset
 from tests.gpu import on_a_gpu
 from variants import VARIANTS, DataSpec, DiscriminatorOutput, Recipe, UserError, load_variant
 from variants.losses import LOSSES
@@ -108,7 +108,7 @@ def served() -> Iterator[tuple[str, str, dict]]:
     """Every variant on data that it can be trained on, alone and with what makes a discriminator compare examples."""
     for variant, changes in itertools.product(VARIANTS, ({}, {"pack": 2, "minibatch_discrimination": 4})):
         for dataset in ("digits", "captions_digits"):
-            data, known = loaded(DatasetConfig(dataset), None, 0), load_variant(variant)
+            data, known = load_dataset(DatasetConfig(dataset), None, 0), load_variant(variant)
             recipe = known.recipe(known.recipe_for(data.spec)).with_(changes)
             with suppress(UserError), initialisation(0):
                 known.check(recipe, data.spec)
@@ -281,7 +281,7 @@ def test_examples_are_drawn_with_the_frequencies_of_the_test_images_in_whole_bat
 
 
 def test_no_example_is_drawn_twice_and_other_streams_draw_others() -> None:
-    data = loaded(DatasetConfig("digits"), None, 0)
+    data = load_dataset(DatasetConfig("digits"), None, 0)
     first, again, other = (
         torch.cat([images for images, _ in draw_batches(data.train, data.test, 300, LEARNING, stream(0, name))])
         for name in "aab"
@@ -321,7 +321,7 @@ def test_another_noise_is_fed_into_the_trained_generator() -> None:
 
 
 def test_one_metric_can_be_measured_without_the_others() -> None:
-    data = loaded(DatasetConfig("digits"), None, 0)
+    data = load_dataset(DatasetConfig("digits"), None, 0)
     judge = Evaluator(data, 200)
 
     def generate(condition: Tensor | None, count: int) -> Tensor:
@@ -352,7 +352,7 @@ def test_gradients_of_both_losses_by_hand_even_where_float32_knows_only_zero(dev
 
 
 def digits_players(recipe: Recipe, variant: str = "cgan_mlp"):
-    data = loaded(DatasetConfig("digits"), None, 0)
+    data = load_dataset(DatasetConfig("digits"), None, 0)
     with initialisation(0):
         return make_gan(*load_variant(variant).build(data.spec, recipe), recipe), data.train
 
@@ -422,12 +422,12 @@ def test_figures_and_files_of_probes_are_in_mlflow_and_come_back(
 ) -> None:
     config = configure("cgan_mlp", "digits", **{**QUICK, "epochs": 1, "probes": (*ALWAYS, "gradient")})
     run = train(config, runs_dir=tmp_path, pictures="none", tracking_uri=tracking_uri)
-    (tracked,) = runs(tracking_uri)
-    client = mlflow_client(tracking_uri)
+    (tracked,) = list_runs(tracking_uri)
+    client = make_client(tracking_uri)
     for name in figures(run)[0]:
         history = client.get_metric_history(tracked.run_id, f"probes/{name}")
         assert [(point.step, point.value) for point in history] == [(e, figures(run)[e][name]) for e in (0, 1)]
-    fetched = fetch(tracked.run_id, tracking_uri, tmp_path / "fetched")
+    fetched = fetch_run(tracked.run_id, tracking_uri, tmp_path / "fetched")
     for path in (run.path / "probes").iterdir():
         assert (fetched / "probes" / path.name).read_bytes() == path.read_bytes()
     assert len(list((fetched / "probes").iterdir())) == 4

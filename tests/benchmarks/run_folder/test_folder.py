@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.config import DatasetConfig, RunConfig
-from benchmarks.run_folder.folder import CHECKPOINT, DAMAGED, JOURNAL, PREVIOUS, STATUS, RunFolder, run_folders
-from benchmarks.run_folder.tensors import pack, split
+from benchmarks.run_folder.folder import CHECKPOINT, DAMAGED, JOURNAL, PREVIOUS, STATUS, RunFolder, list_run_folders
+from benchmarks.run_folder.tensors import pack, split_header
 from reports.reading import runs as reported
 from variants.recipe import Recipe, UserError
 
@@ -53,7 +53,7 @@ def test_a_config_comes_back_as_it_was_and_the_folder_is_found_again(folder: Run
     begins = [RunFolder.create(tmp_path / name, CONFIG, prefix="0123abcd").id for name in ("other", "third")]
     assert {id_[:8] for id_ in begins} == {"0123abcd"}
     assert len({*begins, folder.id}) == 3
-    assert [f.path for f in run_folders(tmp_path / "runs")] == [folder.path]
+    assert [f.path for f in list_run_folders(tmp_path / "runs")] == [folder.path]
 
 
 def test_a_config_changed_by_hand_is_refused(folder: RunFolder):
@@ -309,7 +309,7 @@ def test_a_file_where_the_runs_should_be_is_refused(tmp_path: Path):
     with pytest.raises(UserError, match="cannot write"):
         RunFolder.create(tmp_path / "runs", CONFIG)
     with pytest.raises(UserError, match="cannot read the runs"):
-        run_folders(tmp_path / "runs")
+        list_run_folders(tmp_path / "runs")
 
 
 # Checkpoints
@@ -345,8 +345,8 @@ def test_a_checkpoint_is_the_file_that_the_library_would_write_but_for_its_check
     kinds += (torch.int8, torch.uint8, torch.bool)
     tensors = {f"{len(kinds) - place} {kind}": torch.arange(3).to(kind) for place, kind in enumerate(kinds)}
     folder.save_tensors("generator.safetensors", tensors, {"x": 1})
-    header, body = split((folder.path / "generator.safetensors").read_bytes())
-    theirs, their_body = split(safetensors.torch.save(tensors, {"state": '{"x": 1}'}))
+    header, body = split_header((folder.path / "generator.safetensors").read_bytes())
+    theirs, their_body = split_header(safetensors.torch.save(tensors, {"state": '{"x": 1}'}))
     del header["__metadata__"]["sha256"]
     assert (header, bytes(body)) == (theirs, bytes(their_body))
 
@@ -469,7 +469,7 @@ def test_only_a_loss_that_is_not_finite_has_failed_a_run(folder: RunFolder, caus
 @posix
 def test_linked_folders_are_not_listed_as_runs(folder: RunFolder, tmp_path: Path):
     (tmp_path / "runs" / "linked").symlink_to(folder.path)
-    assert [f.name for f in run_folders(tmp_path / "runs")] == [folder.name]
+    assert [f.name for f in list_run_folders(tmp_path / "runs")] == [folder.name]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""benchmarks.inference.finding: TODO."""
+"""benchmarks.inference.find: TODO."""
 
 import difflib
 import os
@@ -32,26 +32,26 @@ def find_run(
     for path in (Path(runs_dir) / text, Path(text)):
         if (path / CONFIG).is_file():
             return load_run(path)
-    from benchmarks.tracking.client import redacted, resolved
-    from benchmarks.tracking.download import fetch, runs
+    from benchmarks.tracking.client import redact_uri, resolve_uri
+    from benchmarks.tracking.download import fetch_run, list_runs
 
-    uri = resolved(tracking_uri)
+    uri = resolve_uri(tracking_uri)
     here = [path.parent.name for path in Path(runs_dir).glob(f"*/{CONFIG}")]
     try:
-        listed = runs(uri, experiment)
+        listed = list_runs(uri, experiment)
     except UserError as refused:
         raise UserError(f"there is no run {text!r} in {runs_dir}{_nearest(text, here)}, and {refused}") from None
     found = [run for run in listed if text in (run.run_id, run.tags.get("folder"))]
     if not found:
         names = [*here, *(run.tags.get("folder", "") for run in listed)]
         raise UserError(
-            f"there is no run {text!r} in {runs_dir} or in MLflow at {redacted(uri)}{_nearest(text, names)}"
+            f"there is no run {text!r} in {runs_dir} or in MLflow at {redact_uri(uri)}{_nearest(text, names)}"
         )
     # Of those that bear its name, the last one, unless it was asked for by its id.
     chosen = min(found, key=lambda run: (run.run_id != text, "superseded" in run.tags, -listed.index(run)))
     into = tempfile.mkdtemp(prefix="gan-benchmark-")
     try:
-        path = fetch(chosen.run_id, uri, into, runs_dir=runs_dir)
+        path = fetch_run(chosen.run_id, uri, into, runs_dir=runs_dir)
         run = load_run(path)
     except BaseException:
         shutil.rmtree(into, ignore_errors=True)
