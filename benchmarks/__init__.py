@@ -55,7 +55,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from benchmarks.inference.finding import find_run, load_run
+    from benchmarks.inference.find import find_run, load_run
     from benchmarks.inference.run import Run
     from benchmarks.plugins import load_plugins
     from benchmarks.training.configure import configure
@@ -66,8 +66,8 @@ __all__ = ["Run", "configure", "find_run", "load_plugins", "load_run", "train"]
 _HOME = {
     "configure": "training.configure",
     "train": "training.train",
-    "load_run": "inference.finding",
-    "find_run": "inference.finding",
+    "load_run": "inference.find",
+    "find_run": "inference.find",
     "Run": "inference.run",
     "load_plugins": "plugins",
 }

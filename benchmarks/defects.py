@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, main
+from benchmarks.cli.options import Parser, run_command
 from benchmarks.evaluation.defects import REPEATED, SPLITS, USUAL_SPLITS, measure, page
 from variants.recipe import UserError
 
 DEFAULT = ("digits", "mnist", "ring8")
 
 
-def command(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser("benchmarks.defects", description="Which metric notices which planted defect.")
     parser.add_argument(
         "--dataset", nargs="+", default=list(DEFAULT), metavar="NAME", help=f"datasets ({' '.join(DEFAULT)})"
@@ -48,14 +48,15 @@ def command(arguments: Sequence[str] | None = None) -> None:
     text = page(tables)
     if chosen.out is None:
         print(text)
-        return
+        return 0
     try:
         chosen.out.parent.mkdir(parents=True, exist_ok=True)
         chosen.out.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write {chosen.out}: {error.strerror}") from None
     print(f"wrote {chosen.out}")
+    return 0
 
 
 if __name__ == "__main__":
-    main(command)
+    run_command(main)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, main
+from benchmarks.cli.options import Parser, run_command
 
 if TYPE_CHECKING:
     pass
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 from benchmarks.evaluation.classifiers import BATCH, EPOCHS, LEAST_UPDATES, SEEDS, pin
 
 
-def command(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser("benchmarks.extractors", description="Trains and pins the classifiers that judge a dataset.")
     parser.add_argument("--dataset", default="mnist", metavar="NAME", help="a dataset of labelled images (mnist)")
     parser.add_argument(
@@ -42,7 +42,8 @@ def command(arguments: Sequence[str] | None = None) -> None:
         path = (chosen.out or PINNED) / f"{dataset.extractor}-{seed}.safetensors"
         pinned = pin(dataset, path, seed, updates, lambda sentence: print(sentence, flush=True))
         print(f"{path}: accuracy {pinned.accuracy:.2%}, {path.stat().st_size} bytes, sha256 {pinned.sha256}")
+    return 0
 
 
 if __name__ == "__main__":
-    main(command)
+    run_command(main)

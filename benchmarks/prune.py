@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.cli.options import Parser
-from benchmarks.cli.options import main as run_command
+from benchmarks.cli.options import Parser, run_command
 from variants.recipe import UserError
 
 if TYPE_CHECKING:

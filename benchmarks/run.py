@@ -1,13 +1,14 @@
 """python -m benchmarks.run: trains one variant, with one or more seeds."""
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, add_tracking, given, main, refuse_unread
+from benchmarks.cli.options import Parser, add_tracking, given, refuse_unread, run_command
 from benchmarks.config import DEFAULT_SAMPLES, PRECISIONS, PROBES, DatasetConfig
 from variants import VARIANTS
 from variants.recipe import FIELDS, UserError, unknown
@@ -93,8 +94,8 @@ def parser() -> Parser:
     return parser
 
 
-def run() -> int:
-    asked = parser().parse_args()
+def main(arguments: Sequence[str] | None = None) -> int:
+    asked = parser().parse_args(arguments)
     plugins.load_plugins(asked.plugin)
     if asked.list:
         from benchmarks.cli.tables import show_choices
@@ -124,9 +125,9 @@ def run() -> int:
     from benchmarks.executors import RunGroup, RunOptions
     from benchmarks.executors.base import split_job
     from benchmarks.pictures.epochs import pictured_epochs
-    from benchmarks.training.configure import completed, configure
+    from benchmarks.training.cache import load_dataset
+    from benchmarks.training.configure import add_classifier, configure
     from benchmarks.training.loop import Diverged
-    from benchmarks.training.shared import loaded
 
     settings = RunOptions(device=asked.device, stack=asked.stack)
     check_precision(asked.precision, device := resolve_device(asked.device))
@@ -137,7 +138,7 @@ def run() -> int:
     # What a GPU leaves to the CPU is small, and sixteen threads take twenty times as long for it as one.
     if asked.threads or device.type == "cuda":
         torch.set_num_threads(asked.threads or 1)
-    data = loaded(dataset, asked.data_dir, seeds[0])
+    data = load_dataset(dataset, asked.data_dir, seeds[0])
     # All configs before the first run, so that what is refused is refused before anything is trained.
     configs = [
         configure(
@@ -155,7 +156,7 @@ def run() -> int:
         )
         for seed in seeds
     ]
-    configs = [completed(config, asked.data_dir) for config in configs]
+    configs = [add_classifier(config, asked.data_dir) for config in configs]
     options = {
         "runs_dir": asked.runs_dir,
         "data_dir": asked.data_dir,
@@ -194,7 +195,7 @@ def trained(part: "RunGroup", options: dict[str, Any]) -> "list[Run | BaseExcept
             beside = [forward_messages(partial(_beside, screen, config.name)) for config in part.configs[1:]]
             return train_together(part.configs, [screen, *beside], **options)
         try:
-            return [train(part.configs[0], watcher=screen, **options)]
+            return [train(part.configs[0], listener=screen, **options)]
         except Diverged as diverged:
             return [diverged]
 
@@ -204,4 +205,4 @@ def _beside(screen: "RunProgress", name: str, sentence: str) -> None:
 
 
 if __name__ == "__main__":
-    main(run)
+    run_command(main)

@@ -1,10 +1,11 @@
 """python -m benchmarks.sample: new pictures from a finished run."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, add_tracking, main
+from benchmarks.cli.options import Parser, add_tracking, run_command
 from variants.recipe import UserError
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ def parser() -> Parser:
     return parser
 
 
-def command() -> None:
-    asked = parser().parse_args()
+def main(arguments: Sequence[str] | None = None) -> int:
+    asked = parser().parse_args(arguments)
     plugins.load_plugins(asked.plugin)
     if asked.count is not None and not 1 <= asked.count <= MOST:
         raise UserError(f"--count is from 1 to {MOST}, not {asked.count}")
@@ -40,7 +41,7 @@ def command() -> None:
     if asked.out and asked.out.suffix.lower() != ".png":
         raise UserError(f"--out is the name of a .png file, not {str(asked.out)!r}")
 
-    from benchmarks.inference.finding import find_run
+    from benchmarks.inference.find import find_run
 
     run = find_run(asked.run, asked.runs_dir, asked.tracking_uri, asked.experiment)
     label = None if asked.label is None else class_of(run, asked.label)
@@ -52,7 +53,8 @@ def command() -> None:
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror or error}") from None
     print(f"wrote {out}")
+    return 0
 
 
 if __name__ == "__main__":
-    main(command)
+    run_command(main)

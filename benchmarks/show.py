@@ -1,12 +1,12 @@
 """python -m benchmarks.show: what a run was, what was measured, where its pictures are, and how to run it again."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, add_tracking, main
+from benchmarks.cli.options import Parser, add_tracking, run_command
 from benchmarks.run_folder.symptoms import describe_symptoms
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ def parser() -> Parser:
     return parser
 
 
-def command() -> None:
-    asked = parser().parse_args()
+def main(arguments: Sequence[str] | None = None) -> int:
+    asked = parser().parse_args(arguments)
     plugins.load_plugins(asked.plugin)
 
     from benchmarks.cli.progress import say
     from benchmarks.cli.tables import show_metrics
-    from benchmarks.inference.finding import find_run
+    from benchmarks.inference.find import find_run
 
     run = find_run(asked.run, asked.runs_dir, asked.tracking_uri, asked.experiment)
     say(heading(run))
@@ -49,6 +49,7 @@ def command() -> None:
     if line := again(run, asked.runs_dir):
         say("to run it again")
         say(f"  {line}")
+    return 0
 
 
 def again(run: "Run", runs_dir: Path) -> str:
@@ -108,7 +109,7 @@ def facts(run: "Run") -> Iterator[tuple[str, str]]:
 def loss_changes(run: "Run") -> Iterator[tuple[str, str]]:
     """Whether each loss rose or fell: the mean of the last tenth of the epochs against the first one (I3e)."""
     from benchmarks.questions.loss_curves import DISCRIMINATOR, GENERATOR
-    from benchmarks.questions.outcomes import number
+    from benchmarks.questions.outcomes import read_outcome
 
     lines = run.folder.lines()
     for network, outcome in (("generator", GENERATOR), ("discriminator", DISCRIMINATOR)):
@@ -116,7 +117,7 @@ def loss_changes(run: "Run") -> Iterator[tuple[str, str]]:
         losses = [line["curves"][name] for line in lines if name in line.get("curves", {})]
         if len(losses) < 2:
             continue
-        change = number(outcome, lines, updates=1) * (-1 if outcome.better == "less" else 1)
+        change = read_outcome(outcome, lines, updates=1) * (-1 if outcome.better == "less" else 1)
         first = losses[0]
         moved = "rose" if change > 0 else "fell"
         yield "loss", f"of the {network} {moved} from {first:.3g} in the first epoch to {first + change:.3g} at the end"
@@ -147,4 +148,4 @@ def pictures(run: "Run") -> list[str]:
 
 
 if __name__ == "__main__":
-    main(command)
+    run_command(main)

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.cli.options import Parser, add_tracking
-from benchmarks.cli.options import main as run_command
+from benchmarks.cli.options import Parser, add_tracking, run_command
 from variants.recipe import UserError, unknown
 
 if TYPE_CHECKING:

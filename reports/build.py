@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, add_tracking, main, refuse_unread
+from benchmarks.cli.options import Parser, add_tracking, refuse_unread, run_command
 from variants.recipe import UserError
 
 if TYPE_CHECKING:
@@ -260,4 +260,4 @@ def _slug(name: str) -> str:
 
 
 if __name__ == "__main__":
-    main(command)
+    run_command(command)

@@ -64,7 +64,7 @@ def refuse_unread(asked: argparse.Namespace, by: str, *options: str) -> None:
             raise UserError(f"{words[0]} is not read beside {words[1]}; leave one of them out")
 
 
-def main(command: Callable[[], int | None]) -> NoReturn:
+def run_command(command: Callable[[], int | None]) -> NoReturn:
     """Runs a command and ends the process: 2 and one sentence for a person's mistake, 130 for Ctrl-C."""
     try:
         sys.exit(command() or 0)

@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from benchmarks.config import RunConfig
 from benchmarks.executors import Result
-from benchmarks.training.watcher import ProgressListener
+from benchmarks.training.listener import ProgressListener
 
 console = Console(highlight=False)
 

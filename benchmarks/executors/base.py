@@ -12,7 +12,7 @@ from benchmarks.config import RunConfig
 from variants.recipe import UserError, unknown
 
 if TYPE_CHECKING:
-    from benchmarks.training.watcher import ProgressListener
+    from benchmarks.training.listener import ProgressListener
 
 STACK = ("auto", "on", "off")
 STOPPED = "it was stopped before its end; the same command goes on with it"
@@ -152,7 +152,7 @@ def train_here(
     *,
     notes: Sequence[str] = (),
     track: bool = False,
-    watcher: "ProgressListener | None" = None,
+    listener: "ProgressListener | None" = None,
 ) -> Result:
     """Trains one run in this process. Whatever goes wrong becomes a Result, but for KeyboardInterrupt."""
     from benchmarks.training.train import train
@@ -164,7 +164,7 @@ def train_here(
             **settings.training,
             track=track,
             notes=notes,
-            watcher=watcher,
+            listener=listener,
         )
     # A plugin may call sys.exit, which must not end the other runs.
     except (Exception, SystemExit) as error:
@@ -205,11 +205,11 @@ def train_stacked_here(
 def make_failure(name: str, error: BaseException, seconds: float, settings: RunOptions) -> Result:
     """What went wrong, in one sentence without secrets, and whether the machine was the cause."""
     from benchmarks.tracking.client import redact_uri, resolve_uri
-    from benchmarks.training.loop import Diverged, told
+    from benchmarks.training.loop import Diverged, describe_error
 
     uri = resolve_uri(settings.tracking_uri)
     state = "FAILED" if isinstance(error, Diverged) else "KILLED"
-    cause = told(error).replace(uri, redact_uri(uri))[:500]
+    cause = describe_error(error).replace(uri, redact_uri(uri))[:500]
     return Result(name, state, cause, machine=is_machine_fault(error), seconds=seconds)
 
 
@@ -226,8 +226,8 @@ def is_machine_fault(error: BaseException | None) -> bool:
 
 def forward_messages(say: Callable[[str], None]) -> "ProgressListener":
     """A watcher of training that passes on what the person should know, and nothing else."""
-    from benchmarks.training.watcher import ProgressListener
+    from benchmarks.training.listener import ProgressListener
 
-    watcher = ProgressListener()
-    watcher.say = say  # type: ignore[method-assign]
-    return watcher
+    listener = ProgressListener()
+    listener.say = say  # type: ignore[method-assign]
+    return listener

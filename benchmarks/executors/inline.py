@@ -62,8 +62,8 @@ class Inline(Executor):
         if len(part.configs) > 1:
             return train_stacked_here(part, self._settings, self._tell)
         (config,) = part.configs
-        watcher = forward_messages(lambda sentence: self._tell(config.name, sentence))
-        return [train_here(config, self._settings, notes=part.notes, watcher=watcher)]
+        listener = forward_messages(lambda sentence: self._tell(config.name, sentence))
+        return [train_here(config, self._settings, notes=part.notes, listener=listener)]
 
     def _tell(self, name: str, sentence: str) -> None:
         self._say(f"{name}: {sentence}")

@@ -293,8 +293,8 @@ def _trained(job: RunGroup, settings: RunOptions, pipe: Connection, problem: Exc
     if len(job.configs) > 1:
         return train_stacked_here(job, settings, lambda name, sentence: pipe.send((name, sentence)))
     (config,) = job.configs
-    watcher = forward_messages(lambda sentence: pipe.send((config.name, sentence)))
-    return [train_here(config, settings, notes=job.notes, watcher=watcher)]
+    listener = forward_messages(lambda sentence: pipe.send((config.name, sentence)))
+    return [train_here(config, settings, notes=job.notes, listener=listener)]
 
 
 def _prepare(settings: RunOptions, files: Sequence[plugins.PluginFile]) -> Exception | None:

@@ -467,7 +467,7 @@ def _trained(
     torch.set_num_threads(settings.threads)
     plugins.adopt(files)
     folder = RunFolder.create(settings.runs_dir, config, prefix)
-    result = train_here(config, settings, notes=notes, track=True, watcher=forward_messages(said.append))
+    result = train_here(config, settings, notes=notes, track=True, listener=forward_messages(said.append))
     if not folder.environment():
         # UserError before its training began.
         return "", result

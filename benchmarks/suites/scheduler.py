@@ -99,7 +99,7 @@ def prepared(
     from benchmarks.datasets import load
     from benchmarks.datasets.images import Missing
     from benchmarks.executors import RunGroup
-    from benchmarks.training.configure import completed
+    from benchmarks.training.configure import add_classifier
 
     jobs, missing, absent = [], {}, {}
     for arm in plan.arms:
@@ -115,7 +115,7 @@ def prepared(
         else:
             jobs.append((arm, RunGroup(tuple(arm.config(seed, data_dir) for seed in arm.seeds))))
     if judge:
-        jobs = [(arm, RunGroup(tuple(completed(config, data_dir) for config in job.configs))) for arm, job in jobs]
+        jobs = [(arm, RunGroup(tuple(add_classifier(config, data_dir) for config in job.configs))) for arm, job in jobs]
     return jobs, missing
 
 
@@ -146,7 +146,7 @@ def expectation(plan: "Plan", tuned: dict[str, Any]) -> dict[str, float]:
     """Seconds of one core that a run of each arm takes, from its tuning or that of its likes; 0 where nothing tells."""
     known = {name: float(seconds) for name, seconds in tuned.get("seconds_per_run", {}).items()}
     usual = median(known.values()) if known else 0.0
-    return {arm.name: known.get(arm.name, known.get(arm.arm.like, usual)) for arm in plan.arms}
+    return {arm.name: known.get(arm.name, known.get(arm.arm.lr_from, usual)) for arm in plan.arms}
 
 
 class Progress:
@@ -167,8 +167,8 @@ class Progress:
         self.killed[arm.name] += result.state == "KILLED"
         self.runs[arm.name].append(result.name)
         for name in arm.questions:
-            if not any(self.left.get(other.name, 0) for other in self.plan.of(name)):
-                left = sum(self.killed.get(other.name, 0) for other in self.plan.of(name))
+            if not any(self.left.get(other.name, 0) for other in self.plan.arms_for(name)):
+                left = sum(self.killed.get(other.name, 0) for other in self.plan.arms_for(name))
                 self.live.say(f"all runs of {name} are done" + (f", but for {left} that did not end" if left else ""))
                 if self.settings.track:
                     self.tell(name)

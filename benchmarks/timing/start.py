@@ -20,14 +20,15 @@ from variants.recipe import UserError
 # The command itself, with a screen that ends the process at the first update.
 FIRST_UPDATE = """
 import os, sys
-from benchmarks import run, terminal
+from benchmarks import run
+from benchmarks.cli import progress
 
-class Screen(terminal.Screen):
+class Screen(progress.RunProgress):
     def update(self, epoch, updates):
         os._exit(0)
 
-terminal.Screen = Screen
-sys.exit(run.run())
+progress.RunProgress = Screen
+sys.exit(run.main())
 """
 VERSION = "import torch; print(torch.__version__, torch.get_num_threads())"
 
@@ -57,7 +58,7 @@ def measure(
         return seconds
 
     version, threads = subprocess.run([sys.executable, "-c", VERSION], capture_output=True, text=True).stdout.split()
-    train = ["-c", FIRST_UPDATE, "--variant", variant, "--dataset", dataset, *where, *plugins.words()]
+    train = ["-c", FIRST_UPDATE, "--variant", variant, "--dataset", dataset, *where, *plugins.list_arguments()]
     say(f"starting each {rounds} times")
     timed = {
         "`python -m benchmarks.run --help`": lambda: ended("-m", "benchmarks.run", "--help"),

@@ -15,11 +15,11 @@ from benchmarks.algorithm.device import keep_memory
 from benchmarks.evaluation.evaluator import Evaluator
 from benchmarks.evaluation.matching import alike
 from benchmarks.questions import QUESTIONS, load_question
-from benchmarks.questions.presets import Preset, preset
-from benchmarks.suites.plan import PlannedArm, arms_of, make_plan
+from benchmarks.questions.presets import Preset, find_preset
+from benchmarks.suites.plan import PlannedArm, make_plan, select_arms
 from benchmarks.suites.tuning import timed, trials
 from benchmarks.timing.machine import busy, machine, software
-from benchmarks.training.shared import loaded
+from benchmarks.training.cache import load_dataset
 
 MACHINES = (1, 8, 64)
 # Of each arm, in each round: enough for a median, and few enough for the slowest arms.
@@ -38,7 +38,7 @@ def measure(name: str, rounds: int, data_dir: Path | None, say: Say) -> dict[str
     for note in notes:
         say(note)
     keep_memory()
-    wanted = preset(name)
+    wanted = find_preset(name)
     arms = make_plan(wanted, tuned=made_up(wanted)).arms
     say(f"timing the updates of {len(arms)} arms in turn, {rounds} rounds after one that warms up")
     seconds = timed(arms, data_dir, UPDATES, rounds + 1)
@@ -53,7 +53,7 @@ def measure(name: str, rounds: int, data_dir: Path | None, say: Say) -> dict[str
     def spent(arm: PlannedArm, per_update: float) -> tuple[float, float]:
         """Seconds of one run: training, and judging."""
         recipe = arm.recipe
-        updates = recipe.epoch_updates or len(loaded(arm.dataset, data_dir, 0).train) // recipe.batch_size
+        updates = recipe.epoch_updates or len(load_dataset(arm.dataset, data_dir, 0).train) // recipe.batch_size
         # Epoch 0 too, and the last one whatever its number.
         between = 1 + (recipe.epochs - 1) // arm.evaluate_every
         each, last = (judged[arm.dataset.name, arm.samples, final and arm.thorough] for final in (False, True))
@@ -98,7 +98,7 @@ def made_up(preset: Preset) -> dict[str, Any]:
         return {}
     return {
         "arms": {trial.name: {"winner": trial.rate, "quality": 1.0} for trial in trials(preset)},
-        "seconds_per_update": {arm.name: 1.0 for arm, _ in arms_of(preset, map(load_question, QUESTIONS))},
+        "seconds_per_update": {arm.name: 1.0 for arm, _ in select_arms(preset, map(load_question, QUESTIONS))},
     }
 
 
@@ -109,7 +109,7 @@ def hours(core_seconds: float, longest: float, cores: int) -> float:
 
 def judging(arm: PlannedArm, final: bool, data_dir: Path | None) -> float:
     """Seconds of one core for an evaluation of the arm's kind, of real examples, with the real side computed before."""
-    data = loaded(arm.dataset, data_dir, 0)
+    data = load_dataset(arm.dataset, data_dir, 0)
     evaluator = Evaluator(data, arm.samples)
     samples = data.train.images(alike(data.train, data.reference, arm.samples))
     names = evaluator.names(final=final)

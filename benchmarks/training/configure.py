@@ -19,7 +19,7 @@ from benchmarks.datasets import Dataset
 from benchmarks.evaluation import probes
 from benchmarks.evaluation.classifiers import classifiers_sha256, is_trained
 from benchmarks.run_folder.folder import RunFolder
-from benchmarks.training.shared import loaded
+from benchmarks.training.cache import load_dataset
 from variants import DataSpec, Recipe, UserError, Variant, load_variant
 from variants.noise import NOISES
 from variants.objective import objective
@@ -45,14 +45,14 @@ def check(config: RunConfig, dataset: Dataset) -> Variant:
     return variant
 
 
-def completed(config: RunConfig, data_dir: Path | str | None = None) -> RunConfig:
+def add_classifier(config: RunConfig, data_dir: Path | str | None = None) -> RunConfig:
     """The config with its judge: the classifier is trained now where there is none, once all else is checked.
 
     Raises UserError where the config cannot be trained.
     """
     if config.extractor != PENDING:
         return config
-    dataset = loaded(config.dataset, data_dir, config.seed)
+    dataset = load_dataset(config.dataset, data_dir, config.seed)
     check(config, dataset)
     return judged(config, dataset)
 
@@ -86,11 +86,11 @@ def configure(
     data. evaluate_every: epochs between evaluations, 0 for about ten in a run. samples, thorough, precision, probes:
     see RunConfig. fields: of the recipe, to change them.
     Nothing is trained: where the classifier that judges such data is still to be, the extractor is PENDING, and
-    `training.completed`, which `train` calls, puts it in. Raises UserError for anything that cannot be trained.
+    `training.add_classifier`, which `train` calls, puts it in. Raises UserError for anything that cannot be trained.
     """
     plugins.load_installed()
     asked = DatasetConfig(dataset) if isinstance(dataset, str) else dataset
-    data = loaded(asked, data_dir, seed)
+    data = load_dataset(asked, data_dir, seed)
     if data.name != asked.name:
         # Of other data than what was asked for, whose notes training cannot know; it tells all others.
         for note in data.notes:
@@ -108,7 +108,7 @@ def configure(
         thorough=thorough,
         precision=precision,
         probes=probes,
-        plugins=plugins.used(variant, chosen, data.name, probes),
+        plugins=plugins.list_used(variant, chosen, data.name, probes),
     )
     check(config, data)
     return config

@@ -20,17 +20,17 @@ from benchmarks.config import RunConfig
 from benchmarks.datasets import Dataset
 from benchmarks.inference.run import Run
 from benchmarks.training import loop
+from benchmarks.training.cache import load_dataset
+from benchmarks.training.listener import ProgressListener
 from benchmarks.training.loop import Training
-from benchmarks.training.shared import loaded
-from benchmarks.training.train import opened
-from benchmarks.training.watcher import ProgressListener
+from benchmarks.training.train import open_run
 from variants import UserError, load_variant
 from variants.stacked import StackedNetwork, check_loss
 
 Ended = Run | BaseException
 
 
-def train_together(configs: Sequence[RunConfig], watchers: Sequence[ProgressListener], **options: Any) -> list[Ended]:
+def train_together(configs: Sequence[RunConfig], listeners: Sequence[ProgressListener], **options: Any) -> list[Ended]:
     """Trains runs that differ in their seed only, as one, and tells how each ended: as its Run, or by what error.
 
     watchers: one a run. options: all of those of `train.train`. Runs that have come equally far are trained as one;
@@ -41,12 +41,12 @@ def train_together(configs: Sequence[RunConfig], watchers: Sequence[ProgressList
     waiting: dict[int, Training] = {}
     datasets: dict[str, Dataset] = {}
     with ExitStack() as folders:
-        for place, (config, watcher) in enumerate(zip(configs, watchers, strict=True)):
+        for place, (config, listener) in enumerate(zip(configs, listeners, strict=True)):
             try:
                 if config.checksum not in datasets:
-                    datasets[config.checksum] = loaded(config.dataset, options["data_dir"], config.seed)
+                    datasets[config.checksum] = load_dataset(config.dataset, options["data_dir"], config.seed)
                 dataset = datasets[config.checksum]
-                opening = opened(config, watcher=watcher, dataset=dataset, **options)
+                opening = open_run(config, listener=listener, dataset=dataset, **options)
                 if isinstance(run := folders.enter_context(opening), Run):
                     ended[place] = run
                 else:
@@ -57,7 +57,7 @@ def train_together(configs: Sequence[RunConfig], watchers: Sequence[ProgressList
         for group in equally_far(waiting):
             if len(group) > 1 and (why := refusal(next(iter(group.values())))):
                 for run in group.values():
-                    run.watcher.say(f"seeds are trained one by one: {why}")
+                    run.listener.say(f"seeds are trained one by one: {why}")
                 ended |= train_one_by_one(group)
             else:
                 ended |= train_one_by_one(group) if len(group) == 1 else Lockstep(group).run()
@@ -168,7 +168,7 @@ class Lockstep:
         for measured in united.updates(data, seeds, epoch, runs[0].updates):
             values.append(measured)
             for run in runs:
-                run.watcher.update(epoch, len(values))
+                run.listener.update(epoch, len(values))
         curves = united.curves(values)
         seconds = (time.perf_counter() - began) / len(runs)
         return {

@@ -26,9 +26,9 @@ from benchmarks.pictures import animate, loss_curves, network_graph, png, power_
 from benchmarks.pictures.epochs import sample_picture
 from benchmarks.run_folder.folder import ABSENT, ABSENT_REFERENCE, FACTS, REAL_DATA, REFERENCE, RunFolder
 from benchmarks.run_folder.symptoms import SymptomWatch
+from benchmarks.training.cache import get_evaluator, measure_reference
 from benchmarks.training.checkpoint import TrainState
-from benchmarks.training.shared import evaluator, reference
-from benchmarks.training.watcher import ProgressListener
+from benchmarks.training.listener import ProgressListener
 from metrics.spectrum import mean_power
 from variants import UserError, Variant
 from variants.objective import objective
@@ -54,15 +54,15 @@ class Training:
         folder: RunFolder,
         device: torch.device,
         pictured: frozenset[int],
-        watcher: ProgressListener,
+        listener: ProgressListener,
         recorder: Recorder | None = None,
     ) -> None:
         recipe = config.recipe
-        self.config, self.folder, self.dataset, self.device, self.watcher = config, folder, dataset, device, watcher
+        self.config, self.folder, self.dataset, self.device, self.listener = config, folder, dataset, device, listener
         self.data = placed(dataset.train, device)
         self.notify: Callable[[], None] = lambda: None
         self.objective = objective(recipe)
-        self.evaluator = evaluator(dataset, config.samples, device, torch.get_num_threads())
+        self.evaluator = get_evaluator(dataset, config.samples, device, torch.get_num_threads())
         self.updates = recipe.epoch_updates or len(self.data) // recipe.batch_size
         self.pictured = pictured
         self.watch = SymptomWatch(recipe.epochs, probabilities=self.objective.adversarial.cross_entropy)
@@ -92,12 +92,12 @@ class Training:
         """Writes down how the training ended: FAILED by what training itself did, KILLED by anything else."""
         state, cause = "FINISHED", {}
         if error is not None:
-            state, cause = "FAILED" if isinstance(error, Diverged) else "KILLED", {"cause": told(error)}
+            state, cause = "FAILED" if isinstance(error, Diverged) else "KILLED", {"cause": describe_error(error)}
         self.folder.set_status(state, epoch=self.state.epoch, **cause, **self.watch.mark)
 
     def restore(self) -> None:
         """Goes back to the last checkpoint, if there is one; what the journal has beyond it is done again."""
-        checkpoint = self.folder.load_checkpoint(self.watcher.say)
+        checkpoint = self.folder.load_checkpoint(self.listener.say)
         if checkpoint is not None:
             tensors, kept = checkpoint
             try:
@@ -110,7 +110,7 @@ class Training:
                     f"the checkpoint in {self.folder.path} is not of this run's networks ({cause}); --retrain "
                     "starts anew"
                 ) from None
-            self.watcher.say(f"going on after epoch {self.state.epoch}, from the last checkpoint")
+            self.listener.say(f"going on after epoch {self.state.epoch}, from the last checkpoint")
         self.folder.truncate(self.state.epoch if checkpoint is not None else -1)
         for line in self.folder.lines():
             self.watch.see(line)
@@ -122,7 +122,7 @@ class Training:
         self.facts[REAL_DATA] = self.evaluator.reference_note
         self.folder.write_json(FACTS, self.facts)
         self.folder.set_status("RUNNING", epoch=self.state.epoch, **self.watch.mark)
-        self.watcher.start(self.config, self.updates, self.state.epoch)
+        self.listener.start(self.config, self.updates, self.state.epoch)
         if self.state.epoch == 0:
             if 0 in self.pictured:
                 self.picture(0)
@@ -160,12 +160,12 @@ class Training:
                 line["timing"]["probe_seconds"] = time.perf_counter() - began - line["timing"]["evaluation_seconds"]
         line.setdefault("timing", {}).update(time=time.time(), memory_mib=peak_memory(self.device))
         self.folder.append(line)
-        self.watcher.line(line)
+        self.listener.line(line)
         if new := self.watch.see(line):
             self.folder.set_status("RUNNING", epoch=epoch, **self.watch.mark)
             # A loss that is not finite ends the run, which says so itself.
             for symptom in new if finite else ():
-                self.watcher.say(str(symptom))
+                self.listener.say(str(symptom))
 
     def train_epoch(self, epoch: int) -> dict[str, dict[str, float]]:
         """One epoch of updates: its curves and its timing."""
@@ -173,7 +173,7 @@ class Training:
         measured: list[dict[str, Tensor]] = []
         for measurements in train_updates(self.steps, self.data, self.config.seed, epoch, self.updates):
             measured.append(measurements)
-            self.watcher.update(epoch, len(measured))
+            self.listener.update(epoch, len(measured))
         return {"curves": means(measured), "timing": self.timing(time.perf_counter() - began)}
 
     def timing(self, seconds: float) -> dict[str, float]:
@@ -218,7 +218,7 @@ class Training:
     def finish(self) -> None:
         """What a finished run leaves besides its journal: the generator, and the pictures that need all epochs."""
         gan = self.state.gan
-        measured, absent = reference(self.evaluator, self.config, self.folder.path.parent)
+        measured, absent = measure_reference(self.evaluator, self.config, self.folder.path.parent)
         self.folder.write_json(REFERENCE, measured)
         self.note(ABSENT_REFERENCE, absent)
         self.folder.save_tensors("generator.safetensors", self.generator.state_dict(), {})
@@ -241,7 +241,7 @@ class Training:
         power_spectra(samples, self.evaluator.real.power, self.folder.file("spectrum.png"), title)
 
 
-def told(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """Words the cause of a run's end in one line. An error that no sentence was written for is told with its kind."""
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"

@@ -17,11 +17,11 @@ from benchmarks.inference.run import Run
 from benchmarks.pictures.epochs import pictured_epochs
 from benchmarks.run_folder.folder import HERE, RunFolder
 from benchmarks.tracking.background import Uploader
+from benchmarks.training.cache import get_evaluator, load_dataset
 from benchmarks.training.configure import check, judged
+from benchmarks.training.listener import ProgressListener
 from benchmarks.training.loop import Training
 from benchmarks.training.provenance import describe, fingerprint
-from benchmarks.training.shared import evaluator, loaded
-from benchmarks.training.watcher import ProgressListener
 from variants import UserError
 
 BEGUN_BY_OTHER_CODE = "a part of it was trained by other code, before it was interrupted; --retrain trains it anew"
@@ -40,7 +40,7 @@ def train(
     retrain: bool = False,
     cuda_graphs: bool = False,
     notes: Sequence[str] = (),
-    watcher: ProgressListener | None = None,
+    listener: ProgressListener | None = None,
 ) -> Run:
     """Trains one run, or finds it if it is already trained, and gives it back.
 
@@ -50,7 +50,7 @@ def train(
     checkpoint; retrain=True starts any run anew. Raises UserError where the config cannot be trained, Diverged where a
     loss stops being finite, and KeyboardInterrupt after having marked the run as killed.
     """
-    with opened(
+    with open_run(
         config,
         runs_dir=runs_dir,
         data_dir=data_dir,
@@ -62,7 +62,7 @@ def train(
         retrain=retrain,
         cuda_graphs=cuda_graphs,
         notes=notes,
-        watcher=watcher or ProgressListener(),
+        listener=listener or ProgressListener(),
     ) as training:
         if isinstance(training, Run):
             return training
@@ -71,7 +71,7 @@ def train(
 
 
 @contextmanager
-def opened(
+def open_run(
     config: RunConfig,
     *,
     runs_dir: Path | str,
@@ -83,7 +83,7 @@ def opened(
     retrain: bool,
     cuda_graphs: bool,
     notes: Sequence[str],
-    watcher: ProgressListener,
+    listener: ProgressListener,
     experiment: str | None = None,
     dataset: Dataset | None = None,
 ) -> "Iterator[Training | Run]":
@@ -93,26 +93,26 @@ def opened(
     """
     keep_memory()
     plugins.require(config, "this run")
-    dataset = dataset or loaded(config.dataset, data_dir, config.seed)
+    dataset = dataset or load_dataset(config.dataset, data_dir, config.seed)
     if dataset.checksum != config.checksum:
         raise UserError(f"the data of {dataset.name} is not what this config was made for; make the config anew")
     variant = check(config, dataset)
     place, pictured = resolve_device(device), pictured_epochs(pictures, config.recipe.epochs)
     check_precision(config.precision, place)
-    recording = recorder(place, variant, config.recipe, watcher.say) if cuda_graphs else None
+    recording = recorder(place, variant, config.recipe, listener.say) if cuda_graphs else None
     # Last, because it may take minutes.
     config = judged(config, dataset)
     folder = RunFolder.create(runs_dir, config)
     known = tuple(dict.fromkeys((*notes, *dataset.notes)))
     for note in known:
-        watcher.say(note)
+        listener.say(note)
     if folder.status()["state"] == "FINISHED" and not retrain:
         # What a server did not take then, it may take now.
-        with Uploader(runs_dir, tracking_uri, experiment, track=track, say=watcher.say) as uploader:
+        with Uploader(runs_dir, tracking_uri, experiment, track=track, say=listener.say) as uploader:
             uploader.notify(config.name)
         yield Run(folder, found=True)
         return
-    judges = evaluator(dataset, config.samples, place, torch.get_num_threads()).extractors
+    judges = get_evaluator(dataset, config.samples, place, torch.get_num_threads()).extractors
     if combined_sha256(judges) != config.extractor:
         raise UserError(
             f"the classifier that judges {dataset.name} is not the one this config was made for; make the config anew"
@@ -121,13 +121,13 @@ def opened(
         if retrain:
             folder.clear()
         for note in (others := (*doubts(dataset, judges), *begun_by_other_code(folder))):
-            watcher.say(note)
-        training = Training(config, variant, dataset, folder, place, pictured, watcher, recording)
+            listener.say(note)
+        training = Training(config, variant, dataset, folder, place, pictured, listener, recording)
         environment = describe(training.device, dataset, config, judges, (*known, *others))
         folder.write_environment(environment | ({"cuda_graphs": True} if recording else {}))
         if data_dir is not None:
             folder.write_json(HERE, {"data_dir": str(Path(data_dir).absolute())})
-        with Uploader(runs_dir, tracking_uri, experiment, track=track, say=watcher.say) as uploader:
+        with Uploader(runs_dir, tracking_uri, experiment, track=track, say=listener.say) as uploader:
             training.notify = partial(uploader.notify, config.name)
             try:
                 training.restore()

@@ -4,7 +4,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.cli.options import Parser, main
+from benchmarks.cli.options import Parser, run_command
 from tests.soak import endurance, figures, fuzzing, kills, metrics, mutants, repetitions
 from variants.recipe import UserError, unknown
 
@@ -49,4 +49,4 @@ def soak() -> int:
 
 
 if __name__ == "__main__":
-    main(soak)
+    run_command(soak)

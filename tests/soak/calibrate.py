@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.cli.options import Parser, main
+from benchmarks.cli.options import Parser, run_command
 from reports.analysis.statistics import fewest_seeds, seeds_to_settle, subset_sums, three_sided, two_groups
 from variants.recipe import UserError
 
@@ -405,4 +405,4 @@ def command() -> None:
 
 
 if __name__ == "__main__":
-    main(command)
+    run_command(command)

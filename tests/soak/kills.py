@@ -162,7 +162,7 @@ def command(folder: Path, trap: Callable[[], None] = lambda: None) -> int:
         train.Uploader = partial(Uploader, interval=0.0)
         trap()
         sys.argv = ["benchmarks.run", *WORDS, "--tracking-uri", store(folder)]
-        options.main(run.run)
+        options.run_command(run.main)
     except SystemExit as ended:
         os._exit(ended.code if isinstance(ended.code, int) else 1)
     finally:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, main
+from benchmarks.cli.options import Parser, run_command
 from benchmarks.config import PRECISIONS
 from benchmarks.questions.base import FID_MARGIN, LN_FID, Outcome
 from reports.analysis.verdicts import FEWEST_SEEDS, Comparison, DecidingTest, Numbers, Verdict, decide
@@ -72,7 +72,7 @@ def command() -> None:
     from benchmarks.suites.scheduler import all_ended, run_jobs
     from benchmarks.timing.machine import machine, software
     from benchmarks.timing.tables import markdown
-    from benchmarks.training.configure import completed, configure
+    from benchmarks.training.configure import add_classifier, configure
     from benchmarks.training.provenance import fingerprint
 
     device = resolve_device(asked.device)
@@ -101,7 +101,7 @@ def command() -> None:
         for precision in (FULL, *asked.precision)
     ]
     # All are checked before a classifier is trained that is still to judge them.
-    jobs = [RunGroup(tuple(completed(config, asked.data_dir) for config in each)) for each in configs]
+    jobs = [RunGroup(tuple(add_classifier(config, asked.data_dir) for config in each)) for each in configs]
     how = {"device": asked.device, "cuda_graphs": asked.cuda_graphs}
     settings = RunOptions(asked.runs_dir, asked.data_dir, pictures="none", track=False, **how)
     with SuiteProgress("precision", sum(len(job.configs) for job in jobs)) as live:
@@ -135,15 +135,15 @@ def compared(runs: Mapping[tuple[str, str], tuple[Sequence[Path], Sequence[Path]
     runs: by variant and precision, the run folders of float32 and those of that precision. An unconditional variant has
     no accuracy.
     """
-    from benchmarks.questions.outcomes import applies
+    from benchmarks.questions.outcomes import is_measured
     from benchmarks.run_folder.folder import RunFolder
 
     tests = []
     for (variant, precision), groups in runs.items():
         for what, (outcome, margin) in MARGINS.items():
-            if applies(outcome, [RunFolder(path).lines() for group in groups for path in group]):
+            if is_measured(outcome, [RunFolder(path).lines() for group in groups for path in group]):
                 full, reduced = (tuple(numbers(group, outcome)) for group in groups)
-                comparison = Comparison(what, outcome.words, precision, FULL, -margin, margin, "different")
+                comparison = Comparison(what, outcome.label, precision, FULL, -margin, margin, "different")
                 pair = ((comparison, Numbers(reduced, full)),)
                 tests.append(DecidingTest(f"{variant}, {precision}, {what}", variant, pair))
     return decide(tests)
@@ -151,11 +151,11 @@ def compared(runs: Mapping[tuple[str, str], tuple[Sequence[Path], Sequence[Path]
 
 def numbers(folders: Sequence[Path], outcome: Outcome) -> list[float]:
     """One number of each run that ended and has the figure, larger being better, −∞ of one that failed."""
-    from benchmarks.questions.outcomes import judged
+    from benchmarks.questions.outcomes import score_run
     from benchmarks.run_folder.folder import ENDED, RunFolder
 
     ended = [(state, each.lines()) for each in map(RunFolder, folders) if (state := each.status()["state"]) in ENDED]
-    values = [judged(outcome, state, lines, updates=1) for state, lines in ended]
+    values = [score_run(outcome, state, lines, updates=1) for state, lines in ended]
     return [value for value in values if value == value]
 
 
@@ -181,4 +181,4 @@ def row(verdict: Verdict) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main(command)
+    run_command(command)

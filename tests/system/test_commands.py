@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from benchmarks import Run, load_run
 from benchmarks.datasets import DATASETS
-from benchmarks.run import run as command
+from benchmarks.run import main as command
 from benchmarks.run_folder.folder import list_run_folders
 from tests.conftest import Done
 from variants import VARIANTS
@@ -159,18 +159,20 @@ def test_the_same_command_finds_the_run_and_retrain_does_it_again(
 
 INTERRUPTED = """
 import os, signal
-from benchmarks import commands, run, terminal, training
+from benchmarks import run
+from benchmarks.cli import options, progress
+from benchmarks.training import loop
 
-training.CHECKPOINT_SECONDS = 0
-written = terminal.RunProgress.line
+loop.CHECKPOINT_SECONDS = 0
+written = progress.RunProgress.line
 
 def press_ctrl_c(screen, line):
     written(screen, line)
     if line["epoch"] == 2:
         os.kill(os.getpid(), signal.SIGINT)
 
-terminal.RunProgress.line = press_ctrl_c
-commands.main(run.run)
+progress.RunProgress.line = press_ctrl_c
+options.run_command(run.main)
 """
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from benchmarks import configure, train
 from benchmarks.run_folder.folder import list_run_folders
-from benchmarks.training.watcher import ProgressListener
+from benchmarks.training.listener import ProgressListener
 from tests.conftest import ROOT
 from variants import UserError
 
@@ -40,9 +40,9 @@ class Does(ProgressListener):
             self.act()
 
 
-def tiny(runs_dir: Path, watcher: ProgressListener | None = None):
+def tiny(runs_dir: Path, listener: ProgressListener | None = None):
     config = configure("cgan_mlp", "digits", **TINY)
-    return train(config, runs_dir=runs_dir, track=False, pictures="milestones", watcher=watcher)
+    return train(config, runs_dir=runs_dir, track=False, pictures="milestones", listener=listener)
 
 
 def limited(size: int) -> Callable[[], object]:
@@ -92,7 +92,7 @@ def test_the_command_says_it_in_one_sentence(tmp_path: Path) -> None:
     code = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000,) * 2);"
-        "from benchmarks import commands, run; commands.main(run.run)"
+        "from benchmarks import run; from benchmarks.cli.options import run_command; run_command(run.main)"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     words = [sys.executable, "-c", code, *WORDS]
@@ -168,5 +168,5 @@ def test_a_folder_that_is_deleted_while_it_is_written_is_said_and_not_begun_anew
         shutil.rmtree(tmp_path / "runs" / config.name)
 
     with pytest.raises(UserError, match="cannot write"):
-        train(config, runs_dir=tmp_path / "runs", tracking_uri=tracking_uri, watcher=Does(2, delete))
+        train(config, runs_dir=tmp_path / "runs", tracking_uri=tracking_uri, listener=Does(2, delete))
     assert not (tmp_path / "runs" / config.name).exists()

@@ -14,7 +14,7 @@ from benchmarks.sync import main as sync_command
 from benchmarks.tracking.background import Uploader
 from benchmarks.tracking.download import list_runs
 from benchmarks.tracking.entities import iter_metrics
-from benchmarks.training.watcher import ProgressListener
+from benchmarks.training.listener import ProgressListener
 from tests.conftest import Done
 from tests.servers import NO_POSTGRES, BadLine, MlflowServer, postgresql
 
@@ -63,12 +63,12 @@ def server(made: MlflowServer) -> MlflowServer:
     return made
 
 
-def trained(address: str, watcher: Acts, monkeypatch: pytest.MonkeyPatch, seed: int):
+def trained(address: str, listener: Acts, monkeypatch: pytest.MonkeyPatch, seed: int):
     """A run that is sent after every epoch. Each test has a seed, and so a run, of its own."""
     monkeypatch.setattr("benchmarks.training.train.Uploader", partial(Uploader, interval=0.0))
     monkeypatch.setattr("benchmarks.training.loop.CHECKPOINT_SECONDS", 0.0)
     config = configure("vanilla_gan", "ring8", seed=seed, epochs=EPOCHS, epoch_updates=3, samples=60, thorough=False)
-    return train(config, tracking_uri=address, pictures="milestones", watcher=watcher)
+    return train(config, tracking_uri=address, pictures="milestones", listener=listener)
 
 
 def check_each_value_once(address: str, run) -> int:
@@ -96,11 +96,11 @@ def check_each_value_once(address: str, run) -> int:
 def test_a_server_that_is_killed_and_started_again_gets_each_value_once(
     server: MlflowServer, called: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    watcher = Acts({2: lambda: server.end(signal.SIGKILL), EPOCHS - 2: server.start})
-    run = trained(server.address, watcher, monkeypatch, seed=1)
+    listener = Acts({2: lambda: server.end(signal.SIGKILL), EPOCHS - 2: server.start})
+    run = trained(server.address, listener, monkeypatch, seed=1)
     assert run.folder.status()["state"] == "FINISHED"
-    lost = [sentence for sentence in watcher.said if "nothing is lost" in sentence]
-    assert len(lost) == 1, watcher.said
+    lost = [sentence for sentence in listener.said if "nothing is lost" in sentence]
+    assert len(lost) == 1, listener.said
     sent = called(sync_command, "--tracking-uri", server.address)
     assert sent.code == 0, sent.err
     assert check_each_value_once(server.address, run) > EPOCHS * 5
@@ -111,11 +111,11 @@ def test_a_server_that_fails_in_the_middle_gets_each_value_once(
     server: MlflowServer, mode: str, called: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     line = BadLine(server.address, seconds=0.3)
-    watcher = Acts({2: partial(setattr, line, "mode", mode), EPOCHS - 2: partial(setattr, line, "mode", "pass")})
+    listener = Acts({2: partial(setattr, line, "mode", mode), EPOCHS - 2: partial(setattr, line, "mode", "pass")})
     try:
-        run = trained(line.address, watcher, monkeypatch, seed=2 + MODES.index(mode))
+        run = trained(line.address, listener, monkeypatch, seed=2 + MODES.index(mode))
         assert run.folder.status()["state"] == "FINISHED"
-        assert len([sentence for sentence in watcher.said if "nothing is lost" in sentence]) <= 1
+        assert len([sentence for sentence in listener.said if "nothing is lost" in sentence]) <= 1
         sent = called(sync_command, "--tracking-uri", line.address)
         assert sent.code == 0, sent.err
     finally:
@@ -127,8 +127,8 @@ def test_a_server_that_is_down_all_the_time_is_sent_everything_by_hand(
     server: MlflowServer, called: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.end(signal.SIGKILL)
-    run = trained(server.address, watcher := Acts({}), monkeypatch, seed=9)
-    assert len([sentence for sentence in watcher.said if "nothing is lost" in sentence]) == 1
+    run = trained(server.address, listener := Acts({}), monkeypatch, seed=9)
+    assert len([sentence for sentence in listener.said if "nothing is lost" in sentence]) == 1
     down = called(sync_command, "--tracking-uri", server.address)
     assert down.code == 2
     assert down.err == f"error: MLflow at {server.address} cannot be reached\n"

@@ -14,17 +14,17 @@ from benchmarks import configure
 from benchmarks.algorithm.device import check_precision
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import images, load
-from benchmarks.defects import command as defects
+from benchmarks.defects import main as defects
 from benchmarks.evaluation.classifiers import pin
 from benchmarks.executors import RunOptions
 from benchmarks.executors import ray as on_ray
-from benchmarks.inference.finding import load_run
+from benchmarks.inference.find import load_run
 from benchmarks.pictures.samples import write_whole
 from benchmarks.prune import main as prune
 from benchmarks.questions.presets import QUICK, SMOKE
-from benchmarks.run import run
+from benchmarks.run import main as run
 from benchmarks.run_folder.folder import CHECKPOINT, CONFIG, FACTS, PREVIOUS, RunFolder
-from benchmarks.suite import suite
+from benchmarks.suite import main as suite
 from benchmarks.suites.plan import make_plan
 from benchmarks.suites.tuned_settings import tuning_file
 from benchmarks.sync import main as sync
@@ -32,7 +32,7 @@ from benchmarks.timing import stock
 from benchmarks.timing.cases import Case
 from benchmarks.timing.processes import Process
 from benchmarks.timing.training import measure
-from benchmarks.tune import tune
+from benchmarks.tune import main as tune
 from reports.build import command as build
 from tests.conftest import Done
 from tests.soak import calibrate, precision

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.run import run as run_command
-from benchmarks.sample import command as sample_command
-from benchmarks.show import command as show_command
-from benchmarks.suite import suite
+from benchmarks.run import main as run_command
+from benchmarks.sample import main as sample_command
+from benchmarks.show import main as show_command
+from benchmarks.suite import main as suite
 from benchmarks.sync import main as sync_command
 from benchmarks.tracking.download import list_runs
 from reports.build import command as build_command

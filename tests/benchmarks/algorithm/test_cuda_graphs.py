@@ -25,8 +25,8 @@ from benchmarks.config import DatasetConfig
 from benchmarks.datasets import Split
 from benchmarks.executors.base import forward_messages
 from benchmarks.training.checkpoint import TrainState
+from benchmarks.training.listener import ProgressListener
 from benchmarks.training.lockstep import train_together
-from benchmarks.training.watcher import ProgressListener
 from tests.gpu import on_a_gpu
 from tests.stacked_recipes import RECIPES, SEEDS, examples, farthest, loaded, names, recipe_of, started
 from variants import Recipe, UserError, load_variant
@@ -219,9 +219,9 @@ def test_seeds_with_convolutions_are_recorded_each_and_trained_abreast(
         def update(self, epoch: int, updates: int) -> None:
             told.append((epoch, updates))
 
-    watchers = [Told(), ProgressListener(), ProgressListener()]
+    listeners = [Told(), ProgressListener(), ProgressListener()]
     rest = {"runs_dir": tmp_path / "abreast", "retrain": False, "cuda_graphs": True, "notes": ()}
-    ended = train_together(wanted, watchers, **rest, **options)
+    ended = train_together(wanted, listeners, **rest, **options)
     assert [rehearsal.replayed for rehearsal in made] == [24 - 2 * WARM] * len(SEEDS)
     assert told == [(epoch, update) for epoch in (1, 2, 3) for update in (1, 2, 3, 4)]
     for config, ours in zip(wanted, ended, strict=True):
@@ -234,7 +234,7 @@ def test_what_is_not_recorded_is_told_and_trained_as_it_stands(tmp_path: Path, m
     made, told = rehearsed(monkeypatch), []
     config = configure("cgan_mlp", "digits", epochs=1, epoch_updates=2, samples=100, lr_decay="linear", thorough=False)
     options = {"device": "cpu", "pictures": "none", "track": False}
-    run = train(config, runs_dir=tmp_path, cuda_graphs=True, watcher=forward_messages(told.append), **options)
+    run = train(config, runs_dir=tmp_path, cuda_graphs=True, listener=forward_messages(told.append), **options)
     assert told == ["--lr-decay changes from update to update, and a CUDA graph does not"]
     assert not made
     assert "cuda_graphs" not in run.folder.environment()

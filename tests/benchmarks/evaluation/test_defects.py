@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.defects import command
+from benchmarks.defects import main as command
 from benchmarks.evaluation.defects import POINT_DEFECTS, Table, board, page
 from tests.conftest import Done
 from tests.image_sets import NOISE, Images

@@ -29,7 +29,7 @@ from benchmarks.pictures import gradient_curves
 from benchmarks.run_folder.folder import RunFolder
 from benchmarks.tracking.client import make_client
 from benchmarks.tracking.download import fetch_run, list_runs
-from benchmarks.training.shared import loaded
+from benchmarks.training.cache import load_dataset
 from tests.gpu import on_a_gpu
 from variants import VARIANTS, DataSpec, DiscriminatorOutput, Recipe, UserError, load_variant
 from variants.losses import LOSSES
@@ -97,7 +97,7 @@ def served() -> Iterator[tuple[str, str, dict]]:
     """Every variant on data that it can be trained on, alone and with what makes a discriminator compare examples."""
     for variant, changes in itertools.product(VARIANTS, ({}, {"pack": 2, "minibatch_discrimination": 4})):
         for dataset in ("digits", "captions_digits"):
-            data, known = loaded(DatasetConfig(dataset), None, 0), load_variant(variant)
+            data, known = load_dataset(DatasetConfig(dataset), None, 0), load_variant(variant)
             recipe = known.recipe(known.recipe_for(data.spec)).with_(changes)
             with suppress(UserError), initialisation(0):
                 known.check(recipe, data.spec)
@@ -270,7 +270,7 @@ def test_examples_are_drawn_with_the_frequencies_of_the_test_images_in_whole_bat
 
 
 def test_no_example_is_drawn_twice_and_other_streams_draw_others() -> None:
-    data = loaded(DatasetConfig("digits"), None, 0)
+    data = load_dataset(DatasetConfig("digits"), None, 0)
     first, again, other = (
         torch.cat([images for images, _ in drawn(data.train, data.test, 300, LEARNING, stream(0, name))])
         for name in "aab"
@@ -310,7 +310,7 @@ def test_another_noise_is_fed_into_the_trained_generator() -> None:
 
 
 def test_one_metric_can_be_measured_without_the_others() -> None:
-    data = loaded(DatasetConfig("digits"), None, 0)
+    data = load_dataset(DatasetConfig("digits"), None, 0)
     judge = Evaluator(data, 200)
 
     def generate(condition: Tensor | None, count: int) -> Tensor:
@@ -341,7 +341,7 @@ def test_gradients_of_both_losses_by_hand_even_where_float32_knows_only_zero(dev
 
 
 def digits_players(recipe: Recipe, variant: str = "cgan_mlp"):
-    data = loaded(DatasetConfig("digits"), None, 0)
+    data = load_dataset(DatasetConfig("digits"), None, 0)
     with initialisation(0):
         return make_gan(*load_variant(variant).build(data.spec, recipe), recipe), data.train
 

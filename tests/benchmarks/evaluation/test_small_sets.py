@@ -19,7 +19,7 @@ from benchmarks.config import DatasetConfig
 from benchmarks.datasets import Dataset, load
 from benchmarks.evaluation.catalogue import METRICS, record
 from benchmarks.evaluation.evaluator import Evaluator, Generate
-from benchmarks.run import run
+from benchmarks.run import main as run
 from benchmarks.run_folder.folder import list_run_folders
 from metrics import gan_train
 from metrics.features import Classifier, Extractor

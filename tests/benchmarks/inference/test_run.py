@@ -15,7 +15,7 @@ from benchmarks import Run, configure, find_run, load_run, train
 from benchmarks.inference.drawing import STEPS, between, interpolated
 from benchmarks.inference.prompts import read_prompt
 from benchmarks.inference.run import RunFolder
-from benchmarks.sample import command
+from benchmarks.sample import main as command
 from benchmarks.tracking.upload import sync
 from metrics.captions import WORDS, all_captions
 from tests.conftest import Done

@@ -12,8 +12,8 @@ from benchmarks.evaluation.evaluator import Evaluator
 from benchmarks.run_folder.symptoms import COLLAPSE, DISCRIMINATOR_WON, DIVERGENCE, find_symptoms
 from benchmarks.show import facts
 from benchmarks.tracking.download import list_runs
+from benchmarks.training.listener import ProgressListener
 from benchmarks.training.loop import Diverged
-from benchmarks.training.watcher import ProgressListener
 from metrics.features import load_extractor
 from tests.datasets_on_disk import write_all
 
@@ -127,7 +127,7 @@ def test_a_run_is_marked_in_its_folder_and_in_mlflow_and_it_is_said_once(tmp_pat
     config = configure(
         "vanilla_gan", "digits", epochs=8, epoch_updates=22, samples=100, thorough=False, probes=(), **changes
     )
-    run = train(config, runs_dir=tmp_path, tracking_uri=tracking_uri, pictures="none", watcher=(heard := Heard()))
+    run = train(config, runs_dir=tmp_path, tracking_uri=tracking_uri, pictures="none", listener=(heard := Heard()))
     status = run.folder.status()
     assert status["state"] == "FINISHED"
     assert DISCRIMINATOR_WON in status["symptoms"]
@@ -145,7 +145,7 @@ def test_a_run_that_fails_is_marked_as_diverged(tmp_path: Path) -> None:
     huge = {"loss": "wasserstein", "generator_lr": 1e30, "discriminator_lr": 1e30}
     config = configure("vanilla_gan", "digits", epochs=2, epoch_updates=4, samples=100, thorough=False, **huge)
     with pytest.raises(Diverged):
-        train(config, runs_dir=tmp_path, track=False, pictures="none", watcher=(heard := Heard()))
+        train(config, runs_dir=tmp_path, track=False, pictures="none", listener=(heard := Heard()))
     from benchmarks.run_folder.folder import list_run_folders
 
     (folder,) = list_run_folders(tmp_path)

@@ -1,4 +1,4 @@
-"""benchmarks.training.watcher: TODO."""
+"""benchmarks.training.listener: TODO."""
 
 from benchmarks.config import RunConfig
 

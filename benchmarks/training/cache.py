@@ -1,4 +1,4 @@
-"""benchmarks.training.shared: TODO."""
+"""benchmarks.training.cache: TODO."""
 
 import hashlib
 from functools import lru_cache
@@ -13,7 +13,7 @@ from benchmarks.run_folder.folder import RunFolder
 from benchmarks.training.provenance import fingerprint
 
 
-def loaded(config: DatasetConfig, data_dir: Path | str | None, seed: int) -> Dataset:
+def load_dataset(config: DatasetConfig, data_dir: Path | str | None, seed: int) -> Dataset:
     """A dataset, the same object for all seeds whose data is the same, so that what is computed from it is shared too.
 
     On MNIST the real side of the metrics takes three seconds, as much as a tenth of a short run.
@@ -39,12 +39,14 @@ def _first_of(config: DatasetConfig, where: tuple[str, Path], checksum: str) -> 
 
 
 @lru_cache(maxsize=2)
-def evaluator(dataset: Dataset, samples: int, device: torch.device, threads: int) -> Evaluator:
+def get_evaluator(dataset: Dataset, samples: int, device: torch.device, threads: int) -> Evaluator:
     """One judge for all runs of that data and protocol, and of that many threads, which round the real side's sums."""
     return Evaluator(dataset, samples, device=device)
 
 
-def reference(evaluator: Evaluator, config: RunConfig, runs_dir: Path) -> tuple[dict[str, float], dict[str, str]]:
+def measure_reference(
+    evaluator: Evaluator, config: RunConfig, runs_dir: Path
+) -> tuple[dict[str, float], dict[str, str]]:
     """The metrics of real data under the protocol of a config, and why others of them cannot be measured.
 
     They take half a minute on MNIST and are the same for all runs of that data and protocol, so they are kept beside

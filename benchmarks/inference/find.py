@@ -1,4 +1,4 @@
-"""benchmarks.inference.finding: TODO."""
+"""benchmarks.inference.find: TODO."""
 
 import difflib
 import os
