@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from benchmarks.config import RunConfig
+from benchmarks.tracking.background import Uploader
 from variants.recipe import UserError, unknown
 
 if TYPE_CHECKING:
@@ -235,6 +236,12 @@ def split_job(job: RunGroup, options: RunOptions, workers: int, say: Callable[[s
             # Every worker gets some, but a GPU is the same one for all of them.
             size = len(job.configs) if device == "cuda" else -(-len(job.configs) // workers)
     return [RunGroup(job.configs[at : at + size], job.notes) for at in range(0, len(job.configs), size)]
+
+
+def make_uploader(options: RunOptions, say: Callable[[str], None]) -> Uploader:
+    """Starts the thread that uploads the runs of an executor as they end."""
+    where = options.runs_dir, options.tracking_uri, options.experiment
+    return Uploader(*where, track=options.track, interval=0.0, say=say)
 
 
 # Training, and its Results

@@ -4,8 +4,7 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from benchmarks.executors.base import Executor, Result, RunGroup, RunOptions, Task, split_job, train_job
-from benchmarks.tracking.background import Uploader
+from benchmarks.executors.base import Executor, Result, RunGroup, RunOptions, Task, make_uploader, split_job, train_job
 from variants.recipe import UserError
 
 
@@ -20,9 +19,7 @@ class Inline(Executor):
             raise UserError(f"--executor inline trains one run at a time, not {workers}; processes trains several")
         self.workers = 1
         self._options, self._say = options, say
-        self._uploader = Uploader(
-            options.runs_dir, options.tracking_uri, options.experiment, track=options.track, interval=0.0, say=say
-        )
+        self._uploader = make_uploader(options, say)
 
     def submit(self, job: RunGroup) -> list[Future[Result]]:
         import torch

@@ -29,10 +29,10 @@ from benchmarks.executors.base import (
     Task,
     TaskQueue,
     make_failure,
+    make_uploader,
     split_job,
     train_job,
 )
-from benchmarks.tracking.background import Uploader
 from variants.recipe import UserError
 
 # Workers on a GPU: two took three quarters of the time of one for jobs of ten seeds, and four two thirds.
@@ -45,9 +45,7 @@ class Processes(Executor):
     def __init__(self, options: RunOptions, workers: int = 0, say: Callable[[str], None] = warnings.warn) -> None:
         self.workers = workers or count_workers(options)
         self._options, self._say = options, say
-        self._uploader = Uploader(
-            options.runs_dir, options.tracking_uri, options.experiment, track=options.track, interval=0.0, say=say
-        )
+        self._uploader = make_uploader(options, say)
         self._queue = TaskQueue()
         # Guarded by the queue's `change`: the threads of the workers, how many of them wait, and who trains what.
         self._slots: list[threading.Thread] = []

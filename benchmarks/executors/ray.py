@@ -39,9 +39,9 @@ from benchmarks.executors.base import (
     Task,
     TaskQueue,
     make_failure,
+    make_uploader,
     train_job,
 )
-from benchmarks.tracking.background import Uploader
 from variants.recipe import UserError
 
 if TYPE_CHECKING:
@@ -122,9 +122,7 @@ class OnRay(Executor):
         except BaseException:
             self._disconnect()
             raise
-        self._uploader = Uploader(
-            options.runs_dir, self._options.tracking_uri, self._options.experiment, interval=0.0, say=say
-        )
+        self._uploader = make_uploader(self._options, say)
         self._limit = workers
         self._queue = TaskQueue()
         # Guarded by the queue's `change`.
