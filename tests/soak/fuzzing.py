@@ -97,7 +97,8 @@ def json_readers() -> list[Reader]:
     from benchmarks.suites.plan import make_plan, pilot_deviation
     from benchmarks.suites.plan_history import describe_changes, load_plans
     from benchmarks.suites.tuned_settings import read_tuning, tuning_file
-    from benchmarks.tracking.upload import find_page, iter_metrics, make_params, make_tags, read_memory
+    from benchmarks.tracking.entities import iter_metrics, make_params, make_tags
+    from benchmarks.tracking.upload import find_page, read_memory
     from benchmarks.training.configure import recipe_file
     from reports.analysis.tables import sections
     from reports.build import compared
