@@ -16,7 +16,7 @@ from benchmarks import plugins
 from benchmarks.cli.options import Parser, main
 from benchmarks.config import PRECISIONS
 from benchmarks.questions.base import FID_MARGIN, LN_FID, Outcome
-from reports.analysis.verdicts import FEWEST_SEEDS, Comparison, DecidingTest, Numbers, Verdict, decide
+from reports.analysis.verdicts import FEWEST_SEEDS, DecidingContrast, DecidingTest, Numbers, Verdict, decide
 from variants import VARIANTS
 from variants.recipe import UserError, unknown
 
@@ -143,7 +143,7 @@ def compared(runs: Mapping[tuple[str, str], tuple[Sequence[Path], Sequence[Path]
         for what, (outcome, margin) in MARGINS.items():
             if applies(outcome, [RunFolder(path).lines() for group in groups for path in group]):
                 full, reduced = (tuple(numbers(group, outcome)) for group in groups)
-                comparison = Comparison(what, outcome.words, precision, FULL, -margin, margin, "different")
+                comparison = DecidingContrast(what, outcome.words, precision, FULL, -margin, margin, "different")
                 pair = ((comparison, Numbers(reduced, full)),)
                 tests.append(DecidingTest(f"{variant}, {precision}, {what}", variant, pair))
     return decide(tests)
