@@ -66,7 +66,7 @@ def add_option(parser: "Parser") -> None:
     )
 
 
-def words() -> list[str]:
+def list_arguments() -> list[str]:
     """The words of a command line that gives another process the plugin files of this one."""
     return [word for file in FILES for word in ("--plugin", file.path)]
 
@@ -123,7 +123,7 @@ def load_installed() -> None:
             _add(module, entry.value, digest, what)
 
 
-def used(variant: str, recipe: Recipe, dataset: str, probes: Iterable[str]) -> tuple[str, ...]:
+def list_used(variant: str, recipe: Recipe, dataset: str, probes: Iterable[str]) -> tuple[str, ...]:
     """The plugins without which such a run would be another one, each as name:SHA-256. All runs use metrics."""
     chosen = {("VARIANT", variant), ("LOSSES", recipe.loss), ("NOISES", recipe.noise)}
     chosen |= {("DATASETS", dataset.partition(":")[0]), *(("PROBES", probe) for probe in probes)}
@@ -247,7 +247,7 @@ def _check_names(questions: "Sequence[Question]", what: str) -> None:
     known: dict[tuple[str, str], Any] = {}
     for question in every:
         contrasts = [contrast for decision in question.decisions for contrast in decision.contrasts]
-        arms = [*(arm for contrast in contrasts for arm in contrast.arms), *question.more]
+        arms = [*(arm for contrast in contrasts for arm in contrast.arms), *question.extra_arms]
         for kind, each in (*(("arm", arm) for arm in arms), *(("decision", one) for one in question.decisions)):
             if known.setdefault((kind, each.name), each) != each:
                 raise UserError(

@@ -108,7 +108,7 @@ def facts(run: "Run") -> Iterator[tuple[str, str]]:
 def loss_changes(run: "Run") -> Iterator[tuple[str, str]]:
     """Whether each loss rose or fell: the mean of the last tenth of the epochs against the first one (I3e)."""
     from benchmarks.questions.loss_curves import DISCRIMINATOR, GENERATOR
-    from benchmarks.questions.outcomes import number
+    from benchmarks.questions.outcomes import read_outcome
 
     lines = run.folder.lines()
     for network, outcome in (("generator", GENERATOR), ("discriminator", DISCRIMINATOR)):
@@ -116,7 +116,7 @@ def loss_changes(run: "Run") -> Iterator[tuple[str, str]]:
         losses = [line["curves"][name] for line in lines if name in line.get("curves", {})]
         if len(losses) < 2:
             continue
-        change = number(outcome, lines, updates=1) * (-1 if outcome.better == "less" else 1)
+        change = read_outcome(outcome, lines, updates=1) * (-1 if outcome.better == "less" else 1)
         first = losses[0]
         moved = "rose" if change > 0 else "fell"
         yield "loss", f"of the {network} {moved} from {first:.3g} in the first epoch to {first + change:.3g} at the end"

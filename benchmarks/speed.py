@@ -11,13 +11,14 @@ says what the figures mean.
 import json
 import sys
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, main
+from benchmarks.cli.options import Parser
+from benchmarks.cli.options import main as run_command
 from benchmarks.config import PRECISIONS
 from variants import VARIANTS
 from variants.recipe import UserError, unknown
@@ -79,8 +80,8 @@ def parser() -> Parser:
     return parser
 
 
-def command() -> None:
-    asked = parser().parse_args()
+def main(arguments: Sequence[str] | None = None) -> int:
+    asked = parser().parse_args(arguments)
     plugins.load_plugins(asked.plugin)
     check(asked)
 
@@ -88,7 +89,7 @@ def command() -> None:
 
     if asked.fill:
         print(fill(asked.fill))
-        return
+        return 0
     measured = measure(asked)
     if asked.json:
         with writing(asked.json):
@@ -99,6 +100,7 @@ def command() -> None:
         with writing(asked.picture):
             growth_curves(measured["series"], asked.picture)
     print(markdown(measured))
+    return 0
 
 
 def check(asked: Namespace) -> None:
@@ -202,4 +204,4 @@ def writing(path: Path) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    main(command)
+    run_command(main)

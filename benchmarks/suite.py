@@ -3,20 +3,17 @@
 import shlex
 import time
 from argparse import Namespace
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, add_tracking, main, refuse_unread
+from benchmarks.cli.options import Parser, add_tracking, refuse_unread
+from benchmarks.cli.options import main as run_command
 from benchmarks.executors import EXECUTORS
-from benchmarks.questions.presets import PRESETS, preset
-from variants.recipe import UserError, unknown
-
-if TYPE_CHECKING:
-    pass
-
+from benchmarks.questions.presets import PRESETS, find_preset
 from benchmarks.suites.scheduler import Progress, counted, expectation, prepared, shared_out
+from variants.recipe import UserError, unknown
 
 
 def parser() -> Parser:
@@ -53,11 +50,11 @@ def parser() -> Parser:
     return parser
 
 
-def suite() -> int:
-    asked = parser().parse_args()
+def main(arguments: Sequence[str] | None = None) -> int:
+    asked = parser().parse_args(arguments)
     plugins.load_plugins(asked.plugin)
     refuse_unread(asked, "no_tracking", "tracking_uri", "experiment")
-    chosen = preset(asked.preset)
+    chosen = find_preset(asked.preset)
     if asked.seeds < 0:
         raise UserError(f"--seeds is at least 1, not {asked.seeds}")
     if asked.executor not in EXECUTORS:
@@ -68,9 +65,9 @@ def suite() -> int:
     from benchmarks.suites.plan import make_plan
     from benchmarks.suites.plan_history import record_plan
     from benchmarks.suites.scheduler import run_jobs
-    from benchmarks.suites.tuned_settings import tuned_settings
+    from benchmarks.suites.tuned_settings import load_tuned_settings
 
-    tuned = tuned_settings(chosen, asked.tuned)
+    tuned = load_tuned_settings(chosen, asked.tuned)
     plan = make_plan(chosen, asked.questions, tuned=tuned, dataset=asked.dataset, seeds=asked.seeds)
     jobs, missing = prepared(plan, asked.data_dir, judge=not asked.plan)
     todo, done = counted(jobs, asked.runs_dir, asked.retrain)
@@ -134,8 +131,8 @@ def report_command(asked: Namespace) -> str:
     words += ["--questions", *asked.questions] if asked.questions else []
     for name in ("dataset", "seeds", "tuned"):
         words += [f"--{name}", str(value)] if (value := getattr(asked, name)) else []
-    return shlex.join([*words, *plugins.words()])
+    return shlex.join([*words, *plugins.list_arguments()])
 
 
 if __name__ == "__main__":
-    main(suite)
+    run_command(main)

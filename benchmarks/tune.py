@@ -2,16 +2,13 @@
 
 import math
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, main
-from variants.recipe import UserError
-
-if TYPE_CHECKING:
-    pass
-
+from benchmarks.cli.options import Parser
+from benchmarks.cli.options import main as run_command
 from benchmarks.suites.tuning import (
     Journal,
     added,
@@ -27,9 +24,10 @@ from benchmarks.suites.tuning import (
     trials,
     write,
 )
+from variants.recipe import UserError
 
 
-def tune() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser("benchmarks.tune", description=__doc__.partition(": ")[2])
     parser.add_argument("--preset", default="quick", metavar="NAME", help="quick, mnist or full (quick)")
     parser.add_argument(
@@ -44,12 +42,12 @@ def tune() -> int:
         "--data-dir", type=Path, default=None, metavar="DIR", help="datasets ($GANBENCH_DATA, else data)"
     )
     parser.add_argument("--out", type=Path, default=None, metavar="FILE", help="where to write (with the code)")
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
     plugins.load_plugins(asked.plugin)
 
-    from benchmarks.questions.presets import preset
+    from benchmarks.questions.presets import find_preset
 
-    wanted = preset(asked.preset)
+    wanted = find_preset(asked.preset)
     if not wanted.tuned:
         raise UserError(f"the preset {wanted.name} is not tuned")
     from benchmarks.cli.progress import SuiteProgress
@@ -76,7 +74,7 @@ def tune() -> int:
         seconds: dict[str, list[float]] = {}
         journals: dict[tuple[str, float], list[Journal]] = {}
         for trial, job in zip(tried, jobs, strict=True):
-            metric = wanted.budgets[trial.arm.arm.data].quality
+            metric = wanted.budgets[trial.arm.arm.dataset_role].quality
             for config in job.configs:
                 folder = load_run(asked.runs_dir / config.name).folder
                 lines, updates = folder.lines(), folder.facts()["updates_per_epoch"]
@@ -87,7 +85,7 @@ def tune() -> int:
                     journals.setdefault((trial.name, trial.rate), []).append((lines, updates))
                 spent = (line["timing"].get(part, 0.0) for line in lines for part in ("seconds", "evaluation_seconds"))
                 seconds.setdefault(trial.name, []).append(sum(spent))
-        metrics = {trial.name: wanted.budgets[trial.arm.arm.data].quality for trial in tried}
+        metrics = {trial.name: wanted.budgets[trial.arm.arm.dataset_role].quality for trial in tried}
         winners = {}
         for name, grid in grids.items():
             try:
@@ -120,4 +118,4 @@ def tune() -> int:
 
 
 if __name__ == "__main__":
-    main(tune)
+    run_command(main)

@@ -102,13 +102,13 @@ def report(
         return build_report(find_runs(runs, runs_dir, tracking_uri, experiment), out, html, records_of=records_of)
     from benchmarks.questions import presets
     from benchmarks.suites.plan import make_plan
-    from benchmarks.suites.plan_history import plans
-    from benchmarks.suites.tuned_settings import tuned_settings
+    from benchmarks.suites.plan_history import load_plans
+    from benchmarks.suites.tuned_settings import load_tuned_settings
 
-    wanted = presets.preset(preset)
-    settings = tuned_settings(wanted, tuned)
+    wanted = presets.find_preset(preset)
+    settings = load_tuned_settings(wanted, tuned)
     plan = make_plan(wanted, questions, tuned=settings, dataset=dataset, seeds=seeds)
-    kept = plans(runs_dir, preset) if runs_dir is not None else []
+    kept = load_plans(runs_dir, preset) if runs_dir is not None else []
     found = find_runs(runs, runs_dir, tracking_uri, experiment)
     partial = bool(questions)
     return build_report(found, out, html, plan=plan, tuned=settings, plans=kept, partial=partial, records_of=records_of)

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from benchmarks.config import PROTOCOL_VERSION, RunConfig
 from benchmarks.questions import QUESTIONS, load_question
 from benchmarks.questions.presets import PRESETS
-from benchmarks.suites.plan import Plan, PlannedArm, arms_of, make_plan
+from benchmarks.suites.plan import Plan, PlannedArm, make_plan, select_arms
 from reports import pages
 from reports.analysis import standings
 from reports.analysis.answers import Answers, answer_plan
@@ -30,7 +30,7 @@ IN_PRACTICE = 0.08  # deviation between seeds of ln FID, as measured on digits
 @cache
 def tuned(preset: str) -> dict:
     """As benchmarks.tune would write it, every arm with the same winner."""
-    arms = arms_of(PRESETS[preset], map(load_question, QUESTIONS))
+    arms = select_arms(PRESETS[preset], map(load_question, QUESTIONS))
     grid = {"0.0002": [3.1, 3.2, None], "0.0005": [2.9, 2.9, 3.0], "0.001": [2.7, 2.8, 2.6], "0.002": [3.0, 3.3, 2.9]}
     entry = {"metric": "ln fid_normalized", "grid": grid, "winner": 0.001, "edge": False, "quality": 20.0}
     return {
@@ -53,7 +53,7 @@ def picture(seed: int) -> bytes:
 
 
 def run_config(arm: PlannedArm, seed: int) -> RunConfig:
-    image = not arm.arm.data.startswith(("points", "arc"))
+    image = not arm.arm.dataset_role.startswith(("points", "arc"))
     # Points are drawn by the seed; images are the same for all runs of one version of the data.
     data = f"{arm.dataset}{'' if image else seed}"
     return RunConfig(
@@ -114,7 +114,7 @@ def levels(arm: PlannedArm) -> dict[str, float]:
         "curves/d_fake": 0.3,
         "probes/generalization_gap": 0.55,
     }
-    if arm.arm.data in ("points", "arc"):
+    if arm.arm.dataset_role in ("points", "arc"):
         found |= {"metrics/overlap": 0.6, "metrics/modes_captured": 6.0, "metrics/high_quality": 0.7}
         found |= {"metrics/mode_spread": 0.8, "metrics/mode_kl": 0.4, "metrics/fid": 0.3}
     else:
@@ -123,10 +123,10 @@ def levels(arm: PlannedArm) -> dict[str, float]:
         found |= {"metrics/coverage": 0.5, "metrics/precision": 0.6, "metrics/kid": 0.4, "metrics/accuracy": 0.9}
         found |= {"metrics/gan_train": 0.85, "metrics/diversity_worst": 0.7, "metrics/memorization": 0.5}
         found |= {"metrics/mode_coverage": 0.8, "probes/label_use": 0.7}
-    if arm.arm.data == "captions":
+    if arm.arm.dataset_role == "captions":
         found |= {f"metrics/caption_{name}": 0.5 for name in ("digit", "thickness", "slant")}
         found |= {"metrics/caption_agreement_held_out": 0.3, "metrics/caption_agreement_seen": 0.4}
-    if arm.arm.data == "large":
+    if arm.arm.dataset_role == "large":
         found |= {"metrics/checkerboard": 0.2}
     if "noise_swap" in arm.probes:
         found |= {"probes/noise_swap_uniform_unit": 0.05}

@@ -18,7 +18,7 @@ REPORT = Arm(
     probes=("gradient_norms",),
     tuned=False,
 )
-PACKING = RING.but("packing-points", "packing of two", pack=2, probes=())
+PACKING = RING.vary("packing-points", "packing of two", pack=2, probes=())
 
 SOURCE_UPDATES = 60 * 468
 """Generator updates of the source's training: 60 epochs of the 60,000 images of MNIST in batches of 128 (I3, I3d)."""

@@ -6,27 +6,27 @@ from typing import Any
 from benchmarks.questions.arms import CONDITIONAL, CONDITIONAL_RING, PACKING, PLAIN, RING
 from benchmarks.questions.base import BOTH, COVERAGE, OVERLAP, OVERLAP_MARGIN, Arm, Check, Decision, Question, better
 
-MINIBATCH = RING.but("minibatch-points", "minibatch discrimination", minibatch_discrimination=4, probes=())
-REPLAY = RING.but("replay-points", "half of the fakes are old ones (replay)", replay=0.5, probes=())
-R1 = RING.but("r1-points", "R1 penalty", r1=1.0, probes=())
-R3GAN = RING.but(
+MINIBATCH = RING.vary("minibatch-points", "minibatch discrimination", minibatch_discrimination=4, probes=())
+REPLAY = RING.vary("replay-points", "half of the fakes are old ones (replay)", replay=0.5, probes=())
+R1 = RING.vary("r1-points", "R1 penalty", r1=1.0, probes=())
+R3GAN = RING.vary(
     "r3gan-points", "relativistic loss with R1 and R2 (R3GAN)", loss="relativistic", r1=1.0, r2=1.0, probes=()
 )
-UNROLLED = RING.but("unrolled-points", "unrolled by five steps", unrolled_steps=5, probes=())
+UNROLLED = RING.vary("unrolled-points", "unrolled by five steps", unrolled_steps=5, probes=())
 SEPARATE = Arm(
     "separate-points",
     "separate_gans",
     "points",
     "a separate GAN for each group, at the same compute",
     fields={"conditioning": "separate"},
-    like=CONDITIONAL_RING.name,
+    lr_from=CONDITIONAL_RING.name,
 )
-SEPARATE_FULL = SEPARATE.but(
+SEPARATE_FULL = SEPARATE.vary(
     "separate-full-points", "a separate GAN for each group, each fully trained", batch_size=1024
 )
 
-PACKING_IMAGES = PLAIN.but("packing", "packing of two", pack=2, probes=())
-REPLAY_IMAGES = PLAIN.but("replay", "half of the fakes are old ones (replay)", replay=0.5, probes=())
+PACKING_IMAGES = PLAIN.vary("packing", "packing of two", pack=2, probes=())
+REPLAY_IMAGES = PLAIN.vary("replay", "half of the fakes are old ones (replay)", replay=0.5, probes=())
 COVERAGE_MARGIN = 0.05
 HEALTHY = 0.9
 """Share of the modes from which on a plain GAN has no collapse to mend. Chosen, not tuned."""
@@ -52,7 +52,7 @@ def on_points(
     return Decision(
         f"{name}-points",
         claim,
-        f"On points of the plane, the remedy helps: {arm.words}, against the plain GAN.",
+        f"On points of the plane, the remedy helps: {arm.label}, against the plain GAN.",
         (better(arm, RING, OVERLAP, OVERLAP_MARGIN, until, networks=networks),),
         ".10 of overlap is less than one of eight modes",
         "overlap that falls by as much",
@@ -67,7 +67,7 @@ def on_images(name: str, claim: str, arm: Arm, networks: tuple[str, ...] = (), *
     return Decision(
         f"{name}-images",
         claim,
-        f"On images, the remedy helps: {arm.words}, against the plain GAN.",
+        f"On images, the remedy helps: {arm.label}, against the plain GAN.",
         (better(arm, PLAIN, COVERAGE, COVERAGE_MARGIN, networks=networks),),
         "one real image in twenty that has no sample near it, more or fewer; chosen, not tuned",
         "coverage that falls by as much",
@@ -135,8 +135,16 @@ QUESTION = Question(
         on_images("B1c-replay", "B1c", REPLAY_IMAGES),
     ),
     curve="metrics/overlap",
-    shown=("overlap", "modes_captured", "high_quality", "mode_spread", "coverage", "precision", "fid_normalized"),
-    others=(
+    table_metrics=(
+        "overlap",
+        "modes_captured",
+        "high_quality",
+        "mode_spread",
+        "coverage",
+        "precision",
+        "fid_normalized",
+    ),
+    related_work=(
         "Packing by two: 7.9 of 8 ring modes and 23.8 ± 0.7 of 25 grid modes (Lin et al. 2018: larger networks, "
         "400,000 "
         "steps).",

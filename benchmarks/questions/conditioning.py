@@ -5,13 +5,13 @@ from typing import Any
 from benchmarks.questions.arms import CONDITIONAL, room_for_convolutions
 from benchmarks.questions.base import BOTH, FID_MARGIN, GAN_TRAIN_ERROR, Arm, Decision, Question, not_worse
 
-CHANNEL = CONDITIONAL.but("linear-channel", "linear: label as a channel (I1a)", conditioning="channel", probes=())
-PROJECTION = CONDITIONAL.but("linear-projection", "linear: projection", conditioning="projection", probes=())
-AUXILIARY = CONDITIONAL.but("linear-auxiliary", "linear: auxiliary classifier", conditioning="auxiliary", probes=())
+CHANNEL = CONDITIONAL.vary("linear-channel", "linear: label as a channel (I1a)", conditioning="channel", probes=())
+PROJECTION = CONDITIONAL.vary("linear-projection", "linear: projection", conditioning="projection", probes=())
+AUXILIARY = CONDITIONAL.vary("linear-auxiliary", "linear: auxiliary classifier", conditioning="auxiliary", probes=())
 CONV_CHANNEL = Arm("conv-channel", "cgan_conv", "images", "convolutional: label as a channel (I1a)")
-CONV_PROJECTION = CONV_CHANNEL.but("conv-projection", "convolutional: projection", conditioning="projection")
-CONV_EMBEDDING = CONV_CHANNEL.but("conv-embedding", "convolutional: embedding", conditioning="embedding")
-CONV_AUXILIARY = CONV_CHANNEL.but("conv-auxiliary", "convolutional: auxiliary classifier", conditioning="auxiliary")
+CONV_PROJECTION = CONV_CHANNEL.vary("conv-projection", "convolutional: projection", conditioning="projection")
+CONV_EMBEDDING = CONV_CHANNEL.vary("conv-embedding", "convolutional: embedding", conditioning="embedding")
+CONV_AUXILIARY = CONV_CHANNEL.vary("conv-auxiliary", "convolutional: auxiliary classifier", conditioning="auxiliary")
 
 
 def as_good(
@@ -69,8 +69,8 @@ QUESTION = Question(
         ),
     ),
     curve="metrics/accuracy",
-    shown=("gan_train", "accuracy", "diversity_worst", "fid_normalized", "coverage"),
-    others=(
+    table_metrics=("gan_train", "accuracy", "diversity_worst", "fid_normalized", "coverage"),
+    related_work=(
         "Miyato & Koyama 2018 find the projection better than concatenation and an auxiliary classifier on ImageNet; "
         "Odena et al. 2017 introduced the latter (far larger networks and images).",
     ),

@@ -15,17 +15,17 @@ from benchmarks.questions.base import (
 )
 from benchmarks.questions.collapse_remedies import PACKING_HELPS
 
-TOO_FAST = CONDITIONAL.but(
-    "rate-times-10", "ten times the learning rate", like="conditional", lr_factor=10.0, probes=()
+TOO_FAST = CONDITIONAL.vary(
+    "rate-times-10", "ten times the learning rate", lr_from="conditional", lr_factor=10.0, probes=()
 )
-DROPPED = PLAIN.but(
-    "dropped-classes", "three of ten classes never shown", options={"dropped_classes": 3}, like="plain", probes=()
+DROPPED = PLAIN.vary(
+    "dropped-classes", "three of ten classes never shown", options={"dropped_classes": 3}, lr_from="plain", probes=()
 )
-DROPPED_LABELS = CONDITIONAL.but(
+DROPPED_LABELS = CONDITIONAL.vary(
     "dropped-classes-conditional",
     "three of ten labels asked for, and never shown",
     options={"dropped_classes": 3},
-    like="conditional",
+    lr_from="conditional",
     probes=(),
 )
 SCALE = "as in the questions"
@@ -35,7 +35,7 @@ def nothing(name: str, arm: Arm, outcome: Outcome, margin: float) -> Decision:
     return Decision(
         name,
         "control",
-        f"Negative control: {arm.words} on {arm.data}, against itself with other seeds, is better.",
+        f"Negative control: {arm.label} on {arm.dataset_role}, against itself with other seeds, is better.",
         (Contrast(arm, arm, outcome, -margin, margin, other_seeds=True),),
         SCALE,
         "as in the questions",
@@ -78,8 +78,8 @@ QUESTION = Question(
         PACKING_HELPS,
     ),
     curve="metrics/fid_normalized",
-    shown=("fid_normalized", "overlap", "mode_coverage", "accuracy"),
-    others=(
+    table_metrics=("fid_normalized", "overlap", "mode_coverage", "accuracy"),
+    related_work=(
         "The same GAN on the ring captures 1 to 6.3 of 8 modes across papers: one seed, or one setup, decides nothing.",
     ),
     limits=(

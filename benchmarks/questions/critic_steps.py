@@ -4,8 +4,8 @@ from benchmarks.questions.arms import CONDITIONAL
 from benchmarks.questions.base import FID_MARGIN, LN_FID, Decision, Question, different
 
 ONE = CONDITIONAL
-TWO = CONDITIONAL.but("critic-2", "two discriminator steps", critic_steps=2, probes=())
-FIVE = CONDITIONAL.but("critic-5", "five discriminator steps", critic_steps=5, probes=())
+TWO = CONDITIONAL.vary("critic-2", "two discriminator steps", critic_steps=2, probes=())
+FIVE = CONDITIONAL.vary("critic-5", "five discriminator steps", critic_steps=5, probes=())
 BUDGETS = {
     "updates": "the same number of generator updates",
     "all_updates": "the same number of updates of both networks together",
@@ -35,8 +35,8 @@ QUESTION = Question(
     },
     decisions=tuple(map(five, BUDGETS)),
     curve="metrics/fid_normalized",
-    shown=("fid_normalized", "fid_pixels", "accuracy", "gan_train", "coverage"),
-    others=(
+    table_metrics=("fid_normalized", "fid_pixels", "accuracy", "gan_train", "coverage"),
+    related_work=(
         "Goodfellow et al. 2014 use one step, because it is the least expensive; five are usual with a Wasserstein "
         "critic "
         "(Arjovsky et al. 2017).",
@@ -45,5 +45,5 @@ QUESTION = Question(
         "Each of the steps sees a fresh batch; the source's own recipe shows the same one again.",
         "Which budget is the right one to hold equal depends on what is scarce; hence three.",
     ),
-    more=(TWO,),
+    extra_arms=(TWO,),
 )

@@ -3,14 +3,14 @@
 from benchmarks.questions.arms import DCGAN, PLAIN, room_for_convolutions
 from benchmarks.questions.base import BOTH, FID_MARGIN, LN_FID_BOTH, Arm, Decision, Question, better
 
-NO_NORMALIZATION = DCGAN.but(
+NO_NORMALIZATION = DCGAN.vary(
     "dcgan-no-batchnorm",
     "DCGAN without batch normalisation",
     generator_normalization="none",
     discriminator_normalization="none",
 )
-POOLED = DCGAN.but("dcgan-pooling", "DCGAN with pooling for strides", downsampling="pool")
-RELU = DCGAN.but("dcgan-relu", "DCGAN with ReLU for LeakyReLU", negative_slope=0.0)
+POOLED = DCGAN.vary("dcgan-pooling", "DCGAN with pooling for strides", downsampling="pool")
+RELU = DCGAN.vary("dcgan-relu", "DCGAN with ReLU for LeakyReLU", negative_slope=0.0)
 SCALE = "ln 1.25 of FID is about twice what swapping the classifier moves"
 
 
@@ -80,8 +80,8 @@ QUESTION = Question(
         ),
     ),
     curve="metrics/fid_normalized",
-    shown=("fid_normalized", "fid_pixels", "coverage", "precision", "kid"),
-    others=(
+    table_metrics=("fid_normalized", "fid_pixels", "coverage", "precision", "kid"),
+    related_work=(
         "Radford et al. 2016 recommend the recipe from experience on larger images; they give no ablation with seeds.",
     ),
     limits=(

@@ -3,10 +3,10 @@
 from benchmarks.questions.arms import CONDITIONAL, REPORT, source_setup
 from benchmarks.questions.base import FID_MARGIN, LN_FID, Arm, Check, Contrast, Decision, Outcome, Question, better
 
-SATURATING = CONDITIONAL.but("saturating", "saturating loss, tuned recipe", loss="saturating")
-REPORT_SATURATING = REPORT.but("report-saturating", "saturating loss, the source's recipe", loss="saturating")
-SGD = CONDITIONAL.but("sgd", "non-saturating loss, SGD", optimizer="sgd")
-SGD_SATURATING = CONDITIONAL.but("sgd-saturating", "saturating loss, SGD", optimizer="sgd", loss="saturating")
+SATURATING = CONDITIONAL.vary("saturating", "saturating loss, tuned recipe", loss="saturating")
+REPORT_SATURATING = REPORT.vary("report-saturating", "saturating loss, the source's recipe", loss="saturating")
+SGD = CONDITIONAL.vary("sgd", "non-saturating loss, SGD", optimizer="sgd")
+SGD_SATURATING = CONDITIONAL.vary("sgd-saturating", "saturating loss, SGD", optimizer="sgd", loss="saturating")
 
 EARLY = Outcome("mean D(fake) in the first 2 % of the updates", ("curves/d_fake",), "less", "early")
 RISE = Outcome(
@@ -15,7 +15,7 @@ RISE = Outcome(
     "more",
     "rise",
     noun="mean D(fake) later on",
-    than="in the first 2 % of the updates",
+    reference="in the first 2 % of the updates",
 )
 RATIO = Outcome(
     "decades by which the norm of the saturating gradient lies above the other at the same weights, over the last "
@@ -24,7 +24,7 @@ RATIO = Outcome(
     "less",
     noun="the norm of the saturating gradient",
     unit="decades",
-    than="that of the other at the same weights",
+    reference="that of the other at the same weights",
 )
 
 
@@ -88,8 +88,8 @@ QUESTION = Question(
         ),
     ),
     curve="curves/d_fake",
-    shown=("fid_normalized", "accuracy", "gan_train", "coverage"),
-    others=(
+    table_metrics=("fid_normalized", "accuracy", "gan_train", "coverage"),
+    related_work=(
         "With a fixed DCGAN generator and a discriminator trained on, the saturating gradient falls by up to five "
         "orders of magnitude within 4,000 steps; the other does not vanish, but its variance grows (Arjovsky & Bottou "
         "2017, figure 2).",

@@ -4,8 +4,8 @@ from benchmarks.questions.arms import CONDITIONAL, REPORT, room_for_convolutions
 from benchmarks.questions.base import FID_MARGIN, LN_FID, Arm, Check, Decision, Question, better
 
 CONVOLUTIONS = {"discriminator_layers": "convolutional", "discriminator_widths": (40,)}
-CONV = CONDITIONAL.but("conv-discriminator", "convolutional discriminator, tuned recipe", probes=(), **CONVOLUTIONS)
-REPORT_CONV = REPORT.but(
+CONV = CONDITIONAL.vary("conv-discriminator", "convolutional discriminator, tuned recipe", probes=(), **CONVOLUTIONS)
+REPORT_CONV = REPORT.vary(
     "report-conv-discriminator", "convolutional discriminator, the source's recipe", probes=(), **CONVOLUTIONS
 )
 
@@ -37,8 +37,8 @@ QUESTION = Question(
         linear_better("I3a-tuned", CONDITIONAL, CONV, "a tuned recipe"),
     ),
     curve="metrics/fid_normalized",
-    shown=("fid_normalized", "fid_pixels", "accuracy", "gan_train", "coverage"),
-    others=(),
+    table_metrics=("fid_normalized", "fid_pixels", "accuracy", "gan_train", "coverage"),
+    related_work=(),
     limits=(
         "The claim was about one recipe, hence two verdicts.",
         "A label joins a linear discriminator at its input, and a convolutional one at its last feature map.",

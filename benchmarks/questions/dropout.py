@@ -3,11 +3,11 @@
 from benchmarks.questions.arms import CONDITIONAL
 from benchmarks.questions.base import Arm, Check, Decision, Outcome, Question, better
 
-DROPOUT = CONDITIONAL.but("dropout-3", "dropout .3", dropout=0.3, probes=())
-HALF = CONDITIONAL.but("dropout-5", "dropout .5", dropout=0.5, probes=())
-FEW = CONDITIONAL.but("few", "300 images", options={"examples": 300}, like="conditional", probes=())
-FEW_DROPOUT = FEW.but("few-dropout-3", "300 images, dropout .3", dropout=0.3, like=DROPOUT.name)
-FEW_HALF = FEW.but("few-dropout-5", "300 images, dropout .5", dropout=0.5, like=HALF.name)
+DROPOUT = CONDITIONAL.vary("dropout-3", "dropout .3", dropout=0.3, probes=())
+HALF = CONDITIONAL.vary("dropout-5", "dropout .5", dropout=0.5, probes=())
+FEW = CONDITIONAL.vary("few", "300 images", options={"examples": 300}, lr_from="conditional", probes=())
+FEW_DROPOUT = FEW.vary("few-dropout-3", "300 images, dropout .3", dropout=0.3, lr_from=DROPOUT.name)
+FEW_HALF = FEW.vary("few-dropout-5", "300 images, dropout .5", dropout=0.5, lr_from=HALF.name)
 
 GAP = Outcome(
     "how often the discriminator ranks a training image above a test image, over the last quarter of training",
@@ -49,7 +49,7 @@ def narrows(name: str, treatment: Arm, control: Arm, data: str, **rest: bool) ->
     return Decision(
         name,
         "I3c",
-        f"With {data}, {treatment.words.rpartition(', ')[2]} narrows the gap between training and test images.",
+        f"With {data}, {treatment.label.rpartition(', ')[2]} narrows the gap between training and test images.",
         (better(treatment, control, GAP, MARGIN, networks=("discriminator",)),),
         "two rankings in a hundred; chosen, not tuned",
         "a gap that is wider by as much",
@@ -70,8 +70,8 @@ QUESTION = Question(
         narrows("I3c-half-few", FEW_HALF, FEW, "300 training images", full_only=True),
     ),
     curve="probes/generalization_gap",
-    shown=("fid_normalized", "coverage", "accuracy", "gan_train", "memorization"),
-    others=(),
+    table_metrics=("fid_normalized", "coverage", "accuracy", "gan_train", "memorization"),
+    related_work=(),
     limits=(
         "The gap is ½ where training and test images are ranked alike. A difference of logits would shrink with the "
         "logits, which proves nothing.",

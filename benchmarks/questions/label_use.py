@@ -3,11 +3,15 @@
 from benchmarks.questions.arms import CONDITIONAL
 from benchmarks.questions.base import Check, Contrast, Decision, Outcome, Question
 
-SHUFFLED = CONDITIONAL.but(
-    "labels-shuffled", "real images with the labels of others", shuffled_conditions=True, like="conditional", probes=()
+SHUFFLED = CONDITIONAL.vary(
+    "labels-shuffled",
+    "real images with the labels of others",
+    shuffled_conditions=True,
+    lr_from="conditional",
+    probes=(),
 )
-BLIND = CONDITIONAL.but(
-    "blind", "a discriminator that is blind to labels", conditioning="generator", like="conditional", probes=()
+BLIND = CONDITIONAL.vary(
+    "blind", "a discriminator that is blind to labels", conditioning="generator", lr_from="conditional", probes=()
 )
 USE = Outcome(
     "how often the discriminator ranks a real test image with its label above the same image with a wrong one, over "
@@ -51,8 +55,8 @@ QUESTION = Question(
         ),
     ),
     curve="probes/label_use",
-    shown=("accuracy", "gan_train", "fid_normalized"),
-    others=(),
+    table_metrics=("accuracy", "gan_train", "fid_normalized"),
+    related_work=(),
     limits=(
         "The shuffled arm is the control: its discriminator sees as many labels, which mean nothing. One that is blind "
         "to labels by construction ranks at .5 exactly.",

@@ -10,7 +10,7 @@ GENERATOR = Outcome(
     "change",
     noun="the generator's loss at the end",
     unit="nats",
-    than="in the first epoch",
+    reference="in the first epoch",
 )
 DISCRIMINATOR = Outcome(
     "discriminator's loss, mean of the last tenth of the updates less that of the first epoch, in nats",
@@ -19,7 +19,7 @@ DISCRIMINATOR = Outcome(
     "change",
     noun="the discriminator's loss at the end",
     unit="nats",
-    than="in the first epoch",
+    reference="in the first epoch",
 )
 
 
@@ -49,8 +49,8 @@ QUESTION = Question(
         runs_so("I3e-tuned", CONDITIONAL, "a tuned recipe"),
     ),
     curve="curves/generator_loss",
-    shown=("fid_normalized", "accuracy"),
-    others=(),
+    table_metrics=("fid_normalized", "accuracy"),
+    related_work=(),
     limits=(
         "The start is the first epoch. Before the first update both losses are what chance gives them: ln 2 and 2 ln "
         "2.",

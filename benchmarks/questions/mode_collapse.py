@@ -8,7 +8,7 @@ EIGHT = Arm("arc-8", "vanilla_gan", "arc", "8 modes", options={"modes": 8})
 
 def of(modes: int) -> Arm:
     words = "1 mode" if modes == 1 else f"{modes} modes"
-    return EIGHT.but(f"arc-{modes}", words, options={"modes": modes}, like=EIGHT.name)
+    return EIGHT.vary(f"arc-{modes}", words, options={"modes": modes}, lr_from=EIGHT.name)
 
 
 ONE, TWO, FOUR, SIXTEEN = of(1), of(2), of(4), of(16)
@@ -43,8 +43,8 @@ QUESTION = Question(
         ),
     ),
     curve="metrics/overlap",
-    shown=("overlap", "modes_captured", "high_quality", "mode_spread", "mode_kl"),
-    others=(
+    table_metrics=("overlap", "modes_captured", "high_quality", "mode_spread", "mode_kl"),
+    related_work=(
         "Across papers the plain GAN captures 1 to 6.3 of the 8 modes of a ring, and 3.3 to 17.3 of the 25 of a grid: "
         "networks, budgets and rates differ (Srivastava et al. 2017; Lin et al. 2018; Metz et al. 2017).",
     ),
@@ -53,5 +53,5 @@ QUESTION = Question(
         "same one, and 1 where they are spread as the data is.",
         "A discrete set of modes and a continuous map from two inputs do not fit: some samples must lie between modes.",
     ),
-    more=(FOUR,),
+    extra_arms=(FOUR,),
 )

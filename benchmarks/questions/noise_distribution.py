@@ -14,13 +14,15 @@ from benchmarks.questions.base import (
     different,
 )
 
-UNIFORM = PLAIN.but("uniform", "uniform noise of variance 1", noise="uniform_unit", probes=())
-BERNOULLI = PLAIN.but("bernoulli", "noise of ±1", noise="bernoulli", probes=())
-COMMON = PLAIN.but("uniform-common", "uniform noise on [−1, 1], of variance ⅓", noise="uniform", probes=())
-TRUNCATED = PLAIN.but("truncated", "Gaussian noise cut off at ±2, of variance 1", noise="truncated_gaussian", probes=())
-UNIFORM_RING = RING.but("uniform-points", "uniform noise of variance 1", noise="uniform_unit", probes=())
-COMMON_RING = RING.but("uniform-common-points", "uniform noise on [−1, 1]", noise="uniform", probes=())
-BERNOULLI_RING = RING.but("bernoulli-points", "noise of ±1 (four inputs in all)", noise="bernoulli", probes=())
+UNIFORM = PLAIN.vary("uniform", "uniform noise of variance 1", noise="uniform_unit", probes=())
+BERNOULLI = PLAIN.vary("bernoulli", "noise of ±1", noise="bernoulli", probes=())
+COMMON = PLAIN.vary("uniform-common", "uniform noise on [−1, 1], of variance ⅓", noise="uniform", probes=())
+TRUNCATED = PLAIN.vary(
+    "truncated", "Gaussian noise cut off at ±2, of variance 1", noise="truncated_gaussian", probes=()
+)
+UNIFORM_RING = RING.vary("uniform-points", "uniform noise of variance 1", noise="uniform_unit", probes=())
+COMMON_RING = RING.vary("uniform-common-points", "uniform noise on [−1, 1]", noise="uniform", probes=())
+BERNOULLI_RING = RING.vary("bernoulli-points", "noise of ±1 (four inputs in all)", noise="bernoulli", probes=())
 
 SWAPPED = Outcome(
     "ln FID with uniform noise of variance 1 fed in, less ln FID with the run's own",
@@ -29,7 +31,7 @@ SWAPPED = Outcome(
     "final",
     noun="FID with the other noise fed in",
     unit="ln",
-    than="with the run's own",
+    reference="with the run's own",
 )
 REACHING = Outcome(
     "ln of the generator updates until FID is 1.5 times what Gaussian noise reaches in tuning",
@@ -62,7 +64,7 @@ def against_gaussian(
     return Decision(
         name,
         "A2",
-        f"On {where}, {arm.words} makes the task harder or easier than Gaussian noise.",
+        f"On {where}, {arm.label} makes the task harder or easier than Gaussian noise.",
         (different(arm, control, outcome, margin),),
         SCALE if outcome is LN_FID else ".10 of overlap is less than one of eight modes",
         "nothing: the claim has no direction; within the margin there is no practical difference.",
@@ -74,7 +76,7 @@ def time_taken(name: str, arm: Arm) -> Decision:
     return Decision(
         name,
         "A3",
-        f"With {arm.words}, training takes longer or shorter than with Gaussian noise to reach the same FID.",
+        f"With {arm.label}, training takes longer or shorter than with Gaussian noise to reach the same FID.",
         (different(arm, PLAIN, REACHING, FID_MARGIN),),
         "a quarter more updates or fewer",
         "nothing: the claim has no direction; within the margin there is no practical difference.",
@@ -108,8 +110,8 @@ QUESTION = Question(
         time_taken("A3-bernoulli", BERNOULLI),
     ),
     curve="metrics/fid_normalized",
-    shown=("fid_normalized", "fid_pixels", "coverage", "overlap"),
-    others=(
+    table_metrics=("fid_normalized", "fid_pixels", "coverage", "overlap"),
+    related_work=(
         "PacGAN and VEEGAN draw z from U[−1, 1]¹⁰⁰ on stacked MNIST, most later work from a Gaussian; neither choice "
         "is "
         "defended by a measurement there (Lin et al. 2018; Srivastava et al. 2017).",

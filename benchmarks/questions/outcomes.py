@@ -19,7 +19,7 @@ runs that never began to learn ended at .98 to 1.02 of it, so that 1 would toss 
 Lines = Sequence[Mapping[str, Any]]
 
 
-def number(
+def read_outcome(
     outcome: Outcome, lines: Lines, *, updates: int, epochs: float = math.inf, threshold: float = math.nan
 ) -> float:
     """The number of one run, larger being better: the sign is turned where less is better.
@@ -32,7 +32,7 @@ def number(
     return -value if outcome.better == "less" else value
 
 
-def failure(state: str, lines: Lines, epochs: float = math.inf, samples: int = 0) -> str:
+def explain_failure(state: str, lines: Lines, epochs: float = math.inf, samples: int = 0) -> str:
     """Tells why a run that ended has failed, or "".
 
     state: FINISHED or FAILED; any other run has not ended, and neither failed nor succeeded. samples: in an evaluation,
@@ -58,7 +58,7 @@ def is_quality(outcome: Outcome) -> bool:
     return any(figure.startswith("metrics/") for figure in outcome.figures)
 
 
-def applies(outcome: Outcome, journals: Iterable[Lines]) -> bool:
+def is_measured(outcome: Outcome, journals: Iterable[Lines]) -> bool:
     """Tells whether any of these journals, the untrained generator's evaluation included, has all figures."""
     return any(
         all(_series(figure, lines, math.inf, first=0) for figure in outcome.figures) and bool(outcome.figures)
@@ -66,7 +66,7 @@ def applies(outcome: Outcome, journals: Iterable[Lines]) -> bool:
     )
 
 
-def judged(
+def score_run(
     outcome: Outcome,
     state: str,
     lines: Lines,
@@ -75,19 +75,19 @@ def judged(
     epochs: float = math.inf,
     threshold: float = math.nan,
 ) -> float:
-    """Gives the number by which a run that ended is compared, larger being better: as `number`, but for failures.
+    """Gives the number by which a run that ended is compared, larger being better: as `read_outcome`, but for failures.
 
     Where the outcome judges samples, a failed run is −∞. Any other outcome is read as it was measured, until a loss or
     a sample was not finite.
     """
     if not is_quality(outcome):
         lines = list(takewhile(_is_finite, lines))
-    elif failure(state, lines, epochs):
+    elif explain_failure(state, lines, epochs):
         return -math.inf
-    return number(outcome, lines, updates=updates, epochs=epochs, threshold=threshold)
+    return read_outcome(outcome, lines, updates=updates, epochs=epochs, threshold=threshold)
 
 
-def alternatives(outcome: Outcome) -> dict[str, Outcome]:
+def list_alternatives(outcome: Outcome) -> dict[str, Outcome]:
     """By what else the same might have been decided, for fragility."""
     others = {}
     if outcome.reading == "late":
@@ -106,17 +106,17 @@ def _with_figure(outcome: Outcome, figure: str) -> Outcome:
     )
 
 
-def epochs_read(share: float, epochs: int) -> int:
+def count_epochs(share: float, epochs: int) -> int:
     """Tells how many epochs stand for a share of a run: journals have a line an epoch, and none for less."""
     return max(1, round(share * epochs))
 
 
-def evaluations_read(count: int) -> int:
+def count_evaluations(count: int) -> int:
     """Tells how many of so many evaluations stand for the last quarter."""
     return max(1, int(count * LATE))
 
 
-def settled(figure: str, lines: Lines) -> float:
+def measure_drift(figure: str, lines: Lines) -> float:
     """How much a figure still moves: its mean over the last quarter of evaluations less that over the one before.
 
     NaN where there are too few.
@@ -127,16 +127,16 @@ def settled(figure: str, lines: Lines) -> float:
 
 
 def _reading(outcome: Outcome, name: str, lines: Lines, updates: int, epochs: float, threshold: float) -> float:
-    series = [(epoch, scaled(outcome.scale, value)) for epoch, value in _series(name, lines, epochs)]
+    series = [(epoch, rescale(outcome.scale, value)) for epoch, value in _series(name, lines, epochs)]
     if not series:
         return math.nan
     values, last = [value for _, value in series], series[-1][0]
-    early, end = epochs_read(EARLY, last), epochs_read(LAST, last)
+    early, end = count_epochs(EARLY, last), count_epochs(LAST, last)
     match outcome.reading:
         case "final":
             return values[-1]
         case "late":
-            return fmean(values[-evaluations_read(len(values)) :])
+            return fmean(values[-count_evaluations(len(values)) :])
         case "early":
             return fmean(value for epoch, value in series if epoch <= early)
         case "rise":
@@ -146,11 +146,11 @@ def _reading(outcome: Outcome, name: str, lines: Lines, updates: int, epochs: fl
         case "change":
             return fmean(value for epoch, value in series if epoch > last - end) - values[0]
         case "reaching":
-            return reaching(_series(name, lines, epochs, first=0), updates, threshold)
+            return log_updates_to(_series(name, lines, epochs, first=0), updates, threshold)
     raise ValueError(f"unknown reading {outcome.reading!r}")
 
 
-def reaching(series: Sequence[tuple[int, float]], updates: int, threshold: float) -> float:
+def log_updates_to(series: Sequence[tuple[int, float]], updates: int, threshold: float) -> float:
     """ln of the generator updates at which a falling figure first is at the threshold; infinite where it never is.
 
     series: (epoch, value). Between evaluations the logarithm of the value is taken to fall along a straight line.
@@ -162,7 +162,7 @@ def reaching(series: Sequence[tuple[int, float]], updates: int, threshold: float
     return math.inf
 
 
-def scaled(scale: str, value: float) -> float:
+def rescale(scale: str, value: float) -> float:
     """The figure on the scale on which it is averaged; of zero the logarithm is −∞."""
     if scale == "ln_error":
         value = 1.0 - value

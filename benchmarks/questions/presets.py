@@ -1,4 +1,4 @@
-"""How much a suite may cost: what the roles of the questions stand for, with which budget and how many seeds.
+"""Sets what a suite may cost: the dataset and budget of each role, and the number of seeds.
 
 Budgets are those of docs/method.md. Needs no torch.
 """
@@ -11,82 +11,85 @@ from benchmarks.questions.base import Arm, Decision, Question
 from variants.recipe import unknown
 
 RATES = (5e-4, 1e-3, 2e-3, 4e-3, 8e-3)
-"""The grid of learning rates that every tuned arm gets. In a pilot, 25 of 36 winners were 2e-3, then the largest."""
+"""Grid of learning rates for every tuned arm. In a pilot, 25 of 36 winners were 2e-3, then the largest."""
 SGD_RATES = tuple(100 * rate for rate in RATES)
-"""The same for SGD, whose steps are the gradient times the rate, where Adam's are about the rate itself."""
+"""Grid for SGD, whose steps are the gradient times the rate, where Adam's are about the rate itself."""
 TUNING_SEEDS = (1000, 1001, 1002)
-"""Used for nothing else."""
+"""Seeds of the tuning runs, used for nothing else."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What a role stands for. options: of the dataset. recipe: of the variants, for such data.
-
-    fields: of every recipe; more: of one recipe, by its name. evaluate_every: epochs. samples: in an evaluation.
-    thorough: with the costly metrics, at the end, also where none of them decides. quality: what learning rates are
-    tuned for, a metric. why_linear: why only linear networks are compared on it, as the end of a sentence; "" where all
-    are.
-    """
+    """Maps a dataset role to a dataset, with the budget for training on it."""
 
     dataset: str
     recipe: str
+    """Of the variants, for such data."""
     fields: Mapping[str, Any]
+    """Changed in every recipe."""
     evaluate_every: int
+    """Epochs."""
     samples: int
+    """In an evaluation."""
     thorough: bool = False
+    """Measures the costly metrics at the end of every run, also where none of them decides."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    more: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Of the dataset."""
+    recipe_fields: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Changed in one recipe, by its name."""
     quality: str = "fid_normalized"
+    """Metric by which learning rates are tuned."""
     why_linear: str = ""
+    """Why only linear networks are compared on it, as the end of a sentence; "" where all are."""
 
 
 @dataclass(frozen=True)
 class Preset:
-    """The budgets of the roles that it has; questions about other roles are not run, and said so.
-
-    seeds: of an arm that is compared with another. seeds_alone: of one that is compared with a constant, or within its
-    runs: ranks of fewer cannot survive the correction for so many tests. first_seed: those before it are spent, on
-    pilots that set the budgets. tuned: whether it has learning rates from benchmarks.tune, and timings. full: with the
-    decisions that are too costly elsewhere. leaves_out: the names of decisions that
-    it does not take, each with the reason as the end of a sentence.
-    """
+    """Holds the budgets of some roles, and the seeds. Decisions about other roles are reported as not taken."""
 
     name: str
     summary: str
     budgets: Mapping[str, Budget]
+    """By role."""
     seeds: int
+    """Of an arm that is compared with another."""
     seeds_alone: int
+    """Of an arm compared with a constant or within its runs: ranks of fewer cannot survive the correction."""
     first_seed: int = 0
+    """Those before it are spent, on pilots that set the budgets."""
     tuned: bool = True
+    """Takes learning rates, and timings, from benchmarks.tune."""
     full: bool = False
+    """Takes the decisions that are too costly elsewhere, too."""
     leaves_out: Mapping[str, str] = field(default_factory=dict)
+    """Decisions that are not taken, with the reason as the end of a sentence."""
 
-    def range_of(self, seeds: int, after: int = 0) -> tuple[int, ...]:
-        """So many of its seeds, after the first ones."""
+    def pick_seeds(self, seeds: int, after: int = 0) -> tuple[int, ...]:
+        """Returns `seeds` of its seeds, from the one at place `after` on."""
         return tuple(range(self.first_seed + after, self.first_seed + after + seeds))
 
     def decisions(self, question: Question) -> list[Decision]:
-        """The decisions that a question has here, taken or not."""
+        """Returns the decisions of a question that concern this preset, taken or not."""
         return [decision for decision in question.decisions if not decision.only or self.name in decision.only]
 
     def why_not(self, decision: Decision) -> str:
-        """Why a decision is not taken here, as the end of a sentence; "" where it is."""
+        """Returns why a decision is not taken here, as the end of a sentence; "" where it is taken."""
         if decision.name in self.leaves_out:
             return self.leaves_out[decision.name]
         if decision.full_only and not self.full:
             return "too costly for this preset"
-        if missing := sorted({arm.data for arm in decision.arms} - set(self.budgets)):
+        if missing := sorted({arm.dataset_role for arm in decision.arms} - set(self.budgets)):
             return f"this preset has no data for: {', '.join(missing)}"
         for arm in decision.arms:
-            if (why := self.budgets[arm.data].why_linear) and not arm.linear:
+            if (why := self.budgets[arm.dataset_role].why_linear) and not arm.linear:
                 return why
         if not self.tuned and any(contrast.until == "seconds" for contrast in decision.contrasts):
             return "equal seconds need the timings of benchmarks.tune"
         return ""
 
     def trains(self, arm: Arm) -> bool:
-        """Whether an arm that decides nothing is trained here, to be shown."""
-        return arm.data in self.budgets and (arm.linear or not self.budgets[arm.data].why_linear)
+        """Tells whether an extra arm, which is only shown, is trained here."""
+        return arm.dataset_role in self.budgets and (arm.linear or not self.budgets[arm.dataset_role].why_linear)
 
 
 # The claims on the source's own recipe are about its setup, which `questions.arms.source_setup` checks.
@@ -99,7 +102,7 @@ ONE_CONVOLUTION = "images of 8×8 have room for one strided convolution only"
 def _digits(epochs: int, updates: int, every: int, samples: int, **rest: Any) -> Budget:
     fields = {"epochs": epochs, "epoch_updates": updates, "batch_size": 64}
     widths = {"generator_widths": (128, 256), "discriminator_widths": (256, 128)}
-    return Budget("digits", "small", fields, every, samples, more={"report": widths}, **rest)
+    return Budget("digits", "small", fields, every, samples, recipe_fields={"report": widths}, **rest)
 
 
 def _points(name: str, epochs: int, updates: int, **rest: Any) -> Budget:
@@ -160,7 +163,7 @@ MNIST = Preset(
             2,
             2500,
             # As many updates of both networks together, of which five in six are the discriminator's.
-            more={"report": {"epoch_updates": 117}},
+            recipe_fields={"report": {"epoch_updates": 117}},
             why_linear="convolutions are too costly for this preset",
         )
     },
@@ -189,8 +192,8 @@ FULL = Preset(
 PRESETS = {preset.name: preset for preset in (SMOKE, QUICK, MNIST, FULL)}
 
 
-def preset(name: str) -> Preset:
-    """The preset of that name. Raises UserError for one that does not exist."""
+def find_preset(name: str) -> Preset:
+    """Returns the preset of this name. Raises UserError for one that does not exist."""
     if name not in PRESETS:
         raise unknown("preset", name, PRESETS, see="it is one of " + ", ".join(PRESETS))
     return PRESETS[name]

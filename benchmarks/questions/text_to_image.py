@@ -4,8 +4,10 @@ from benchmarks.questions.arms import room_for_convolutions
 from benchmarks.questions.base import Arm, Contrast, Decision, Outcome, Question, different
 
 CAPTIONS = Arm("captions", "dcgan_text", "captions", "captions")
-MATCHING = CAPTIONS.but("captions-matching", "captions, matching-aware discriminator", matching_aware=True)
-SHUFFLED = CAPTIONS.but("captions-shuffled", "captions of other images", shuffled_conditions=True, like=CAPTIONS.name)
+MATCHING = CAPTIONS.vary("captions-matching", "captions, matching-aware discriminator", matching_aware=True)
+SHUFFLED = CAPTIONS.vary(
+    "captions-shuffled", "captions of other images", shuffled_conditions=True, lr_from=CAPTIONS.name
+)
 
 AGREEMENT = Outcome(
     "share of samples that look real and of which every word is true, for captions that training never showed, over "
@@ -47,7 +49,7 @@ QUESTION = Question(
         ),
     ),
     curve="metrics/caption_agreement_held_out",
-    shown=(
+    table_metrics=(
         "caption_agreement_held_out",
         "caption_agreement_seen",
         "caption_digit",
@@ -55,7 +57,7 @@ QUESTION = Question(
         "caption_slant",
         "fid_normalized",
     ),
-    others=(
+    related_work=(
         "Reed et al. 2016 do so for flowers and birds, with a pretrained text encoder and a matching-aware "
         "discriminator, and judge by eye.",
     ),

@@ -3,9 +3,9 @@
 from benchmarks.questions.base import CHECKERBOARD, Arm, Decision, Question, better
 
 KERNEL_4 = Arm("transposed-4", "dcgan", "large", "transposed convolution, kernel 4, stride 2")
-KERNEL_5 = KERNEL_4.but("transposed-5", "transposed convolution, kernel 5, stride 2", upsampling_kernel=5)
-RESIZED = KERNEL_4.but("resized", "resizing, then convolution", upsampling="resize")
-SHUFFLED = KERNEL_4.but("pixel-shuffle", "pixel shuffle", upsampling="pixel_shuffle")
+KERNEL_5 = KERNEL_4.vary("transposed-5", "transposed convolution, kernel 5, stride 2", upsampling_kernel=5)
+RESIZED = KERNEL_4.vary("resized", "resizing, then convolution", upsampling="resize")
+SHUFFLED = KERNEL_4.vary("pixel-shuffle", "pixel shuffle", upsampling="pixel_shuffle")
 MARGIN = 0.3
 
 
@@ -44,7 +44,7 @@ QUESTION = Question(
         cleaner("C3-shuffle", SHUFFLED, "Pixel shuffle leaves a checkerboard that resizing does not."),
     ),
     curve="metrics/checkerboard",
-    shown=(
+    table_metrics=(
         "checkerboard",
         "checkerboard_period_2",
         "checkerboard_period_4",
@@ -52,7 +52,7 @@ QUESTION = Question(
         "fid_pixels",
         "coverage",
     ),
-    others=(
+    related_work=(
         "Odena et al. 2016 show the uneven overlap of indivisible kernels, and resizing as a way round it, by eye and "
         "without seeds.",
     ),

@@ -18,7 +18,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.questions import Question
-from benchmarks.questions.outcomes import failure, number
+from benchmarks.questions.outcomes import explain_failure, read_outcome
 from benchmarks.run_folder.folder import ENDED, RunFolder
 from benchmarks.suites.plan import Plan, PlannedArm
 from benchmarks.tracking.client import asking, connected, resolved
@@ -57,11 +57,11 @@ def record(
             + "\n\n".join(f"{claim}: {words}" for claim, words in question.claims.items()),
         }
         parent = _run(client, experiment_id, f"{plan.preset.name}/{question.name}", question.name, tags)
-        for arm in plan.of(question.name):
+        for arm in plan.arms_for(question.name):
             folders = [RunFolder(runs_dir / name) for name in runs.get(arm.name, ())]
             ids = [sync_when_free(folder, uri, experiment) for folder in folders]
             for run_id, folder in zip(ids, folders, strict=True):
-                client.set_tag(run_id, f"question.{question.name}", arm.arm.words[:_LONGEST])
+                client.set_tag(run_id, f"question.{question.name}", arm.arm.label[:_LONGEST])
                 client.update_run(run_id, name=f"{arm.name}, seed {folder.config().seed}")
             _record_arm(client, experiment_id, parent, plan, question, arm, folders, ids)
         client.set_terminated(parent)
@@ -82,12 +82,12 @@ def _record_arm(
 
     states = [(folder.status()["state"], folder) for folder in folders]
     journals = [(state, folder.lines(), folder.facts()) for state, folder in states if state in ENDED]
-    failed = sum(bool(failure(state, lines)) for state, lines, _ in journals)
+    failed = sum(bool(explain_failure(state, lines)) for state, lines, _ in journals)
     tags = {
         "kind": "arm",
         "mlflow.parentRunId": parent,
         "question": question.name,
-        "arm": arm.arm.words,
+        "arm": arm.arm.label,
         "variant": arm.arm.variant,
         "dataset": arm.dataset.name,
         "preset": plan.preset.name,
@@ -97,10 +97,10 @@ def _record_arm(
     }
     run_id = _run(client, experiment, f"{plan.preset.name}/{question.name}/{arm.name}", arm.name, tags)
     finished = [(lines, facts) for state, lines, facts in journals if state == "FINISHED"]
-    measured: dict[str, list[float]] = {name: [] for name in question.shown}
+    measured: dict[str, list[float]] = {name: [] for name in question.table_metrics}
     for lines, _ in finished:
         metrics = next((line["metrics"] for line in reversed(lines) if line.get("metrics")), {})
-        for name in question.shown:
+        for name in question.table_metrics:
             if name in metrics:
                 measured[name].append(metrics[name])
     for planned in plan.decisions:
@@ -110,7 +110,7 @@ def _record_arm(
                 epochs = each.treatment_epochs if arm.arm == contrast.treatment else each.control_epochs
                 values = [
                     sign
-                    * number(
+                    * read_outcome(
                         contrast.outcome,
                         lines,
                         updates=int(facts["updates_per_epoch"]),

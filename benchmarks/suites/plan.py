@@ -17,11 +17,14 @@ from benchmarks.config import DatasetConfig, RunConfig
 from benchmarks.questions import QUESTIONS, Arm, Contrast, Decision, Outcome, Question, load_question
 from benchmarks.questions.base import unique
 from benchmarks.questions.presets import Preset
-from benchmarks.suites.tuned_settings import tuned_settings, tuning_command
+from benchmarks.suites.tuned_settings import load_tuned_settings, tuning_command
 from variants import Recipe, UserError, load_variant
 
 # What is measured at the end of a run, and only where it is asked for, because it is costly: figures that may decide.
 COSTLY = frozenset({"metrics/gan_train"})
+
+# Fields of an outcome that have other names in plans.
+_SERIALISED = {"label": "words", "reference": "than"}
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class PlannedArm:
             **self.recipe.as_dict(),
         )
 
-    def made(self, config: RunConfig) -> bool:
+    def matches(self, config: RunConfig) -> bool:
         """Whether a run of this config, whatever its seed, is one of this arm's."""
         return (
             (config.variant, config.recipe, config.dataset) == (self.arm.variant, self.recipe, self.dataset)
@@ -66,7 +69,7 @@ class PlannedArm:
             and (config.thorough, set(config.probes)) == (self.thorough, set(self.probes))
         )
 
-    def read(self, until: float = math.inf, curves: bool = False) -> list[int]:
+    def evaluated_epochs(self, until: float = math.inf, curves: bool = False) -> list[int]:
         """The trained epochs, up to one, that are evaluated; of curves, all."""
         epochs, every = self.recipe.epochs, 1 if curves else self.evaluate_every
         return [epoch for epoch in range(1, epochs + 1) if epoch <= until and (epoch % every == 0 or epoch == epochs)]
@@ -96,7 +99,7 @@ class PlannedContrast:
     threshold: float
 
     @property
-    def of_curves(self) -> bool:
+    def reads_curves(self) -> bool:
         """Whether it reads what has a line every epoch; all else is measured in evaluations."""
         return any(figure.startswith("curves/") for figure in self.contrast.outcome.figures)
 
@@ -137,7 +140,7 @@ class Plan:
     def arm(self, name: str) -> PlannedArm:
         return next(arm for arm in self.arms if arm.name == name)
 
-    def of(self, question: str) -> tuple[PlannedArm, ...]:
+    def arms_for(self, question: str) -> tuple[PlannedArm, ...]:
         return tuple(arm for arm in self.arms if question in arm.questions)
 
     @property
@@ -155,10 +158,10 @@ class Plan:
 
     @property
     def hash(self) -> str:
-        return hash_of(self.as_dict())
+        return hash_plan(self.as_dict())
 
 
-def hash_of(plan: Mapping[str, Any]) -> str:
+def hash_plan(plan: Mapping[str, Any]) -> str:
     """SHA-256 of a plan's canonical JSON."""
     return hashlib.sha256(json.dumps(plan, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
@@ -171,8 +174,7 @@ def _decision(planned: PlannedDecision) -> dict[str, Any]:
             {
                 "treatment": contrast.treatment.name,
                 "control": contrast.control.name if contrast.control else "",
-                # As JSON has it, so that a plan that was kept is compared with one that was not.
-                "outcome": asdict(contrast.outcome) | {"figures": list(contrast.outcome.figures)},
+                "outcome": _serialise_outcome(contrast.outcome),
                 "margins": [contrast.low, contrast.high],
                 "claims": contrast.claims,
                 "constant": contrast.constant,
@@ -206,6 +208,12 @@ def _decision(planned: PlannedDecision) -> dict[str, Any]:
     }
 
 
+def _serialise_outcome(outcome: Outcome) -> dict[str, Any]:
+    """Lists the fields under the names that plans have, on which hashes depend, with lists for tuples as in JSON."""
+    fields = {_SERIALISED.get(name, name): value for name, value in asdict(outcome).items()}
+    return fields | {"figures": list(outcome.figures)}
+
+
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
@@ -235,20 +243,22 @@ def make_plan(
         summary = f"{preset.summary}; here {seeds} seed{'s' * (seeds > 1)} an arm"
         preset = replace(preset, seeds=seeds, seeds_alone=seeds, summary=summary)
     chosen = tuple(load_question(name) for name in dict.fromkeys(questions or QUESTIONS))
-    tuned = tuned_settings(preset) if tuned is None else tuned
-    taken, not_taken = decisions_of(preset, chosen)
-    _refuse_untuned(preset, [arm for arm, _ in arms_of(preset, chosen)], tuned)
+    tuned = load_tuned_settings(preset) if tuned is None else tuned
+    taken, not_taken = select_decisions(preset, chosen)
+    _refuse_untuned(preset, [arm for arm, _ in select_arms(preset, chosen)], tuned)
     arms = _arms(preset, chosen, taken, tuned)
     named = {arm.name: arm for arm in arms}
     decisions = tuple(
         PlannedDecision(decision, question, tuple(_contrast(c, preset, named, tuned) for c in decision.contrasts))
         for decision, question in taken
     )
-    once, again = told_once(decisions, named)
+    once, again = split_duplicates(decisions, named)
     return Plan(preset, chosen, arms, once, (*not_taken, *again))
 
 
-def decisions_of(preset: Preset, questions: Iterable[Question]) -> tuple[list[tuple[Decision, str]], list[NotTaken]]:
+def select_decisions(
+    preset: Preset, questions: Iterable[Question]
+) -> tuple[list[tuple[Decision, str]], list[NotTaken]]:
     """The decisions that a preset takes, each once, with the first question that has it, and those that it does not."""
     taken: dict[str, tuple[Decision, str]] = {}
     not_taken: dict[str, NotTaken] = {}
@@ -261,7 +271,7 @@ def decisions_of(preset: Preset, questions: Iterable[Question]) -> tuple[list[tu
     return list(taken.values()), list(not_taken.values())
 
 
-def told_once(
+def split_duplicates(
     decisions: Iterable[PlannedDecision], arms: Mapping[str, PlannedArm]
 ) -> tuple[tuple[PlannedDecision, ...], list[NotTaken]]:
     """Splits decisions into those taken, and later ones that would tell the same numbers a second time.
@@ -280,21 +290,22 @@ def told_once(
 
 def _read(part: PlannedContrast, arms: Mapping[str, PlannedArm]) -> tuple:
     """What a contrast reads, however it is worded: the figures, and of each side the arm, the seeds and the epochs."""
-    outcome = replace(part.contrast.outcome, words="", noun="", than="")
+    outcome = replace(part.contrast.outcome, label="", noun="", reference="")
     sides = tuple(
-        (arm.name, seeds, tuple(arms[arm.name].read(epochs, part.of_curves))) for arm, seeds, epochs in part.sides
+        (arm.name, seeds, tuple(arms[arm.name].evaluated_epochs(epochs, part.reads_curves)))
+        for arm, seeds, epochs in part.sides
     )
     return outcome, sides, part.contrast.constant, part.threshold if math.isfinite(part.threshold) else None
 
 
-def arms_of(preset: Preset, questions: Iterable[Question]) -> list[tuple[Arm, tuple[str, ...]]]:
+def select_arms(preset: Preset, questions: Iterable[Question]) -> list[tuple[Arm, tuple[str, ...]]]:
     """The arms that a preset trains, in order, each with the names of the questions that it serves."""
     served: dict[str, list[str]] = {}
     wanted: list[Arm] = []
     for question in questions:
         here = [arm for decision in preset.decisions(question) if not preset.why_not(decision) for arm in decision.arms]
         # What is only shown is shown beside something that decides.
-        here += [arm for arm in question.more if here and preset.trains(arm)]
+        here += [arm for arm in question.extra_arms if here and preset.trains(arm)]
         for arm in unique(here):
             served.setdefault(arm.name, []).append(question.name)
             wanted.append(arm)
@@ -307,7 +318,7 @@ def _arms(
     decisions: Sequence[tuple[Decision, str]],
     tuned: Mapping[str, Any],
 ) -> tuple[PlannedArm, ...]:
-    wanted = arms_of(preset, questions)
+    wanted = select_arms(preset, questions)
     counts, costly = {arm.name: preset.seeds for arm, _ in wanted}, set()
     for decision, _ in decisions:
         for contrast in decision.contrasts:
@@ -317,20 +328,20 @@ def _arms(
                 if COSTLY & set(contrast.outcome.figures):
                     costly.add(arm.name)
     arms = [
-        planned_arm(arm, preset, tuned, seeds=preset.range_of(counts[arm.name]), questions=served)
+        plan_arm(arm, preset, tuned, seeds=preset.pick_seeds(counts[arm.name]), questions=served)
         for arm, served in wanted
     ]
     return tuple(replace(arm, thorough=arm.thorough or arm.name in costly) for arm in arms)
 
 
-def planned_arm(
+def plan_arm(
     arm: Arm, preset: Preset, tuned: Mapping[str, Any], *, seeds: Sequence[int], questions: Sequence[str] = ()
 ) -> PlannedArm:
     """An arm under a preset, with its tuned learning rate where it has one."""
-    budget = preset.budgets[arm.data]
+    budget = preset.budgets[arm.dataset_role]
     recipe = load_variant(arm.variant).recipe(arm.recipe or budget.recipe)
-    recipe = recipe.with_({**budget.fields, **budget.more.get(arm.recipe, {}), **arm.fields})
-    rate = tuned_rate(tuned, arm) if preset.tuned and arm.takes_tuning else arm.rate
+    recipe = recipe.with_({**budget.fields, **budget.recipe_fields.get(arm.recipe, {}), **arm.fields})
+    rate = find_tuned_rate(tuned, arm) if preset.tuned and arm.takes_tuning else arm.rate
     if rate is not None:
         recipe = recipe.with_({"generator_lr": rate, "discriminator_lr": rate})
     if arm.lr_factor != 1:
@@ -349,9 +360,9 @@ def planned_arm(
     )
 
 
-def tuned_rate(tuned: Mapping[str, Any], arm: Arm) -> float:
+def find_tuned_rate(tuned: Mapping[str, Any], arm: Arm) -> float:
     """The learning rate of the arm, or of the one that it is like. Raises UserError where it was not tuned."""
-    name = arm.like or arm.name
+    name = arm.lr_from or arm.name
     try:
         return float(tuned["arms"][name]["winner"])
     except KeyError:
@@ -364,10 +375,10 @@ def _refuse_untuned(preset: Preset, arms: Iterable[Arm], tuned: Mapping[str, Any
     for arm in arms if preset.tuned else ():
         try:
             if arm.takes_tuning:
-                tuned_rate(tuned, arm)
+                find_tuned_rate(tuned, arm)
         except UserError:
-            missing.setdefault(arm.like or arm.name, arm)
-    own = {arm.name for arm in tuned_arms(preset)}
+            missing.setdefault(arm.lr_from or arm.name, arm)
+    own = {arm.name for arm in list_tuned_arms(preset)}
     for name, arm in missing.items():
         if name not in own:
             raise UserError(
@@ -383,9 +394,11 @@ def _refuse_untuned(preset: Preset, arms: Iterable[Arm], tuned: Mapping[str, Any
         raise UserError(f"there is no file {file}, and no arm of this plan needs a tuned rate; leave --tuned out")
 
 
-def tuned_arms(preset: Preset) -> list[Arm]:
+def list_tuned_arms(preset: Preset) -> list[Arm]:
     """The arms that a preset tunes, of all questions: those that take no other arm's rate and name none."""
-    return [arm for arm, _ in arms_of(preset, map(load_question, QUESTIONS)) if arm.takes_tuning and not arm.like]
+    return [
+        arm for arm, _ in select_arms(preset, map(load_question, QUESTIONS)) if arm.takes_tuning and not arm.lr_from
+    ]
 
 
 def _contrast(
@@ -393,7 +406,7 @@ def _contrast(
 ) -> PlannedContrast:
     treatment, control = arms[contrast.treatment.name], arms[contrast.control.name] if contrast.control else None
     count = _count(contrast, preset)
-    first, others = preset.range_of(count), preset.range_of(count, after=count)
+    first, others = preset.pick_seeds(count), preset.pick_seeds(count, after=count)
     epochs = (math.inf, math.inf)
     if control is not None and contrast.until != "updates":
         epochs = tuple(_read_until(contrast.until, (treatment, control), preset, tuned))
@@ -448,7 +461,7 @@ def pilot_deviation(tuned: Mapping[str, Any], role: str, outcome: Outcome) -> fl
 
     Of half the budget, so on the large side.
     """
-    return float(tuned.get("deviations", {}).get(role, {}).get(outcome.words, math.nan))
+    return float(tuned.get("deviations", {}).get(role, {}).get(outcome.label, math.nan))
 
 
 def pooled_deviation(groups: Iterable[Sequence[float]]) -> float:

@@ -18,14 +18,14 @@ def record_plan(plan: Plan, runs_dir: Path, now: str) -> list[dict[str, Any]]:
     """
     folder = RunFolder(runs_dir / PLANS)
     folder.make()
-    kept = plans(runs_dir, plan.preset.name)
+    kept = load_plans(runs_dir, plan.preset.name)
     if not kept or kept[-1]["hash"] != plan.hash:
         kept.append({"hash": plan.hash, "since": now, "plan": plan.as_dict()})
         folder.write_json(f"{plan.preset.name}.json", kept)
     return kept
 
 
-def plans(runs_dir: Path | str, name: str) -> list[dict[str, Any]]:
+def load_plans(runs_dir: Path | str, name: str) -> list[dict[str, Any]]:
     """The plans of a preset by which runs were made in there, the first one first; [] where there was none.
 
     Raises UserError for a file that holds no plans.
@@ -50,7 +50,7 @@ def _is_plan(kept: Any) -> bool:
     )
 
 
-def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+def describe_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """What a later plan has that the first one had not, or has otherwise: a sentence for each kind of change."""
     said = []
     for part in ("arms", "decisions"):

@@ -146,7 +146,7 @@ def expectation(plan: "Plan", tuned: dict[str, Any]) -> dict[str, float]:
     """Seconds of one core that a run of each arm takes, from its tuning or that of its likes; 0 where nothing tells."""
     known = {name: float(seconds) for name, seconds in tuned.get("seconds_per_run", {}).items()}
     usual = median(known.values()) if known else 0.0
-    return {arm.name: known.get(arm.name, known.get(arm.arm.like, usual)) for arm in plan.arms}
+    return {arm.name: known.get(arm.name, known.get(arm.arm.lr_from, usual)) for arm in plan.arms}
 
 
 class Progress:
@@ -167,8 +167,8 @@ class Progress:
         self.killed[arm.name] += result.state == "KILLED"
         self.runs[arm.name].append(result.name)
         for name in arm.questions:
-            if not any(self.left.get(other.name, 0) for other in self.plan.of(name)):
-                left = sum(self.killed.get(other.name, 0) for other in self.plan.of(name))
+            if not any(self.left.get(other.name, 0) for other in self.plan.arms_for(name)):
+                left = sum(self.killed.get(other.name, 0) for other in self.plan.arms_for(name))
                 self.live.say(f"all runs of {name} are done" + (f", but for {left} that did not end" if left else ""))
                 if self.settings.track:
                     self.tell(name)

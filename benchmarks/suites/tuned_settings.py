@@ -19,7 +19,7 @@ def tuning_file(name: str) -> Path:
     return Path(str(resources.files("benchmarks.suites"))) / "tuned" / f"{name}.json"
 
 
-def kept_tuning(name: str, file: Path | str | None = None) -> dict[str, Any]:
+def read_tuning(name: str, file: Path | str | None = None) -> dict[str, Any]:
     """The tuned settings that are kept for a preset: in that file, by default in the one with the code.
 
     A file that is given is under "file" in the result, so that a refusal names it. Raises UserError where there are
@@ -43,7 +43,7 @@ def kept_tuning(name: str, file: Path | str | None = None) -> dict[str, Any]:
     return kept if file is None else {**kept, "file": str(file)}
 
 
-def tuned_settings(preset: Preset, file: Path | str | None = None) -> dict[str, Any]:
+def load_tuned_settings(preset: Preset, file: Path | str | None = None) -> dict[str, Any]:
     """The tuned settings for the plan of a preset; of no arms where there are none: `make_plan` names who needs some.
 
     Raises UserError for a file that is damaged, or of another preset, or given for a preset that is not tuned.
@@ -51,7 +51,7 @@ def tuned_settings(preset: Preset, file: Path | str | None = None) -> dict[str, 
     if file is not None and not preset.tuned:
         raise UserError(f"the preset {preset.name} is not tuned, so --tuned would change nothing")
     if preset.tuned and Path(tuning_file(preset.name) if file is None else file).exists():
-        return kept_tuning(preset.name, file)
+        return read_tuning(preset.name, file)
     return {"arms": {}} if file is None else {"arms": {}, "file": str(file)}
 
 
@@ -95,4 +95,4 @@ def tuning_command(preset: str, arms: Iterable[str] = (), file: str = "") -> str
     file: where it keeps the result; "" for the file with the code.
     """
     words = ["python", "-m", "benchmarks.tune", "--preset", preset, *(["--arms", *arms] if arms else [])]
-    return shlex.join([*words, *plugins.words(), *(["--out", file] if file else [])])
+    return shlex.join([*words, *plugins.list_arguments(), *(["--out", file] if file else [])])

@@ -41,12 +41,12 @@ def trials(preset: "Preset") -> list[Trial]:
     Not tuned are arms that take the rate of another one, that name one, and those whose settings are the claim's own.
     """
     from benchmarks.questions.presets import RATES, SGD_RATES, TUNING_SEEDS
-    from benchmarks.suites.plan import planned_arm, tuned_arms
+    from benchmarks.suites.plan import list_tuned_arms, plan_arm
 
     found = []
-    for arm in tuned_arms(preset):
+    for arm in list_tuned_arms(preset):
         for rate in SGD_RATES if arm.fields.get("optimizer") == "sgd" else RATES:
-            planned = planned_arm(arm, preset, {"arms": {arm.name: {"winner": rate}}}, seeds=TUNING_SEEDS)
+            planned = plan_arm(arm, preset, {"arms": {arm.name: {"winner": rate}}}, seeds=TUNING_SEEDS)
             half = planned.recipe.with_({"epochs": max(1, planned.recipe.epochs // 2)})
             found.append(Trial(arm.name, rate, replace(planned, recipe=half, thorough=False, probes=())))
     return found
@@ -55,9 +55,9 @@ def trials(preset: "Preset") -> list[Trial]:
 def quality(lines: Sequence[Mapping[str, Any]], state: str, metric: str, updates: int) -> float:
     """What a rate is chosen by, larger being better: ln FID, or overlap, over the last quarter; −∞ for a failed run."""
     from benchmarks.questions.base import LN_FID, OVERLAP
-    from benchmarks.questions.outcomes import judged
+    from benchmarks.questions.outcomes import score_run
 
-    return judged({"fid_normalized": LN_FID, "overlap": OVERLAP}[metric], state, lines, updates=updates)
+    return score_run({"fid_normalized": LN_FID, "overlap": OVERLAP}[metric], state, lines, updates=updates)
 
 
 def chosen(values: Mapping[float, Sequence[float]], metric: str) -> dict[str, Any]:
@@ -95,28 +95,28 @@ def deviations(
     those at the winning rate count. What tuning does not measure, such as what needs a probe, is left out.
     """
     from benchmarks.questions import QUESTIONS, load_question
-    from benchmarks.questions.outcomes import number
-    from benchmarks.suites.plan import decisions_of, pooled_deviation
+    from benchmarks.questions.outcomes import read_outcome
+    from benchmarks.suites.plan import pooled_deviation, select_decisions
 
-    taken, _ = decisions_of(preset, map(load_question, QUESTIONS))
+    taken, _ = select_decisions(preset, map(load_question, QUESTIONS))
     contrasts = [contrast for decision, _ in taken for contrast in decision.contrasts]
     found: dict[str, dict[str, float]] = {}
-    for role, outcome in dict.fromkeys((c.treatment.data, c.outcome) for c in contrasts):
+    for role, outcome in dict.fromkeys((c.treatment.dataset_role, c.outcome) for c in contrasts):
         threshold = math.nan
         if outcome.threshold_of:
             if outcome.threshold_of not in winners:
                 continue
             threshold = outcome.threshold_factor * float(winners[outcome.threshold_of]["quality"])
-        arms = {arm.name for c in contrasts for arm in c.arms if arm.data == role and arm.name in winners}
+        arms = {arm.name for c in contrasts for arm in c.arms if arm.dataset_role == role and arm.name in winners}
         groups = [
             [
-                number(outcome, lines, updates=n, threshold=threshold)
+                read_outcome(outcome, lines, updates=n, threshold=threshold)
                 for lines, n in journals.get((name, winners[name]["winner"]), ())
             ]
             for name in sorted(arms)
         ]
         if math.isfinite(deviation := pooled_deviation(groups)):
-            found.setdefault(role, {})[outcome.words] = round(deviation, 6)
+            found.setdefault(role, {})[outcome.label] = round(deviation, 6)
     return found
 
 
@@ -158,23 +158,23 @@ def timed(
 def at_equal_seconds(preset: "Preset") -> "list[Contrast]":
     """The contrasts whose arms are compared at equal seconds."""
     from benchmarks.questions import QUESTIONS, load_question
-    from benchmarks.suites.plan import decisions_of
+    from benchmarks.suites.plan import select_decisions
 
-    taken, _ = decisions_of(preset, map(load_question, QUESTIONS))
+    taken, _ = select_decisions(preset, map(load_question, QUESTIONS))
     return [contrast for decision, _ in taken for contrast in decision.contrasts if contrast.until == "seconds"]
 
 
 def by_seconds(preset: "Preset", tuned: Mapping[str, Any]) -> "list[PlannedArm]":
     """The arms that are compared at equal seconds, where both sides have a learning rate."""
     from benchmarks.questions.base import unique
-    from benchmarks.suites.plan import planned_arm
+    from benchmarks.suites.plan import plan_arm
 
     ready = [
         contrast
         for contrast in at_equal_seconds(preset)
-        if all(not arm.takes_tuning or (arm.like or arm.name) in tuned["arms"] for arm in contrast.arms)
+        if all(not arm.takes_tuning or (arm.lr_from or arm.name) in tuned["arms"] for arm in contrast.arms)
     ]
-    return [planned_arm(arm, preset, tuned, seeds=(0,)) for arm in unique(a for c in ready for a in c.arms)]
+    return [plan_arm(arm, preset, tuned, seeds=(0,)) for arm in unique(a for c in ready for a in c.arms)]
 
 
 def paced(measured: Mapping[str, float], kept: Mapping[str, float]) -> dict[str, float]:
@@ -189,17 +189,17 @@ def paced(measured: Mapping[str, float], kept: Mapping[str, float]) -> dict[str,
 def refuse_arms(preset: "Preset", names: Sequence[str]) -> None:
     """Raises UserError for arms that a preset does not have, and those that it neither tunes nor times."""
     from benchmarks.questions import QUESTIONS, load_question
-    from benchmarks.suites.plan import arms_of, tuned_arms
+    from benchmarks.suites.plan import list_tuned_arms, select_arms
 
-    arms = {arm.name: arm for arm, _ in arms_of(preset, map(load_question, QUESTIONS))}
-    useful = {arm.name for arm in tuned_arms(preset)}
+    arms = {arm.name: arm for arm, _ in select_arms(preset, map(load_question, QUESTIONS))}
+    useful = {arm.name for arm in list_tuned_arms(preset)}
     useful |= {arm.name for contrast in at_equal_seconds(preset) for arm in contrast.arms}
     for name in names:
         if name not in arms:
             raise unknown("arm", name, arms, see=f"the preset {preset.name} has no such arm")
         if name not in useful:
             arm = arms[name]
-            why = f"takes the rate of {arm.like}" if arm.like else "has a rate of its own, which is not tuned"
+            why = f"takes the rate of {arm.lr_from}" if arm.lr_from else "has a rate of its own, which is not tuned"
             raise UserError(f"the arm {name} {why}; leave it out")
 
 
@@ -236,11 +236,11 @@ def _unwritable(file: Path, error: OSError) -> UserError:
 
 def before(preset: "Preset", out: Path) -> dict[str, Any]:
     """The settings that stay where only some arms are tuned: those in `out`, else those with the code, else none."""
-    from benchmarks.suites.tuned_settings import kept_tuning, tuning_file
+    from benchmarks.suites.tuned_settings import read_tuning, tuning_file
 
     for file in (out, tuning_file(preset.name)):
         if file.exists():
-            return kept_tuning(preset.name, file)
+            return read_tuning(preset.name, file)
     return {}
 
 

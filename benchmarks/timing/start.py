@@ -57,7 +57,7 @@ def measure(
         return seconds
 
     version, threads = subprocess.run([sys.executable, "-c", VERSION], capture_output=True, text=True).stdout.split()
-    train = ["-c", FIRST_UPDATE, "--variant", variant, "--dataset", dataset, *where, *plugins.words()]
+    train = ["-c", FIRST_UPDATE, "--variant", variant, "--dataset", dataset, *where, *plugins.list_arguments()]
     say(f"starting each {rounds} times")
     timed = {
         "`python -m benchmarks.run --help`": lambda: ended("-m", "benchmarks.run", "--help"),

@@ -15,8 +15,8 @@ from benchmarks.algorithm.device import keep_memory
 from benchmarks.evaluation.evaluator import Evaluator
 from benchmarks.evaluation.matching import alike
 from benchmarks.questions import QUESTIONS, load_question
-from benchmarks.questions.presets import Preset, preset
-from benchmarks.suites.plan import PlannedArm, arms_of, make_plan
+from benchmarks.questions.presets import Preset, find_preset
+from benchmarks.suites.plan import PlannedArm, make_plan, select_arms
 from benchmarks.suites.tuning import timed, trials
 from benchmarks.timing.machine import busy, machine, software
 from benchmarks.training.shared import loaded
@@ -38,7 +38,7 @@ def measure(name: str, rounds: int, data_dir: Path | None, say: Say) -> dict[str
     for note in notes:
         say(note)
     keep_memory()
-    wanted = preset(name)
+    wanted = find_preset(name)
     arms = make_plan(wanted, tuned=made_up(wanted)).arms
     say(f"timing the updates of {len(arms)} arms in turn, {rounds} rounds after one that warms up")
     seconds = timed(arms, data_dir, UPDATES, rounds + 1)
@@ -98,7 +98,7 @@ def made_up(preset: Preset) -> dict[str, Any]:
         return {}
     return {
         "arms": {trial.name: {"winner": trial.rate, "quality": 1.0} for trial in trials(preset)},
-        "seconds_per_update": {arm.name: 1.0 for arm, _ in arms_of(preset, map(load_question, QUESTIONS))},
+        "seconds_per_update": {arm.name: 1.0 for arm, _ in select_arms(preset, map(load_question, QUESTIONS))},
     }
 
 

@@ -108,7 +108,7 @@ def configure(
         thorough=thorough,
         precision=precision,
         probes=probes,
-        plugins=plugins.used(variant, chosen, data.name, probes),
+        plugins=plugins.list_used(variant, chosen, data.name, probes),
     )
     check(config, data)
     return config

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.questions import Question
 from benchmarks.suites.plan import NotTaken, Plan, PlannedDecision
-from benchmarks.suites.plan_history import differences
+from benchmarks.suites.plan_history import describe_changes
 from reports.analysis.checks import CheckResult, check_construct
 from reports.analysis.evidence import Evidence
 from reports.analysis.verdicts import NO_VERDICT, NOT_TESTED, Verdict, decide
@@ -147,7 +147,7 @@ def _first(plan: Plan, plans: Sequence[Mapping[str, Any]], partial: bool) -> Fir
         for name, arm in before["arms"].items():
             if set(now["arms"][name]["seeds"]) <= set(arm.get("seeds", ())):
                 before["arms"][name] = {**arm, "seeds": now["arms"][name]["seeds"]}
-    changes = tuple(differences(before, now)) if plans[0]["hash"] != plan.hash else ()
+    changes = tuple(describe_changes(before, now)) if plans[0]["hash"] != plan.hash else ()
     return FirstPlan(str(plans[0]["hash"]), str(plans[0].get("since", "")), changes)
 
 

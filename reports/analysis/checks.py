@@ -85,10 +85,10 @@ def _of_runs(check: Check, arm: ArmRuns) -> CheckResult:
     read = DERIVED_FIGURES.get(check.figure) or (lambda run: _late(run, check.figure))
     values = [value for run in arm.ended if not math.isnan(value := read(run))]
     if not values:
-        return CheckResult(check.kind, check.arm.words, check.needs, "not measured", False)
+        return CheckResult(check.kind, check.arm.label, check.needs, "not measured", False)
     value = median(values)
     shown = f"{value:,.0f}" if value == round(value) else f"{value:,.3g}"
-    return CheckResult(check.kind, check.arm.words, check.needs, shown, check.low <= value <= check.high)
+    return CheckResult(check.kind, check.arm.label, check.needs, shown, check.low <= value <= check.high)
 
 
 def _fair(decision: Decision, arms: Mapping[str, ArmRuns]) -> Iterator[CheckResult]:
@@ -104,7 +104,7 @@ def _fair(decision: Decision, arms: Mapping[str, ArmRuns]) -> Iterator[CheckResu
             reason = f"; they differ by intention: {decision.sizes_differ}" if decision.sizes_differ else ""
             yield CheckResult(
                 "fair",
-                " and ".join(arm.words for arm in pair),
+                " and ".join(arm.label for arm in pair),
                 f"{network}s of one size, to within {100 * (LARGEST_SIZE_RATIO - 1):.0f} %",
                 " and ".join(f"{size:,.0f}" for size in sizes) + " weights" + ("" if matched else reason)
                 if known
@@ -119,7 +119,7 @@ def _size(arm: ArmRuns, network: str) -> float:
 
 def _late(run: RunRecord, figure: str, scale: str = "") -> float:
     """The mean of a figure over the last quarter of a run's evaluations; NaN where the journal lacks it."""
-    value = outcomes.number(Outcome("", (figure,), "more", "late", scale), run.lines, updates=run.updates)
+    value = outcomes.read_outcome(Outcome("", (figure,), "more", "late", scale), run.lines, updates=run.updates)
     return math.exp(value) if scale == "ln" else value
 
 

@@ -33,8 +33,8 @@ class ArmRuns:
         return self.planned.name
 
     @property
-    def words(self) -> str:
-        return self.planned.arm.words
+    def label(self) -> str:
+        return self.planned.arm.label
 
     @property
     def missing(self) -> int:
@@ -44,7 +44,9 @@ class ArmRuns:
     @cached_property
     def failures(self) -> Mapping[str, str]:
         """Why runs failed, by their ids."""
-        causes = {run.id: outcomes.failure(run.state, run.lines, samples=run.config.samples) for run in self.ended}
+        causes = {
+            run.id: outcomes.explain_failure(run.state, run.lines, samples=run.config.samples) for run in self.ended
+        }
         return {id: cause for id, cause in causes.items() if cause}
 
     @property
@@ -117,7 +119,7 @@ def assign_runs(plan: Plan, runs: Iterable[RunRecord]) -> tuple[tuple[ArmRuns, .
     others, repeated = 0, []
     for run in runs:
         config = run.config
-        mine = [arm for arm in by_variant.get(config.variant, ()) if config.seed in arm.seeds and arm.made(config)]
+        mine = [arm for arm in by_variant.get(config.variant, ()) if config.seed in arm.seeds and arm.matches(config)]
         others += not mine
         for arm in mine:
             # Of two runs of one config, only one may count: else that seed would weigh twice.
@@ -156,9 +158,9 @@ def why_incomparable(arms: Sequence[ArmRuns]) -> str:
             return f"its runs are on different versions of the data: {', '.join(checksums)}"
     for arm in arms:
         if len({run.config.seed for run in arm.ended}) < len(arm.ended):
-            return f"two runs of {arm.words} have the same seed"
+            return f"two runs of {arm.label} have the same seed"
         if len({run.config.plugins for run in arm.ended}) > 1:
-            return f"the runs of {arm.words} used different versions of a plugin"
+            return f"the runs of {arm.label} used different versions of a plugin"
     return ""
 
 
@@ -174,7 +176,7 @@ def make_deciding_test(
         numbers, without = _numbers(part, part.contrast.outcome, arms)
         lacking += [MissingFigure(decision.name, run) for run in without]
         parts.append((_deciding_contrast(name, part), numbers))
-        for way, outcome in outcomes.alternatives(part.contrast.outcome).items():
+        for way, outcome in outcomes.list_alternatives(part.contrast.outcome).items():
             alternatives.setdefault(way, {})[name] = _numbers(part, outcome, arms)[0]
     return DecidingTest(decision.name, decision.claim, tuple(parts), alternatives), lacking
 
@@ -188,22 +190,22 @@ def explain_no_numbers(planned: PlannedDecision, arms: Mapping[str, ArmRuns]) ->
             numbers = [number(run, part.contrast.outcome, epochs, part.threshold) for run in runs]
             if all(map(math.isnan, numbers)):
                 what = "has the figure that decides" if runs else "has ended"
-                said.setdefault(what, []).append(arm.words)
+                said.setdefault(what, []).append(arm.label)
     return "; ".join(f"no run of {' or of '.join(dict.fromkeys(names))} {what}" for what, names in said.items())
 
 
 def number(run: RunRecord, outcome: Outcome, epochs: float = math.inf, threshold: float = math.nan) -> float:
-    """The number of a run that ended, larger being better: as `outcomes.judged`; NaN where it lacks the figure."""
-    return outcomes.judged(outcome, run.state, run.lines, updates=run.updates, epochs=epochs, threshold=threshold)
+    """The number of a run that ended, larger being better: as `outcomes.score_run`; NaN where it lacks the figure."""
+    return outcomes.score_run(outcome, run.state, run.lines, updates=run.updates, epochs=epochs, threshold=threshold)
 
 
 def _deciding_contrast(name: str, part: PlannedContrast) -> DecidingContrast:
     contrast = part.contrast
-    control = "" if contrast.control is None else contrast.control.words
+    control = "" if contrast.control is None else contrast.control.label
     return DecidingContrast(
         name,
-        contrast.outcome.words,
-        contrast.treatment.words,
+        contrast.outcome.label,
+        contrast.treatment.label,
         f"{control}, other seeds" if contrast.other_seeds else control,
         contrast.low,
         contrast.high,

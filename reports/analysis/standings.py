@@ -75,7 +75,7 @@ def compute_standings(evidence: Evidence) -> tuple[Standing, ...]:
     """One a role of the data, in the plan's order; arms of which no run has ended are in their place, empty."""
     roles: dict[str, list[ArmRuns]] = {}
     for arm in evidence.arms:
-        roles.setdefault(arm.planned.arm.data, []).append(arm)
+        roles.setdefault(arm.planned.arm.dataset_role, []).append(arm)
     return tuple(_standing(evidence, role, arms) for role, arms in roles.items())
 
 
@@ -87,7 +87,7 @@ def reference_data(dataset: DatasetConfig) -> DatasetConfig:
 
 def late_mean(run: RunRecord, metric: str) -> float:
     """A metric of a run: its mean over the last quarter of the evaluations that have it, geometric for FID."""
-    return outcomes.number(_late(metric, "more"), run.lines, updates=run.updates)
+    return outcomes.read_outcome(_late(metric, "more"), run.lines, updates=run.updates)
 
 
 def less_is_better(metric: str) -> bool:
@@ -127,11 +127,11 @@ def drift_in_margins(arm: ArmRuns, metric: str) -> float:
     moves = []
     for run in arm.sound:
         lines = [
-            {"epoch": line["epoch"], "metrics": {metric: outcomes.scaled(scale, line["metrics"][metric])}}
+            {"epoch": line["epoch"], "metrics": {metric: outcomes.rescale(scale, line["metrics"][metric])}}
             for line in run.lines
             if metric in (line.get("metrics") or {})
         ]
-        moves.append(outcomes.settled(f"metrics/{metric}", lines))
+        moves.append(outcomes.measure_drift(f"metrics/{metric}", lines))
     finite = [move for move in moves if math.isfinite(move)]
     return abs(float(np.median(finite))) / (margin / 2) if finite else math.nan
 
@@ -226,7 +226,7 @@ def _leader(arms: Sequence[ArmRuns], metric: str) -> str:
 
 def _numbers(arm: ArmRuns, outcome: Outcome) -> list[float]:
     """One number of each run that ended; none where the metric does not apply to the arm, not even of failed runs."""
-    if not outcomes.applies(outcome, [run.lines for run in arm.ended]):
+    if not outcomes.is_measured(outcome, [run.lines for run in arm.ended]):
         return []
     return [value for run in arm.ended if not math.isnan(value := number(run, outcome))]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from benchmarks.questions import Contrast, Outcome
-from benchmarks.questions.outcomes import EARLY, LAST, LATE, epochs_read, evaluations_read
+from benchmarks.questions.outcomes import EARLY, LAST, LATE, count_epochs, count_evaluations
 from benchmarks.suites.plan import Plan, PlannedContrast
 from reports.analysis.answers import Answer, smallest_group
 from reports.analysis.statistics import MOST_SEEDS
@@ -38,8 +38,8 @@ def as_read(plan: Plan, part: PlannedContrast) -> tuple[str, ...]:
     """
     said: dict[str, list[str]] = {}
     for arm, _, until in part.sides:
-        count = len(plan.arm(arm.name).read(until, part.of_curves))
-        said.setdefault(_share_read(part.contrast.outcome.reading, count), []).append(arm.words)
+        count = len(plan.arm(arm.name).evaluated_epochs(until, part.reads_curves))
+        said.setdefault(_share_read(part.contrast.outcome.reading, count), []).append(arm.label)
     if len(said) == 1:
         return tuple(sentence for sentence in said if sentence)
     return tuple(f"with {' and '.join(words)}, {sentence}" for sentence, words in said.items() if sentence)
@@ -50,7 +50,7 @@ def _share_read(reading: str, count: int) -> str:
     share = {"early": EARLY, "rise": EARLY, "change": LAST, "late": LATE}.get(reading)
     if share is None or not count:
         return ""
-    read = evaluations_read(count) if reading == "late" else epochs_read(share, count)
+    read = count_evaluations(count) if reading == "late" else count_epochs(share, count)
     if abs(read / count - share) < 0.005:
         return ""
     if reading == "late":
@@ -74,12 +74,12 @@ def unit(outcome: Outcome) -> str:
 
 def is_level(contrast: Contrast) -> bool:
     """Whether its number is a level and no difference: that of one arm, held against a constant."""
-    return contrast.control is None and not contrast.outcome.than and kind(contrast.outcome) == "level"
+    return contrast.control is None and not contrast.outcome.reference and kind(contrast.outcome) == "level"
 
 
 def compared(outcome: Outcome) -> str:
     """What is compared, as a heading: `FID with the other noise fed in rather than with the run's own`."""
-    return outcome.called.removeprefix("the ") + (f" rather than {outcome.than}" if outcome.than else "")
+    return outcome.short_label.removeprefix("the ") + (f" rather than {outcome.reference}" if outcome.reference else "")
 
 
 def figure(value: float, digits: int = 2) -> str:
@@ -172,11 +172,11 @@ def effect_amount(contrast: Contrast, effect: Effect) -> tuple[str, str]:
 
 def effect_sentence(contrast: Contrast, effect: Effect) -> str:
     """`FID is 23 % lower with packing than with the plain GAN (95 % interval: 15 to 30 % lower).`"""
-    noun, than = contrast.outcome.called, contrast.outcome.than
+    noun, than = contrast.outcome.short_label, contrast.outcome.reference
     shift, interval = effect_amount(contrast, effect)
-    arm, why = contrast.treatment.words, "because too many runs failed or never got there"
+    arm, why = contrast.treatment.label, "because too many runs failed or never got there"
     if contrast.control is not None:
-        control = "the same with other seeds" if contrast.other_seeds else f"with {contrast.control.words}"
+        control = "the same with other seeds" if contrast.other_seeds else f"with {contrast.control.label}"
         said = f"{noun} is " + (
             f"{shift} with {arm} than {control}" if effect.shift else f"the same with {arm} as {control}"
         )
@@ -194,10 +194,10 @@ def short_effects(answer: Answer) -> str:
     for part, effect in zip(answer.planned.contrasts, answer.verdict.effects, strict=True):
         contrast = part.contrast
         shift, interval = effect_amount(contrast, effect)
-        noun = contrast.outcome.called.removeprefix("the ")
+        noun = contrast.outcome.short_label.removeprefix("the ")
         if len(answer.planned.contrasts) > 1:
-            control = f" against {contrast.control.words}" if contrast.control is not None else ""
-            noun += f" ({contrast.treatment.words}{control})"
+            control = f" against {contrast.control.label}" if contrast.control is not None else ""
+            noun += f" ({contrast.treatment.label}{control})"
         said.append(f"{noun}: {shift} ({interval})")
     return "; ".join(said)
 

@@ -131,21 +131,21 @@ def _effects(answers: Answers, question: Question) -> list[tuple[list[tuple], fi
             outcome, told = contrast.outcome, kind(contrast.outcome)
             label = compared(outcome)
             measured = f" ({unit(outcome)})" if unit(outcome) else ""
-            if contrast.control is not None or outcome.than:
+            if contrast.control is not None or outcome.reference:
                 label += ": factor" if told != "level" else f": difference{measured}"
             else:
                 label += measured
-            side = "first arm better →" if contrast.control is not None else "as claimed →" if outcome.than else ""
+            side = "first arm better →" if contrast.control is not None else "as claimed →" if outcome.reference else ""
             axis = figures.Axis(
                 f"{label}  ({side})" if side else label,
                 told,
                 outcome.better == "less",
                 contrast.constant,
             )
-            against = f" against {contrast.control.words}" if contrast.control is not None else ""
+            against = f" against {contrast.control.label}" if contrast.control is not None else ""
             if contrast.other_seeds:
                 against = ", other seeds against these"
-            label = f"{answer.name}\n{contrast.treatment.words}{against}"
+            label = f"{answer.name}\n{contrast.treatment.label}{against}"
             groups.setdefault(axis, []).append((label, answer.outcome, effect))
     return [(rows, axis) for axis, rows in groups.items()]
 
@@ -155,8 +155,8 @@ def _curves(
 ) -> Iterator[tuple[str, list[tuple[Curve, Sequence[ArmRuns]]], str]]:
     """The question's figure over training, a panel for each role of the data, as titles, panels and names of files."""
     panels = []
-    for role in dict.fromkeys(arm.planned.arm.data for arm in arms):
-        here = [arm for arm in arms if arm.planned.arm.data == role]
+    for role in dict.fromkeys(arm.planned.arm.dataset_role for arm in arms):
+        here = [arm for arm in arms if arm.planned.arm.dataset_role == role]
         quality = f"metrics/{answers.plan.preset.budgets[role].quality}"
         # Of points there is no FID by a classifier, and of images no overlap.
         wanted = [quality] if question.curve == "metrics/fid_normalized" else [question.curve, quality]

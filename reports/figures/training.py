@@ -78,7 +78,7 @@ def draw_training(panels: Sequence[tuple[Curve, Sequence[ArmRuns]]]) -> bytes:
         palette = seaborn.color_palette("colorblind", ARMS_IN_A_PANEL)
         for (curve, arms), ax in zip(panels, axes, strict=True):
             for place, arm in enumerate(arms):
-                _line(ax, band(arm, curve.figure), palette[place], _DASHES[place], plain_label(arm.words, 52), curve)
+                _line(ax, band(arm, curve.figure), palette[place], _DASHES[place], plain_label(arm.label, 52), curve)
             ax.set(xlabel="generator updates", ylabel=in_lines(curve.label, _ALONG))
             ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
             ax.xaxis.get_major_locator().set_params(nbins=5)
@@ -146,7 +146,7 @@ def draw_gradient_norms(arms: Sequence[ArmRuns], figures: Mapping[str, str]) -> 
             for place, (name, label) in enumerate(figures.items()):
                 if (found := band(arm, name)) is not None:
                     _line(ax, found, palette[3 * place], _DASHES[place], label, None)
-            ax.set_title(plain_label(arm.words, 40), fontsize="medium")
+            ax.set_title(plain_label(arm.label, 40), fontsize="medium")
             ax.set(xlabel="generator updates")
             ax.yaxis.set_major_locator(_whole())
             ax.yaxis.set_major_formatter(lambda value, _: f"$10^{{{value:.0f}}}$")

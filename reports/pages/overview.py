@@ -75,7 +75,7 @@ def render_overview(answers: Answers, standings: Sequence[Standing], left_out: S
         parts += _standing(standing)
     parts += _failures(evidence.arms)
     measured = {name for standing in standings for name in standing.columns}
-    measured |= {name for question in plan.questions for name in question.shown}
+    measured |= {name for question in plan.questions for name in question.table_metrics}
     rows = [
         [escape(spell_metric(metric.name)), escape(metric.summary), escape(metric.paper)]
         for metric in METRICS.values()
@@ -174,7 +174,7 @@ def _shares(answers: Answers) -> list[str]:
     """What stands for a share of the updates where it is another share, and which decisions read it."""
     shares: dict[str, list[str]] = {}
     for answer in answers.answers:
-        parts = [part for part in answer.planned.contrasts if part.of_curves]
+        parts = [part for part in answer.planned.contrasts if part.reads_curves]
         for sentence in dict.fromkeys(chain(*(as_read(answers.plan, part) for part in parts))):
             shares.setdefault(sentence, []).append(code(answer.name))
     return [f"In {', '.join(names)}, {escape(sentence, PROSE)}." for sentence, names in shares.items()]
@@ -221,7 +221,7 @@ def _missing(answers: Answers, left_out: Sequence[LeftOut], runs: int) -> list[s
     if lacking:
         rows = [
             [
-                escape(arm.words), escape(arm.planned.arm.data), str(len(arm.planned.seeds)),
+                escape(arm.label), escape(arm.planned.arm.dataset_role), str(len(arm.planned.seeds)),
                 str(len(arm.ended)), str(len(arm.failures)), str(len(arm.going)),
             ]
             for arm in lacking
@@ -315,7 +315,7 @@ def _standing(standing: Standing) -> list[str]:
     header += ["parameters (G + D)"]
     rows = [
         [
-            escape(row.arm.words),
+            escape(row.arm.label),
             str(len(row.arm.ended)),
             str(len(row.arm.failures)),
             *[_cell(row.means[name], name in row.best) for name in standing.columns],
@@ -330,7 +330,7 @@ def _standing(standing: Standing) -> list[str]:
     if standing.ranks:
         rows = [
             [
-                escape(rank.arm.words),
+                escape(rank.arm.label),
                 number(rank.typical),
                 str(rank.low) if rank.low == rank.high else f"{rank.low} to {rank.high}",
                 f"{100 * rank.first:.0f} %",
@@ -379,7 +379,7 @@ def real_data(
 def _failures(arms: Sequence[ArmRuns]) -> list[str]:
     rows = [
         [
-            escape(arm.words),
+            escape(arm.label),
             str(run.config.seed),
             run_link(run),
             str(run.epoch),

@@ -60,8 +60,8 @@ def render_question(
     if arms:
         parts += ["## The arms", *_arms(answers, question, arms)]
     parts += ["## Protocol", *_protocol(answers, question, arms, mine)]
-    if question.others:
-        parts += ["## What others found", "\n".join(f"- {prose(other)}" for other in question.others)]
+    if question.related_work:
+        parts += ["## What others found", "\n".join(f"- {prose(other)}" for other in question.related_work)]
     parts += ["## Limits", "\n".join(f"- {prose(limit)}" for limit in _limits(answers, question, arms))]
     if arms:
         parts += ["## Runs", *_runs(arms)]
@@ -93,7 +93,7 @@ def _answer(answers: Answers, answer: Answer) -> list[str]:
     ]
     parts.append(f"**{prose(' '.join(effects))}** {prose(conclusion(answer))}")
     # Shares of evaluations stand in the protocol; of single updates they are what the sentence is about.
-    read = [as_read(answers.plan, part) for part in answer.planned.contrasts if part.of_curves]
+    read = [as_read(answers.plan, part) for part in answer.planned.contrasts if part.reads_curves]
     parts += [prose(f"Here {sentence}.") for sentence in dict.fromkeys(chain(*read))]
     if answer.passed is not None:
         passed = "As it must be: the control passes." if answer.passed else "**The control fails: it must be "
@@ -120,8 +120,8 @@ def _samples(samples: Sequence[Sample], arms: Sequence[ArmRuns]) -> list[str]:
         parts[0] += f" {count(more, 'more arm is', 'more arms are')} not shown."
     for start in range(0, len(samples), PICTURES_ACROSS):
         across = samples[start : start + PICTURES_ACROSS]
-        titles = [escape(sample.arm.words) for sample in across]
-        shown = [f"![{escape(f'Samples: {sample.arm.words}')}]({sample.path})" for sample in across]
+        titles = [escape(sample.arm.label) for sample in across]
+        shown = [f"![{escape(f'Samples: {sample.arm.label}')}]({sample.path})" for sample in across]
         said = [f"seed {sample.run.config.seed}, epoch {sample.run.pictured}" for sample in across]
         parts.append(table(titles, [shown, said]))
     return parts
@@ -129,14 +129,14 @@ def _samples(samples: Sequence[Sample], arms: Sequence[ArmRuns]) -> list[str]:
 
 def _arms(answers: Answers, question: Question, arms: Sequence[ArmRuns]) -> list[str]:
     deciding = _deciding(answers, question)
-    shown = {arm.name: late_means(arm, question.shown) for arm in arms}
-    metrics = [name for name in question.shown if any(shown[arm.name][name].count for arm in arms)]
+    shown = {arm.name: late_means(arm, question.table_metrics) for arm in arms}
+    metrics = [name for name in question.table_metrics if any(shown[arm.name][name].count for arm in arms)]
     header = ["arm", "data", "seeds", "failed", *[escape(title) for title in deciding], *map(metric_title, metrics)]
     rows = []
     for arm in arms:
         rows.append(
             [
-                escape(arm.words),
+                escape(arm.label),
                 escape(arm.planned.dataset.name),
                 str(len(arm.ended)),
                 str(len(arm.failures)),
@@ -151,7 +151,7 @@ def _arms(answers: Answers, question: Question, arms: Sequence[ArmRuns]) -> list
             rows.append([title, escape(dataset), "", "", *["–" for _ in deciding], *real])
     trained = [
         [
-            escape(arm.words),
+            escape(arm.label),
             code(arm.planned.arm.variant),
             *_rate(answers, arm.planned),
             mean_and_spread(mean([run.seconds for run in arm.sound])),
@@ -178,7 +178,7 @@ def _deciding(answers: Answers, question: Question) -> Mapping[str, Outcome]:
     outcomes = {
         contrast.outcome: None for answer in answers.of(question) for contrast in answer.planned.decision.contrasts
     }
-    shown = {f"metrics/{name}" for name in question.shown}
+    shown = {f"metrics/{name}" for name in question.table_metrics}
     scales = {"ratio": " (ln)", "decades": " (decades)"}
     titles = {}
     for outcome in outcomes:
@@ -209,17 +209,17 @@ def _rate(answers: Answers, planned: PlannedArm) -> tuple[str, str]:
         return rate, f"{times}{arm.rate:g}, chosen, not tuned" if times else "chosen, not tuned"
     if not answers.plan.preset.tuned:
         return rate, "the recipe's own; this preset does not tune"
-    tuned = answers.tuned.get("arms", {}).get(arm.like or arm.name, {})
+    tuned = answers.tuned.get("arms", {}).get(arm.lr_from or arm.name, {})
     edge = ", at the **edge** of the grid" if tuned.get("edge") else ""
-    if arm.like:
-        return rate, f"{times}that of {code(arm.like)}{edge}"
+    if arm.lr_from:
+        return rate, f"{times}that of {code(arm.lr_from)}{edge}"
     return rate, f"{times}the best in tuning{edge}"
 
 
 def _protocol(answers: Answers, question: Question, arms: Sequence[ArmRuns], mine: Sequence[Answer]) -> list[str]:
     parts = []
-    for role in dict.fromkeys(arm.planned.arm.data for arm in arms):
-        parts.append(_data(role, [arm for arm in arms if arm.planned.arm.data == role]))
+    for role in dict.fromkeys(arm.planned.arm.dataset_role for arm in arms):
+        parts.append(_data(role, [arm for arm in arms if arm.planned.arm.dataset_role == role]))
     rows = []
     for answer in mine:
         decision = answer.planned.decision
@@ -231,7 +231,7 @@ def _protocol(answers: Answers, question: Question, arms: Sequence[ArmRuns], min
             rows.append(
                 [
                     code(decision.name),
-                    prose(contrast.outcome.words),
+                    prose(contrast.outcome.label),
                     margin(contrast) + _in_deviations(answers, contrast),
                     prose(decision.why),
                     prose(decision.contradicted_by),
@@ -251,8 +251,8 @@ def _protocol(answers: Answers, question: Question, arms: Sequence[ArmRuns], min
         ]
     read = [
         f"{code(answer.name)} is read at equal {part.contrast.until.replace('all_updates', 'updates of both networks')}"
-        f": {prose(part.contrast.treatment.words)} up to epoch {part.treatment_epochs:g}, "
-        f"{prose(part.contrast.control.words)} up to epoch {part.control_epochs:g}."
+        f": {prose(part.contrast.treatment.label)} up to epoch {part.treatment_epochs:g}, "
+        f"{prose(part.contrast.control.label)} up to epoch {part.control_epochs:g}."
         for answer in mine
         for part in answer.planned.contrasts
         if part.contrast.until != "updates" and part.contrast.control is not None
@@ -275,13 +275,13 @@ def _protocol(answers: Answers, question: Question, arms: Sequence[ArmRuns], min
 
 def _in_deviations(answers: Answers, contrast: Contrast) -> str:
     """The margin in units of what seeds differed by in tuning; "" where that is not known."""
-    sigma = pilot_deviation(answers.tuned, contrast.treatment.data, contrast.outcome)
+    sigma = pilot_deviation(answers.tuned, contrast.treatment.dataset_role, contrast.outcome)
     return f" ({figure(max(abs(contrast.low), abs(contrast.high)) / sigma)} σ)" if sigma > 0 else ""
 
 
 def _seeds_needed(answers: Answers, contrast: Contrast) -> str:
     """The seeds that would show an effect of twice the margin, and those that would show that there is none."""
-    sigma = pilot_deviation(answers.tuned, contrast.treatment.data, contrast.outcome)
+    sigma = pilot_deviation(answers.tuned, contrast.treatment.dataset_role, contrast.outcome)
     if not sigma > 0 or contrast.low == contrast.high == 0:
         return "–"
     groups = 1 if contrast.control is None else 2
@@ -312,7 +312,7 @@ def _data(role: str, arms: Sequence[ArmRuns]) -> str:
         said += f", by the classifier {' and '.join(code(judge) for judge in judges)}"
     said += "."
     changed = [
-        f"{escape(arm.words)}: "
+        f"{escape(arm.label)}: "
         + ", ".join(escape(spell_field(name, value)) for name, value in arm.planned.arm.options.items())
         for arm in arms
         if arm.planned.arm.options
@@ -333,23 +333,23 @@ def _budget(arm: ArmRuns) -> str:
 def _limits(answers: Answers, question: Question, arms: Sequence[ArmRuns]) -> list[str]:
     limits = list(question.limits)
     for arm in arms:
-        metric = answers.plan.preset.budgets[arm.planned.arm.data].quality
+        metric = answers.plan.preset.budgets[arm.planned.arm.dataset_role].quality
         moves = drift_in_margins(arm, metric)
         if moves > 1:
             what = "FID" if metric == "fid_normalized" else metric
             limits.append(
-                f"{arm.words}: {what} is not flat at the end of the budget; over the last quarter it still moved by "
+                f"{arm.label}: {what} is not flat at the end of the budget; over the last quarter it still moved by "
                 f"{figure(moves / 2)} of a margin."
             )
     for note in dict.fromkeys(note for arm in arms for run in arm.ended for note in run.notes):
-        noted = [arm.words for arm in arms if any(note in run.notes for run in arm.ended)]
+        noted = [arm.label for arm in arms if any(note in run.notes for run in arm.ended)]
         limits.append(f"{note[:1].upper()}{note[1:]}" + ("." if len(noted) == len(arms) else f" ({', '.join(noted)})."))
-    if chosen := [arm.words for arm in arms if arm.planned.arm.rate is not None]:
+    if chosen := [arm.label for arm in arms if arm.planned.arm.rate is not None]:
         limits.append(
             f"Of {', '.join(chosen)}, the learning rate was chosen, not tuned: against a tuned arm, a difference may "
             "be that of the rates."
         )
-    thin = [arm.words for arm in arms if len(arm.ended) < FEWEST_SEEDS]
+    thin = [arm.label for arm in arms if len(arm.ended) < FEWEST_SEEDS]
     if thin:
         limits.append(f"Fewer than {FEWEST_SEEDS} runs have ended of: {', '.join(thin)}.")
     names = sorted({arm.planned.dataset.name for arm in arms})
@@ -364,14 +364,14 @@ def _runs(arms: Sequence[ArmRuns]) -> list[str]:
         ids = [
             f"{run.config.seed}{' (failed)' if run.id in arm.failures else ''}: {run_link(run)}" for run in arm.ended
         ]
-        rows.append([escape(arm.words), code(arm.name), ", ".join(ids) or "none"])
+        rows.append([escape(arm.label), code(arm.name), ", ".join(ids) or "none"])
     return ["Every run by its seed.", table(["arm", "its name", "runs"], rows)]
 
 
 def _grid(answers: Answers, arms: Sequence[ArmRuns]) -> list[str]:
     tuned = answers.tuned.get("arms", {})
     rows = []
-    for name in dict.fromkeys(arm.planned.arm.like or arm.name for arm in arms if arm.planned.arm.takes_tuning):
+    for name in dict.fromkeys(arm.planned.arm.lr_from or arm.name for arm in arms if arm.planned.arm.takes_tuning):
         entry = tuned.get(name)
         if not isinstance(entry, Mapping) or not isinstance(entry.get("grid"), Mapping):
             continue

@@ -296,7 +296,7 @@ def test_a_question_of_a_plugin_is_planned_like_any_other(plugin: Callable[..., 
 from benchmarks.questions.arms import PLAIN
 from benchmarks.questions.base import FID_MARGIN, LN_FID, Decision, Question, better
 
-WIDE = PLAIN.but("wide", "twice as wide", generator_widths=(256, 512), probes=())
+WIDE = PLAIN.vary("wide", "twice as wide", generator_widths=(256, 512), probes=())
 QUESTIONS = {
     "width": Question(
         "width", "Width", "Are wide networks better?", {"W": "Wide networks are better."},
@@ -324,8 +324,8 @@ def test_a_question_whose_names_stand_for_something_else_is_refused(plugin: Call
 from benchmarks.questions.arms import PLAIN
 from benchmarks.questions.base import FID_MARGIN, LN_FID, Decision, Question, better
 
-MINE = PLAIN.but("{arm}", "twice as wide", generator_widths=(256, 512), probes=())
-OTHER = PLAIN.but("other", "another")
+MINE = PLAIN.vary("{arm}", "twice as wide", generator_widths=(256, 512), probes=())
+OTHER = PLAIN.vary("other", "another")
 DECISION = Decision("{decision}", "W", "A.", (better(MINE, OTHER, LN_FID, FID_MARGIN),), "a", "b")
 QUESTIONS = {{"width": Question("width", "Width", "?", {{}}, (DECISION,), "metrics/fid_normalized", (), (), ())}}
 '''
@@ -398,11 +398,10 @@ NEED_NONE = {"benchmarks.sync", "benchmarks.prune", "tests.soak.calibrate"}
 def test_a_command_takes_plugins_unless_it_needs_none(called: Callable[..., Any], plugin: Callable[..., Path]) -> None:
     from importlib import import_module
 
-    files = [*(ROOT / "benchmarks").glob("*.py"), *(ROOT / "reports").glob("*.py")]
-    ends = {
-        file: re.search(r'^if __name__ == "__main__":\n    main\((\w+)\)', file.read_text(), re.M) for file in files
-    }
-    functions = {f"{file.parent.name}.{file.stem}": end[1] for file, end in ends.items() if end}
+    files = [file for folder in ("benchmarks", "reports", "tests/soak") for file in (ROOT / folder).glob("*.py")]
+    ending = re.compile(r'^if __name__ == "__main__":\n    (?:main|run_command)\((\w+)\)', re.MULTILINE)
+    ends = {file: ending.search(file.read_text()) for file in files}
+    functions = {".".join(file.relative_to(ROOT).with_suffix("").parts): end[1] for file, end in ends.items() if end}
     assert set(functions) == TAKE_PLUGINS | NEED_NONE
     path = plugin("1 / 0\n")
     for name, function in functions.items():
@@ -447,6 +446,6 @@ def test_a_metric_and_a_variant_of_a_plugin_are_known_to_the_other_commands(
     assert "| `ink` | lower |" in done.out
     # In a process of its own, which has the plugin from this one.
     few = ("--rounds", "1", "--seconds", "0.01", "--run-seconds", "0", "--threads", "1", "--against", "none")
-    timed = called(speed.command, "--variant", "residual_gan", "--dataset", "ring8", "--plugin", str(mine), *few)
+    timed = called(speed.main, "--variant", "residual_gan", "--dataset", "ring8", "--plugin", str(mine), *few)
     assert timed.code == 0, timed.err
     assert "`residual_gan`" in timed.out

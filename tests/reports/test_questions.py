@@ -62,7 +62,7 @@ def test_every_kind_of_verdict_comes_out_where_it_was_planted():
         "conv-discriminator": fid(25),
     }
     five = plan.arm("critic-5")
-    few = [run for run in made(plan, planted) if not (five.made(run.config) and run.config.seed > 2)]
+    few = [run for run in made(plan, planted) if not (five.matches(run.config) and run.config.seed > 2)]
     answers = decided(plan, few)
     assert {name: outcome(answers, name) for name in ("B1-eight", "B1a-packing-points", "control-rate")} == {
         "B1-eight": SUPPORTED,
@@ -108,7 +108,7 @@ def test_a_better_arm_that_another_reading_turns_round_is_in_the_verdict_s_own_s
     answers = decided(plan, made(plan, {"critic-5": {**fid(10), "metrics/fid_pixels": 60.0}}))
     (answer,) = [each for each in answers.answers if each.name == "D-five-updates"]
     (other,) = answer.verdict.reversed_by
-    assert (other.way, other.better) == ("pixels, without a classifier", plan.arm("conditional").arm.words)
+    assert (other.way, other.better) == ("pixels, without a classifier", plan.arm("conditional").arm.label)
     turned = "with pixels, without a classifier, the other arm is the better one"
     told = page(answers, "critic_steps")
     assert f"better is five discriminator steps; {turned}." in told
@@ -196,7 +196,7 @@ def test_a_failed_run_is_worse_than_any_other_and_enters_no_mean():
     plan = smoke("discriminator_layers")
     runs = made(plan, {"conditional": fid(10), "conv-discriminator": fid(30)})
     arm = plan.arm("conditional")
-    broken = [run for run in runs if arm.made(run.config)][:2]
+    broken = [run for run in runs if arm.matches(run.config)][:2]
     stopped = replace(broken[0], state="FAILED", cause="generator_loss is nan", lines=broken[0].lines[:2])
     untrained = dict(broken[1].lines[0]["metrics"])
     harmed = replace(broken[1], lines=(*broken[1].lines[:-1], {**broken[1].lines[-1], "metrics": untrained}))
@@ -222,7 +222,7 @@ def test_runs_that_have_not_ended_are_missing_and_not_failed():
     planted = {"arc-1": {"metrics/overlap": 0.95}, "arc-8": {"metrics/overlap": 0.5}}
     runs = made(plan, planted)
     eight = plan.arm("arc-8")
-    runs = [replace(run, state="RUNNING") if eight.made(run.config) and run.config.seed > 6 else run for run in runs]
+    runs = [replace(run, state="RUNNING") if eight.matches(run.config) and run.config.seed > 6 else run for run in runs]
     answers = decided(plan, runs)
     assert effect(answers, "B1-eight").seeds == (10, 7)
     assert effect(answers, "B1-eight").failed == (0, 0)
@@ -231,7 +231,7 @@ def test_runs_that_have_not_ended_are_missing_and_not_failed():
     # Seven seeds give a raw verdict, and no share in the correction.
     assert re.search(r"\| 7 \| \(\.\d+\) \|", rows(markdown, "[B1]")[0])
     assert "A raw verdict: with 7 seeds an arm" in page(answers, "mode_collapse")
-    none = decided(plan, [run for run in runs if not eight.made(run.config)])
+    none = decided(plan, [run for run in runs if not eight.matches(run.config)])
     assert outcome(none, "B1-eight") == NO_VERDICT
     assert "There is no verdict: no run of 8 modes has ended." in page(none, "mode_collapse")
     assert rows(index(none), "[B1]")[0].endswith("| no run of 8 modes has ended | – | – | – |")
@@ -254,11 +254,11 @@ def test_arms_whose_runs_lack_what_decides_are_named():
     plan = smoke("dropout")
     arm = plan.arm("dropout-3")
     runs = [
-        replace(run, lines=tuple({**line, "probes": {}} for line in run.lines)) if arm.made(run.config) else run
+        replace(run, lines=tuple({**line, "probes": {}} for line in run.lines)) if arm.matches(run.config) else run
         for run in made(plan)
     ]
     told = page(decided(plan, runs), "dropout")
-    assert f"There is no verdict: no run of {arm.arm.words} has the figure that decides." in told
+    assert f"There is no verdict: no run of {arm.arm.label} has the figure that decides." in told
 
 
 @pytest.mark.parametrize("broken", [{"not_finite_samples": 1.0}, {"overlap": math.nan, "modes_captured": math.nan}])
@@ -282,7 +282,7 @@ def test_a_run_that_never_learnt_is_read_as_measured_by_what_its_samples_do_not_
     def untrained(run: RunRecord) -> RunRecord:
         return replace(run, lines=tuple({**line, "metrics": run.lines[0]["metrics"]} for line in run.lines))
 
-    runs = [untrained(run) if report_.made(run.config) else run for run in runs]
+    runs = [untrained(run) if report_.matches(run.config) else run for run in runs]
     answers = decided(plan, runs)
     assert len(answers.evidence.arm("report").failures) == 12
     # D(fake) was .01 in every one of them, whatever became of the samples.
@@ -290,7 +290,7 @@ def test_a_run_that_never_learnt_is_read_as_measured_by_what_its_samples_do_not_
     assert numbers["B2-early-report"] == pytest.approx((-0.01,) * 12, abs=0.05)
     assert set(numbers["B2-report"]) == {-math.inf}
     shown = next(
-        line for line in rows(page(answers, "diminished_gradient"), report_.arm.words) if "| 12 | 12 |" in line
+        line for line in rows(page(answers, "diminished_gradient"), report_.arm.label) if "| 12 | 12 |" in line
     )
     assert "0.01" in shown
 
@@ -302,16 +302,20 @@ def test_a_failed_run_takes_no_lead_from_a_metric_that_its_arm_does_not_have():
     def changed(run: RunRecord) -> RunRecord:
         def metrics(found: Mapping[str, float]) -> dict[str, float]:
             others = {name: value for name, value in found.items() if name != "accuracy"}
-            return others if plain.made(run.config) else others | {"accuracy": 0.99 if best.made(run.config) else 0.5}
+            return (
+                others
+                if plain.matches(run.config)
+                else others | {"accuracy": 0.99 if best.matches(run.config) else 0.5}
+            )
 
         lines = tuple({**line, "metrics": metrics(line["metrics"])} for line in run.lines)
         # A failure says nothing of labels that its arm never had.
         return replace(
-            run, lines=lines, state="FAILED" if plain.made(run.config) and not run.config.seed else run.state
+            run, lines=lines, state="FAILED" if plain.matches(run.config) and not run.config.seed else run.state
         )
 
-    images = [arm for arm in plan.arms if arm.arm.data == "images"]
-    runs = [changed(run) for run in made(plan) if any(arm.made(run.config) for arm in images)]
+    images = [arm for arm in plan.arms if arm.arm.dataset_role == "images"]
+    runs = [changed(run) for run in made(plan) if any(arm.matches(run.config) for arm in images)]
     evidence = decided(plan, runs).evidence
     (standing,) = [each for each in standings.compute_standings(evidence) if each.role == "images"]
     assert len(evidence.arm("plain").failures) == 1
@@ -324,7 +328,7 @@ def test_a_failed_run_takes_no_lead_from_a_metric_that_its_arm_does_not_have():
 def test_a_run_without_the_figure_that_decides_is_left_out_and_said():
     plan = smoke("dropout")
     runs = made(plan)
-    (first, *_) = [run for run in runs if plan.arm("dropout-3").made(run.config)]
+    (first, *_) = [run for run in runs if plan.arm("dropout-3").matches(run.config)]
     bare = replace(first, lines=tuple({**line, "probes": {}} for line in first.lines))
     answers = decided(plan, [bare if run is first else run for run in runs])
     assert effect(answers, "I3c-all").seeds == (9, 10)
@@ -357,7 +361,7 @@ def test_foreign_and_repeated_runs_count_nowhere():
 def test_what_cannot_be_compared_is_refused(change: dict, why: str):
     plan = smoke("loss_curves", "discriminator_layers")
     runs = made(plan)
-    odd = next(run for run in runs if plan.arm("report").made(run.config))
+    odd = next(run for run in runs if plan.arm("report").matches(run.config))
     runs = [replace(run, config=replace(run.config, **change)) if run is odd else run for run in runs]
     answers = decided(plan, runs)
     assert [outcome(answers, name) for name in ("I3e-report", "I3a-report")] == [NO_VERDICT] * 2
@@ -514,9 +518,9 @@ def test_a_curve_that_is_not_flat_is_named():
     rising = [
         replace(run, lines=tuple({**line, "metrics": {"overlap": line["epoch"] / 20}} for line in run.lines))
         for run in runs
-        if plan.arm("arc-4").made(run.config)
+        if plan.arm("arc-4").matches(run.config)
     ]
-    flat = [run for run in runs if not plan.arm("arc-4").made(run.config)]
+    flat = [run for run in runs if not plan.arm("arc-4").matches(run.config)]
     told = page(decided(plan, flat + rising, tuned=tuned("quick")), "mode_collapse")
     assert "4 modes: overlap is not flat at the end of the budget" in told
     assert "8 modes: overlap is not flat" not in told
@@ -564,11 +568,11 @@ def test_an_effect_that_cannot_be_told_names_both_arms():
     plan = smoke("discriminator_layers")
     runs = made(plan, {"conditional": fid(10), "conv-discriminator": fid(30)})
     arm = plan.arm("conv-discriminator")
-    runs = [replace(run, state="FAILED") if arm.made(run.config) and run.config.seed < 7 else run for run in runs]
+    runs = [replace(run, state="FAILED") if arm.matches(run.config) and run.config.seed < 7 else run for run in runs]
     told = page(decided(plan, runs), "discriminator_layers")
     assert "How much lower or higher FID is with conditional GAN, linear layers than with" in told
     assert "cannot be told, because too many runs failed or never got there; 95 % interval: lower without bound" in told
-    runs = [replace(run, state="FAILED") if arm.made(run.config) else run for run in runs]
+    runs = [replace(run, state="FAILED") if arm.matches(run.config) else run for run in runs]
     assert "95 % interval: lower without bound." in page(decided(plan, runs), "discriminator_layers")
 
 
@@ -577,10 +581,10 @@ def test_every_outcome_of_our_questions_has_words(name: str):
     for decision in load_question(name).decisions:
         for contrast in decision.contrasts:
             outcome = contrast.outcome
-            assert "ln" not in outcome.called.split()
+            assert "ln" not in outcome.short_label.split()
             assert words.margin(contrast)
             # A change within runs says what it is held against, and so does a ratio.
-            assert contrast.control is not None or outcome.than or words.kind(outcome) == "level"
+            assert contrast.control is not None or outcome.reference or words.kind(outcome) == "level"
 
 
 # Nobody writes into a page, and nothing depends on chance

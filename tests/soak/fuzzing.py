@@ -90,13 +90,13 @@ ENVIRONMENT = {
 def json_readers() -> list[Reader]:
     from benchmarks.evaluation.catalogue import METRICS
     from benchmarks.inference.finding import load_run
-    from benchmarks.questions.presets import preset
+    from benchmarks.questions.presets import find_preset
     from benchmarks.run_folder.folder import RunFolder
     from benchmarks.show import facts, heading, loss_changes, pictures
     from benchmarks.show import recipe as recipe_of
     from benchmarks.suites.plan import make_plan, pilot_deviation
-    from benchmarks.suites.plan_history import differences, plans
-    from benchmarks.suites.tuned_settings import kept_tuning, tuning_file
+    from benchmarks.suites.plan_history import describe_changes, load_plans
+    from benchmarks.suites.tuned_settings import read_tuning, tuning_file
     from benchmarks.tracking.upload import journal_figures, remembered, run_params, run_tags, where_to_look
     from benchmarks.training.configure import recipe_file
     from reports.analysis.tables import group_into_sections
@@ -180,19 +180,19 @@ def json_readers() -> list[Reader]:
     def planned(folder: Path) -> object:
         (folder / "plans").mkdir(exist_ok=True)
         (folder / "plans" / "smoke.json").write_bytes((folder / "smoke.json").read_bytes())
-        kept = plans(folder, "smoke")
-        return [differences(one["plan"], other["plan"]) for one in kept for other in kept]
+        kept = load_plans(folder, "smoke")
+        return [describe_changes(one["plan"], other["plan"]) for one in kept for other in kept]
 
     def tuned(folder: Path) -> object:
-        kept = kept_tuning("quick", folder / "quick.json")
-        return pilot_deviation(kept, "images", LN_FID), make_plan(preset("quick"), tuned=kept).hash
+        kept = read_tuning("quick", folder / "quick.json")
+        return pilot_deviation(kept, "images", LN_FID), make_plan(find_preset("quick"), tuned=kept).hash
 
     def known(folder: Path) -> object:
         run = whole(folder, "mlflow.json")
         return remembered(run, "http://host"), where_to_look(run, "http://host")
 
     toml = 'recipe = "small"\nloss = "hinge"\nepochs = 3\ngenerator_lr = 0.001\ngenerator_widths = [16, 16]\n'
-    made = make_plan(preset("smoke"))
+    made = make_plan(find_preset("smoke"))
     smoke = [{"hash": made.hash, "since": "2020-01-01", "plan": made.as_dict()}] * 2
     memory = {"http://host": {"run_id": "r", "experiment_id": "1", "epoch": 2, "files": {}, "folder_id": "0" * 16}}
     ways, changing = either(damaged, as_json), either(damaged, as_json, as_json)

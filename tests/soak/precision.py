@@ -135,15 +135,15 @@ def compared(runs: Mapping[tuple[str, str], tuple[Sequence[Path], Sequence[Path]
     runs: by variant and precision, the run folders of float32 and those of that precision. An unconditional variant has
     no accuracy.
     """
-    from benchmarks.questions.outcomes import applies
+    from benchmarks.questions.outcomes import is_measured
     from benchmarks.run_folder.folder import RunFolder
 
     tests = []
     for (variant, precision), groups in runs.items():
         for what, (outcome, margin) in MARGINS.items():
-            if applies(outcome, [RunFolder(path).lines() for group in groups for path in group]):
+            if is_measured(outcome, [RunFolder(path).lines() for group in groups for path in group]):
                 full, reduced = (tuple(numbers(group, outcome)) for group in groups)
-                comparison = DecidingContrast(what, outcome.words, precision, FULL, -margin, margin, "different")
+                comparison = DecidingContrast(what, outcome.label, precision, FULL, -margin, margin, "different")
                 pair = ((comparison, Numbers(reduced, full)),)
                 tests.append(DecidingTest(f"{variant}, {precision}, {what}", variant, pair))
     return decide(tests)
@@ -151,11 +151,11 @@ def compared(runs: Mapping[tuple[str, str], tuple[Sequence[Path], Sequence[Path]
 
 def numbers(folders: Sequence[Path], outcome: Outcome) -> list[float]:
     """One number of each run that ended and has the figure, larger being better, −∞ of one that failed."""
-    from benchmarks.questions.outcomes import judged
+    from benchmarks.questions.outcomes import score_run
     from benchmarks.run_folder.folder import ENDED, RunFolder
 
     ended = [(state, each.lines()) for each in map(RunFolder, folders) if (state := each.status()["state"]) in ENDED]
-    values = [judged(outcome, state, lines, updates=1) for state, lines in ended]
+    values = [score_run(outcome, state, lines, updates=1) for state, lines in ended]
     return [value for value in values if value == value]
 
 

@@ -18,7 +18,7 @@ from metrics import gan_train
 from tests.conftest import ROOT, Done
 from tests.image_sets import NOISE, Images
 
-ENDING = re.compile(r'^if __name__ == "__main__":\n    main\((\w+)\)', re.MULTILINE)
+ENDING = re.compile(r'^if __name__ == "__main__":\n    (?:main|run_command)\((\w+)\)', re.MULTILINE)
 
 
 def command_lines() -> dict[str, Callable[[], int | None]]:
@@ -265,14 +265,14 @@ def test_a_timing_reads_what_it_is_listed_to_read_and_refuses_the_rest(
             value = [] if action.nargs == 0 else ["3" if kind(action) in (int, float) else "bfloat16"]
             if action.dest in ("variant", "dataset", "against"):
                 value = [{"variant": "dcgan", "dataset": "digits", "against": "none"}[action.dest]]
-            done = called(speed.command, *words, action.option_strings[0], *value)
+            done = called(speed.main, *words, action.option_strings[0], *value)
             assert done.code == 2
             assert done.err == f"error: {action.option_strings[0]} is nothing that --{timing} reads; leave it out\n"
     # What is read where values are checked is not used yet.
     monkeypatch.setattr(speed, "check", lambda asked: None)
     read.clear()
     with pytest.raises(Begun):
-        called(speed.command, *words)
+        called(speed.main, *words)
     assert read - speed.READS.keys() - {"json", "plugin"} == speed.READS[timing] - {"picture"}
 
 

@@ -17,7 +17,7 @@ from benchmarks.run import run
 from benchmarks.run_folder.folder import CONFIG, ENVIRONMENT, RunFolder, run_folders
 from benchmarks.sample import command as sample
 from benchmarks.show import command as show
-from benchmarks.suite import suite
+from benchmarks.suite import main as suite
 from benchmarks.suites.plan import make_plan
 from benchmarks.training.configure import completed
 from benchmarks.training.watcher import ProgressListener
@@ -233,4 +233,4 @@ def test_the_plan_of_a_folder_does_not_know_its_path(images: Path) -> None:
     assert plans[0].hash == plans[1].hash
     arm = plans[0].arms[0]
     assert arm.config(0).dataset.path == str(images)
-    assert plans[1].arms[0].made(arm.config(0))
+    assert plans[1].arms[0].matches(arm.config(0))

@@ -24,7 +24,7 @@ from benchmarks.prune import command as prune
 from benchmarks.questions.presets import QUICK, SMOKE
 from benchmarks.run import run
 from benchmarks.run_folder.folder import CHECKPOINT, CONFIG, FACTS, PREVIOUS, RunFolder
-from benchmarks.suite import suite
+from benchmarks.suite import main as suite
 from benchmarks.suites.plan import make_plan
 from benchmarks.suites.tuned_settings import tuning_file
 from benchmarks.sync import command as sync
@@ -32,7 +32,7 @@ from benchmarks.timing import stock
 from benchmarks.timing.cases import Case
 from benchmarks.timing.processes import Process
 from benchmarks.timing.training import measure
-from benchmarks.tune import tune
+from benchmarks.tune import main as tune
 from reports.build import command as build
 from tests.conftest import Done
 from tests.soak import calibrate, precision

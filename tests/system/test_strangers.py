@@ -12,7 +12,7 @@ import torch
 from benchmarks import configure, load_run, train
 from benchmarks.config import DatasetConfig, RunConfig
 from benchmarks.run_folder.folder import RunFolder
-from benchmarks.suites.plan_history import plans
+from benchmarks.suites.plan_history import load_plans
 from benchmarks.tracking.client import mlflow_client
 from benchmarks.tracking.download import fetch
 from benchmarks.tracking.upload import sync
@@ -178,7 +178,7 @@ def test_plans_of_another_form_are_refused_with_a_sentence(kept: object, tmp_pat
     (tmp_path / "plans").mkdir()
     (tmp_path / "plans" / "quick.json").write_text(json.dumps(kept))
     with pytest.raises(UserError, match="it does not hold the plans of a preset"):
-        plans(tmp_path, "quick")
+        load_plans(tmp_path, "quick")
 
 
 def test_no_secret_of_an_address_is_left_anywhere(tmp_path: Path, called: Callable[..., Done]) -> None:

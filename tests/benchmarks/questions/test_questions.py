@@ -16,11 +16,20 @@ from benchmarks.evaluation.catalogue import record
 from benchmarks.questions import QUESTIONS, Question, load_question
 from benchmarks.questions.arms import PLAIN
 from benchmarks.questions.base import BOTH, LN_FID, OVERLAP, Arm, Outcome, unique
-from benchmarks.questions.outcomes import alternatives, applies, failure, is_quality, judged, number, reaching, settled
-from benchmarks.questions.presets import FULL, MNIST, PRESETS, QUICK, RATES, SMOKE, preset
-from benchmarks.suites.plan import COSTLY, PlannedArm, make_plan, pilot_deviation, pooled_deviation, tuned_rate
-from benchmarks.suites.plan_history import differences, plans, record_plan
-from benchmarks.suites.tuned_settings import kept_tuning
+from benchmarks.questions.outcomes import (
+    explain_failure,
+    is_measured,
+    is_quality,
+    list_alternatives,
+    log_updates_to,
+    measure_drift,
+    read_outcome,
+    score_run,
+)
+from benchmarks.questions.presets import FULL, MNIST, PRESETS, QUICK, RATES, SMOKE, find_preset
+from benchmarks.suites.plan import COSTLY, PlannedArm, find_tuned_rate, make_plan, pilot_deviation, pooled_deviation
+from benchmarks.suites.plan_history import describe_changes, load_plans, record_plan
+from benchmarks.suites.tuned_settings import read_tuning
 from benchmarks.suites.tuning import chosen, deviations, quality, trials
 from metrics.captions import WORDS
 from tests.conftest import ROOT
@@ -54,7 +63,7 @@ def test_a_question_is_whole(question: Question) -> None:
             assert contrast.low <= contrast.high
             assert contrast.claims == "above" or contrast.low < contrast.high
             assert bool(contrast.outcome.threshold_of) == (contrast.outcome.reading == "reaching")
-    for sentence in (question.asks, *question.others, *question.limits):
+    for sentence in (question.asks, *question.related_work, *question.limits):
         assert sentence[-1] in ".?"
 
 
@@ -69,9 +78,9 @@ def test_names_stand_for_one_arm_and_one_decision() -> None:
 def test_an_arm_takes_its_rate_from_one_that_is_tuned() -> None:
     arms = {arm.name: arm for question in ALL for arm in question.arms}
     for arm in arms.values():
-        if arm.like:
-            assert arms[arm.like].tuned
-            assert not arms[arm.like].like
+        if arm.lr_from:
+            assert arms[arm.lr_from].tuned
+            assert not arms[arm.lr_from].lr_from
 
 
 def test_questions_presets_and_outcomes_need_no_torch() -> None:
@@ -88,7 +97,7 @@ def test_an_unknown_question_is_refused_with_the_nearest() -> None:
     with pytest.raises(UserError, match="did you mean 'dropout'"):
         load_question("droput")
     with pytest.raises(UserError, match="did you mean 'quick'"):
-        preset("quik")
+        find_preset("quik")
 
 
 # From a journal to a number
@@ -96,47 +105,49 @@ def test_an_unknown_question_is_refused_with_the_nearest() -> None:
 
 def test_late_is_the_mean_of_the_last_quarter_of_evaluations() -> None:
     journal = lines(values={0: 9.0, **{epoch: float(epoch) for epoch in range(1, 21)}})
-    assert number(OVERLAP, journal, updates=1) == 18.0  # 16 to 20
-    assert number(OVERLAP, journal, updates=1, epochs=8.5) == 7.5  # 7 and 8
-    assert number(replace(OVERLAP, better="less"), journal, updates=1) == -18.0
-    assert number(replace(OVERLAP, reading="final"), journal, updates=1) == 20.0
+    assert read_outcome(OVERLAP, journal, updates=1) == 18.0  # 16 to 20
+    assert read_outcome(OVERLAP, journal, updates=1, epochs=8.5) == 7.5  # 7 and 8
+    assert read_outcome(replace(OVERLAP, better="less"), journal, updates=1) == -18.0
+    assert read_outcome(replace(OVERLAP, reading="final"), journal, updates=1) == 20.0
 
 
 def test_a_logarithm_is_taken_before_the_mean() -> None:
     journal = lines("metrics/fid_normalized", {0: 50.0, 1: 8.0, 2: 1.0, 3: 4.0, 4: 1.0, 5: 1.0, 6: 1.0, 7: 2.0, 8: 8.0})
-    assert number(LN_FID, journal, updates=1) == pytest.approx(-(math.log(2) + math.log(8)) / 2)
+    assert read_outcome(LN_FID, journal, updates=1) == pytest.approx(-(math.log(2) + math.log(8)) / 2)
     error = Outcome("", ("metrics/gan_train",), "less", "final", "ln_error")
-    assert number(error, lines("metrics/gan_train", {3: 0.75}), updates=1) == pytest.approx(math.log(4))
+    assert read_outcome(error, lines("metrics/gan_train", {3: 0.75}), updates=1) == pytest.approx(math.log(4))
 
 
 def test_early_rise_and_change_are_of_updates_not_of_evaluations() -> None:
     journal = lines("curves/d_fake", {epoch: 0.1 if epoch <= 2 else 0.5 for epoch in range(1, 101)})
     early = Outcome("", ("curves/d_fake",), "less", "early")
-    assert number(early, journal, updates=1) == pytest.approx(-0.1)
-    assert number(replace(early, reading="rise", better="more"), journal, updates=1) == pytest.approx(0.4)
+    assert read_outcome(early, journal, updates=1) == pytest.approx(-0.1)
+    assert read_outcome(replace(early, reading="rise", better="more"), journal, updates=1) == pytest.approx(0.4)
     falling = lines("curves/d_fake", {epoch: 1.0 if epoch == 1 else epoch / 100 for epoch in range(1, 101)})
-    assert number(replace(early, reading="change", better="more"), falling, updates=1) == pytest.approx(0.955 - 1.0)
+    assert read_outcome(replace(early, reading="change", better="more"), falling, updates=1) == pytest.approx(
+        0.955 - 1.0
+    )
 
 
 def test_reaching_a_threshold_is_interpolated_and_may_never_come() -> None:
     series = [(0, 100.0), (10, 10.0), (20, 1.0)]
-    assert reaching(series, 5, 10.0) == pytest.approx(math.log(50))
-    assert reaching(series, 5, math.sqrt(10.0)) == pytest.approx(math.log(75))
-    assert reaching(series, 5, 0.5) == math.inf
+    assert log_updates_to(series, 5, 10.0) == pytest.approx(math.log(50))
+    assert log_updates_to(series, 5, math.sqrt(10.0)) == pytest.approx(math.log(75))
+    assert log_updates_to(series, 5, 0.5) == math.inf
     outcome = Outcome("", ("metrics/fid_normalized",), "less", "reaching", threshold_of="plain")
     journal = lines("metrics/fid_normalized", dict(series))
-    assert number(outcome, journal, updates=5, threshold=0.5) == -math.inf
+    assert read_outcome(outcome, journal, updates=5, threshold=0.5) == -math.inf
 
 
 def test_a_figure_that_is_absent_is_no_number() -> None:
-    assert math.isnan(number(OVERLAP, lines("metrics/fid", {1: 2.0}), updates=1))
+    assert math.isnan(read_outcome(OVERLAP, lines("metrics/fid", {1: 2.0}), updates=1))
 
 
 def test_a_run_fails_that_ends_no_better_than_it_began() -> None:
     sound = lines("metrics/fid_normalized", {0: 50.0, 5: 20.0, 10: 44.0})
-    assert failure("FINISHED", sound) == ""
-    assert "training failed" in failure("FAILED", sound)
-    assert failure("FINISHED", lines("metrics/overlap", {0: 0.1, 5: 0.0})) == ""
+    assert explain_failure("FINISHED", sound) == ""
+    assert "training failed" in explain_failure("FAILED", sound)
+    assert explain_failure("FINISHED", lines("metrics/overlap", {0: 0.1, 5: 0.0})) == ""
 
 
 @pytest.mark.parametrize(("last", "failed"), [(1.02, True), (0.98, True), (0.9, True), (0.89, False), (0.1, False)])
@@ -144,9 +155,9 @@ def test_images_fail_that_end_hardly_better_than_the_untrained_generator(last: f
     """Ten runs that never began to learn ended between .98 and 1.02 of it: half of them would have passed below 1."""
     journal = lines("metrics/fid_normalized", {0: 50.0, 5: 20.0, 10: 50.0 * last})
     why = "its FID is not below 90 % of that of the untrained generator" if failed else ""
-    assert failure("FINISHED", journal) == why
+    assert explain_failure("FINISHED", journal) == why
     # Read up to epoch 5 it has learnt.
-    assert failure("FINISHED", journal, 5) == ""
+    assert explain_failure("FINISHED", journal, 5) == ""
 
 
 @pytest.mark.parametrize("figure", ["fid_normalized", "overlap"])
@@ -161,14 +172,18 @@ def test_samples_that_are_not_finite_fail_a_run_of_images_and_of_points(figure: 
         ending({"not_finite_samples": 2500.0}),
         ending({figure: math.nan, "coverage": math.nan}),
     )
-    assert failure("FINISHED", one, samples=2500) == "1 of its 2,500 samples is not finite"
-    assert failure("FINISHED", one) == "1 of its samples is not finite"
-    assert failure("FINISHED", all_, samples=2500) == "2,500 of its 2,500 samples are not finite"
+    assert explain_failure("FINISHED", one, samples=2500) == "1 of its 2,500 samples is not finite"
+    assert explain_failure("FINISHED", one) == "1 of its samples is not finite"
+    assert explain_failure("FINISHED", all_, samples=2500) == "2,500 of its 2,500 samples are not finite"
     # Older journals do not say how many.
-    assert failure("FINISHED", old, samples=2500) == "some of its 2,500 samples are not finite"
-    assert failure("FINISHED", old, 5) == failure("FINISHED", ending({figure: 10.0, "kid": math.nan})) == ""
+    assert explain_failure("FINISHED", old, samples=2500) == "some of its 2,500 samples are not finite"
+    assert (
+        explain_failure("FINISHED", old, 5)
+        == explain_failure("FINISHED", ending({figure: 10.0, "kid": math.nan}))
+        == ""
+    )
     outcome = replace(OVERLAP, figures=(f"metrics/{figure}",))
-    assert [judged(outcome, "FINISHED", each, updates=1) for each in (one, all_, old)] == [-math.inf] * 3
+    assert [score_run(outcome, "FINISHED", each, updates=1) for each in (one, all_, old)] == [-math.inf] * 3
     assert quality(old, "FINISHED", figure, 1) == -math.inf
 
 
@@ -183,14 +198,14 @@ def test_a_failed_run_is_the_worst_by_its_samples_and_read_as_measured_by_anythi
     journal = [{"epoch": 0, "metrics": {"fid_normalized": 50.0}}, *journal]
     for state in ("FAILED", "FINISHED"):
         # Of the epoch in which a loss was not finite nothing counts.
-        assert judged(replace(CURVE, reading="final"), state, journal, updates=1) == -0.75
-        assert judged(Outcome("", ("probes/gap",), "more"), state, journal, updates=1) == 0.75
-    assert judged(LN_FID, "FAILED", journal, updates=1) == -math.inf
-    assert math.isnan(judged(CURVE, "FAILED", [journal[0], journal[3]], updates=1))
+        assert score_run(replace(CURVE, reading="final"), state, journal, updates=1) == -0.75
+        assert score_run(Outcome("", ("probes/gap",), "more"), state, journal, updates=1) == 0.75
+    assert score_run(LN_FID, "FAILED", journal, updates=1) == -math.inf
+    assert math.isnan(score_run(CURVE, "FAILED", [journal[0], journal[3]], updates=1))
     # An FID that tells of no learning says nothing of what the discriminator gave.
     stuck = [journal[0], {**journal[1], "metrics": {"fid_normalized": 51.0}}]
-    assert judged(CURVE, "FINISHED", stuck, updates=1) == -0.25
-    assert judged(LN_FID, "FINISHED", stuck, updates=1) == -math.inf
+    assert score_run(CURVE, "FINISHED", stuck, updates=1) == -0.25
+    assert score_run(LN_FID, "FINISHED", stuck, updates=1) == -math.inf
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
@@ -204,12 +219,12 @@ def test_what_judges_samples_is_what_stands_under_metrics(name: str) -> None:
 
 def test_a_metric_applies_where_the_untrained_generator_has_it() -> None:
     journal = [{"epoch": 0, "metrics": {"overlap": 0.1}}, {"epoch": 1, "metrics": {"not_finite_samples": 3.0}}]
-    assert applies(OVERLAP, [[], journal])
-    assert not applies(LN_FID, [[], journal])
+    assert is_measured(OVERLAP, [[], journal])
+    assert not is_measured(LN_FID, [[], journal])
 
 
 def test_alternatives_change_one_thing_each() -> None:
-    others = alternatives(LN_FID)
+    others = list_alternatives(LN_FID)
     assert set(others) == {
         "the last checkpoint",
         "classifier 0 alone",
@@ -218,14 +233,14 @@ def test_alternatives_change_one_thing_each() -> None:
         "pixels, without a classifier",
     }
     assert others["classifier 1 alone"] == replace(LN_FID, figures=("metrics/fid_normalized_extractor_1",))
-    assert set(alternatives(OVERLAP)) == {"the last checkpoint"}
+    assert set(list_alternatives(OVERLAP)) == {"the last checkpoint"}
 
 
 def test_what_still_moves_is_told() -> None:
     flat = dict.fromkeys(range(1, 21), 1.0)
-    assert settled("metrics/overlap", lines(values=flat)) == 0
-    assert settled("metrics/overlap", lines(values={**flat, **dict.fromkeys(range(16, 21), 1.5)})) == 0.5
-    assert math.isnan(settled("metrics/overlap", lines(values={1: 1.0})))
+    assert measure_drift("metrics/overlap", lines(values=flat)) == 0
+    assert measure_drift("metrics/overlap", lines(values={**flat, **dict.fromkeys(range(16, 21), 1.5)})) == 0.5
+    assert math.isnan(measure_drift("metrics/overlap", lines(values={1: 1.0})))
 
 
 # Plans
@@ -304,7 +319,7 @@ def test_what_a_preset_does_not_take_is_told_with_the_reason() -> None:
 def test_no_two_decisions_read_the_same_evaluations_of_the_same_runs(preset: Any) -> None:
     """Equal updates of both networks and equal seconds end within the same two evaluations: one number, told twice."""
     kept = preset.name in ("quick", "mnist")
-    for tuned in (TUNED, *([kept_tuning(preset.name)] if kept else [])):
+    for tuned in (TUNED, *([read_tuning(preset.name)] if kept else [])):
         plan = make_plan(preset, tuned=tuned)
         arms = {arm.name: arm for arm in plan.arms}
         seen: dict[tuple, str] = {}
@@ -314,7 +329,7 @@ def test_no_two_decisions_read_the_same_evaluations_of_the_same_runs(preset: Any
                     (part.contrast.outcome.figures, part.contrast.outcome.reading, part.contrast.outcome.scale),
                     (part.contrast.constant, None if math.isnan(part.threshold) else part.threshold),
                     *(
-                        (arm.name, seeds, *arms[arm.name].read(until, part.of_curves))
+                        (arm.name, seeds, *arms[arm.name].evaluated_epochs(until, part.reads_curves))
                         for arm, seeds, until in part.sides
                     ),
                 )
@@ -330,8 +345,8 @@ def test_an_arm_tells_which_of_its_epochs_are_evaluated() -> None:
     arm = make_plan(SMOKE, ["dropout"]).arms[0]
     arm = replace(arm, evaluate_every=3, recipe=arm.recipe.with_({"epochs": 10}))
     assert arm.read() == [3, 6, 9, 10]
-    assert arm.read(6.7) == [3, 6]
-    assert arm.read(2.9, curves=True) == [1, 2]
+    assert arm.evaluated_epochs(6.7) == [3, 6]
+    assert arm.evaluated_epochs(2.9, curves=True) == [1, 2]
 
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
@@ -375,23 +390,23 @@ def test_the_hash_is_of_all_that_was_decided_beforehand() -> None:
 
 def test_a_later_plan_is_added_and_its_differences_are_told(tmp_path: Path) -> None:
     first = make_plan(SMOKE, ["dropout"])
-    assert plans(tmp_path, "smoke") == []
+    assert load_plans(tmp_path, "smoke") == []
     record_plan(first, tmp_path, "then")
     record_plan(first, tmp_path, "later")
-    assert [(kept["hash"], kept["since"]) for kept in plans(tmp_path, "smoke")] == [(first.hash, "then")]
+    assert [(kept["hash"], kept["since"]) for kept in load_plans(tmp_path, "smoke")] == [(first.hash, "then")]
     second = make_plan(SMOKE, ["dropout"], seeds=5)
     record_plan(second, tmp_path, "later")
-    assert [kept["hash"] for kept in plans(tmp_path, "smoke")] == [first.hash, second.hash]
+    assert [kept["hash"] for kept in load_plans(tmp_path, "smoke")] == [first.hash, second.hash]
     # What was kept is JSON, where a tuple is a list.
-    kept = plans(tmp_path, "smoke")[0]["plan"]
-    assert differences(kept, first.as_dict()) == []
-    told = differences(kept, second.as_dict())
+    kept = load_plans(tmp_path, "smoke")[0]["plan"]
+    assert describe_changes(kept, first.as_dict()) == []
+    told = describe_changes(kept, second.as_dict())
     assert told == [
         "4 arms with another value for seeds: dropout-3, conditional, few-dropout-3, few",
         "2 decisions with another value for control seeds: I3c-all, I3c-few",
         "2 decisions with another value for treatment seeds: I3c-all, I3c-few",
     ]
-    more = differences(first.as_dict(), make_plan(SMOKE, ["dropout", "label_use"]).as_dict())
+    more = describe_changes(first.as_dict(), make_plan(SMOKE, ["dropout", "label_use"]).as_dict())
     assert more == ["1 arm added: labels-shuffled", "1 decision added: I2-used"]
 
 
@@ -399,8 +414,8 @@ def test_an_arm_knows_its_own_runs() -> None:
     plan = make_plan(SMOKE, ["dropout", "loss_curves"])
     configs = {arm.name: arm.config(1) for arm in plan.arms}
     for arm in plan.arms:
-        assert [name for name, config in configs.items() if arm.made(config)] == [arm.name]
-        assert not arm.made(replace(configs[arm.name], samples=299))
+        assert [name for name, config in configs.items() if arm.matches(config)] == [arm.name]
+        assert not arm.matches(replace(configs[arm.name], samples=299))
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -460,7 +475,7 @@ def test_every_decision_on_convolutional_networks_needs_images_with_room_for_the
         decision.name
         for question in ALL
         for decision in question.decisions
-        if not all(arm.linear or arm.data == "large" for arm in decision.arms)
+        if not all(arm.linear or arm.dataset_role == "large" for arm in decision.arms)
         and not any(check.figure == "side" for check in decision.checks)
     ]
     assert without == []
@@ -493,7 +508,7 @@ def test_every_tuned_arm_has_the_same_grid_on_seeds_of_its_own_and_half_the_budg
         by_arm.setdefault(trial.name, []).append(trial.rate)
         assert min(trial.arm.seeds) >= 1000
         assert trial.arm.recipe.generator_lr == trial.arm.recipe.discriminator_lr == trial.rate
-        assert 2 * trial.arm.recipe.epochs == QUICK.budgets[trial.arm.arm.data].fields["epochs"]
+        assert 2 * trial.arm.recipe.epochs == QUICK.budgets[trial.arm.arm.dataset_role].fields["epochs"]
     assert by_arm.pop("sgd") == by_arm.pop("sgd-saturating") == [100 * rate for rate in RATES]
     assert all(rates == list(RATES) for rates in by_arm.values())
     assert "plain" in by_arm
@@ -543,12 +558,12 @@ def test_deviations_between_seeds_are_pooled_within_arms_at_their_winners() -> N
 
 def test_the_deviations_that_are_kept_are_those_of_outcomes_that_are() -> None:
     """They are found by words, so that an outcome told anew loses its own."""
-    kept = kept_tuning("quick")["deviations"]
+    kept = read_tuning("quick")["deviations"]
     contrasts = [contrast for question in ALL for decision in question.decisions for contrast in decision.contrasts]
-    deciding = {(contrast.treatment.data, contrast.outcome.words) for contrast in contrasts}
+    deciding = {(contrast.treatment.dataset_role, contrast.outcome.label) for contrast in contrasts}
     assert {(role, words) for role, of_role in kept.items() for words in of_role} <= deciding
-    assert {LN_FID.words} <= set(kept["images"])
-    assert {OVERLAP.words} == set(kept["points"])
+    assert {LN_FID.label} <= set(kept["images"])
+    assert {OVERLAP.label} == set(kept["points"])
 
 
 @pytest.mark.parametrize("winner", ["true", '"fast"', "null", "1" + 400 * "0"])
@@ -558,10 +573,10 @@ def test_a_tuning_whose_winner_is_no_learning_rate_is_damaged(
     monkeypatch.setattr("benchmarks.suites.tuned_settings.tuning_file", lambda name: tmp_path / f"{name}.json")
     before, after = '{"arms": {"plain": {"grid": {}, "metric": "fid", "winner": ', "}}}"
     (tmp_path / "quick.json").write_text(before + "0.001" + after)
-    assert tuned_rate(kept_tuning("quick"), PLAIN) == 0.001
+    assert find_tuned_rate(read_tuning("quick"), PLAIN) == 0.001
     (tmp_path / "quick.json").write_text(before + winner + after)
     with pytest.raises(UserError, match=r"is damaged; python -m benchmarks\.tune --preset quick makes it anew"):
-        kept_tuning("quick")
+        read_tuning("quick")
 
 
 @pytest.mark.parametrize("deviations", ["3", '{"images": 0.1}', '{"images": {"ln FID": "small"}}', "[]"])
@@ -570,10 +585,10 @@ def test_a_tuning_whose_deviations_are_no_numbers_is_damaged(
 ) -> None:
     monkeypatch.setattr("benchmarks.suites.tuned_settings.tuning_file", lambda name: tmp_path / f"{name}.json")
     (tmp_path / "quick.json").write_text('{"arms": {}, "deviations": {"images": {"ln FID": 0.25}}}')
-    assert kept_tuning("quick")["deviations"] == {"images": {"ln FID": 0.25}}
+    assert read_tuning("quick")["deviations"] == {"images": {"ln FID": 0.25}}
     (tmp_path / "quick.json").write_text('{"arms": {}, "deviations": ' + deviations + "}")
     with pytest.raises(UserError, match="is damaged"):
-        kept_tuning("quick")
+        read_tuning("quick")
 
 
 def test_a_deviation_needs_a_group_of_two_and_leaves_out_what_is_infinite() -> None:

@@ -12,7 +12,7 @@ from benchmarks.cli.progress import SuiteProgress, duration
 from benchmarks.executors import Result, RunGroup, RunOptions
 from benchmarks.questions.presets import SMOKE
 from benchmarks.run_folder.folder import RunFolder, run_folders
-from benchmarks.suite import suite
+from benchmarks.suite import main as suite
 from benchmarks.suites.mlflow_questions import mean_and_interval
 from benchmarks.suites.plan import make_plan
 from benchmarks.suites.scheduler import all_ended, prepared, run_jobs, shared_out

@@ -13,19 +13,19 @@ from benchmarks.questions import QUESTIONS, Question
 from benchmarks.questions.arms import CONDITIONAL, PLAIN, REPORT
 from benchmarks.questions.base import FID_MARGIN, LN_FID, Arm, Decision, better
 from benchmarks.questions.presets import QUICK, SMOKE
-from benchmarks.suite import suite
+from benchmarks.suite import main as suite
 from benchmarks.suites.plan import make_plan
-from benchmarks.suites.tuned_settings import tuned_settings, tuning_file
+from benchmarks.suites.tuned_settings import load_tuned_settings, tuning_file
 from benchmarks.suites.tuning import added, before, by_seconds, deviations, paced, trials
-from benchmarks.tune import tune
+from benchmarks.tune import main as tune
 from reports import build
 from tests.conftest import Done
 from variants.recipe import UserError
 
 Called = Callable[..., Done]
 KEPT = json.loads(tuning_file("quick").read_text())
-WIDE = PLAIN.but("wide", "twice as wide", generator_widths=(256, 512), probes=())
-FAST = CONDITIONAL.but("fast", "conditional, rate .004", rate=4e-3, probes=())
+WIDE = PLAIN.vary("wide", "twice as wide", generator_widths=(256, 512), probes=())
+FAST = CONDITIONAL.vary("fast", "conditional, rate .004", rate=4e-3, probes=())
 
 
 def asked(monkeypatch: pytest.MonkeyPatch, *contrasts: tuple[Arm, Arm], until: Any = "updates") -> None:
@@ -42,7 +42,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, *contrasts: tuple[Arm, Arm], until: A
 
 
 def test_a_rate_that_an_arm_names_is_its_own_whether_a_preset_tunes_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked(monkeypatch, (FAST, FAST.but("faster", "twice that", lr_factor=2.0)))
+    asked(monkeypatch, (FAST, FAST.vary("faster", "twice that", lr_factor=2.0)))
     for preset, tuned in ((SMOKE, None), (QUICK, {"arms": {}})):
         plan = make_plan(preset, ["mine"], tuned=tuned)
         rates = [(arm.recipe.generator_lr, arm.recipe.discriminator_lr) for arm in plan.arms]
@@ -68,17 +68,17 @@ def test_a_rate_that_is_none_is_refused(rate: Any, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_rate_beside_another_source_of_it_is_refused() -> None:
-    with pytest.raises(ValueError, match="the arm x names a rate, so it cannot have like, or tuned=False"):
-        PLAIN.but("x", "x", rate=1e-3, like="conditional")
+    with pytest.raises(ValueError, match="the arm x names a rate, so it cannot have lr_from, or tuned=False"):
+        PLAIN.vary("x", "x", rate=1e-3, lr_from="conditional")
     with pytest.raises(ValueError, match="the arm x names a rate"):
-        REPORT.but("x", "x", rate=1e-3)
+        REPORT.vary("x", "x", rate=1e-3)
 
 
 # What is missing
 
 
 def test_all_arms_without_a_rate_are_named_with_the_command_that_tunes_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked(monkeypatch, (WIDE, PLAIN), (FAST, WIDE.but("wider", "wider")))
+    asked(monkeypatch, (WIDE, PLAIN), (FAST, WIDE.vary("wider", "wider")))
     command = r"python -m benchmarks\.tune --preset quick --arms wide wider"
     for questions in ((), ["mine"]):
         with pytest.raises(
@@ -91,7 +91,7 @@ def test_all_arms_without_a_rate_are_named_with_the_command_that_tunes_them(monk
 
 def test_an_arm_like_one_that_is_not_tuned_is_refused_with_another_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
     for like in ("nobody", "report", "fast"):
-        asked(monkeypatch, (WIDE.but("mine", "mine", like=like), PLAIN), (FAST, PLAIN))
+        asked(monkeypatch, (WIDE.vary("mine", "mine", lr_from=like), PLAIN), (FAST, PLAIN))
         sentence = (
             f"^the arm mine takes the learning rate of {like}, which the preset quick does not tune; give it a rate"
         )
@@ -104,7 +104,7 @@ def test_a_tuned_file_that_cannot_be_used_is_refused(command: Any, called: Calle
     Path("mnist.json").write_text(json.dumps({**KEPT, "preset": "mnist"}))
     Path("half.json").write_text('{"arms": ')
     Path("folder").mkdir()
-    asked(monkeypatch, (FAST, FAST.but("faster", "twice that", lr_factor=2.0)))
+    asked(monkeypatch, (FAST, FAST.vary("faster", "twice that", lr_factor=2.0)))
     for words, sentence in (
         ("--preset quick --tuned mnist.json", "mnist.json has the tuned settings of the preset 'mnist', not of quick"),
         ("--preset quick --tuned half.json", "half.json is not JSON: "),
@@ -156,7 +156,7 @@ def test_arms_that_are_tuned_later_are_added_and_all_else_stays() -> None:
         **{name: KEPT[name] for name in ("preset", "seeds", "budget")},
         "code": "c0de",
         "arms": {"wide": entry, "plain": entry},
-        "deviations": {"images": {LN_FID.words: 9.0, "new": 1.0}, "mine": {"new": 2.0}},
+        "deviations": {"images": {LN_FID.label: 9.0, "new": 1.0}, "mine": {"new": 2.0}},
         "seconds_per_run": {"wide": 3.0},
     }
     made = added(KEPT, now)
@@ -168,7 +168,7 @@ def test_arms_that_are_tuned_later_are_added_and_all_else_stays() -> None:
     assert made["seconds_per_update"] == KEPT["seconds_per_update"]
     assert added({}, now) == now
     Path("tuned.json").write_text(json.dumps(made))
-    assert tuned_settings(QUICK, "tuned.json") == {**made, "file": "tuned.json"}
+    assert load_tuned_settings(QUICK, "tuned.json") == {**made, "file": "tuned.json"}
 
 
 def test_what_stays_is_read_from_the_file_that_is_written_else_from_the_one_with_the_code() -> None:
@@ -203,7 +203,7 @@ def test_deviations_are_of_the_arms_whose_runs_are_at_hand() -> None:
     other = [{"epoch": e, "metrics": {"fid_normalized": math.exp(e + 2)}} for e in range(5)]
     rate = KEPT["arms"]["plain"]["winner"]
     found = deviations(QUICK, KEPT["arms"], {("plain", rate): [(lines, 1), (other, 1)]})
-    assert found["images"][LN_FID.words] == pytest.approx(2**0.5)
+    assert found["images"][LN_FID.label] == pytest.approx(2**0.5)
     assert set(found) == {"images"}
     # Without the arm that sets a threshold, what depends on it is left out.
     few = deviations(QUICK, {"wide": {"winner": 1.0}}, {})

@@ -21,7 +21,7 @@ from benchmarks.config import DatasetConfig
 from benchmarks.datasets import load
 from benchmarks.pictures import growth_curves
 from benchmarks.questions.presets import PRESETS
-from benchmarks.speed import command
+from benchmarks.speed import main
 from benchmarks.suites.plan import make_plan
 from benchmarks.suites.tuning import timed
 from benchmarks.timing import evaluation, growth, start, stock, suites
@@ -358,7 +358,7 @@ def test_a_brief_table_has_the_medians_of_several_files(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_measured_is_refused_with_one_sentence(called: Called, words: list[str], sentence: str) -> None:
-    done = called(command, *words)
+    done = called(main, *words)
     assert done.code == 2
     assert done.err.count("\n") == 1
     assert done.err.startswith("error: ")
@@ -369,7 +369,7 @@ def test_what_cannot_be_measured_is_refused_with_one_sentence(called: Called, wo
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_training_is_measured_beside_stock(seeds: int, called: Called, tmp_path: Path) -> None:
     quick = f"--rounds 2 --seconds 0.02 --run-seconds 0 --threads 1 --seeds {seeds}".split()
-    done = called(command, "--variant", "vanilla_gan", "--dataset", "ring8", *quick, "--json", "all.json")
+    done = called(main, "--variant", "vanilla_gan", "--dataset", "ring8", *quick, "--json", "all.json")
     assert done.code == 0, done.err
     measured = json.loads(Path("all.json").read_text())
     assert markdown(measured) == done.out.removesuffix("\n")
@@ -401,7 +401,7 @@ def test_training_is_measured_beside_stock(seeds: int, called: Called, tmp_path:
 
 
 def test_a_dataset_that_no_process_knows_is_refused(called: Called) -> None:
-    done = called(command, "--variant", "vanilla_gan", "--dataset", "ring9", "--against", "none")
+    done = called(main, "--variant", "vanilla_gan", "--dataset", "ring9", "--against", "none")
     assert done.code == 2
     assert "error: unknown dataset 'ring9'; did you mean 'ring8'?" in done.err
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.suite import suite
+from benchmarks.suite import main as suite
 from tests.conftest import Done
 from tests.servers import NO_POSTGRES, MlflowServer, postgresql
 

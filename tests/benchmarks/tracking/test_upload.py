@@ -26,7 +26,7 @@ from benchmarks.run import run as run_command
 from benchmarks.run_folder.folder import RunFolder
 from benchmarks.sample import command as sample_command
 from benchmarks.show import command as show_command
-from benchmarks.suite import suite
+from benchmarks.suite import main as suite
 from benchmarks.sync import command as sync_command
 from benchmarks.tracking.background import Tracker
 from benchmarks.tracking.client import EXPERIMENT, Busy, mlflow_client, prepare, redacted, resolved

@@ -69,7 +69,7 @@ def test_what_is_not_tested_has_no_verdict_and_keeps_its_place_in_the_correction
 
 
 def changed(runs: list[RunRecord], plan: Plan, arm: str, **values: object) -> list[RunRecord]:
-    return [replace(run, **values) if plan.arm(arm).made(run.config) else run for run in runs]
+    return [replace(run, **values) if plan.arm(arm).matches(run.config) else run for run in runs]
 
 
 def test_sizes_have_to_match_unless_they_are_part_of_the_claim() -> None:
