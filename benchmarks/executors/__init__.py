@@ -18,7 +18,8 @@ from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 
-from benchmarks.executors.base import Executor, Result, RunGroup, RunOptions
+from benchmarks.executors.base import Executor, Result, RunGroup
+from benchmarks.training.options import RunOptions
 from variants.recipe import UserError, unknown
 
 EXECUTORS = {
@@ -59,7 +60,7 @@ def open_executor(
         refuse_without_graphs(resolve_device(settings.device))
     module, _, kind = EXECUTORS[name].partition(":")
     options = {"address": address} if name == "ray" else {}
-    return getattr(import_module(module), kind)(settings, workers, say=say, **options)
+    return getattr(import_module(module), kind)(settings.absolute(), workers, say=say, **options)
 
 
 __all__ = ["EXECUTORS", "Executor", "Result", "RunGroup", "RunOptions", "open_executor"]

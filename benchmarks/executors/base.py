@@ -1,20 +1,19 @@
 """The contract of the executors, and how the training of runs becomes their Results. Needs no torch."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from benchmarks.config import RunConfig
-from variants.recipe import UserError, unknown
+from benchmarks.training.options import RunOptions
+from variants.recipe import UserError
 
 if TYPE_CHECKING:
     from benchmarks.training.listener import ProgressListener
 
-STACK = ("auto", "on", "off")
 STOPPED = "it was stopped before its end; the same command goes on with it"
 
 
@@ -36,44 +35,6 @@ class RunGroup:
             raise ValueError("the configs of a job differ in their seed only")
         if len({config.seed for config in self.configs}) < len(self.configs):
             raise ValueError("a seed is one run, and a job has it once")
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What is the same for all jobs and cannot change a result, but for rounding.
-
-    threads: of torch for each run. track: whether MLflow gets the runs. stack: whether the seeds of a job are trained
-    as one: "on", "off", or "auto", which is on a GPU only: on a CPU the bits of a run would depend on which others
-    were still to be trained. The rest, cuda_graphs too, is as in `training.train`.
-    """
-
-    runs_dir: Path = Path("runs")
-    data_dir: Path | None = None
-    device: str = "auto"
-    pictures: str = "milestones"
-    threads: int = 1
-    tracking_uri: str | None = None
-    experiment: str | None = None
-    track: bool = True
-    retrain: bool = False
-    stack: str = "auto"
-    cuda_graphs: bool = False
-
-    def __post_init__(self) -> None:
-        if self.stack not in STACK:
-            raise unknown("choice of --stack", self.stack, STACK, see="one of " + ", ".join(STACK))
-        if self.threads < 1:
-            raise UserError(f"a run has at least 1 thread, not {self.threads}")
-        # Absolute, because the working folder of a worker may be another one.
-        object.__setattr__(self, "runs_dir", Path(self.runs_dir).absolute())
-        if self.data_dir is not None:
-            object.__setattr__(self, "data_dir", Path(self.data_dir).absolute())
-
-    @property
-    def training(self) -> dict[str, Any]:
-        """What `training.train` and `together.train_together` are told; `track` is for the executor to say."""
-        names = ("runs_dir", "data_dir", "device", "pictures", "tracking_uri", "experiment", "retrain", "cuda_graphs")
-        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True)
@@ -122,92 +83,62 @@ class Executor(Protocol):
         self.close(cancel=kind is not None)
 
 
-def split_job(job: RunGroup, settings: RunOptions, workers: int, say: Callable[[str], None]) -> list[RunGroup]:
+def split_job(job: RunGroup, options: RunOptions, workers: int, say: Callable[[str], None]) -> list[RunGroup]:
     """A job in parts, each of runs that one worker trains as one; of one run each where they are not to be.
 
     say: is told why seeds that were asked to be trained as one are not.
     """
     size = 1
-    if len(job.configs) > 1 and settings.stack != "off":
+    if len(job.configs) > 1 and options.stack != "off":
         from benchmarks.algorithm.device import resolve_device
         from variants import load_variant
 
         config = job.configs[0]
         try:
-            variant, device = load_variant(config.variant), resolve_device(settings.device).type
+            variant, device = load_variant(config.variant), resolve_device(options.device).type
         except UserError:
             # Each run says so in its Result.
             return [RunGroup((each,), job.notes) for each in job.configs]
-        if variant.not_stackable_because and settings.stack == "on":
+        if variant.not_stackable_because and options.stack == "on":
             say(f"seeds of {config.variant} are trained one by one: {variant.not_stackable_because}")
-        if not variant.not_stackable_because and (settings.stack == "on" or device == "cuda"):
+        if not variant.not_stackable_because and (options.stack == "on" or device == "cuda"):
             # Every worker gets some, but a GPU is the same one for all of them.
             size = len(job.configs) if device == "cuda" else -(-len(job.configs) // workers)
     return [RunGroup(job.configs[at : at + size], job.notes) for at in range(0, len(job.configs), size)]
 
 
 def train_here(
-    config: RunConfig,
-    settings: RunOptions,
-    *,
-    notes: Sequence[str] = (),
-    track: bool = False,
-    listener: "ProgressListener | None" = None,
-) -> Result:
-    """Trains one run in this process. Whatever goes wrong becomes a Result, but for KeyboardInterrupt."""
-    from benchmarks.training.train import train
-
-    began = time.perf_counter()
-    try:
-        run = train(
-            config,
-            **settings.training,
-            track=track,
-            notes=notes,
-            listener=listener,
-        )
-    # A plugin may call sys.exit, which must not end the other runs.
-    except (Exception, SystemExit) as error:
-        return make_failure(config.name, error, time.perf_counter() - began, settings)
-    return Result(config.name, "FINISHED", seconds=0.0 if run.found else time.perf_counter() - began, found=run.found)
-
-
-def train_stacked_here(
-    job: RunGroup, settings: RunOptions, say: Callable[[str, str], None], *, track: bool = False
+    job: RunGroup, options: RunOptions, say: Callable[[str, str], None], *, track: bool = False
 ) -> list[Result]:
-    """Trains the runs of a job as one in this process: their Results, as `train_here` has one.
+    """Trains the runs of a job in this process, as one if there are several. Only KeyboardInterrupt is not a Result.
 
-    say: is told of which run, by name, and what. seconds of a Result: its share.
+    say: hears the name of a run, and a sentence about it. track: whether MLflow hears of the runs while they train; an
+    executor sends them when they end. Result.seconds: the share of each run.
     """
-    from benchmarks.training.lockstep import train_together
+    from benchmarks.training.lockstep import train_group
 
     names = [config.name for config in job.configs]
+    listeners = [forward_messages(partial(say, name)) for name in names]
     began = time.perf_counter()
     try:
-        ended = train_together(
-            job.configs,
-            [forward_messages(partial(say, name)) for name in names],
-            **settings.training,
-            track=track,
-            notes=job.notes,
-        )
+        ended = train_group(job.configs, replace(options, track=track), job.notes, listeners)
     except (Exception, SystemExit) as error:
         ended = [error] * len(names)
     seconds = (time.perf_counter() - began) / len(names)
     return [
-        make_failure(name, each, seconds, settings)
+        make_failure(name, each, seconds, options)
         if isinstance(each, BaseException)
         else Result(name, "FINISHED", seconds=0.0 if each.found else seconds, found=each.found)
         for name, each in zip(names, ended, strict=True)
     ]
 
 
-def make_failure(name: str, error: BaseException, seconds: float, settings: RunOptions) -> Result:
+def make_failure(name: str, error: BaseException, seconds: float, options: RunOptions) -> Result:
     """What went wrong, in one sentence without secrets, and whether the machine was the cause."""
     from benchmarks.tracking.client import redact_uri, resolve_uri
     from benchmarks.training.loop import Diverged, describe_error
 
-    uri = resolve_uri(settings.tracking_uri)
+    uri = resolve_uri(options.tracking_uri)
     state = "FAILED" if isinstance(error, Diverged) else "KILLED"
     cause = describe_error(error).replace(uri, redact_uri(uri))[:500]
     return Result(name, state, cause, machine=is_machine_fault(error), seconds=seconds)
@@ -225,7 +156,7 @@ def is_machine_fault(error: BaseException | None) -> bool:
 
 
 def forward_messages(say: Callable[[str], None]) -> "ProgressListener":
-    """A watcher of training that passes on what the person should know, and nothing else."""
+    """Returns a listener that passes on the sentences for the user, and nothing else."""
     from benchmarks.training.listener import ProgressListener
 
     listener = ProgressListener()

@@ -9,10 +9,8 @@ from benchmarks.executors.base import (
     Result,
     RunGroup,
     RunOptions,
-    forward_messages,
     split_job,
     train_here,
-    train_stacked_here,
 )
 from benchmarks.tracking.background import Uploader
 from variants.recipe import UserError
@@ -50,20 +48,13 @@ class Inline(Executor):
         for future in futures:
             future.set_running_or_notify_cancel()
         try:
-            for future, result in zip(futures, self._results(part), strict=True):
+            for future, result in zip(futures, train_here(part, self._settings, self._tell), strict=True):
                 future.set_result(result)
         finally:
             # An interrupted run as well: MLflow shows it as killed.
             for config in part.configs:
                 self._uploader.notify(config.name)
         return futures
-
-    def _results(self, part: RunGroup) -> list[Result]:
-        if len(part.configs) > 1:
-            return train_stacked_here(part, self._settings, self._tell)
-        (config,) = part.configs
-        listener = forward_messages(lambda sentence: self._tell(config.name, sentence))
-        return [train_here(config, self._settings, notes=part.notes, listener=listener)]
 
     def _tell(self, name: str, sentence: str) -> None:
         self._say(f"{name}: {sentence}")

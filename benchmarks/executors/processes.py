@@ -26,11 +26,9 @@ from benchmarks.executors.base import (
     Result,
     RunGroup,
     RunOptions,
-    forward_messages,
     make_failure,
     split_job,
     train_here,
-    train_stacked_here,
 )
 from benchmarks.tracking.background import Uploader
 from variants.recipe import UserError
@@ -290,11 +288,7 @@ def _trained(job: RunGroup, settings: RunOptions, pipe: Connection, problem: Exc
     """The Results of a job, whose sentences go through the pipe with the name of their run."""
     if problem is not None:
         return [make_failure(config.name, problem, 0.0, settings) for config in job.configs]
-    if len(job.configs) > 1:
-        return train_stacked_here(job, settings, lambda name, sentence: pipe.send((name, sentence)))
-    (config,) = job.configs
-    listener = forward_messages(lambda sentence: pipe.send((config.name, sentence)))
-    return [train_here(config, settings, notes=job.notes, listener=listener)]
+    return train_here(job, settings, lambda name, sentence: pipe.send((name, sentence)))
 
 
 def _prepare(settings: RunOptions, files: Sequence[plugins.PluginFile]) -> Exception | None:

@@ -36,7 +36,6 @@ from benchmarks.executors.base import (
     Result,
     RunGroup,
     RunOptions,
-    forward_messages,
     make_failure,
     train_here,
 )
@@ -467,7 +466,8 @@ def _trained(
     torch.set_num_threads(settings.threads)
     plugins.adopt(files)
     folder = RunFolder.create(settings.runs_dir, config, prefix)
-    result = train_here(config, settings, notes=notes, track=True, listener=forward_messages(said.append))
+    job = RunGroup((config,), tuple(notes))
+    (result,) = train_here(job, settings, lambda _, sentence: said.append(sentence), track=True)
     if not folder.environment():
         # UserError before its training began.
         return "", result
