@@ -1,4 +1,4 @@
-"""python -m benchmarks.sync: sends run folders to MLflow: all that a tracking server missed, each value once."""
+"""python -m benchmarks.sync: uploads run folders to MLflow: everything that a server missed, each value once."""
 
 import os
 import sys
@@ -27,9 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from benchmarks.tracking.client import prepare_experiment, redact_uri, resolve_uri
     from benchmarks.tracking.upload import read_memory, sync_when_free
 
-    folders = chosen(asked.run, asked.runs_dir)
+    folders = choose_folders(asked.run, asked.runs_dir)
     uri, experiment = resolve_uri(asked.tracking_uri), asked.experiment
-    # A server that is down is told once, before any run.
+    # Refuses a server that is down once, before any run.
     prepare_experiment(uri, experiment)
     sent, failed = 0, 0
     for folder in folders:
@@ -45,8 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if failed else 0
 
 
-def chosen(names: list[str], runs_dir: Path) -> "list[RunFolder]":
-    """The folders of these runs; all of them where no name is given. Raises UserError where there is none."""
+def choose_folders(names: list[str], runs_dir: Path) -> "list[RunFolder]":
+    """Returns the folders of these runs; all where no name is given. Raises UserError where there is none."""
     from benchmarks.run_folder.folder import CONFIG, RunFolder, list_run_folders
 
     if not names:

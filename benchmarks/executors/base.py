@@ -1,30 +1,33 @@
-"""The contract of the executors, and how the training of runs becomes their Results. Needs no torch."""
+"""Defines the contract of executors and what they share: tasks, their queue, training as Results. Needs no torch."""
 
+import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, Self
 
 from benchmarks.config import RunConfig
+from benchmarks.tracking.background import Uploader
 from benchmarks.training.options import RunOptions
 from variants.recipe import UserError
 
 if TYPE_CHECKING:
     from benchmarks.training.listener import ProgressListener
 
-STOPPED = "it was stopped before its end; the same command goes on with it"
+STOPPED = "it was stopped before its end; the same command resumes it"
+# Seconds that a worker has to mark its run as stopped and to end; chosen, not tuned.
+STOP_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
 class RunGroup:
-    """Configs that differ in their seed only: they may be trained together. There is one run folder a seed.
-
-    notes: what a reader of these runs has to know, such as that other data took the place of what was asked for.
-    """
+    """A job: configs that differ in their seed only, so that they may be trained together; one run folder each."""
 
     configs: tuple[RunConfig, ...]
+    # For readers of these runs, such as that other data took the place of those asked for.
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -36,43 +39,48 @@ class RunGroup:
         if len({config.seed for config in self.configs}) < len(self.configs):
             raise ValueError("a seed is one run, and a job has it once")
 
+    @property
+    def names(self) -> list[str]:
+        """Returns the names of the run folders."""
+        return [config.name for config in self.configs]
+
 
 @dataclass(frozen=True)
 class Result:
-    """How the run of one seed ended.
+    """How the run of one seed ended."""
 
-    name: of its run folder. state: FINISHED; FAILED, by what training itself did; or KILLED, by anything else, so that
-    the run has not ended. cause: of the latter two, one sentence. machine: whether the cause was the machine (a worker
-    killed, a node lost, no memory, no disk), so that a second try may help. seconds: wall-clock of the training, 0
-    where it was found already trained, which is `found`.
-    """
-
+    # Of its run folder.
     name: str
+    # FINISHED; FAILED, by what training itself did; or KILLED, by anything else, so that the run has not ended.
     state: str
+    # Of the latter two, one sentence.
     cause: str = ""
+    # Whether a second try may help: a worker was killed, a node lost, memory or disk full.
     machine: bool = False
+    # Wall-clock of the training; 0 where the run was found already trained.
     seconds: float = 0.0
     found: bool = False
 
 
 class Executor(Protocol):
-    """Trains jobs. workers: how many runs at once."""
+    """Trains jobs."""
 
+    # How many runs at once.
     workers: int
 
     def submit(self, job: RunGroup) -> list[Future[Result]]:
-        """Has a job trained: a future for each of its configs, in their order.
+        """Has a job trained, and returns a future for each of its configs, in their order.
 
-        What goes wrong with a run is in its Result: no future raises it. Runs start in the order of submission. A
-        future whose run has not started can be cancelled.
+        No future raises the error of a run: it is in the Result. Runs start in the order of submission. A future whose
+        run has not started can be cancelled.
         """
         ...
 
     def close(self, cancel: bool = False) -> None:
-        """Waits until all is trained and has arrived in MLflow; for a server, a bounded time.
+        """Waits until everything is trained and has arrived in MLflow; for a server, a bounded time.
 
-        With cancel=True what has not started is cancelled, and what is in training is stopped so that it can go on
-        later from its last checkpoint; its Result is KILLED with the cause STOPPED.
+        With cancel=True cancels what has not started, and stops what is in training so that it can resume from its last
+        checkpoint; its Result is KILLED with the cause STOPPED.
         """
         ...
 
@@ -83,8 +91,93 @@ class Executor(Protocol):
         self.close(cancel=kind is not None)
 
 
+# Tasks and their queue
+
+
+@dataclass(frozen=True)
+class Task:
+    """Runs that one worker trains, as one where there are several, and a future for each."""
+
+    job: RunGroup
+    futures: tuple[Future[Result], ...]
+
+    @classmethod
+    def of(cls, job: RunGroup) -> Self:
+        return cls(job, tuple(Future() for _ in job.configs))
+
+    def start(self) -> Self | None:
+        """Marks the runs as started, and returns the task without those that were cancelled; None if none is left."""
+        left = [
+            (config, future)
+            for config, future in zip(self.job.configs, self.futures, strict=True)
+            if future.running() or future.set_running_or_notify_cancel()
+        ]
+        if not left:
+            return None
+        configs, futures = zip(*left, strict=True)
+        return replace(self, job=RunGroup(configs, self.job.notes), futures=futures)
+
+    def cancel(self) -> None:
+        for future in self.futures:
+            future.cancel()
+            # Or nobody who waits for several futures would hear of it.
+            future.set_running_or_notify_cancel()
+
+    def finish(self, results: Sequence[Result]) -> None:
+        for future, result in zip(self.futures, results, strict=True):
+            future.set_result(result)
+
+    def kill(self, cause: str, seconds: float = 0.0) -> list[Result]:
+        """Returns the same Result for each run: the machine ended it."""
+        return [Result(name, "KILLED", cause, machine=True, seconds=seconds) for name in self.job.names]
+
+
+class TaskQueue:
+    """Tasks that wait for the threads of an executor. `change` guards it, and is notified of tasks and of the end."""
+
+    def __init__(self) -> None:
+        self.change = threading.Condition()
+        self.waiting: deque[Task] = deque()
+        self.closed = self.cancelled = False
+
+    def add(self, tasks: Sequence[Task]) -> list[Future[Result]]:
+        """Appends tasks, and returns the futures of their runs."""
+        with self.change:
+            if self.closed:
+                raise RuntimeError("this executor is closed")
+            self.waiting += tasks
+            self.change.notify_all()
+        return [future for task in tasks for future in task.futures]
+
+    def close(self, cancel: bool, threads: Sequence[threading.Thread], stop: Callable[[], None] = lambda: None) -> None:
+        """Takes no more tasks, and waits for the threads; Ctrl-C meanwhile cancels, as does `cancel`.
+
+        stop: is called once when tasks are cancelled, with `change` held, to stop those in training.
+        """
+        try:
+            self._end(cancel, stop)
+            for thread in threads:
+                thread.join()
+        except BaseException:
+            self._end(True, stop)
+            for thread in threads:
+                thread.join()
+            raise
+
+    def _end(self, cancel: bool, stop: Callable[[], None]) -> None:
+        with self.change:
+            self.closed = True
+            if cancel and not self.cancelled:
+                self.cancelled = True
+                for task in self.waiting:
+                    task.cancel()
+                self.waiting.clear()
+                stop()
+            self.change.notify_all()
+
+
 def split_job(job: RunGroup, options: RunOptions, workers: int, say: Callable[[str], None]) -> list[RunGroup]:
-    """A job in parts, each of runs that one worker trains as one; of one run each where they are not to be.
+    """Splits a job into parts, each of runs that one worker trains as one; into single runs where they are not to be.
 
     say: is told why seeds that were asked to be trained as one are not.
     """
@@ -107,34 +200,41 @@ def split_job(job: RunGroup, options: RunOptions, workers: int, say: Callable[[s
     return [RunGroup(job.configs[at : at + size], job.notes) for at in range(0, len(job.configs), size)]
 
 
-def train_here(
+def make_uploader(options: RunOptions, say: Callable[[str], None]) -> Uploader:
+    """Starts the thread that uploads the runs of an executor as they end."""
+    where = options.runs_dir, options.tracking_uri, options.experiment
+    return Uploader(*where, track=options.track, interval=0.0, say=say)
+
+
+# Training, and its Results
+
+
+def train_job(
     job: RunGroup, options: RunOptions, say: Callable[[str, str], None], *, track: bool = False
 ) -> list[Result]:
-    """Trains the runs of a job in this process, as one if there are several. Only KeyboardInterrupt is not a Result.
+    """Trains the runs of a job in this process, several as one, and returns their Results. Raises KeyboardInterrupt.
 
-    say: hears the name of a run, and a sentence about it. track: whether MLflow hears of the runs while they train; an
-    executor sends them when they end. Result.seconds: the share of each run.
+    say: is called with the name of a run and a sentence. seconds of a Result: its share.
     """
     from benchmarks.training.lockstep import train_group
 
-    names = [config.name for config in job.configs]
-    listeners = [forward_messages(partial(say, name)) for name in names]
+    listeners = [forward_messages(partial(say, name)) for name in job.names]
     began = time.perf_counter()
     try:
         ended = train_group(job.configs, replace(options, track=track), job.notes, listeners)
     except (Exception, SystemExit) as error:
-        ended = [error] * len(names)
-    seconds = (time.perf_counter() - began) / len(names)
+        ended = [error] * len(job.configs)
+    seconds = (time.perf_counter() - began) / len(job.configs)
     return [
         make_failure(name, each, seconds, options)
         if isinstance(each, BaseException)
         else Result(name, "FINISHED", seconds=0.0 if each.found else seconds, found=each.found)
-        for name, each in zip(names, ended, strict=True)
+        for name, each in zip(job.names, ended, strict=True)
     ]
 
 
 def make_failure(name: str, error: BaseException, seconds: float, options: RunOptions) -> Result:
-    """What went wrong, in one sentence without secrets, and whether the machine was the cause."""
+    """Returns the Result of a run that an error ended: one sentence, without secrets, and whether the machine did."""
     from benchmarks.tracking.client import redact_uri, resolve_uri
     from benchmarks.training.loop import Diverged, describe_error
 
@@ -145,9 +245,9 @@ def make_failure(name: str, error: BaseException, seconds: float, options: RunOp
 
 
 def is_machine_fault(error: BaseException | None) -> bool:
-    """Whether this, or what it was raised from, is a failure of memory, disk or network."""
+    """Tells whether an error, or its cause, is a failure of memory, disk or network."""
     while error is not None:
-        # torch says it with a RuntimeError on a CPU, and with a kind of its own, derived from that, on a GPU.
+        # torch raises a RuntimeError on a CPU, and a class derived from it on a GPU.
         text = str(error).lower() if isinstance(error, RuntimeError) else ""
         if isinstance(error, MemoryError | OSError) or "out of memory" in text or "can't allocate memory" in text:
             return True
@@ -156,7 +256,7 @@ def is_machine_fault(error: BaseException | None) -> bool:
 
 
 def forward_messages(say: Callable[[str], None]) -> "ProgressListener":
-    """Returns a listener that passes on the sentences for the user, and nothing else."""
+    """Makes a listener that passes on messages for the person, and nothing else."""
     from benchmarks.training.listener import ProgressListener
 
     listener = ProgressListener()

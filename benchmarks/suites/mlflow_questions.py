@@ -22,7 +22,8 @@ from benchmarks.questions.outcomes import explain_failure, read_outcome
 from benchmarks.run_folder.folder import ENDED, RunFolder
 from benchmarks.suites.plan import Plan, PlannedArm
 from benchmarks.tracking.client import connect, resolve_uri, translate_errors
-from benchmarks.tracking.upload import sanitize_name, sync_when_free
+from benchmarks.tracking.entities import sanitize_name
+from benchmarks.tracking.upload import sync_when_free
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -1,24 +1,4 @@
-"""The run folder -> MLflow. The folder is the truth, MLflow a view of it that can be made again at any time.
-
-What a run looks like in MLflow:
-
-    name        that of the run folder: variant, dataset, seed and the first digits of the key
-    params      the whole recipe by the names of its fields, the dataset, the seed, the budget of evaluation
-    tags        variant, dataset, seed, recipe, device, extractor, code; state, epoch and cause; note, where something
-                was not as asked; not_finite, where MLflow cannot hold a value as it is; symptoms, such as a collapse,
-                and the epochs that they were seen in; superseded, once the same config was trained anew; run_key and
-                folder_id, by which a folder finds its run again; and the values on real data as reference.…, columns
-                that one can tick in the run table: as metrics they would be charts of one point each, and params are
-                listed above every picture
-    metrics     with the epoch as their step and the journal's own time: those of an evaluation under their own names,
-                curves as training/…, and timing/…
-    inputs      the dataset, its digest being the checksum of its tensors
-    images/     the sample pictures, under the names that the image grid of MLflow reads
-    probes/     what probes left, as files; their figures are metrics, as probes/…
-    artifacts   every other result of the run folder
-
-MLflow stores an infinite metric as ±1.797e308. What was measured is in metrics.jsonl, which is an artifact as well, and
-which reports read: `runs` says which runs there are, `fetch_run` gets their folders.
+"""Speaks to MLflow: its address, the client, the experiment, and its errors in one sentence without secrets.
 
 MLflow takes seconds to import, so it is imported where it is first used, off the training thread.
 """
@@ -42,9 +22,11 @@ if TYPE_CHECKING:
 
 
 EXPERIMENT = "gan-benchmark"
-DEFAULT_URI = "sqlite:///mlflow.db"
 SYNC_COMMAND = "python -m benchmarks.sync"
+# The longest that anybody waits for a server; chosen, not tuned.
 CLOSE_SECONDS = 30.0
+
+_DEFAULT_URI = "sqlite:///mlflow.db"
 
 
 class Busy(UserError):
@@ -55,29 +37,29 @@ class Unreachable(UserError):
     """No server answers at the tracking address."""
 
 
-# Where MLflow is
-
-
 def resolve_uri(tracking_uri: str | None = None) -> str:
-    """The tracking address: the argument, else MLFLOW_TRACKING_URI, else mlflow.db here; a local path made absolute."""
-    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+    """Returns the tracking address: the argument, else MLFLOW_TRACKING_URI, else mlflow.db here.
+
+    Makes a path of SQLite absolute.
+    """
+    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or _DEFAULT_URI
     path = database_file(uri)
     return uri if path is None else f"sqlite:///{path.absolute().as_posix()}"
 
 
 def resolve_experiment(experiment: str | None = None) -> str:
-    """The name of the experiment: the argument, else MLFLOW_EXPERIMENT_NAME, else gan-benchmark."""
+    """Returns the name of the experiment: the argument, else MLFLOW_EXPERIMENT_NAME, else gan-benchmark."""
     return experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
 
 
 def is_local(tracking_uri: str) -> bool:
-    """Whether the store is a file or a folder of this machine, which may be slow, but is not down."""
+    """Tells whether the store is a file or a folder of this machine, which may be slow, but is not down."""
     scheme = urlsplit(tracking_uri).scheme.partition("+")[0]
     return scheme in ("", "file", "sqlite") and not tracking_uri.startswith("databricks")
 
 
 def redact_uri(tracking_uri: str) -> str:
-    """The address without user, password and query: fit for screens and files."""
+    """Removes user, password and query from an address, so that it can be shown and stored."""
     scheme, separator, rest = tracking_uri.partition("://")
     if not separator or scheme == "sqlite":
         return tracking_uri
@@ -87,11 +69,13 @@ def redact_uri(tracking_uri: str) -> str:
 
 
 def database_file(uri: str) -> Path | None:
+    """Returns the path of an SQLite database; None for any other address."""
     return Path(uri.removeprefix("sqlite:///").partition("?")[0]) if uri.startswith("sqlite:///") else None
 
 
 def make_client(uri: str) -> "MlflowClient":
-    # MLflow reads these at each use. It is kept quiet, and from waiting minutes for a server that is down.
+    """Makes a client that prints nothing, and that does not wait minutes for a server that is down."""
+    # MLflow reads these at each use.
     for name, value in {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -108,7 +92,7 @@ def make_client(uri: str) -> "MlflowClient":
 
 
 def prepare_experiment(tracking_uri: str | None = None, experiment: str | None = None) -> str:
-    """The id of the experiment, made where it is missing, as are the tables of a local database.
+    """Returns the id of the experiment; makes it, and the tables of a local database, where they are missing.
 
     Any number of processes may do this at once. Raises UserError where MLflow cannot be used.
     """
@@ -137,13 +121,13 @@ def connect(uri: str, experiment: str | None = None, make: bool = True) -> "tupl
 
 
 def _make_database(database: Path, artifacts: Path) -> None:
-    """Makes a database with MLflow's tables beside its place, and renames it.
+    """Makes a database with MLflow's tables under another name, and renames it.
 
-    MLflow makes them in steps that cannot be taken again: what a kill left halfway could never be used.
+    MLflow makes the tables in steps that cannot be repeated: a database that a kill left halfway could never be used.
     """
     being_made = database.absolute().with_name(f".{database.name}.making")
-    for rest in being_made.parent.glob(f"{being_made.name}*"):
-        rest.unlink()
+    for leftover in being_made.parent.glob(f"{being_made.name}*"):
+        leftover.unlink()
     uri = f"sqlite:///{being_made.as_posix()}"
     make_client(uri)
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
@@ -155,7 +139,7 @@ def _make_database(database: Path, artifacts: Path) -> None:
 
 
 def _experiment_id(client: "MlflowClient", experiment: str, artifacts: Path | None, make: bool) -> str:
-    """The id of the experiment; "" where there is none and none is to be made."""
+    """Returns the id of the experiment; "" where there is none and none is to be made."""
     from mlflow.exceptions import MlflowException
 
     # So that the user interface opens the list of runs, not the pages for language models.
@@ -180,7 +164,7 @@ def _experiment_id(client: "MlflowClient", experiment: str, artifacts: Path | No
 
 @contextmanager
 def translate_errors(uri: str) -> Iterator[None]:
-    """Whatever MLflow raises becomes one sentence without secrets."""
+    """Raises whatever MLflow raises as a UserError: one sentence without secrets."""
     try:
         yield
     except UserError:

@@ -1,4 +1,4 @@
-"""benchmarks.tracking.download: TODO."""
+"""Lists the training runs of an experiment in MLflow, and downloads them as run folders."""
 
 import re
 import tempfile
@@ -26,20 +26,18 @@ from benchmarks.tracking.upload import FILE_LIMIT, IMAGE_NAME, RESULT_TYPES, RUN
 
 
 class TrackedRun(NamedTuple):
-    """A run as MLflow lists it. status: SCHEDULED, RUNNING, FINISHED, FAILED or KILLED."""
+    """A run as MLflow lists it."""
 
     run_id: str
     tags: dict[str, str]
+    # SCHEDULED, RUNNING, FINISHED, FAILED or KILLED.
     status: str
 
 
-# MLflow -> a run folder
-
-
 def list_runs(tracking_uri: str | None = None, experiment: str | None = None) -> list[TrackedRun]:
-    """Every training run of an experiment, the oldest first. Raises UserError where MLflow cannot be read.
+    """Returns every training run of an experiment, the oldest first. Raises UserError where MLflow cannot be read.
 
-    Runs with the tag `superseded` are among them: their config was trained again later.
+    Includes runs with the tag `superseded`, whose config was trained again later.
     """
     uri = resolve_uri(tracking_uri)
     database = database_file(uri)
@@ -71,11 +69,11 @@ def fetch_run(
     wanted: Callable[[str], bool] = lambda name: True,
     runs_dir: Path | str | None = None,
 ) -> Path:
-    """A run of MLflow as a run folder below `into`, for the journal's own reader.
+    """Downloads a run of MLflow as a run folder below `into`, and returns its path.
 
-    wanted: which files of the run folder, by names such as config.json and samples/epoch_010.png. runs_dir: where the
-    run may lie as it was trained; then that folder is given instead. Raises UserError where MLflow cannot be read, or
-    the run there is none of ours.
+    wanted: selects files of the run folder, by names such as config.json and samples/epoch_010.png. runs_dir: where the
+    run may lie as it was trained; that folder is then returned instead. Raises UserError where MLflow cannot be read,
+    or the run there is none of this benchmark.
     """
     uri = resolve_uri(tracking_uri)
     with translate_errors(uri):
@@ -92,9 +90,9 @@ def fetch_run(
         sizes = [size for *_, size in chosen]
         if max(sizes, default=0) > FILE_LIMIT or sum(sizes) > RUN_LIMIT:
             raise UserError(f"the artifacts of {run_id} are larger than any run makes them, so they are not fetched")
-        with tempfile.TemporaryDirectory() as beside:
+        with tempfile.TemporaryDirectory() as temporary:
             for artifact, file_name, _ in chosen:
-                path = Path(client.download_artifacts(run_id, artifact, beside))
+                path = Path(client.download_artifacts(run_id, artifact, temporary))
                 if path.stat().st_size > FILE_LIMIT:
                     raise UserError(f"{artifact} of {run_id} is larger than any run makes it, so it is not read")
                 folder.write_bytes(file_name, path.read_bytes())
@@ -112,7 +110,7 @@ def _is_run(folder: RunFolder, id_: str | None) -> bool:
 
 
 def _artifacts(client: "MlflowClient", run_id: str) -> Iterator[tuple[str, str, int]]:
-    """The artifacts of a run that belong into a run folder: what MLflow calls them, what the folder does, and bytes."""
+    """Yields the artifacts that belong into a run folder: their names in MLflow and in the folder, and bytes."""
     for place in (None, PROBES):
         for file in client.list_artifacts(run_id, place):
             path = Path(file.path)

@@ -12,10 +12,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from benchmarks.algorithm.cuda_graphs import Recorder, updates_of
+from benchmarks.algorithm.cuda_graphs import Recorder, make_updates
 from benchmarks.algorithm.device import peak_memory
-from benchmarks.algorithm.epoch import means, train_updates
-from benchmarks.algorithm.gan import GAN, fresh_gan
+from benchmarks.algorithm.epoch import mean_values, train_updates
+from benchmarks.algorithm.gan import GAN, build_gan
 from benchmarks.algorithm.random_streams import stream
 from benchmarks.algorithm.sampling import Generate, sampler
 from benchmarks.config import RunConfig
@@ -66,9 +66,9 @@ class Training:
         self.updates = recipe.epoch_updates or len(self.data) // recipe.batch_size
         self.pictured = pictured
         self.watch = SymptomWatch(recipe.epochs, probabilities=self.objective.adversarial.cross_entropy)
-        gan = fresh_gan(variant, dataset.spec, recipe, config.seed, device, config.precision)
+        gan = build_gan(variant, dataset.spec, recipe, config.seed, device, config.precision)
         self.state, self.recorder = TrainState(gan), recorder
-        self.steps = updates_of(gan, self.objective, recipe, recorder)
+        self.steps = make_updates(gan, self.objective, recipe, recorder)
         # A copy of the untrained networks, until they have been judged.
         self.untrained: GAN | None = None
 
@@ -132,7 +132,7 @@ class Training:
         for measurements in train_updates(self.steps, self.data, self.config.seed, epoch, self.updates):
             measured.append(measurements)
             self.listener.update(epoch, len(measured))
-        return {"curves": means(measured), "timing": self.compute_timing(time.perf_counter() - began)}
+        return {"curves": mean_values(measured), "timing": self.compute_timing(time.perf_counter() - began)}
 
     def compute_timing(self, seconds: float) -> dict[str, float]:
         """Returns the timing of an epoch of updates that took so many seconds."""

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from benchmarks import plugins
-from benchmarks.algorithm.cuda_graphs import recorder
+from benchmarks.algorithm.cuda_graphs import make_recorder
 from benchmarks.algorithm.device import check_precision, keep_memory, resolve_device
 from benchmarks.config import RunConfig
 from benchmarks.datasets import Dataset
@@ -70,7 +70,7 @@ def open_run(
     variant = check(config, dataset)
     device, pictured = resolve_device(options.device), choose_epochs(options.pictures, config.recipe.epochs)
     check_precision(config.precision, device)
-    recording = recorder(device, variant, config.recipe, listener.say) if options.cuda_graphs else None
+    recording = make_recorder(device, variant, config.recipe, listener.say) if options.cuda_graphs else None
     # Last of the checks, because it may take minutes.
     config = add_classifier(config, options.data_dir)
     folder = RunFolder.create(options.runs_dir, config)

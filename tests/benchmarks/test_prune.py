@@ -94,7 +94,7 @@ def test_a_run_that_may_go_on_is_left_as_it_is(
     # Nothing trains it, and no loss of it is told that was not finite.
     shown = "KILLED" if state in ("RUNNING", "FAILED") else state
     assert (
-        f"{folder.name} is left as it is: it is not finished ({shown}), and may go on from its checkpoint" in done.out
+        f"{folder.name} is left as it is: it is not finished ({shown}), and may resume from its checkpoint" in done.out
     )
     assert left(folder) == before
     assert len(left(finished)) < len(before)
@@ -105,7 +105,7 @@ def test_a_run_in_use_is_left_as_it_is(make: Callable[..., RunFolder], called: C
     before = left(folder)
     with folder.lock():
         done = called(main, "--yes")
-    assert f"{folder.name} is left as it is: some process is using it\n" in done.out
+    assert f"{folder.name} is left as it is: a process is using it\n" in done.out
     assert left(folder) == before
 
 
@@ -119,7 +119,7 @@ def test_a_run_that_is_started_again_after_the_question_is_left_as_it_is(
         folder.set_status("KILLED", epoch=3)
         return True
 
-    monkeypatch.setattr("benchmarks.prune.agreed", answered)
+    monkeypatch.setattr("benchmarks.prune.confirm", answered)
     done = called(main)
     assert done.code == 1
     assert done.err == f"{folder.name}: it was started again in the meantime\n"

@@ -199,7 +199,7 @@ def differences(folder: Path, wanted: dict[str, bytes]) -> list[str]:
     from mlflow import MlflowClient
 
     from benchmarks.tracking.download import list_runs
-    from benchmarks.tracking.upload import iter_metrics
+    from benchmarks.tracking.entities import iter_metrics
 
     run, found = the_run(folder), results(folder)
     wrong = [f"{name} differs" for name in sorted(found.keys() | wanted.keys()) if found.get(name) != wanted.get(name)]

@@ -17,7 +17,7 @@ from benchmarks.cli import options
 from benchmarks.cli.options import Parser, run_command
 from benchmarks.config import PRECISIONS
 from benchmarks.questions.base import FID_MARGIN, LN_FID, Outcome
-from reports.analysis.verdicts import FEWEST_SEEDS, Comparison, DecidingTest, Numbers, Verdict, decide
+from reports.analysis.verdicts import FEWEST_SEEDS, DecidingContrast, DecidingTest, Numbers, Verdict, decide
 from variants import VARIANTS
 from variants.recipe import UserError, unknown
 
@@ -145,7 +145,7 @@ def compared(runs: Mapping[tuple[str, str], tuple[Sequence[Path], Sequence[Path]
         for what, (outcome, margin) in MARGINS.items():
             if is_measured(outcome, [RunFolder(path).lines() for group in groups for path in group]):
                 full, reduced = (tuple(numbers(group, outcome)) for group in groups)
-                comparison = Comparison(what, outcome.label, precision, FULL, -margin, margin, "different")
+                comparison = DecidingContrast(what, outcome.label, precision, FULL, -margin, margin, "different")
                 pair = ((comparison, Numbers(reduced, full)),)
                 tests.append(DecidingTest(f"{variant}, {precision}, {what}", variant, pair))
     return decide(tests)

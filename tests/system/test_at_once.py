@@ -11,7 +11,8 @@ import pytest
 from benchmarks import configure
 from benchmarks.run_folder.folder import RunFolder
 from benchmarks.tracking.download import list_runs
-from benchmarks.tracking.upload import iter_metrics, sync
+from benchmarks.tracking.entities import iter_metrics
+from benchmarks.tracking.upload import sync
 from tests.conftest import ROOT
 
 WORDS = (

@@ -13,7 +13,7 @@ from benchmarks import configure, train
 from benchmarks.sync import main as sync_command
 from benchmarks.tracking.background import Uploader
 from benchmarks.tracking.download import list_runs
-from benchmarks.tracking.upload import iter_metrics
+from benchmarks.tracking.entities import iter_metrics
 from benchmarks.training.listener import ProgressListener
 from tests.conftest import Done
 from tests.servers import NO_POSTGRES, BadLine, MlflowServer, postgresql

@@ -15,6 +15,7 @@ from torch.nn.utils import get_total_norm
 
 from benchmarks.algorithm.batches import Packs, real_batches
 from benchmarks.algorithm.gan import GAN
+from benchmarks.algorithm.precision import products_in
 from benchmarks.algorithm.steps import discriminator_update
 from benchmarks.datasets import Dataset, Split, place_split
 from benchmarks.evaluation.probes.base import Moment
@@ -103,8 +104,11 @@ def train_discriminator(
     batches, due = real_batches(packs, len(data), stream), log_spaced_updates(updates)
     points = [measure_gradients(0, gan, fixed)]
     for update in range(1, updates + 1):
-        examples, condition = packs.examples(next(batches))
-        discriminator_update(gan, objective, recipe, Batch(examples, condition, draw(size, stream), condition, stream))
+        indices = next(batches)
+        examples, condition = packs.examples(indices)
+        batch = Batch(examples, condition, draw(size, stream), condition, stream)
+        with products_in(gan.precision):
+            discriminator_update(gan, objective, recipe, batch)
         if update in due:
             points.append(measure_gradients(update, gan, fixed))
     return points

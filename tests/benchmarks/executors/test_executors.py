@@ -40,7 +40,7 @@ def test_importing_the_package_imports_neither_torch_nor_ray_nor_mlflow() -> Non
 )
 def test_what_is_not_possible_is_refused_with_a_sentence(asked: dict, sentence: str) -> None:
     with pytest.raises(UserError) as refused:
-        open_executor(settings=RunOptions(), **asked)
+        open_executor(options=RunOptions(), **asked)
     assert str(refused.value).startswith(sentence)
 
 

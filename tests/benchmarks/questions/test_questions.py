@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks.algorithm.gan import Undrawn
+from benchmarks.algorithm.gan import SkipInitialisation
 from benchmarks.evaluation.catalogue import find_metric
 from benchmarks.questions import QUESTIONS, Question, load_question
 from benchmarks.questions.arms import PLAIN
@@ -441,7 +441,7 @@ SPECS = {
 
 def built(arm: PlannedArm) -> dict[str, tuple[Any, ...]]:
     """The structure of both networks of an arm: their layers, and the shapes of their weights."""
-    with torch.device("meta"), Undrawn():
+    with torch.device("meta"), SkipInitialisation():
         networks = load_variant(arm.arm.variant).build(SPECS[arm.dataset.name], arm.recipe)
     return {
         name: (repr(network), [(key, tuple(value.shape)) for key, value in network.state_dict().items()])

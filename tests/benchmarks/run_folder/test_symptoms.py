@@ -9,7 +9,7 @@ from benchmarks import configure, train
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import DATASETS, load
 from benchmarks.evaluation.evaluator import Evaluator
-from benchmarks.run_folder.symptoms import COLLAPSE, DISCRIMINATOR_WON, DIVERGENCE, symptoms
+from benchmarks.run_folder.symptoms import COLLAPSE, DISCRIMINATOR_WON, DIVERGENCE, find_symptoms
 from benchmarks.show import facts
 from benchmarks.tracking.download import list_runs
 from benchmarks.training.listener import ProgressListener
@@ -28,7 +28,7 @@ def line(epoch: int, metrics: dict[str, float] | None = None, **curves: float) -
 
 
 def names(lines: list[dict], *, probabilities: bool = True) -> list[tuple[str, int]]:
-    return [(found.name, found.epoch) for found in symptoms(lines, EPOCHS, probabilities=probabilities)]
+    return [(found.name, found.epoch) for found in find_symptoms(lines, EPOCHS, probabilities=probabilities)]
 
 
 def test_a_good_training_has_no_symptom() -> None:
@@ -137,7 +137,7 @@ def test_a_run_is_marked_in_its_folder_and_in_mlflow_and_it_is_said_once(tmp_pat
     assert f"{DISCRIMINATOR_WON} in epoch {status['symptoms'][DISCRIMINATOR_WON]}" in tags["symptoms"]
     assert ("symptoms", tags["symptoms"]) in list(facts(run))
     # The journal alone says the same.
-    found = symptoms(run.folder.lines(), config.recipe.epochs, probabilities=True)
+    found = find_symptoms(run.folder.lines(), config.recipe.epochs, probabilities=True)
     assert {each.name: each.epoch for each in found} == status["symptoms"]
 
 

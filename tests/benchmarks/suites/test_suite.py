@@ -87,7 +87,7 @@ def test_a_suite_is_planned_trained_found_again_and_shown_in_mlflow(called: Call
 def test_what_was_interrupted_goes_on(called: Called, monkeypatch: pytest.MonkeyPatch) -> None:
     from benchmarks.executors import inline
 
-    real, count = inline.train_here, []
+    real, count = inline.train_job, []
 
     def interrupted(*words: object, **rest: object) -> Result:
         count.append(1)
@@ -96,7 +96,7 @@ def test_what_was_interrupted_goes_on(called: Called, monkeypatch: pytest.Monkey
         return real(*words, **rest)
 
     with monkeypatch.context() as patched:
-        patched.setattr(inline, "train_here", interrupted)
+        patched.setattr(inline, "train_job", interrupted)
         assert called(suite, *TINY, "--no-tracking", "--stack", "off").code == 130
     assert sum(folder.status()["state"] == "FINISHED" for folder in list_run_folders("runs")) == 2
     done = called(suite, *TINY, "--no-tracking")

@@ -195,7 +195,7 @@ def test_a_killed_run_reads_as_killed_and_goes_on_in_the_same_run(folder: RunFol
     run_id = sync(folder, tracking_uri)
     client = make_client(tracking_uri)
     assert client.get_run(run_id).info.status == "KILLED"
-    assert client.get_run(run_id).data.tags["cause"] == "the process ended without a word"
+    assert client.get_run(run_id).data.tags["cause"] == "the process ended without recording a cause"
     with folder.lock():
         folder.set_status("RUNNING", epoch=1)
         assert sync(folder, tracking_uri) == run_id
@@ -234,7 +234,7 @@ def test_whose_process_is_known_to_be_gone_is_marked_as_killed_and_nothing_else_
     mark_lost(CONFIG.key, "0123abcd", tracking_uri)
     found = {run.run_id: (run.status, run.tags["state"], run.tags.get("cause")) for run in list_runs(tracking_uri)}
     assert found == {
-        ids["gone"]: ("KILLED", "KILLED", "the process ended without a word"),
+        ids["gone"]: ("KILLED", "KILLED", "the process ended without recording a cause"),
         ids["others"]: ("RUNNING", "RUNNING", None),
         ids["seed"]: ("RUNNING", "RUNNING", None),
     }
