@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if asked.executor not in EXECUTORS:
         raise unknown("executor", asked.executor, EXECUTORS, see="one of " + ", ".join(EXECUTORS))
 
-    from benchmarks.cli.progress import SuiteProgress, duration
+    from benchmarks.cli.progress import SuiteProgress, format_duration
     from benchmarks.suites.plan import make_plan
     from benchmarks.suites.plan_history import record_plan
     from benchmarks.suites.scheduler import run_jobs
@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         seconds = sum(expected[arm.name] * len(job.configs) for arm, job in jobs)
         if todo and seconds:
             seconds *= todo / (todo + done)
-            live.say(f"about {duration(seconds)} of one core for what is left")
+            live.say(f"about {format_duration(seconds)} of one core for what is left")
         if asked.plan:
             for arm in plan.arms:
                 live.say(f"  {arm.name:<28} {len(arm.seeds):>3} seeds  {', '.join(arm.questions)}")

@@ -203,7 +203,7 @@ def test_a_run_on_captions_of_other_words(mnist_dir: Path) -> None:
     folder = RunFolder.create("runs", configure("dcgan_text", "captions_mnist", data_dir=mnist_dir))
     spec = {"shape": [1, 28, 28], "bounded": True, "classes": 10, "vocabulary": ["cat", "dog"]}
     folder.write_json(FACTS, {"spec": spec})
-    with pytest.raises(UserError, match=r"was trained on captions of other words, in which no prompt can be read$"):
+    with pytest.raises(UserError, match=r"was trained on captions of other words, which no prompt can name$"):
         load_run(folder.path).condition(1, prompt="cat")
 
 
