@@ -22,7 +22,7 @@ from benchmarks.training.configure import add_classifier, check
 from benchmarks.training.listener import ProgressListener
 from benchmarks.training.loop import Training
 from benchmarks.training.options import RunOptions
-from benchmarks.training.provenance import describe, fingerprint
+from benchmarks.training.provenance import describe_environment, fingerprint
 from variants import UserError
 
 BEGUN_BY_OTHER_CODE = "a part of it was trained by other code, before it was interrupted; --retrain trains it anew"
@@ -98,7 +98,7 @@ def open_run(
         for note in caveats:
             listener.say(note)
         training = Training(config, variant, dataset, folder, device, pictured, listener, recording)
-        environment = describe(device, dataset, config, classifiers, (*notes, *caveats))
+        environment = describe_environment(device, dataset, config, classifiers, (*notes, *caveats))
         folder.write_environment(environment | ({"cuda_graphs": True} if recording else {}))
         if options.data_dir is not None:
             folder.write_json(HERE, {"data_dir": str(options.data_dir.absolute())})
