@@ -57,7 +57,7 @@ def open_executor(
         refuse_without_graphs(resolve_device(options.device))
     module, _, kind = EXECUTORS[name].partition(":")
     rest = {"address": address} if name == "ray" else {}
-    return getattr(import_module(module), kind)(options, workers, say=say, **rest)
+    return getattr(import_module(module), kind)(options.absolute(), workers, say=say, **rest)
 
 
 __all__ = ["EXECUTORS", "Executor", "Result", "RunGroup", "RunOptions", "open_executor"]

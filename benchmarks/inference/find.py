@@ -1,4 +1,4 @@
-"""benchmarks.inference.find: TODO."""
+"""Finds a run by its folder, its name, or its id in MLflow."""
 
 import difflib
 import os
@@ -13,7 +13,7 @@ from variants import UserError
 
 
 def load_run(path: Path | str) -> Run:
-    """The run in a folder. Raises UserError where there is none."""
+    """Returns the run in a folder. Raises UserError if there is none."""
     run = Run(RunFolder(path))
     run.config  # noqa: B018  (a folder that holds no run is refused now, not at the first use)
     return run
@@ -22,10 +22,10 @@ def load_run(path: Path | str) -> Run:
 def find_run(
     text: str, runs_dir: Path | str = "runs", tracking_uri: str | None = None, experiment: str | None = None
 ) -> Run:
-    """The run of that folder, of that name under runs_dir, or of that name or id in MLflow.
+    """Returns the run of that folder, of that name under runs_dir, or of that name or id in MLflow.
 
-    One that MLflow alone has is fetched into a temporary folder, which is there as long as the run is. Raises UserError
-    where there is none, with the nearest name.
+    Downloads a run that only MLflow has into a temporary folder, which lives as long as the Run. Raises UserError if
+    there is none, with the nearest name.
     """
     if "/" in text or os.sep in text:
         return load_run(text)
@@ -47,7 +47,7 @@ def find_run(
         raise UserError(
             f"there is no run {text!r} in {runs_dir} or in MLflow at {redact_uri(uri)}{_nearest(text, names)}"
         )
-    # Of those that bear its name, the last one, unless it was asked for by its id.
+    # Several runs may bear one name: the last of them, unless an id was asked for.
     chosen = min(found, key=lambda run: (run.run_id != text, "superseded" in run.tags, -listed.index(run)))
     into = tempfile.mkdtemp(prefix="gan-benchmark-")
     try:

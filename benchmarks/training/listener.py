@@ -1,19 +1,19 @@
-"""benchmarks.training.listener: TODO."""
+"""Defines who hears how a training goes."""
 
 from benchmarks.config import RunConfig
 
 
 class ProgressListener:
-    """Who is told how the training goes. This one does not listen."""
+    """Hears how the training of one run goes. This one ignores it."""
 
     def say(self, sentence: str) -> None:
-        """Something the person should know, once."""
+        """Hears a sentence for the user."""
 
     def start(self, config: RunConfig, updates: int, done: int) -> None:
-        """Training starts: how many updates of each network an epoch has, and how many epochs are done."""
+        """Hears that training starts: generator updates in an epoch, and epochs that are done."""
 
     def update(self, epoch: int, updates: int) -> None:
-        """Some generator updates of this epoch are done."""
+        """Hears how many generator updates of an epoch are done."""
 
     def line(self, line: dict) -> None:
-        """A line of the journal is written."""
+        """Hears a line of the journal."""

@@ -92,14 +92,13 @@ def json_readers() -> list[Reader]:
     from benchmarks.inference.find import load_run
     from benchmarks.questions.presets import find_preset
     from benchmarks.run_folder.folder import RunFolder
-    from benchmarks.show import facts, heading, loss_changes, pictures
-    from benchmarks.show import recipe as recipe_of
+    from benchmarks.show import describe_recipe, format_heading, iter_facts, iter_loss_changes, list_pictures
     from benchmarks.suites.plan import make_plan, pilot_deviation
     from benchmarks.suites.plan_history import describe_changes, load_plans
     from benchmarks.suites.tuned_settings import read_tuning, tuning_file
     from benchmarks.tracking.entities import iter_metrics, make_params, make_tags
     from benchmarks.tracking.upload import find_page, read_memory
-    from benchmarks.training.configure import recipe_file
+    from benchmarks.training.configure import read_recipe
     from reports.analysis.tables import group_into_sections
     from reports.build import compare_runs
     from reports.pages import render_comparison, render_html
@@ -137,7 +136,8 @@ def json_readers() -> list[Reader]:
             run = whole(folder, name)
             record = read_run(run)
             loaded = load_run(folder)
-            told = [heading(loaded), *facts(loaded), *loss_changes(loaded), recipe_of(loaded), *pictures(loaded)]
+            told = [format_heading(loaded), *iter_facts(loaded), *iter_loss_changes(loaded)]
+            told += [describe_recipe(loaded), *list_pictures(loaded)]
             reported(record, drawn=zlib.crc32((folder / name).read_bytes()) % DRAWN == 0)
             sent = make_tags(run, run.lines(), run.status()), make_params(run), list(iter_metrics(lines))
             return record, told, sent, record.metrics, record.seconds, run.id
@@ -168,7 +168,7 @@ def json_readers() -> list[Reader]:
 
     def trained(folder: Path) -> object:
         spec, variant = DataSpec((1, 8, 8), classes=10), load_variant("cgan_mlp")
-        read_ = recipe_file(variant, folder / "mine.toml", spec)
+        read_ = read_recipe(variant, folder / "mine.toml", spec)
         variant.check(read_, spec)
         return read_
 

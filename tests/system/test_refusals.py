@@ -203,7 +203,7 @@ def test_a_run_on_captions_of_other_words(mnist_dir: Path) -> None:
     folder = RunFolder.create("runs", configure("dcgan_text", "captions_mnist", data_dir=mnist_dir))
     spec = {"shape": [1, 28, 28], "bounded": True, "classes": 10, "vocabulary": ["cat", "dog"]}
     folder.write_json(FACTS, {"spec": spec})
-    with pytest.raises(UserError, match=r"was trained on captions of other words, in which no prompt can be read$"):
+    with pytest.raises(UserError, match=r"was trained on captions of other words, which no prompt can name$"):
         load_run(folder.path).condition(1, prompt="cat")
 
 
@@ -310,7 +310,7 @@ def test_a_cluster_that_cannot_be_joined(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(ray, "init", nothing_there)
     with pytest.raises(UserError) as refused:
-        on_ray.connect("auto", 0)
+        on_ray.join_cluster("auto", 0)
     told = "Could not find any running Ray instance."
     assert str(refused.value) == f"the Ray cluster at auto cannot be joined: {told}"
 

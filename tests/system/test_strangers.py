@@ -125,10 +125,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         ({"shape": [1, 8, 8], "bounded": True, "classes": 11, "vocabulary": []}, "does not fit the config of its run"),
         ({"shape": [1, 4000, 4000], "bounded": True, "classes": 10, "vocabulary": []}, "parameters are too large"),
-        ({"shape": [1, 10**9, 8], "bounded": True, "classes": 10, "vocabulary": []}, "no data look as its spec says"),
-        ({"shape": "abc", "bounded": True, "classes": 10, "vocabulary": []}, "no data look as its spec says"),
-        ({"shape": [1, 8, 8]}, "no data look as its spec says"),
-        ([1], "no data look as its spec says"),
+        (
+            {"shape": [1, 10**9, 8], "bounded": True, "classes": 10, "vocabulary": []},
+            "no data has this form",
+        ),
+        ({"shape": "abc", "bounded": True, "classes": 10, "vocabulary": []}, "no data has this form"),
+        ({"shape": [1, 8, 8]}, "no data has this form"),
+        ([1], "no data has this form"),
     ],
 )
 def test_a_generator_that_does_not_fit_is_refused_with_a_sentence(

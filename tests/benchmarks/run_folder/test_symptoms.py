@@ -10,7 +10,7 @@ from benchmarks.config import DatasetConfig
 from benchmarks.datasets import DATASETS, load
 from benchmarks.evaluation.evaluator import Evaluator
 from benchmarks.run_folder.symptoms import COLLAPSE, DISCRIMINATOR_WON, DIVERGENCE, find_symptoms
-from benchmarks.show import facts
+from benchmarks.show import iter_facts
 from benchmarks.tracking.download import list_runs
 from benchmarks.training.listener import ProgressListener
 from benchmarks.training.loop import Diverged
@@ -135,7 +135,7 @@ def test_a_run_is_marked_in_its_folder_and_in_mlflow_and_it_is_said_once(tmp_pat
     assert len(told) == 1
     ((_, tags, _),) = list_runs(tracking_uri)
     assert f"{DISCRIMINATOR_WON} in epoch {status['symptoms'][DISCRIMINATOR_WON]}" in tags["symptoms"]
-    assert ("symptoms", tags["symptoms"]) in list(facts(run))
+    assert ("symptoms", tags["symptoms"]) in list(iter_facts(run))
     # The journal alone says the same.
     found = find_symptoms(run.folder.lines(), config.recipe.epochs, probabilities=True)
     assert {each.name: each.epoch for each in found} == status["symptoms"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.cli.progress import SuiteProgress, duration
+from benchmarks.cli.progress import SuiteProgress, format_duration
 from benchmarks.executors import Result, RunGroup, RunOptions
 from benchmarks.questions.presets import SMOKE
 from benchmarks.run_folder.folder import RunFolder, list_run_folders
@@ -218,7 +218,7 @@ def test_an_interval_of_the_mean_is_students() -> None:
 
 
 def test_durations_are_told_as_people_say_them() -> None:
-    assert [duration(seconds) for seconds in (45, 600, 9000)] == ["45 s", "10 min", "2.5 h"]
+    assert [format_duration(seconds) for seconds in (45, 600, 9000)] == ["45 s", "10 min", "2.5 h"]
 
 
 def test_a_folder_of_plans_is_no_run(tmp_path: Path) -> None:
