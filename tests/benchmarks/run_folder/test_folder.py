@@ -1,4 +1,4 @@
-"""The run folder: what is written is whole, what is damaged is said, what is hostile is refused."""
+"""A run folder is written whole; a damaged file is named, and a hostile one refused."""
 
 import errno
 import json
@@ -459,7 +459,7 @@ def test_links_in_circles_pipes_and_giants_are_refused_at_once(folder: RunFolder
     ],
 )
 def test_only_a_loss_that_is_not_finite_has_failed_a_run(folder: RunFolder, cause: object, state: str):
-    """Older code wrote FAILED whatever had ended a run."""
+    """Older code wrote FAILED for any end of a run."""
     detail = {} if cause is None else {"cause": cause}
     folder.set_status("FAILED", epoch=3, **detail)
     assert folder.status() == {"state": state, "epoch": 3, **detail}

@@ -1,4 +1,4 @@
-"""Addresses of MLflow, its tables and its experiments."""
+"""Addresses of MLflow show no secret; tables and experiments are made once, by any number of processes."""
 
 import os
 import signal
