@@ -13,7 +13,7 @@ from benchmarks.run_folder.folder import RunFolder
 from benchmarks.tracking.background import Uploader
 from benchmarks.tracking.download import list_runs
 from benchmarks.tracking.upload import sync
-from tests.tracked_runs import CONFIG, finish, stored, train
+from tests.run_folders import CONFIG, finish, stored, train
 from variants.recipe import UserError
 
 LOCAL = "sqlite:///none.db"

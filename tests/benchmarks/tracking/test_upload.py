@@ -15,7 +15,7 @@ from benchmarks.run_folder.folder import RunFolder
 from benchmarks.tracking.client import EXPERIMENT, Busy, make_client, resolve_uri
 from benchmarks.tracking.download import fetch_run, list_runs
 from benchmarks.tracking.upload import find_page, mark_lost, sync, sync_when_free, write_memory
-from tests.tracked_runs import BEGAN, CONFIG, finish, images, stored, train
+from tests.run_folders import BEGAN, CONFIG, finish, images, stored, train
 from variants.recipe import UserError
 
 

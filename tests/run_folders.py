@@ -1,5 +1,8 @@
 """Fills run folders as training fills them, and reads what MLflow has of them."""
 
+import os
+from collections.abc import Callable
+
 from PIL import Image
 
 from benchmarks.config import DatasetConfig, RunConfig
@@ -15,9 +18,23 @@ CONFIG = RunConfig(
     checksum="ab" * 32,
     extractor="cd" * 32,
 )
-
-
 BEGAN = 1_700_000_000.25
+
+
+def child(act: Callable[[], None]) -> int:
+    """Starts a process that acts again and again until it is killed."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            while True:
+                act()
+        finally:
+            os._exit(1)
+    return pid
+
+
+def line(epoch: int, **curves: float) -> dict:
+    return {"epoch": epoch, "curves": {"generator_loss": 1.5, **curves}, "timing": {"time": 1e9 + epoch}}
 
 
 def train(folder: RunFolder, epochs: range, began: float = BEGAN, **metrics: float) -> None:
