@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.cli.options import Parser, run_command
+from benchmarks.cli.options import Parser, add_runs_dir, run_command
 from variants.recipe import UserError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Removal:
 
 def parser() -> Parser:
     parser = Parser("benchmarks.prune", description=__doc__.partition(": ")[2].partition("\n")[0])
-    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="of the run folders (runs)")
+    add_runs_dir(parser)
     parser.add_argument(
         "--keep-milestones", action="store_true", help="keep the sample pictures of epochs 0, 1 and every tenth, too"
     )
@@ -91,13 +91,13 @@ def reason_to_keep(folder: "RunFolder") -> str:
 
 def plan_removal(folder: "RunFolder", keep_milestones: bool) -> Removal:
     """Returns the checkpoints, and the sample pictures but for those that stay; never a link."""
-    from benchmarks.pictures.epochs import pictured_epochs
+    from benchmarks.pictures.epochs import choose_epochs
     from benchmarks.run_folder.folder import CHECKPOINT, DAMAGED, PREVIOUS
 
     checkpoints = [path for path in (folder.path / name for name in (CHECKPOINT, PREVIOUS, DAMAGED)) if _is_file(path)]
     samples = folder.pictures()
     last = folder.config().recipe.epochs
-    stay = pictured_epochs("milestones", last) if keep_milestones else {max(samples, default=last)}
+    stay = choose_epochs("milestones", last) if keep_milestones else {max(samples, default=last)}
     pictures = [path for epoch, path in samples.items() if epoch not in stay and _is_file(path)]
     return Removal(folder, tuple(checkpoints), tuple(pictures))
 

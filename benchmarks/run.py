@@ -4,11 +4,11 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, add_tracking, given, refuse_unread, run_command
+from benchmarks.cli import options
+from benchmarks.cli.options import Parser, read_fields, refuse_unread, run_command
 from benchmarks.config import DEFAULT_SAMPLES, PRECISIONS, PROBES, DatasetConfig
 from variants import VARIANTS
 from variants.recipe import FIELDS, UserError, unknown
@@ -39,7 +39,7 @@ def parser() -> Parser:
     seeds = what.add_mutually_exclusive_group()
     seeds.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the run (0)")
     seeds.add_argument("--seeds", type=int, nargs="+", metavar="N", help="several runs, one a seed")
-    plugins.add_option(what)
+    options.add_plugin(what)
     what.add_argument("--list", action="store_true", help="show variants, datasets, losses and noises, and end")
 
     how = parser.add_argument_group("how")
@@ -63,34 +63,28 @@ def parser() -> Parser:
         metavar="|".join(PRECISIONS),
         help=f"of the networks' layers in training ({PRECISIONS[0]})",
     )
-    how.add_argument("--device", default="auto", metavar="auto|cpu|cuda|mps", help="where to train (auto)")
+    options.add_device(how)
     how.add_argument(
         "--threads", type=int, default=0, metavar="N", help="CPU threads (torch's own choice; 1 beside a GPU)"
     )
-    how.add_argument(
-        "--stack", default="auto", metavar="auto|on|off", help="train several seeds as one (auto: on a GPU)"
-    )
-    how.add_argument("--cuda-graphs", action="store_true", help="record updates and replay them (on a GPU)")
-    how.add_argument("--retrain", action="store_true", help="train again what is already trained")
+    options.add_stack(how)
+    options.add_cuda_graphs(how)
+    options.add_retrain(how)
 
     where = parser.add_argument_group("where")
-    where.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="of the run folders (runs)")
-    where.add_argument(
-        "--data-dir", type=Path, default=None, metavar="DIR", help="datasets ($GANBENCH_DATA, else data)"
-    )
-    add_tracking(where)
-    where.add_argument("--no-tracking", action="store_true", help="write run folders only")
-    where.add_argument(
-        "--pictures", default="all", metavar="all|milestones|none", help="epochs whose samples are drawn (all)"
-    )
+    options.add_runs_dir(where)
+    options.add_data_dir(where)
+    options.add_tracking(where)
+    options.add_no_tracking(where)
+    options.add_pictures(where, "all")
 
     training = parser.add_argument_group("recipe: training")
     architecture = parser.add_argument_group("recipe: architecture, for the variants that read it")
     for field in FIELDS.values():
-        parser.add_field(training if field.metadata["part"] == "training" else architecture, field)
+        options.add_field(training if field.metadata["part"] == "training" else architecture, field)
     data = parser.add_argument_group("dataset options, for the datasets that take them")
     for field in DATASET_OPTIONS:
-        parser.add_field(data, field)
+        options.add_field(data, field)
     return parser
 
 
@@ -107,8 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise unknown("variant", asked.variant, VARIANTS)
     if asked.precision not in PRECISIONS:
         raise unknown("precision", asked.precision, PRECISIONS, see="it is one of " + ", ".join(PRECISIONS))
-    overrides = given(asked, FIELDS)
-    dataset = DatasetConfig(asked.dataset, **given(asked, DATASET_OPTIONS))
+    overrides = read_fields(asked, FIELDS)
+    dataset = DatasetConfig(asked.dataset, **read_fields(asked, DATASET_OPTIONS))
     seeds = asked.seeds or [asked.seed]
     if repeated := {seed for seed in seeds if seeds.count(seed) > 1}:
         raise UserError(f"--seeds has {min(repeated)} twice; a seed is one run")
@@ -124,14 +118,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from benchmarks.cli.tables import show_summary
     from benchmarks.executors import RunGroup, RunOptions
     from benchmarks.executors.base import split_job
-    from benchmarks.pictures.epochs import pictured_epochs
+    from benchmarks.pictures.epochs import choose_epochs
     from benchmarks.training.cache import load_dataset
     from benchmarks.training.configure import add_classifier, configure
     from benchmarks.training.loop import Diverged
 
     settings = RunOptions(device=asked.device, stack=asked.stack)
     check_precision(asked.precision, device := resolve_device(asked.device))
-    pictured_epochs(asked.pictures, 1)
+    choose_epochs(asked.pictures, 1)
     if asked.cuda_graphs:
         refuse_without_graphs(device)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, add_tracking, run_command
+from benchmarks.cli.options import Parser, add_plugin, add_runs_dir, add_tracking, run_command
 from variants.recipe import UserError
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ def parser() -> Parser:
         "--interpolate", action="store_true", help="rows of pictures, each from one noise vector to another"
     )
     parser.add_argument("--out", type=Path, metavar="FILE.png", help="where to write (RUN.png in this folder)")
-    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="of the run folders (runs)")
+    add_runs_dir(parser)
     add_tracking(parser)
-    plugins.add_option(parser)
+    add_plugin(parser)
     return parser
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, add_tracking, run_command
+from benchmarks.cli.options import Parser, add_plugin, add_runs_dir, add_tracking, run_command
 from benchmarks.run_folder.symptoms import describe_symptoms
 
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ PICTURES = (".png", ".gif")
 def parser() -> Parser:
     parser = Parser("benchmarks.show", description=__doc__.partition(": ")[2])
     parser.add_argument("run", metavar="RUN", help="a run folder, the name of a run, or its MLflow id")
-    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="of the run folders (runs)")
+    add_runs_dir(parser)
     add_tracking(parser)
-    plugins.add_option(parser)
+    add_plugin(parser)
     return parser
 
 

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, add_tracking, refuse_unread, run_command
+from benchmarks.cli import options
+from benchmarks.cli.options import Parser, refuse_unread, run_command
 from benchmarks.executors import EXECUTORS
 from benchmarks.questions.presets import PRESETS, find_preset
 from benchmarks.suites.scheduler import Progress, counted, expectation, prepared, shared_out
@@ -23,7 +24,7 @@ def parser() -> Parser:
     what.add_argument("--questions", nargs="+", default=[], metavar="NAME", help="only these (all)")
     what.add_argument("--dataset", default="", metavar="NAME", help="takes the place of the preset's images")
     what.add_argument("--seeds", type=int, default=0, metavar="N", help="seeds of each arm (the preset's)")
-    plugins.add_option(what)
+    options.add_plugin(what)
     what.add_argument(
         "--tuned", type=Path, default=None, metavar="FILE", help="of benchmarks.tune --out (the one with the code)"
     )
@@ -31,21 +32,17 @@ def parser() -> Parser:
     how = parser.add_argument_group("how")
     how.add_argument("--executor", default="processes", metavar="NAME", help="inline, processes or ray (processes)")
     how.add_argument("--address", default="", metavar="ADDRESS", help="of a Ray cluster (one on this machine)")
-    how.add_argument("--workers", type=int, default=0, metavar="N", help="runs at once (as many as cores, 2 on a GPU)")
-    how.add_argument("--device", default="auto", metavar="auto|cpu|cuda|mps", help="where to train (auto)")
-    how.add_argument(
-        "--stack", default="auto", metavar="auto|on|off", help="train seeds of an arm as one (auto: on a GPU)"
-    )
-    how.add_argument("--pictures", default="milestones", metavar="all|milestones|none", help="(milestones)")
-    how.add_argument("--cuda-graphs", action="store_true", help="record updates and replay them (on a GPU)")
-    how.add_argument("--retrain", action="store_true", help="train again what is already trained")
+    options.add_workers(how)
+    options.add_device(how)
+    options.add_stack(how)
+    options.add_pictures(how, "milestones")
+    options.add_cuda_graphs(how)
+    options.add_retrain(how)
     where = parser.add_argument_group("where")
-    where.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="of the run folders (runs)")
-    where.add_argument(
-        "--data-dir", type=Path, default=None, metavar="DIR", help="datasets ($GANBENCH_DATA, else data)"
-    )
-    add_tracking(where)
-    where.add_argument("--no-tracking", action="store_true", help="write run folders only")
+    options.add_runs_dir(where)
+    options.add_data_dir(where)
+    options.add_tracking(where)
+    options.add_no_tracking(where)
     return parser
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.cli.options import Parser, add_tracking, run_command
+from benchmarks.cli.options import Parser, add_runs_dir, add_tracking, run_command
 from variants.recipe import UserError, unknown
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def parser() -> Parser:
     parser = Parser("benchmarks.sync", description=__doc__.partition(": ")[2])
     parser.add_argument("run", nargs="*", metavar="RUN", help="names of run folders, or their paths (all)")
-    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="of the run folders (runs)")
+    add_runs_dir(parser)
     add_tracking(parser)
     return parser
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, run_command
+from benchmarks.cli.options import Parser, add_data_dir, add_plugin, add_runs_dir, add_workers, run_command
 from benchmarks.suites.tuning import (
     Journal,
     added,
@@ -32,14 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--arms", nargs="+", default=[], metavar="NAME", help="only these; others stay as they were tuned (all)"
     )
-    plugins.add_option(parser)
-    parser.add_argument("--workers", type=int, default=0, metavar="N", help="runs at once (as many as cores)")
-    parser.add_argument(
-        "--runs-dir", type=Path, default=Path("runs/tuning"), metavar="DIR", help="of the run folders (runs/tuning)"
-    )
-    parser.add_argument(
-        "--data-dir", type=Path, default=None, metavar="DIR", help="datasets ($GANBENCH_DATA, else data)"
-    )
+    add_plugin(parser)
+    add_workers(parser)
+    add_runs_dir(parser, "runs/tuning")
+    add_data_dir(parser)
     parser.add_argument("--out", type=Path, default=None, metavar="FILE", help="where to write (with the code)")
     asked = parser.parse_args(arguments)
     plugins.load_plugins(asked.plugin)

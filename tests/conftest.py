@@ -68,13 +68,13 @@ def in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
     from benchmarks.algorithm.gan import make_gan
     from benchmarks.training import loop
 
-    fresh_gan, sampler = loop.fresh_gan, loop.sampler
+    build_gan, sampler = loop.build_gan, loop.sampler
 
     def widened(module: torch.nn.Module, inputs: tuple) -> tuple:
         return tuple(each.double() if torch.is_tensor(each) and each.is_floating_point() else each for each in inputs)
 
     def wide(variant: Any, spec: Any, recipe: Any, *rest: Any) -> Any:
-        both = fresh_gan(variant, spec, recipe, *rest)
+        both = build_gan(variant, spec, recipe, *rest)
         for network in (both.generator.double(), both.discriminator.double()):
             network.register_forward_pre_hook(widened)
         return make_gan(both.generator, both.discriminator, recipe)

@@ -4,7 +4,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from benchmarks.cli.progress import console, printable, say
-from benchmarks.evaluation.catalogue import record
+from benchmarks.evaluation.catalogue import find_metric
 from benchmarks.evaluation.probes import PROBES
 from benchmarks.inference.run import Run
 from benchmarks.run_folder.folder import ABSENT, ABSENT_REFERENCE
@@ -63,7 +63,7 @@ def metrics_table(run: Run) -> Table:
 
 def _better(metric: str) -> str:
     try:
-        return {"min": "lower", "max": "higher"}[record(metric).direction]
+        return {"min": "lower", "max": "higher"}[find_metric(metric).direction]
     except UserError:
         # Of a plugin that is not loaded here.
         return ""
@@ -71,11 +71,11 @@ def _better(metric: str) -> str:
 
 def show_choices() -> int:
     """Every name that an option takes, with one line."""
-    from benchmarks.datasets import DATASETS, summary
+    from benchmarks.datasets import DATASETS, describe_dataset
 
     groups = {
         "variants": {name: load_variant(name).summary for name in VARIANTS},
-        "datasets": {name: summary(name) for name in DATASETS},
+        "datasets": {name: describe_dataset(name) for name in DATASETS},
         "losses": {name: loss.summary for name, loss in LOSSES.items()},
         "noises": {name: (noise.__doc__ or "").strip().partition("\n")[0] for name, noise in NOISES.items()},
         "probes": {name: probe.summary for name, probe in PROBES.items()},

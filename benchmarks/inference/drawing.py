@@ -37,7 +37,7 @@ def picture(
 
     label: of all of them; without it, each column is a class. prompt: for a run that was trained on captions.
     """
-    from benchmarks.pictures import sample_grid
+    from benchmarks.pictures import draw_grid
 
     count = count or (IMAGES if run.spec.is_image else POINTS)
     told = f"{prompt}, " if prompt else ""
@@ -47,24 +47,24 @@ def picture(
     names = [str(name) for name in run.folder.facts().get("class_names") or ()]
     if run.config.recipe.conditioning in ("none", "text") or label is not None:
         told += f"label {names[label] if label < len(names) else label}, " if label is not None else ""
-        return sample_grid(samples, math.ceil(math.sqrt(count)), caption=f"{told}seed {seed}")
+        return draw_grid(samples, math.ceil(math.sqrt(count)), caption=f"{told}seed {seed}")
     columns = min(run.spec.classes, 10)
     titles = names if len(names) == run.spec.classes <= 10 else ()
-    return sample_grid(samples, columns, titles, f"seed {seed}")
+    return draw_grid(samples, columns, titles, f"seed {seed}")
 
 
 def interpolation_picture(
     run: "Run", count: int | None = None, label: int | None = None, prompt: str | None = None, seed: int = 0
 ) -> "Image":
     """Rows of images; in each the noise goes from one vector to another, and the label or caption stays."""
-    from benchmarks.pictures import sample_grid
+    from benchmarks.pictures import draw_grid
 
     if not run.spec.is_image:
         raise UserError(f"{run.config.dataset.name} has points of the plane, of which --interpolate makes no picture")
     rows = max(1, (count or IMAGES) // STEPS)
     kind = "spherical" if is_spherical(run) else "linear"
     told = "".join(f"{what}, " for what in (prompt, None if label is None else f"label {label}") if what)
-    return sample_grid(
+    return draw_grid(
         interpolated(run, rows, label, prompt, seed), STEPS, caption=f"{told}{kind} in {run.config.recipe.noise} noise"
     )
 
@@ -110,10 +110,10 @@ def between(start: "Tensor", end: "Tensor", steps: int, *, spherical: bool) -> "
 
 def _scattered(run: "Run", points: "Tensor", caption: str) -> "Image":
     from benchmarks.datasets import Centres, load
-    from benchmarks.pictures import scatter
-    from benchmarks.pictures.epochs import scatter_picture
+    from benchmarks.pictures import draw_points
+    from benchmarks.pictures.epochs import draw_mixture
 
     modes = load(run.config.dataset, seed=run.config.seed).modes
     if isinstance(modes, Centres):
-        return scatter_picture(points, modes, caption)
-    return scatter(points, None, limit=1.1 * points.abs().max().item(), caption=caption)
+        return draw_mixture(points, modes, caption)
+    return draw_points(points, None, limit=1.1 * points.abs().max().item(), caption=caption)

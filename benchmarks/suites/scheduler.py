@@ -97,7 +97,7 @@ def prepared(
     trained on data that are there.
     """
     from benchmarks.datasets import load
-    from benchmarks.datasets.images import Missing
+    from benchmarks.datasets.images import MissingData
     from benchmarks.executors import RunGroup
     from benchmarks.training.configure import add_classifier
 
@@ -108,7 +108,7 @@ def prepared(
             try:
                 load(arm.dataset, data_dir, 0)
                 absent[name] = ""
-            except Missing as refused:
+            except MissingData as refused:
                 absent[name] = str(refused)
         if absent[name]:
             missing[arm.name] = absent[name]

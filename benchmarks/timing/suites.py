@@ -13,7 +13,7 @@ import torch
 
 from benchmarks.algorithm.device import keep_memory
 from benchmarks.evaluation.evaluator import Evaluator
-from benchmarks.evaluation.matching import alike
+from benchmarks.evaluation.matching import match_labels
 from benchmarks.questions import QUESTIONS, load_question
 from benchmarks.questions.presets import Preset, find_preset
 from benchmarks.suites.plan import PlannedArm, make_plan, select_arms
@@ -111,7 +111,7 @@ def judging(arm: PlannedArm, final: bool, data_dir: Path | None) -> float:
     """Seconds of one core for an evaluation of the arm's kind, of real examples, with the real side computed before."""
     data = load_dataset(arm.dataset, data_dir, 0)
     evaluator = Evaluator(data, arm.samples)
-    samples = data.train.images(alike(data.train, data.reference, arm.samples))
+    samples = data.train.images(match_labels(data.train, data.reference, arm.samples))
     names = evaluator.names(final=final)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

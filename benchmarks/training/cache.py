@@ -60,6 +60,6 @@ def measure_reference(
     with kept.alone(f"{name}.lock"):
         measured = kept.read_json(f"{name}.json")
         if measured is None:
-            measured = {"metrics": evaluator.reference(final=config.thorough), "absent": evaluator.absent}
+            measured = {"metrics": evaluator.measure_real_data(final=config.thorough), "absent": evaluator.absent}
             kept.write_json(f"{name}.json", measured)
     return measured["metrics"], measured["absent"]

@@ -41,7 +41,7 @@ def check(config: RunConfig, dataset: Dataset) -> Variant:
         raise UserError(
             f"--batch-size {recipe.batch_size} is more than the {len(dataset.train)} examples of {dataset.name}"
         )
-    probes.check(config, dataset)
+    probes.check_probes(config, dataset)
     return variant
 
 

@@ -74,7 +74,7 @@ def equally_far(waiting: Mapping[int, Training]) -> list[dict[int, Training]]:
 
 def refusal(run: Training) -> str:
     """Why such a training cannot go on as one with its other seeds, as the end of a sentence; "" where it can."""
-    if why := load_variant(run.config.variant).train_one_by_one:
+    if why := load_variant(run.config.variant).not_stackable_because:
         return why
     if goes_abreast(run.state.gan, run.recorder):
         return ""

@@ -12,18 +12,18 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from benchmarks.algorithm.cuda_graphs import Recorder, updates_of
+from benchmarks.algorithm.cuda_graphs import Recorder, make_updates
 from benchmarks.algorithm.device import peak_memory
-from benchmarks.algorithm.epoch import means, train_updates
-from benchmarks.algorithm.gan import GAN, fresh_gan
+from benchmarks.algorithm.epoch import mean_values, train_updates
+from benchmarks.algorithm.gan import GAN, build_gan
 from benchmarks.algorithm.random_streams import stream
 from benchmarks.algorithm.sampling import sampler
 from benchmarks.config import RunConfig
-from benchmarks.datasets import Dataset, placed
+from benchmarks.datasets import Dataset, place_split
 from benchmarks.evaluation import probes
-from benchmarks.evaluation.evaluator import like_the_reference
-from benchmarks.pictures import animate, loss_curves, network_graph, png, power_spectra
-from benchmarks.pictures.epochs import sample_picture
+from benchmarks.evaluation.matching import match_reference
+from benchmarks.pictures import animate, draw_loss_curves, draw_networks, draw_power_spectra, encode_png
+from benchmarks.pictures.epochs import draw_samples
 from benchmarks.run_folder.folder import ABSENT, ABSENT_REFERENCE, FACTS, REAL_DATA, REFERENCE, RunFolder
 from benchmarks.run_folder.symptoms import SymptomWatch
 from benchmarks.training.cache import get_evaluator, measure_reference
@@ -59,7 +59,7 @@ class Training:
     ) -> None:
         recipe = config.recipe
         self.config, self.folder, self.dataset, self.device, self.listener = config, folder, dataset, device, listener
-        self.data = placed(dataset.train, device)
+        self.data = place_split(dataset.train, device)
         self.notify: Callable[[], None] = lambda: None
         self.objective = objective(recipe)
         self.evaluator = get_evaluator(dataset, config.samples, device, torch.get_num_threads())
@@ -67,9 +67,9 @@ class Training:
         self.pictured = pictured
         self.watch = SymptomWatch(recipe.epochs, probabilities=self.objective.adversarial.cross_entropy)
         self.untrained: GAN | None = None
-        both = fresh_gan(variant, dataset.spec, recipe, config.seed, device, config.precision)
+        both = build_gan(variant, dataset.spec, recipe, config.seed, device, config.precision)
         self.state, self.recorder = TrainState(both), recorder
-        self.steps = updates_of(both, self.objective, recipe, recorder)
+        self.steps = make_updates(both, self.objective, recipe, recorder)
 
     def run(self) -> None:
         """Trains to the end, or to where it was stopped, and leaves the folder telling which."""
@@ -119,7 +119,7 @@ class Training:
         """What comes before the epochs that are left. Epoch 0, the untrained generator, is judged after the first."""
         # What could not be measured before an interruption is still so.
         self.facts = facts(self.dataset, self.state.gan, self.updates) | absences(self.folder.facts())
-        self.facts[REAL_DATA] = self.evaluator.reference_note
+        self.facts[REAL_DATA] = self.evaluator.real_data_note
         self.folder.write_json(FACTS, self.facts)
         self.folder.set_status("RUNNING", epoch=self.state.epoch, **self.watch.mark)
         self.listener.start(self.config, self.updates, self.state.epoch)
@@ -174,7 +174,7 @@ class Training:
         for measurements in train_updates(self.steps, self.data, self.config.seed, epoch, self.updates):
             measured.append(measurements)
             self.listener.update(epoch, len(measured))
-        return {"curves": means(measured), "timing": self.timing(time.perf_counter() - began)}
+        return {"curves": mean_values(measured), "timing": self.timing(time.perf_counter() - began)}
 
     def timing(self, seconds: float) -> dict[str, float]:
         """What an epoch that took so long says of the speed."""
@@ -201,13 +201,13 @@ class Training:
     def probe(self, epoch: int, metrics: dict[str, float]) -> dict[str, float]:
         gan, objective, evaluator = self.state.gan, self.objective, self.evaluator
         moment = probes.Moment(self.config, self.dataset, gan, objective, evaluator, self.folder, epoch, metrics)
-        return probes.measure(moment)
+        return probes.measure_probes(moment)
 
     def picture(self, epoch: int) -> None:
         """Samples from noise that is the same in every epoch of the run."""
         generate = sampler(self.generator, self.config.recipe, stream(self.config.seed, "pictures", 0, self.device))
-        picture = sample_picture(generate, self.dataset, self.config.recipe, f"epoch {epoch}")
-        self.folder.write_bytes(self.folder.picture_name(epoch), png(picture))
+        picture = draw_samples(generate, self.dataset, self.config.recipe, f"epoch {epoch}")
+        self.folder.write_bytes(self.folder.picture_name(epoch), encode_png(picture))
 
     @property
     def generator(self) -> nn.Module:
@@ -227,18 +227,18 @@ class Training:
             animate(frames, self.folder.file("samples.gif"))
         if self.pictured:
             unit = "nats" if self.objective.adversarial.cross_entropy else "of logits"
-            loss_curves(self.folder.lines(), self.folder.file("losses.png"), unit=unit)
-            network_graph(gan.generator, gan.discriminator, spec, recipe, self.folder.file("networks.png"))
+            draw_loss_curves(self.folder.lines(), self.folder.file("losses.png"), unit=unit)
+            draw_networks(gan.generator, gan.discriminator, spec, recipe, self.folder.file("networks.png"))
             if "large" in self.evaluator.facts:
                 self.spectrum()
 
     def spectrum(self) -> None:
         """The power spectrum of samples beside that of the reference, whose frequencies of labels they have."""
         generate = sampler(self.generator, self.config.recipe, stream(self.config.seed, "pictures", 1, self.device))
-        chosen = like_the_reference(self.dataset.reference, SPECTRUM_IMAGES)
+        chosen = match_reference(self.dataset.reference, SPECTRUM_IMAGES)
         samples = mean_power(generate(self.dataset.reference.condition(chosen), len(chosen)))
         title = f"{self.config.variant} on {self.dataset.name}: power spectra"
-        power_spectra(samples, self.evaluator.real.power, self.folder.file("spectrum.png"), title)
+        draw_power_spectra(samples, self.evaluator.reference.power, self.folder.file("spectrum.png"), title)
 
 
 def describe_error(error: BaseException) -> str:

@@ -8,13 +8,13 @@ from pathlib import Path
 import torch
 
 from benchmarks import plugins
-from benchmarks.algorithm.cuda_graphs import recorder
+from benchmarks.algorithm.cuda_graphs import make_recorder
 from benchmarks.algorithm.device import check_precision, keep_memory, resolve_device
 from benchmarks.config import RunConfig
 from benchmarks.datasets import Dataset
-from benchmarks.evaluation.classifiers import combined_sha256, doubts
+from benchmarks.evaluation.classifiers import combine_sha256, list_caveats
 from benchmarks.inference.run import Run
-from benchmarks.pictures.epochs import pictured_epochs
+from benchmarks.pictures.epochs import choose_epochs
 from benchmarks.run_folder.folder import HERE, RunFolder
 from benchmarks.tracking.background import Uploader
 from benchmarks.training.cache import get_evaluator, load_dataset
@@ -97,9 +97,9 @@ def open_run(
     if dataset.checksum != config.checksum:
         raise UserError(f"the data of {dataset.name} is not what this config was made for; make the config anew")
     variant = check(config, dataset)
-    place, pictured = resolve_device(device), pictured_epochs(pictures, config.recipe.epochs)
+    place, pictured = resolve_device(device), choose_epochs(pictures, config.recipe.epochs)
     check_precision(config.precision, place)
-    recording = recorder(place, variant, config.recipe, listener.say) if cuda_graphs else None
+    recording = make_recorder(place, variant, config.recipe, listener.say) if cuda_graphs else None
     # Last, because it may take minutes.
     config = judged(config, dataset)
     folder = RunFolder.create(runs_dir, config)
@@ -112,15 +112,15 @@ def open_run(
             uploader.notify(config.name)
         yield Run(folder, found=True)
         return
-    judges = get_evaluator(dataset, config.samples, place, torch.get_num_threads()).extractors
-    if combined_sha256(judges) != config.extractor:
+    judges = get_evaluator(dataset, config.samples, place, torch.get_num_threads()).classifiers
+    if combine_sha256(judges) != config.extractor:
         raise UserError(
             f"the classifier that judges {dataset.name} is not the one this config was made for; make the config anew"
         )
     with folder.lock():
         if retrain:
             folder.clear()
-        for note in (others := (*doubts(dataset, judges), *begun_by_other_code(folder))):
+        for note in (others := (*list_caveats(dataset, judges), *begun_by_other_code(folder))):
             listener.say(note)
         training = Training(config, variant, dataset, folder, place, pictured, listener, recording)
         environment = describe(training.device, dataset, config, judges, (*known, *others))

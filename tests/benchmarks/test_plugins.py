@@ -392,7 +392,7 @@ TAKE_PLUGINS = {
     *("benchmarks.speed", "benchmarks.defects", "benchmarks.extractors", "reports.build", "tests.soak.precision"),
 }
 # They copy, remove or simulate: they need no code of a variant, metric or question.
-NEED_NONE = {"benchmarks.sync", "benchmarks.prune", "tests.soak.calibrate"}
+NEED_NONE = {"benchmarks.sync", "benchmarks.prune", "tests.soak.calibrate", "tests.soak.__main__"}
 
 
 def test_a_command_takes_plugins_unless_it_needs_none(called: Callable[..., Any], plugin: Callable[..., Path]) -> None:

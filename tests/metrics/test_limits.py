@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from metrics.base import Unmeasurable
-from metrics.diversity import class_diversity, mean_distance, spread
+from metrics.diversity import class_diversity, class_spread, mean_distance
 from metrics.memorization import memorization
 
 
@@ -33,7 +33,7 @@ def test_a_class_is_diverse_from_two_samples_and_a_tenth_of_its_share_on(
     """A class of which there is one real example has no diversity to compare with."""
     real, fake = (torch.rand(sum(counts), 3, generator=torch.Generator().manual_seed(1)) for counts in (REAL, samples))
     classes = [torch.arange(4).repeat_interleave(torch.tensor(counts)) for counts in (REAL, samples)]
-    ratios = class_diversity(spread(fake, classes[1], 4), spread(real, classes[0], 4), 100).tolist()
+    ratios = class_diversity(class_spread(fake, classes[1], 4), class_spread(real, classes[0], 4), 100).tolist()
     assert [None if math.isnan(ratio) else ratio > 0 for ratio in ratios] == list(expected)
 
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from metrics import gan_train as gan_train_module
 from metrics.accuracy import accuracy, accuracy_by_class
 from metrics.base import Unmeasurable
-from metrics.chunks import LARGE, WARM, at_once, repeat
-from metrics.diversity import class_diversity, mean_distance, spread
+from metrics.chunks import LARGE, WARM, chunk_rows, repeat_recorded
+from metrics.diversity import class_diversity, class_spread, mean_distance
 from metrics.frechet import Moments, frechet_distance, geometric_mean, moments
 from metrics.gan_train import gan_train
 from metrics.kernel import kernel_side, squared_mmd
@@ -32,9 +32,9 @@ from metrics.modes import (
 from metrics.neighbours import (
     class_balls,
     inside_class,
+    k_smallest,
     manifold,
     neighbourhood,
-    smallest,
     squared_distances,
     squared_radii,
 )
@@ -234,16 +234,16 @@ def test_in_pieces_everything_is_the_same(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_gpu_takes_more_at_once() -> None:
-    assert at_once(256, torch.empty(0)) == 256
-    assert at_once(256, torch.empty(0, device="meta")) == LARGE
-    assert at_once(2 * LARGE, torch.empty(0, device="meta")) == 2 * LARGE
+    assert chunk_rows(256, torch.empty(0)) == 256
+    assert chunk_rows(256, torch.empty(0, device="meta")) == LARGE
+    assert chunk_rows(2 * LARGE, torch.empty(0, device="meta")) == 2 * LARGE
 
 
 def test_work_is_repeated_so_many_times() -> None:
     done = []
     for times in (0, WARM, 10):
         done.clear()
-        repeat(lambda: done.append(1), times, torch.device("cpu"))
+        repeat_recorded(lambda: done.append(1), times, torch.device("cpu"))
         assert len(done) == times
 
 
@@ -257,7 +257,7 @@ def test_work_is_repeated_so_many_times_on_a_gpu(times: int) -> None:
         count.mul_(2)
         powers.add_(count)
 
-    repeat(work, times, torch.device("cuda"))
+    repeat_recorded(work, times, torch.device("cuda"))
     assert (count.item(), powers.item()) == (2**times, 2 ** (times + 1) - 2)
 
 
@@ -301,8 +301,8 @@ def test_the_smallest_of_each_row_are_those_of_topk(columns: int) -> None:
     values = normal(1, 20, columns, dtype=torch.float32)
     values[:, 1] = values[:, 0]
     values[0, 2:4] = torch.inf
-    assert torch.equal(smallest(values, 3), values.topk(3, largest=False, sorted=True).values)
-    assert torch.equal(smallest(values[:, ::2], 2), values[:, ::2].topk(2, largest=False, sorted=True).values)
+    assert torch.equal(k_smallest(values, 3), values.topk(3, largest=False, sorted=True).values)
+    assert torch.equal(k_smallest(values[:, ::2], 2), values[:, ::2].topk(2, largest=False, sorted=True).values)
 
 
 def test_inside_class_asks_for_the_samples_own_class() -> None:
@@ -429,7 +429,7 @@ def test_mean_distance_by_hand() -> None:
 def test_diversity_of_a_shrunken_a_repeated_and_a_missing_class() -> None:
     real, classes = normal(1, 300, 4), torch.arange(3).repeat_interleave(100)
     fake = torch.cat([real[:100] / 2, real[100:101].expand(100, 4)])
-    ratios = class_diversity(spread(fake, classes[:200], 4), spread(real, classes, 4), 300).tolist()
+    ratios = class_diversity(class_spread(fake, classes[:200], 4), class_spread(real, classes, 4), 300).tolist()
     assert ratios[0] == pytest.approx(0.5, rel=1e-6)
     assert ratios[1] == pytest.approx(0, abs=1e-3)
     assert ratios[2] == 0
@@ -440,13 +440,13 @@ def test_diversity_of_a_shrunken_a_repeated_and_a_missing_class() -> None:
 def test_a_class_of_identical_real_examples_has_no_diversity_to_hold_samples_against(value: float) -> None:
     classes = torch.arange(2).repeat_interleave(20)
     real = torch.cat([torch.full((20, 5), value), normal(1, 20, 5, dtype=torch.float32)])
-    ratios = class_diversity(spread(real, classes, 2), spread(real, classes, 2), 40)
+    ratios = class_diversity(class_spread(real, classes, 2), class_spread(real, classes, 2), 40)
     assert math.isnan(ratios[0])
     assert ratios[1] == 1
     same = torch.cat([real[:20], real[:20] + 1])
     for few, labels in ((same, classes), (real[[0, 39]], classes[[0, 39]])):
         with pytest.raises(Unmeasurable, match="no class has two real examples that differ"):
-            class_diversity(spread(real, classes, 2), spread(few, labels, 2), 40)
+            class_diversity(class_spread(real, classes, 2), class_spread(few, labels, 2), 40)
 
 
 def test_no_sample_overlaps_with_nothing() -> None:
@@ -705,9 +705,9 @@ def shapes(seed: int, count: int) -> tuple[Tensor, Tensor]:
 def test_networks_that_are_trained_as_one_are_those_that_are_trained_alone(
     monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype
 ) -> None:
-    monkeypatch.setattr("metrics.gan_train.UPDATES", 30)
+    monkeypatch.setattr("metrics.gan_train._UPDATES", 30)
     x, labels = normal(1, 450, 6, dtype=dtype), torch.arange(450) % 3
-    together = gan_train_module._trained(x, labels, 3, (5, 7))
+    together = gan_train_module._train(x, labels, 3, (5, 7))
     for place, seed in enumerate((5, 7)):
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(seed)

@@ -100,10 +100,10 @@ def json_readers() -> list[Reader]:
     from benchmarks.tracking.entities import iter_metrics, make_params, make_tags
     from benchmarks.tracking.upload import find_page, read_memory
     from benchmarks.training.configure import recipe_file
-    from reports.analysis.tables import sections
-    from reports.build import compared
-    from reports.pages import html, index
-    from reports.reading.runs import Found, RunRecord, read
+    from reports.analysis.tables import group_into_sections
+    from reports.build import compare_runs
+    from reports.pages import render_comparison, render_html
+    from reports.reading.runs import FoundRuns, RunRecord, read_run
     from variants import DataSpec, load_variant
     from variants.recipe import FIELDS
 
@@ -135,7 +135,7 @@ def json_readers() -> list[Reader]:
     def shown(name: str) -> Callable[[Path], object]:
         def use(folder: Path) -> object:
             run = whole(folder, name)
-            record = read(run)
+            record = read_run(run)
             loaded = load_run(folder)
             told = [heading(loaded), *facts(loaded), *loss_changes(loaded), recipe_of(loaded), *pictures(loaded)]
             reported(record, drawn=zlib.crc32((folder / name).read_bytes()) % DRAWN == 0)
@@ -147,11 +147,11 @@ def json_readers() -> list[Reader]:
     def reported(record: RunRecord, drawn: bool) -> None:
         """What a report tells of the run, with its figures, which take long, or without."""
         if drawn:
-            pages = compared(Found((record,))).pages
+            pages = compare_runs(FoundRuns((record,))).pages
         else:
-            made, left_out = sections([record], list(METRICS), "c0de")
-            pages = {"index.md": index([(section, []) for section in made], left_out, METRICS)}
-        assert "<script" not in html(pages, {}, "A report")
+            made, left_out = group_into_sections([record], list(METRICS), "c0de")
+            pages = {"index.md": render_comparison([(section, []) for section in made], left_out, METRICS)}
+        assert "<script" not in render_html(pages, {}, "A report")
 
     def resigned(data: bytes, rng: random.Random) -> bytes:
         """A config that is not ours and whose key fits it."""
@@ -270,7 +270,7 @@ def tensor_readers() -> list[Reader]:
     def judged(folder: Path) -> object:
         extractor = read_extractor(folder / "judge.safetensors")
         features, _ = extractor.read(torch.zeros(2, *extractor.shape))
-        return extractor.standardized(features)
+        return extractor.standardize(features)
 
     def checked(key: str) -> Callable[[bytes, random.Random], bytes]:
         return either(damaged, lambda data, rng: forged_tensors(data, rng, key))
@@ -292,7 +292,7 @@ def data_readers() -> list[Reader]:
 
     from benchmarks.datasets import folder as images
     from benchmarks.datasets import images as published
-    from reports.figures import sample_picture
+    from reports.figures import compact_picture
 
     mine = replace(published.MNIST, contents={})
     labels = bytes((0, 0, 8, 1, 0, 0, 0, 2, 3, 7))
@@ -300,13 +300,13 @@ def data_readers() -> list[Reader]:
     def idx(folder: Path) -> object:
         if not (folder / "train-labels-idx1-ubyte").exists():
             (folder / "train-labels-idx1-ubyte").write_bytes(labels)
-        return published._idx_split(mine, folder, "train").images(slice(None))
+        return published._read_idx_split(mine, folder, "train").images(slice(None))
 
     def cifar(folder: Path) -> object:
-        return published._cifar10_batch(folder / "data_batch_1.bin")
+        return published._read_cifar10_batch(folder / "data_batch_1.bin")
 
     def picture(folder: Path) -> object:
-        return images._read(folder / "mine.png", 8), sample_picture((folder / "mine.png").read_bytes())
+        return images._read(folder / "mine.png", 8), compact_picture((folder / "mine.png").read_bytes())
 
     drawn = BytesIO()
     Image.linear_gradient("L").resize((40, 30)).convert("RGB").save(drawn, "png")

@@ -182,6 +182,8 @@ def test_ctrl_c_leaves_a_run_that_the_same_command_goes_on_with(
 ) -> None:
     from mlflow import MlflowClient
 
+    from benchmarks.tracking.upload import sync
+
     same = ["--variant", "cgan_mlp", *QUICK, "--tracking-uri", tracking_uri]
     stopped = started("-c", INTERRUPTED, *same, folder=tmp_path)
     assert stopped.code == 130
@@ -197,6 +199,9 @@ def test_ctrl_c_leaves_a_run_that_the_same_command_goes_on_with(
         steps = [point.step for point in client.get_metric_history(run.info.run_id, "training/generator_loss")]
         return run.info.run_id, run.info.status, sorted(steps)
 
+    if "nothing is lost" in stopped.out:
+        # On a busy machine it did not arrive in time, and whoever presses Ctrl-C is not kept waiting.
+        sync(folder, tracking_uri)
     run_id, *rest = in_mlflow()
     assert rest == ["KILLED", [1]]
 

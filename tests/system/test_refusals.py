@@ -15,11 +15,11 @@ from benchmarks.algorithm.device import check_precision
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import images, load
 from benchmarks.defects import main as defects
-from benchmarks.evaluation.classifiers import pin
+from benchmarks.evaluation.classifiers import train_extractor
 from benchmarks.executors import RunOptions
 from benchmarks.executors import ray as on_ray
 from benchmarks.inference.find import load_run
-from benchmarks.pictures.samples import write_whole
+from benchmarks.pictures.samples import write_file
 from benchmarks.prune import main as prune
 from benchmarks.questions.presets import QUICK, SMOKE
 from benchmarks.run import main as run
@@ -108,7 +108,7 @@ def test_what_no_recipe_can_be(variant: str, dataset: str, fields: dict, sentenc
         ),
         (suite, "--preset smoke --plan --seeds -1", "--seeds is at least 1, not -1"),
         (tune, "--preset smoke", "the preset smoke is not tuned"),
-        (calibrate.command, "--suites 0", "--suites is at least 1"),
+        (calibrate.main, "--suites 0", "--suites is at least 1"),
         (sync, "", "there are no runs in runs; train one with python -m benchmarks.run, or name another folder"),
         (sync, "nope", "unknown run 'nope'; it is not in runs"),
     ],
@@ -142,7 +142,7 @@ def test_a_device_that_cannot() -> None:
 def test_digits_without_their_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(images, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"^the digits come with scikit-learn, .*; pip install scikit-learn$"):
-        images._bundled_digits()
+        images._read_digits()
 
 
 # Plans
@@ -236,24 +236,26 @@ def test_what_cannot_be_removed(called: Callable[..., Done], monkeypatch: pytest
 
 def test_a_picture_that_cannot_be_written() -> None:
     with pytest.raises(UserError, match=r"^cannot write nowhere/grid\.png: No such file or directory$"):
-        write_whole("nowhere/grid.png", b"")
+        write_file("nowhere/grid.png", b"")
 
 
 def test_a_classifier_that_cannot_be_written() -> None:
     Path("file").touch()
     with pytest.raises(UserError, match=r"^cannot write file/judge\.safetensors: .*; choose another folder$"):
-        pin(load(DatasetConfig("digits")), Path("file/judge.safetensors"), seed=0, updates=1, say=lambda line: None)
+        train_extractor(
+            load(DatasetConfig("digits")), Path("file/judge.safetensors"), seed=0, updates=1, say=lambda line: None
+        )
 
 
 def test_tables_that_cannot_be_written(called: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> None:
     Path("file").touch()
-    monkeypatch.setattr("benchmarks.evaluation.defects.measure", lambda *_: None)
-    monkeypatch.setattr("benchmarks.evaluation.defects.page", lambda tables: "")
+    monkeypatch.setattr("benchmarks.evaluation.defects.measure_defects", lambda *_: None)
+    monkeypatch.setattr("benchmarks.evaluation.defects.format_page", lambda tables: "")
     done = called(defects, "--dataset", "digits", "--out", "file/defects.md")
     assert done.code == 2
     assert done.err.startswith("error: cannot write file/defects.md: ")
     monkeypatch.setattr("tests.soak.calibrate.calibrate", lambda plan, say: {})
-    done = called(calibrate.command, "--suites", "1", "--out", "file/docs")
+    done = called(calibrate.main, "--suites", "1", "--out", "file/docs")
     assert done.code == 2
     assert done.err.startswith("error: cannot write to file/docs: ")
 
@@ -262,7 +264,7 @@ def test_a_comparison_that_cannot_be_written(called: Callable[..., Done], monkey
     Path("file").touch()
     monkeypatch.setattr("benchmarks.suites.scheduler.run_jobs", lambda *_, **__: [])
     monkeypatch.setattr("tests.soak.precision.compared", lambda runs: ())
-    done = called(precision.command, "--variant", "vanilla_gan", "--dataset", "ring8", "--json", "file/p.json")
+    done = called(precision.main, "--variant", "vanilla_gan", "--dataset", "ring8", "--json", "file/p.json")
     assert done.code == 2
     assert done.err.endswith("error: cannot write file/p.json: File exists\n")
 

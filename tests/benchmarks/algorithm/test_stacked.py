@@ -16,11 +16,11 @@ from torch.utils._pytree import tree_map_only
 
 from benchmarks import Run, configure, train
 from benchmarks.algorithm import batches
-from benchmarks.algorithm.batches import epoch_batches, side_by_side
-from benchmarks.algorithm.epoch import Updates, anneal, ready, train_updates
+from benchmarks.algorithm.batches import epoch_batches, stacked_batches
+from benchmarks.algorithm.epoch import Updates, anneal, prepare_training, train_updates
 from benchmarks.algorithm.gan import make_gan
 from benchmarks.algorithm.random_streams import stream
-from benchmarks.algorithm.stacked import StackedGAN, of_seed
+from benchmarks.algorithm.stacked import StackedGAN, part_of_seed
 from benchmarks.config import DatasetConfig, RunConfig
 from benchmarks.datasets import Split
 from benchmarks.executors import RunGroup, RunOptions, open_executor
@@ -145,14 +145,14 @@ def one_update(
             layers = [stream(seed, "layers", 1) for seed in SEEDS]
             if way == "as one":
                 stack = StackedGAN(alone, aim, recipe)
-                trained = [(SEEDS, stack.gan, stack.steps, layers, side_by_side(recipe, data, SEEDS, 1))]
+                trained = [(SEEDS, stack.gan, stack.steps, layers, stacked_batches(recipe, data, SEEDS, 1))]
             else:
                 trained = [
                     ((seed,), both, Updates(both, aim, recipe), layer, epoch_batches(recipe, split, seed, 1))
                     for seed, both, layer, split in zip(SEEDS, alone, layers, data, strict=True)
                 ]
             for seeds, both, updates, drawn_from, batches in trained:
-                ready(both, drawn_from)
+                prepare_training(both, drawn_from)
                 anneal(both, recipe, 1.0)
                 batch = next(batches)
                 if off:
@@ -168,7 +168,7 @@ def one_update(
                         found[seed, name] = (value[place] if way == "as one" else value).double()
                     for name, gradient in gradients.items():
                         assert gradient.isfinite().all()
-                        part = of_seed(gradient, place, weights[name]) if way == "as one" else gradient
+                        part = part_of_seed(gradient, place, weights[name]) if way == "as one" else gradient
                         found[seed, role, name] = part.double()
     return found
 

@@ -15,7 +15,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.config import DatasetConfig
-from benchmarks.datasets import DATASETS, Captions, Dataset, Split, checksum_of, data_folder, images, load, summary
+from benchmarks.datasets import (
+    DATASETS,
+    Captions,
+    Dataset,
+    Split,
+    checksum_of,
+    data_folder,
+    describe_dataset,
+    images,
+    load,
+)
 from tests.datasets_on_disk import FAMILY, write_all, write_cifar10, write_idx, write_mnist_family
 from variants.recipe import UserError
 
@@ -122,8 +132,8 @@ def test_a_dataset_says_how_it_is_judged(name: str, dataset: Dataset) -> None:
     assert dataset.modes is not None
     assert bool(dataset.extractor) == dataset.spec.is_image
     assert (dataset.captions is not None) == bool(dataset.spec.vocabulary)
-    assert summary(name)
-    assert "\n" not in summary(name)
+    assert describe_dataset(name)
+    assert "\n" not in describe_dataset(name)
 
 
 def test_options_that_a_dataset_does_not_read_are_refused(name: str, small: Path) -> None:
@@ -319,7 +329,7 @@ def test_any_bytes_are_read_or_refused(tmp_path: Path, head: bytes, rest: bytes)
     path.write_bytes(head + rest)
     for axes in (1, 3):
         try:
-            values = images._idx(images.KMNIST, path, axes)
+            values = images._read_idx(images.KMNIST, path, axes)
         except UserError:
             continue
         assert values.numel() == len(head + rest) - 4 - 4 * axes

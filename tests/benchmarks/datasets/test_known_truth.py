@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmarks.config import DatasetConfig
-from benchmarks.datasets import Dataset, Stacked, load
+from benchmarks.datasets import Dataset, StackedClasses, load
 from variants.recipe import UserError
 
 NORMAL = 4.5  # standard errors: a true sampler fails one such test in 150,000
@@ -117,7 +117,7 @@ def test_a_stack_is_its_three_digits_as_channels() -> None:
             assert torch.equal(batch[:, channel], plain.images(triples[:, channel])[:, 0])
         red, green, blue = (plain.labels[triples[:, channel]] for channel in range(3))
         assert torch.equal(split.modes(indices), 100 * red + 10 * green + blue)
-    assert stacked.modes == Stacked(classes=10, channels=3)
+    assert stacked.modes == StackedClasses(classes=10, channels=3)
     assert stacked.modes.count == 1000
     assert stacked.extractor == "digits"
     assert stacked.spec.classes is None

@@ -15,17 +15,17 @@ from torch import Tensor
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import Dataset, Split, load
 from benchmarks.evaluation.classifiers import (
-    SEEDS,
+    PINNED_SEEDS,
+    classifier_of,
     classifiers_of,
-    extractor_for,
     is_trained,
-    jittered,
-    pin,
+    jitter,
     train_classifier,
+    train_extractor,
 )
 from metrics.base import Unmeasurable
 from metrics.features import (
-    FEATURES,
+    FEATURE_COUNT,
     PINNED,
     BadExtractor,
     Channelwise,
@@ -39,7 +39,7 @@ from metrics.features import (
 from variants.recipe import UserError
 
 LEAST_ACCURACY = {"mnist": 0.994, "digits": 0.97}
-PINS = [(name, seed) for name in LEAST_ACCURACY for seed in SEEDS]
+PINS = [(name, seed) for name in LEAST_ACCURACY for seed in PINNED_SEEDS]
 
 
 @pytest.fixture(scope="module")
@@ -67,12 +67,12 @@ def test_nothing_else_lies_beside_the_pinned_extractors() -> None:
     assert {path.stem for path in PINNED.iterdir()} == {f"{name}-{seed}" for name, seed in PINS}
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", PINNED_SEEDS)
 def test_digits_are_read_as_well_as_the_file_says(digits: Dataset, seed: int) -> None:
     as_good_as_it_says(load_extractor("digits", seed), digits)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", PINNED_SEEDS)
 def test_mnist_is_read_as_well_as_the_file_says(mnist_dir: Path, seed: int) -> None:
     as_good_as_it_says(load_extractor("mnist", seed), load(DatasetConfig("mnist"), mnist_dir))
 
@@ -82,9 +82,9 @@ def as_good_as_it_says(extractor: Extractor, dataset: Dataset) -> None:
     features, classes = extractor.read(test.images(slice(None)))
     assert (classes == test.labels).double().mean().item() == pytest.approx(extractor.accuracy, abs=2 / len(test))
     assert extractor.facts["checksum"] == dataset.checksum
-    assert features.shape == (len(test), FEATURES)
+    assert features.shape == (len(test), FEATURE_COUNT)
     # Statistics were taken over training images, of the same distribution as these.
-    standardized = extractor.standardized(features)
+    standardized = extractor.standardize(features)
     assert standardized.mean(0).abs().max() < 0.3
     assert 0.8 < standardized.std(0).median() < 1.2
 
@@ -97,7 +97,7 @@ def test_one_architecture_serves_every_shape(shape: tuple[int, int, int]) -> Non
     trained(images)  # moves the running statistics away from 0 and 1
     fused, expected = trained.fused(), trained.eval()(images)
     features, logits = fused(images)
-    assert features.shape == (40, FEATURES)
+    assert features.shape == (40, FEATURE_COUNT)
     assert logits.shape == (40, 7)
     torch.testing.assert_close(features, expected[0], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(logits, expected[1], rtol=1e-4, atol=1e-5)
@@ -106,13 +106,13 @@ def test_one_architecture_serves_every_shape(shape: tuple[int, int, int]) -> Non
 
 def test_features_and_logits_in_chunks_are_those_of_the_whole(digits: Dataset) -> None:
     extractor, images = load_extractor("digits"), digits.test.images(slice(0, 300))
-    features, logits = extractor.both(images)
-    not_stackable_because = [extractor.classifier(image[None]) for image in images[::60]]
-    torch.testing.assert_close(features[::60], torch.cat([f for f, _ in not_stackable_because]), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(logits[::60], torch.cat([c for _, c in not_stackable_because]), rtol=1e-4, atol=1e-4)
+    features, logits = extractor.features_and_logits(images)
+    one_by_one = [extractor.classifier(image[None]) for image in images[::60]]
+    torch.testing.assert_close(features[::60], torch.cat([f for f, _ in one_by_one]), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(logits[::60], torch.cat([c for _, c in one_by_one]), rtol=1e-4, atol=1e-4)
     assert torch.equal(extractor.features(images), features)
     assert torch.equal(extractor.logits(images), logits)
-    assert extractor.features(images[:0]).shape == (0, FEATURES)
+    assert extractor.features(images[:0]).shape == (0, FEATURE_COUNT)
     with pytest.raises(ValueError, match=r"takes images of \(1, 8, 8\), not \(1, 28, 28\)"):
         extractor.features(torch.zeros(1, 1, 28, 28))
 
@@ -121,32 +121,35 @@ def test_dead_units_are_dropped() -> None:
     extractor = load_extractor("digits")
     deviation = extractor.deviation.clone()
     deviation[3:5] = 0
-    standardized = replace(extractor, deviation=deviation).standardized(torch.ones(2, FEATURES))
-    assert standardized.shape == (2, FEATURES - 2)
+    standardized = replace(extractor, deviation=deviation).standardize(torch.ones(2, FEATURE_COUNT))
+    assert standardized.shape == (2, FEATURE_COUNT - 2)
     assert standardized.isfinite().all()
 
 
 def test_standardized_features_of_the_training_images_have_mean_0_and_deviation_1(digits: Dataset) -> None:
     extractor = load_extractor("digits")
-    features = extractor.standardized(extractor.features(digits.train.images(slice(None)))).double()
+    features = extractor.standardize(extractor.features(digits.train.images(slice(None)))).double()
     torch.testing.assert_close(features.mean(0), torch.zeros(features.shape[1]).double(), atol=1e-4, rtol=0)
     torch.testing.assert_close(features.std(0), torch.ones(features.shape[1]).double(), atol=1e-3, rtol=0)
 
 
 def test_a_unit_is_dead_below_a_thousandth_of_the_largest_deviation() -> None:
     extractor = load_extractor("digits")
-    deviation = torch.full((FEATURES,), 1.1e-3).double()
+    deviation = torch.full((FEATURE_COUNT,), 1.1e-3).double()
     deviation[0], deviation[1] = 1.0, 0.9e-3
-    assert replace(extractor, deviation=deviation).standardized(torch.ones(2, FEATURES)).shape == (2, FEATURES - 1)
+    assert replace(extractor, deviation=deviation).standardize(torch.ones(2, FEATURE_COUNT)).shape == (
+        2,
+        FEATURE_COUNT - 1,
+    )
 
 
 @pytest.mark.parametrize("deviation", [0.0, 1e-8])
 def test_a_classifier_that_takes_all_training_images_for_the_same_measures_nothing(deviation: float) -> None:
     """Without a unit left every distance would be 0, and units that differ by rounding alone would be all of it."""
-    mean, deviations = torch.ones(FEATURES), torch.full((FEATURES,), deviation)
+    mean, deviations = torch.ones(FEATURE_COUNT), torch.full((FEATURE_COUNT,), deviation)
     blind = replace(load_extractor("digits"), mean=mean, deviation=deviations)
     with pytest.raises(Unmeasurable, match="takes all training images for the same"):
-        blind.standardized(torch.ones(2, FEATURES))
+        blind.standardize(torch.ones(2, FEATURE_COUNT))
 
 
 def test_an_extractor_moves_to_a_device_as_a_copy(digits: Dataset) -> None:
@@ -162,7 +165,7 @@ def test_an_extractor_moves_to_a_device_as_a_copy(digits: Dataset) -> None:
 
 
 def test_the_first_seed_is_meant_where_none_is_named() -> None:
-    assert load_extractor("digits").seed == SEEDS[0] == 0
+    assert load_extractor("digits").seed == PINNED_SEEDS[0] == 0
     assert pinned_path("digits") == pinned_path("digits", 0)
 
 
@@ -172,10 +175,10 @@ def test_a_stack_is_read_channel_by_channel(digits: Dataset) -> None:
     stacks = images.view(30, 3, 8, 8)
     features, classes = Channelwise(extractor, 3).read(stacks)
     single, single_classes = extractor.read(images)
-    torch.testing.assert_close(features, single.view(30, 3 * FEATURES))
+    torch.testing.assert_close(features, single.view(30, 3 * FEATURE_COUNT))
     assert torch.equal(classes, single_classes.view(30, 3) @ torch.tensor([100, 10, 1]))
-    standardized = Channelwise(extractor, 3).standardized(features)
-    torch.testing.assert_close(standardized[:, :FEATURES], extractor.standardized(single.view(30, 3, -1)[:, 0]))
+    standardized = Channelwise(extractor, 3).standardize(features)
+    torch.testing.assert_close(standardized[:, :FEATURE_COUNT], extractor.standardize(single.view(30, 3, -1)[:, 0]))
 
 
 # ---- files
@@ -191,7 +194,7 @@ def written(tmp_path: Path) -> Path:
 
 def save(path: Path, classifier: Classifier, **facts: object) -> None:
     facts = {"name": "some", "seed": 0, "accuracy": 0.5, "shape": [1, 8, 8], "classes": 3, **facts}
-    save_extractor(path, classifier, torch.zeros(FEATURES), torch.ones(FEATURES), facts)
+    save_extractor(path, classifier, torch.zeros(FEATURE_COUNT), torch.ones(FEATURE_COUNT), facts)
 
 
 def test_the_same_weights_make_the_same_bytes(written: Path) -> None:
@@ -236,7 +239,7 @@ DAMAGE = {
     "not a number": lambda data: with_tensor(data, "head.bias", torch.full((3,), torch.nan)),
     "half precision": lambda data: with_tensor(data, "head.bias", torch.zeros(3, dtype=torch.float16)),
     "statistics of other features": lambda data: with_tensor(data, "statistics.mean", torch.zeros(3)),
-    "negative deviation": lambda data: with_tensor(data, "statistics.deviation", -torch.ones(FEATURES)),
+    "negative deviation": lambda data: with_tensor(data, "statistics.deviation", -torch.ones(FEATURE_COUNT)),
     "a shape that no memory holds": lambda data: retold(data, shape=[3, 10**6, 10**6]),
     "another shape": lambda data: retold(data, shape=[3, 8, 8]),
     "two sides": lambda data: retold(data, shape=[8, 8]),
@@ -245,7 +248,7 @@ DAMAGE = {
     "more classes than there are": lambda data: retold(data, classes=10_001),
     "one weight that is not a number": lambda data: with_tensor(data, "head.bias", torch.tensor([0, torch.nan, 0])),
     "one negative deviation": lambda data: with_tensor(
-        data, "statistics.deviation", torch.ones(FEATURES).index_fill(0, torch.tensor([3]), -1.0)
+        data, "statistics.deviation", torch.ones(FEATURE_COUNT).index_fill(0, torch.tensor([3]), -1.0)
     ),
     "classes that are no number": lambda data: retold(data, classes="many"),
     "a type with a long name": lambda data: with_header(
@@ -289,7 +292,7 @@ def test_a_missing_and_a_huge_file_are_told(tmp_path: Path) -> None:
 def test_jitter_moves_little_and_keeps_the_background() -> None:
     images = -torch.ones(64, 1, 28, 28)
     images[:, :, 10:18, 10:18] = 1
-    moved = jittered(images, torch.Generator().manual_seed(0))
+    moved = jitter(images, torch.Generator().manual_seed(0))
     assert not torch.equal(moved, images)
     torch.testing.assert_close(moved[:, :, 0], images[:, :, 0])
     ink = (moved + 1).sum((1, 2, 3)) / (images + 1).sum((1, 2, 3))
@@ -312,7 +315,7 @@ def test_training_is_the_same_twice_and_another_with_another_seed(digits: Datase
 def test_a_few_updates_already_read_digits(digits: Dataset, tmp_path: Path) -> None:
     path = tmp_path / "digits-5.safetensors"
     told: list[str] = []
-    extractor = pin(digits, path, 5, 100, told.append)
+    extractor = train_extractor(digits, path, 5, 100, told.append)
     assert extractor.accuracy > 0.9
     assert extractor.seed == 5
     assert read_extractor(path).sha256 == extractor.sha256
@@ -325,17 +328,17 @@ def test_data_without_a_pinned_classifier_get_one_at_first_use_and_keep_it(
     monkeypatch.setattr("benchmarks.evaluation.classifiers.QUICK_UPDATES", 3)
     few = replace(digits, name="few", extractor="../../few digits", data_dir=tmp_path)
     assert not is_trained(few)
-    first = extractor_for(few)
+    first = classifier_of(few)
     assert is_trained(few)
     assert "few has no pinned classifier; one is trained now" in capsys.readouterr().err
     (kept,) = tmp_path.rglob("*.safetensors")
     assert kept.parent == tmp_path / "extractors"
-    assert extractor_for(few).sha256 == first.sha256
+    assert classifier_of(few).sha256 == first.sha256
     assert capsys.readouterr().err == ""
     assert [each.sha256 for each in classifiers_of(few)] == [first.sha256]
     kept.write_bytes(b"x")
     with pytest.raises(UserError, match="is damaged"):
-        extractor_for(few)
+        classifier_of(few)
 
 
 def test_data_without_labels_have_no_classifier(digits: Dataset, tmp_path: Path) -> None:
@@ -345,9 +348,9 @@ def test_data_without_labels_have_no_classifier(digits: Dataset, tmp_path: Path)
         digits, name="grey", extractor="grey", train=unlabelled, test=unlabelled, spec=spec, data_dir=tmp_path
     )
     with pytest.raises(UserError, match="a classifier needs labelled images, and grey has none"):
-        extractor_for(dataset)
+        classifier_of(dataset)
 
 
 def test_pinned_judges_come_in_the_order_of_their_seeds(digits: Dataset) -> None:
-    assert [judge.seed for judge in classifiers_of(digits)] == list(SEEDS)
+    assert [judge.seed for judge in classifiers_of(digits)] == list(PINNED_SEEDS)
     assert classifiers_of(replace(digits, extractor="")) == ()

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks.defects import main as command
-from benchmarks.evaluation.defects import POINT_DEFECTS, Table, board, page
+from benchmarks.evaluation.defects import POINT_DEFECTS, DefectTable, draw_checkerboard, format_page
 from tests.conftest import Done
 from tests.image_sets import NOISE, Images
 from variants.recipe import UserError
@@ -17,9 +17,9 @@ from variants.recipe import UserError
 NAN = math.nan
 
 
-def table(direction: str, sound: list[float], planted: list[float], interior: bool = False) -> Table:
+def table(direction: str, sound: list[float], planted: list[float], interior: bool = False) -> DefectTable:
     interiors = frozenset({"fid"}) if interior else frozenset()
-    return Table("digits", "facts", {"fid": direction}, interiors, {"fid": sound}, {"blur": {"fid": planted}})
+    return DefectTable("digits", "facts", {"fid": direction}, interiors, {"fid": sound}, {"blur": {"fid": planted}})
 
 
 @pytest.mark.parametrize(
@@ -48,21 +48,21 @@ def test_a_metric_is_not_fooled_by_being_on_the_other_side_of_its_right_value() 
 
 
 def test_the_page_marks_each_verdict() -> None:
-    text = page([table("min", [10.0, 11.0, 12.0], [14.0, 15.0, 16.0])])
+    text = format_page([table("min", [10.0, 11.0, 12.0], [14.0, 15.0, 16.0])])
     assert "| `fid` | lower | 11 | **15** | 1 of 1 |" in text
-    assert "| `fid` | lower | 11 | _7_ ✗ | 0 of 1 |" in page([table("min", [10.0, 11.0, 12.0], [6.0, 7.0, 8.0])])
+    assert "| `fid` | lower | 11 | _7_ ✗ | 0 of 1 |" in format_page([table("min", [10.0, 11.0, 12.0], [6.0, 7.0, 8.0])])
 
 
 def test_what_cannot_be_measured_has_a_dash() -> None:
     nothing = 3 * [NAN]
-    assert "| `fid` | lower | – | – | 0 of 1 |" in page([table("min", nothing, nothing)])
+    assert "| `fid` | lower | – | – | 0 of 1 |" in format_page([table("min", nothing, nothing)])
 
 
 def test_checkerboards_of_both_periods_are_planted() -> None:
     fine = [[1, -1, 1, -1, 1], [-1, 1, -1, 1, -1], [1, -1, 1, -1, 1]]
     coarse = [[1, 1, -1, -1, 1], [1, 1, -1, -1, 1], [-1, -1, 1, 1, -1]]
-    assert board(torch.zeros(2, 1, 3, 5), 2).tolist() == fine
-    assert board(torch.zeros(2, 1, 3, 5), 4).tolist() == coarse
+    assert draw_checkerboard(torch.zeros(2, 1, 3, 5), 2).tolist() == fine
+    assert draw_checkerboard(torch.zeros(2, 1, 3, 5), 4).tolist() == coarse
 
 
 def test_the_command_writes_the_page(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

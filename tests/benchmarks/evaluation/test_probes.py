@@ -22,10 +22,21 @@ from benchmarks.config import DatasetConfig, RunConfig
 from benchmarks.datasets import Classes, Dataset, Split
 from benchmarks.evaluation.evaluator import Evaluator
 from benchmarks.evaluation.probes import PROBES, Moment
-from benchmarks.evaluation.probes.diminished_gradient import BATCHES, generator_gradient, norm, points_of, train_on
-from benchmarks.evaluation.probes.ranking import drawn, generalization_gap, joined, label_use
-from benchmarks.evaluation.probes.swapped_noise import noise_swap
-from benchmarks.pictures import gradient_curves
+from benchmarks.evaluation.probes.diminished_gradient import (
+    BATCHES,
+    generator_gradient,
+    log_spaced_updates,
+    total_norm,
+    train_discriminator,
+)
+from benchmarks.evaluation.probes.ranking import (
+    draw_batches,
+    join_batches,
+    measure_generalization_gap,
+    measure_label_use,
+)
+from benchmarks.evaluation.probes.swapped_noise import measure_noise_swap
+from benchmarks.pictures import draw_gradient_curves
 from benchmarks.run_folder.folder import RunFolder
 from benchmarks.tracking.client import make_client
 from benchmarks.tracking.download import fetch_run, list_runs
@@ -43,14 +54,14 @@ LEARNING = Recipe(batch_size=2, conditioning="embedding")
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """A gradient probe of a few updates."""
-    monkeypatch.setattr("benchmarks.evaluation.probes.diminished_gradient.UPDATES", 3)
+    monkeypatch.setattr("benchmarks.evaluation.probes.diminished_gradient._UPDATES", 3)
     monkeypatch.setattr("benchmarks.evaluation.probes.diminished_gradient.BATCHES", 2)
 
 
 @pytest.fixture
 def shortest(short: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same without its picture."""
-    monkeypatch.setattr("benchmarks.evaluation.probes.diminished_gradient.gradient_curves", lambda *_: None)
+    monkeypatch.setattr("benchmarks.evaluation.probes.diminished_gradient.draw_gradient_curves", lambda *_: None)
 
 
 def trained(folder: Path, variant: str = "cgan_mlp", dataset: str = "digits", **changes) -> Run:
@@ -180,13 +191,13 @@ BALANCED = tiny([0, 1, 2] * 4, [0, 1, 2] * 2)
     ids=["knows", "opposite", "blind", "unsure"],
 )
 def test_label_use_of_a_discriminator_whose_opinion_is_known(opinion: Callable, expected: float) -> None:
-    assert asked(label_use, BALANCED, opinion) == expected
+    assert asked(measure_label_use, BALANCED, opinion) == expected
 
 
 def test_label_use_is_of_every_wrong_label_of_test_images() -> None:
     """D(x, y) = y ranks label k above k of the other two: (3·0 + 1·2)/(4·2) of three zeros and a two."""
     data = tiny([0, 1, 2] * 4, [0, 0, 0, 2])
-    assert asked(label_use, data, lambda x, y: y.float()) == 0.25
+    assert asked(measure_label_use, data, lambda x, y: y.float()) == 0.25
 
 
 def test_a_pack_shares_its_label() -> None:
@@ -196,8 +207,8 @@ def test_a_pack_shares_its_label() -> None:
         return -(x[:, :, 0, 0] - y[:, None]).abs().sum(1)
 
     packed = LEARNING.with_({"pack": 2, "batch_size": 4})
-    assert asked(label_use, BALANCED, opinion, packed) == 1.0
-    assert asked(generalization_gap, BALANCED, opinion, packed) == 0.5
+    assert asked(measure_label_use, BALANCED, opinion, packed) == 1.0
+    assert asked(measure_generalization_gap, BALANCED, opinion, packed) == 0.5
 
 
 def test_the_gap_is_the_chance_that_a_training_image_seems_more_real() -> None:
@@ -207,19 +218,19 @@ def test_the_gap_is_the_chance_that_a_training_image_seems_more_real() -> None:
     def mark_of_zero(x: Tensor, y: Tensor | None) -> Tensor:
         return x[:, 0, 0, 1] * (x[:, 0, 0, 0] == 0)
 
-    assert asked(generalization_gap, BALANCED, mark) == 1.0
-    assert asked(generalization_gap, BALANCED, lambda x, y: -mark(x, y)) == 0.0
-    assert asked(generalization_gap, BALANCED, lambda x, y: y.float()) == 0.5
+    assert asked(measure_generalization_gap, BALANCED, mark) == 1.0
+    assert asked(measure_generalization_gap, BALANCED, lambda x, y: -mark(x, y)) == 0.0
+    assert asked(measure_generalization_gap, BALANCED, lambda x, y: y.float()) == 0.5
     # It has learned a third of the training images by heart: ⅓·1 + ⅔·½.
-    assert asked(generalization_gap, BALANCED, mark_of_zero) == pytest.approx(2 / 3)
+    assert asked(measure_generalization_gap, BALANCED, mark_of_zero) == pytest.approx(2 / 3)
 
 
 def test_a_logit_that_is_no_number_gives_none() -> None:
     def broken(x: Tensor, y: Tensor | None) -> Tensor:
         return torch.full((len(x),), math.nan)
 
-    assert math.isnan(asked(label_use, BALANCED, broken))
-    assert math.isnan(asked(generalization_gap, BALANCED, broken))
+    assert math.isnan(asked(measure_label_use, BALANCED, broken))
+    assert math.isnan(asked(measure_generalization_gap, BALANCED, broken))
 
 
 @pytest.mark.parametrize(("variant", "changes"), [("cgan_mlp", {"pack": 2}), ("cgan_conv", {})])
@@ -228,7 +239,7 @@ def test_all_batches_at_once_give_the_figures_of_one_after_the_other(
 ) -> None:
     apart = figures(trained(tmp_path / "apart", variant, **changes))
     monkeypatch.setattr(
-        "benchmarks.evaluation.probes.ranking.joined", lambda batches, recipe, device: [torch.cat(batches)]
+        "benchmarks.evaluation.probes.ranking.join_batches", lambda batches, recipe, device: [torch.cat(batches)]
     )
     for ours, theirs in zip(figures(trained(tmp_path / "at once", variant, **changes)), apart, strict=True):
         assert ours == pytest.approx(theirs, abs=1e-4)
@@ -238,8 +249,8 @@ def test_all_batches_at_once_give_the_figures_of_one_after_the_other(
 def test_batches_stay_apart_on_a_cpu_and_where_their_examples_are_compared() -> None:
     batches, comparing = [torch.zeros(2), torch.ones(2)], Recipe(minibatch_discrimination=3)
     cpu, gpu = torch.device("cpu"), torch.device("cuda")
-    assert joined(batches, Recipe(), cpu) is joined(batches, comparing, gpu) is batches
-    (whole,) = joined(batches, Recipe(), gpu)
+    assert join_batches(batches, Recipe(), cpu) is join_batches(batches, comparing, gpu) is batches
+    (whole,) = join_batches(batches, Recipe(), gpu)
     assert whole.tolist() == [0, 0, 1, 1]
 
 
@@ -262,7 +273,7 @@ def test_a_discriminator_learns_to_use_labels_of_which_it_is_not_told(tmp_path: 
 
 def test_examples_are_drawn_with_the_frequencies_of_the_test_images_in_whole_batches() -> None:
     data = tiny([0] * 50 + [1] * 50, [0] * 30 + [1] * 10)
-    batches = drawn(data.train, data.test, 1000, LEARNING.with_({"batch_size": 8}), stream(0, "a"))
+    batches = draw_batches(data.train, data.test, 1000, LEARNING.with_({"batch_size": 8}), stream(0, "a"))
     assert [len(images) for images, _ in batches] == [8] * 5
     labels = torch.cat([condition for _, condition in batches])
     assert labels.bincount().tolist() == [30, 10]
@@ -272,7 +283,7 @@ def test_examples_are_drawn_with_the_frequencies_of_the_test_images_in_whole_bat
 def test_no_example_is_drawn_twice_and_other_streams_draw_others() -> None:
     data = load_dataset(DatasetConfig("digits"), None, 0)
     first, again, other = (
-        torch.cat([images for images, _ in drawn(data.train, data.test, 300, LEARNING, stream(0, name))])
+        torch.cat([images for images, _ in draw_batches(data.train, data.test, 300, LEARNING, stream(0, name))])
         for name in "aab"
     )
     assert len(first) == 300
@@ -301,7 +312,7 @@ def test_another_noise_is_fed_into_the_trained_generator() -> None:
     recipe = Recipe(noise_size=2)
     networks = make_gan(Same(1, 1), nn.Linear(1, 1), recipe)
     config = RunConfig("vanilla_gan", recipe, DatasetConfig("ring8"), 0, "", "")
-    measured = noise_swap(
+    measured = measure_noise_swap(
         Moment(config, BALANCED, networks, objective(recipe), Variance(), None, 1, {"fid": 1.0}),  # type: ignore[arg-type]
         stream(0, "noise"),
     )
@@ -336,7 +347,7 @@ def test_gradients_of_both_losses_by_hand_even_where_float32_knows_only_zero(dev
         expected = (-(share.sigmoid() * a * noise.double()).mean()).item()
         (found,), scale = generator_gradient(LOSSES[loss], logits, [weight])
         assert (found * scale).item() == pytest.approx(expected, rel=1e-5, abs=0)
-        assert (scale * norm([found])).item() == pytest.approx(abs(expected), rel=1e-5, abs=0)
+        assert (scale * total_norm([found])).item() == pytest.approx(abs(expected), rel=1e-5, abs=0)
         assert expected != 0
 
 
@@ -351,9 +362,9 @@ def test_the_saturating_gradient_vanishes_as_the_discriminator_wins_and_the_othe
     recipe = load_variant("cgan_mlp").recipe("small").with_({"discriminator_lr": 1e-3, **wide})
     networks, data = digits_players(recipe)
     before = {name: value.clone() for name, value in networks.generator.state_dict().items()}
-    points = train_on(networks, objective(recipe), recipe, data, stream(0, "probe"), 100)
+    points = train_discriminator(networks, objective(recipe), recipe, data, stream(0, "probe"), 100)
 
-    assert [point.updates for point in points] == sorted({0, *points_of(100)})
+    assert [point.updates for point in points] == sorted({0, *log_spaced_updates(100)})
     medians = {loss: [torch.tensor(point.norms[loss]).median().item() for point in points] for loss in points[0].norms}
     assert medians["saturating"][-1] < medians["saturating"][0] / 10
     assert medians["non_saturating"][-1] > medians["non_saturating"][0]
@@ -369,7 +380,7 @@ def test_the_step_is_what_the_generators_optimiser_makes_of_the_gradient() -> No
     for optimizer in ("sgd", "adam"):
         own = recipe.with_({"optimizer": optimizer})
         networks, data = digits_players(own)
-        (point,) = train_on(networks, objective(own), own, data, stream(0, "probe"), 0)
+        (point,) = train_discriminator(networks, objective(own), own, data, stream(0, "probe"), 0)
         weights = sum(p.numel() for p in networks.generator.parameters())
         for loss, step in point.steps.items():
             if optimizer == "sgd":
@@ -383,13 +394,13 @@ def test_a_decay_of_the_learning_rate_does_not_stop_the_probe() -> None:
     networks, data = digits_players(recipe)
     networks.discriminator_optimizer.param_groups[0]["lr"] = 0.0
     before = [p.detach().clone() for p in networks.discriminator.parameters()]
-    train_on(networks, objective(recipe), recipe, data, stream(0, "probe"), 1)
+    train_discriminator(networks, objective(recipe), recipe, data, stream(0, "probe"), 1)
     assert not all(map(torch.equal, before, networks.discriminator.parameters()))
 
 
 @pytest.mark.parametrize("updates", [1, 2, 500])
 def test_gradients_are_taken_at_log_spaced_points_up_to_the_last(updates: int) -> None:
-    due = sorted(points_of(updates))
+    due = sorted(log_spaced_updates(updates))
     assert (due[0], due[-1]) == (1, updates)
     assert len(due) <= 29
     assert all(after / before < 1.4 for before, after in itertools.pairwise(due) if before > 5)
@@ -433,8 +444,8 @@ def test_the_picture_draws_what_a_log_axis_can_and_leaves_gaps(tmp_path: Path) -
         }
 
     plain, broken = tmp_path / "plain.png", tmp_path / "broken.png"
-    gradient_curves([point(0, 1.0), point(1, 0.1), point(10, 1e-9)], plain)
-    gradient_curves([point(0, 1.0), point(1, 0.0), point(10, math.inf), point(20, math.nan)], broken)
+    draw_gradient_curves([point(0, 1.0), point(1, 0.1), point(10, 1e-9)], plain)
+    draw_gradient_curves([point(0, 1.0), point(1, 0.0), point(10, math.inf), point(20, math.nan)], broken)
     sizes = [Image.open(path).size for path in (plain, broken)]
     assert sizes[0] == sizes[1]
     assert len(Image.open(plain).convert("RGB").getcolors(2**20)) > 10

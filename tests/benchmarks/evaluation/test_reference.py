@@ -13,7 +13,7 @@ from benchmarks.config import DatasetConfig
 from benchmarks.datasets import Dataset, Split, load
 from benchmarks.evaluation.catalogue import METRICS
 from benchmarks.evaluation.evaluator import Evaluator
-from benchmarks.evaluation.matching import drawn_alike
+from benchmarks.evaluation.matching import draw_matched
 
 DISTANCES = ("fid_normalized", "fid_pixels")
 DECIDING = (*DISTANCES, "coverage", "overlap", "accuracy", "gan_train", "checkerboard")
@@ -70,18 +70,18 @@ def test_whoever_repeats_training_examples_does_not_beat_real_data_unnoticed(
     evaluator = Evaluator(made(name, tmp_path, request), SAMPLES)
     deciding = [each for each in evaluator.names() if each in DECIDING]
     noticing = [each for each in evaluator.names() if each in NOTICING]
-    row = evaluator.reference()
+    row = evaluator.measure_real_data()
     ours = evaluator.measure([*deciding, *noticing], evaluator.compare(repeated(evaluator)))
-    size = len(evaluator.stand_ins)
-    drawings = [drawn_alike(evaluator.dataset.reference, size, drawn(seed)) for seed in range(8)]
-    others = [evaluator.measure(deciding, evaluator.beside_the_others(held)) for held in drawings]
+    size = len(evaluator.held_out)
+    drawings = [draw_matched(evaluator.dataset.reference, size, drawn(seed)) for seed in range(8)]
+    others = [evaluator.measure(deciding, evaluator.compare_held_out(held)) for held in drawings]
     beaten = []
     for each in deciding:
         values = [other[each] for other in others]
         spread = max(values) - min(values)
         # It is one of such rows itself: twice the range of eight is about six standard deviations.
         assert abs(row[each] - fmean(values)) <= 2 * spread
-        mine = ours[each] * (evaluator.reference_error if each in DISTANCES else 1)
+        mine = ours[each] * (evaluator.fid_bias_ratio if each in DISTANCES else 1)
         better = row[each] - mine if METRICS[each].direction == "min" else mine - row[each]
         beaten += [each] if better > spread else []
     assert deciding
@@ -98,11 +98,11 @@ def test_whoever_repeats_training_examples_does_not_beat_real_data_unnoticed(
 def test_the_row_is_of_examples_that_nothing_else_has(name: str) -> None:
     dataset = load(DatasetConfig(name))
     evaluator = Evaluator(dataset, 200)
-    held = evaluator.stand_ins
+    held = evaluator.held_out
     assert len(held) == len(held.unique()) == 200
-    comparison = evaluator.beside_the_others(held)
+    comparison = evaluator.compare_held_out(held)
     assert torch.equal(comparison.samples, dataset.reference.images(held))
-    rest = comparison.real.reference
+    rest = comparison.reference.split
     assert type(rest) is type(dataset.reference)
     assert len(rest) == len(dataset.reference) - 200
     others = {row.numpy().tobytes() for row in torch.cat([rest.data, dataset.train.data])}
@@ -115,46 +115,46 @@ def test_the_row_is_of_examples_that_nothing_else_has(name: str) -> None:
 
 def test_the_row_is_random_within_a_class_and_has_the_share_of_each() -> None:
     digits = load(DatasetConfig("digits"))
-    held = Evaluator(digits, 400).stand_ins
+    held = Evaluator(digits, 400).held_out
     counts, whole = (digits.reference.labels[places].bincount() for places in (held, slice(None)))
     assert (counts - whole * 400 / 898).abs().max() < 1
     # The first of a class would have a mean place of half the last place.
     assert held.double().mean() == pytest.approx(449, abs=45)
-    assert torch.equal(held, Evaluator(digits, 400).stand_ins)
-    assert not torch.equal(held, Evaluator(replace(digits, checksum="f" * 64), 400).stand_ins)
+    assert torch.equal(held, Evaluator(digits, 400).held_out)
+    assert not torch.equal(held, Evaluator(replace(digits, checksum="f" * 64), 400).held_out)
 
 
 def test_there_are_as_many_as_samples_but_half_of_the_reference_at_most() -> None:
     digits = load(DatasetConfig("digits"))
-    assert [len(Evaluator(digits, samples).stand_ins) for samples in (10, 449, 450, 5000)] == [10, 449, 449, 449]
-    assert Evaluator(digits, 2500).reference_note == (
+    assert [len(Evaluator(digits, samples).held_out) for samples in (10, 449, 450, 5000)] == [10, 449, 449, 449]
+    assert Evaluator(digits, 2500).real_data_note == (
         "449 examples of the reference, drawn at random, against the other 449: FID has 2.94 times the bias there that "
         "2,500 samples have against all 898"
     )
     # (1/449 + 1/449) / (1/2500 + 1/898), by hand.
-    assert Evaluator(digits, 2500).reference_error == pytest.approx(0.0044543 / 0.0015136, rel=1e-4)
+    assert Evaluator(digits, 2500).fid_bias_ratio == pytest.approx(0.0044543 / 0.0015136, rel=1e-4)
 
 
 def test_gan_train_of_the_row_is_tested_on_the_other_examples() -> None:
     """Of all labels of the examples that stand for samples wrong, none can be learnt from them."""
     digits = load(DatasetConfig("digits"))
     evaluator = Evaluator(digits, 400)
-    held = evaluator.stand_ins
+    held = evaluator.held_out
     labels = digits.test.labels.clone()
     labels[held] = (labels[held] + 1) % 10
     wrong = Split(digits.test.data, labels)
     judged = Evaluator(replace(digits, test=wrong, reference=wrong), 400)
-    comparison = judged.beside_the_others(held)
+    comparison = judged.compare_held_out(held)
     assert judged.measure(["gan_train"], comparison)["gan_train"] < 0.05
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_a_reference_of_hardly_any_examples_has_no_row_but_reasons(count: int) -> None:
     digits = load(DatasetConfig("digits"))
-    few = digits.test.part(torch.arange(count))
+    few = digits.test.select(torch.arange(count))
     evaluator = Evaluator(replace(digits, test=few, reference=few), 100)
-    assert evaluator.reference_note
-    row = evaluator.reference()
+    assert evaluator.real_data_note
+    row = evaluator.measure_real_data()
     assert not set(row) & {"fid", "fid_normalized", "kid", "precision", "mode_coverage"}
     assert {"fid", "fid_normalized", "kid", "precision", "mode_coverage"} <= set(evaluator.absent)
     assert all(evaluator.absent.values())

@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from benchmarks.pictures import animate, loss_curves, network_graph, power_spectra, sample_grid, scatter
+from benchmarks.pictures import animate, draw_grid, draw_loss_curves, draw_networks, draw_points, draw_power_spectra
 from benchmarks.pictures.networks import trace
-from benchmarks.pictures.samples import GAP, GAP_GREY, MARGIN
+from benchmarks.pictures.samples import _GAP, _GAP_GREY, _MARGIN
 from variants import VARIANTS, load_variant
 from variants.base import DataSpec
 from variants.recipe import Recipe, UserError
@@ -30,7 +30,7 @@ def levels(count: int, channels: int, side: int) -> Tensor:
 
 
 def tile(picture: Image.Image, row: int, column: int, side: int, top: int) -> np.ndarray:
-    y, x = top + GAP + row * (side + GAP), MARGIN + GAP + column * (side + GAP)
+    y, x = top + _GAP + row * (side + _GAP), _MARGIN + _GAP + column * (side + _GAP)
     return np.asarray(picture)[y : y + side, x : x + side]
 
 
@@ -40,44 +40,46 @@ def tile(picture: Image.Image, row: int, column: int, side: int, top: int) -> np
 @pytest.mark.parametrize(("channels", "side", "scale"), [(1, 8, 7), (1, 28, 2), (3, 32, 2), (3, 8, 7), (1, 64, 1)])
 def test_a_tile_of_the_grid_is_its_image_enlarged(channels: int, side: int, scale: int):
     images = levels(7, channels, side)
-    picture = sample_grid(images, 3)
+    picture = draw_grid(images, 3)
     assert picture.mode == ("L" if channels == 1 else "RGB")
     for index in range(7):
-        shown = tile(picture, index // 3, index % 3, side * scale, MARGIN).reshape(side * scale, side * scale, channels)
+        shown = tile(picture, index // 3, index % 3, side * scale, _MARGIN).reshape(
+            side * scale, side * scale, channels
+        )
         for dy, dx in ((0, 0), (scale - 1, scale - 1)):
             small = torch.from_numpy(shown[dy::scale, dx::scale].copy()).permute(2, 0, 1)
             assert torch.equal(small, ((images[index] + 1) * 127.5).round().byte())
-    assert (tile(picture, 2, 1, side * scale, MARGIN) == GAP_GREY).all()
+    assert (tile(picture, 2, 1, side * scale, _MARGIN) == _GAP_GREY).all()
 
 
 def test_what_lies_outside_the_range_is_clipped_and_nan_is_black():
     images = torch.tensor([-5.0, 5.0, math.nan, math.inf, -1.0, 1.0, 0.0]).reshape(7, 1, 1, 1).expand(7, 1, 8, 8)
-    picture = sample_grid(images, 7)
-    shown = [int(tile(picture, 0, column, 56, MARGIN)[0, 0]) for column in range(7)]
+    picture = draw_grid(images, 7)
+    shown = [int(tile(picture, 0, column, 56, _MARGIN)[0, 0]) for column in range(7)]
     assert shown == [0, 255, 0, 255, 0, 255, 128]
 
 
 def test_each_title_stands_above_its_own_column():
     images = torch.full((10, 1, 8, 8), -1.0)
     titles = ["0", "automobile", "", "a long name", "", "W" * 12, "", "", "", "T-shirt/top"]
-    plain, titled = np.asarray(sample_grid(images, 10)), np.asarray(sample_grid(images, 10, titles))
+    plain, titled = np.asarray(draw_grid(images, 10)), np.asarray(draw_grid(images, 10, titles))
     head = titled.shape[0] - plain.shape[0]
-    assert (titled[MARGIN + head :] == plain[MARGIN:]).all()
-    ink = (titled[: MARGIN + head] < 128).any(axis=0)
+    assert (titled[_MARGIN + head :] == plain[_MARGIN:]).all()
+    ink = (titled[: _MARGIN + head] < 128).any(axis=0)
     for column, title in enumerate(titles):
-        left = MARGIN + GAP + column * (56 + GAP)
+        left = _MARGIN + _GAP + column * (56 + _GAP)
         assert ink[left - 1 : left + 57].any() == bool(title), title
-        assert not ink[left + 57 : left + 55 + GAP].any(), title
+        assert not ink[left + 57 : left + 55 + _GAP].any(), title
 
 
 def test_titles_must_fit_the_columns():
     with pytest.raises(UserError, match="2 titles for 3 columns"):
-        sample_grid(torch.zeros(3, 1, 8, 8), 3, ["a", "b"])
+        draw_grid(torch.zeros(3, 1, 8, 8), 3, ["a", "b"])
 
 
 def test_a_point_is_drawn_where_it_is_and_one_outside_is_not():
-    drawn = np.asarray(scatter(torch.tensor([[0.5, 0.25], [9.0, 9.0], [math.nan, 0.0]]), None, 1.0))
-    inside = drawn[MARGIN : MARGIN + 480, MARGIN : MARGIN + 480]
+    drawn = np.asarray(draw_points(torch.tensor([[0.5, 0.25], [9.0, 9.0], [math.nan, 0.0]]), None, 1.0))
+    inside = drawn[_MARGIN : _MARGIN + 480, _MARGIN : _MARGIN + 480]
     y, x = np.nonzero((inside < 255).any(axis=2))
     assert abs(x.mean() - 0.75 * 480) <= 1
     assert abs(y.mean() - (1 - 0.25) / 2 * 480) <= 1
@@ -86,16 +88,16 @@ def test_a_point_is_drawn_where_it_is_and_one_outside_is_not():
 
 def test_more_points_in_a_place_are_darker_and_missed_centres_stay_visible():
     one, many = torch.zeros(1, 2), torch.zeros(50, 2)
-    middle = MARGIN + 240
-    light = np.asarray(scatter(one, None, 1.0)).astype(int)[middle, middle]
-    dark = np.asarray(scatter(many, None, 1.0)).astype(int)[middle, middle]
+    middle = _MARGIN + 240
+    light = np.asarray(draw_points(one, None, 1.0)).astype(int)[middle, middle]
+    dark = np.asarray(draw_points(many, None, 1.0)).astype(int)[middle, middle]
     assert (dark <= light).all()
     assert dark.sum() < light.sum() - 100
-    ringed = np.asarray(scatter(one, torch.tensor([[-0.5, -0.5]]), 1.0)).astype(int)
+    ringed = np.asarray(draw_points(one, torch.tensor([[-0.5, -0.5]]), 1.0)).astype(int)
     vermilion = (ringed[..., 0] > 180) & (ringed[..., 2] < 120)
     y, x = np.nonzero(vermilion)
-    assert abs(x.mean() - MARGIN - 120) <= 1
-    assert abs(y.mean() - MARGIN - 360) <= 1
+    assert abs(x.mean() - _MARGIN - 120) <= 1
+    assert abs(y.mean() - _MARGIN - 360) <= 1
 
 
 def frames_of(tmp_path: Path, count: int, mode: str) -> list[Path]:
@@ -153,7 +155,7 @@ def test_loss_curves_are_the_same_bytes_for_the_same_lines_and_leave_pyplot_alon
 
     drawn = []
     for values in ([0.5, 0.4, 0.6], [0.5, 0.4, 0.6], [0.5, math.inf, 0.6], [0.5, math.nan, 0.6], [0.5, 0.5, 0.6]):
-        loss_curves(lines(values), tmp_path / "losses.png")
+        draw_loss_curves(lines(values), tmp_path / "losses.png")
         drawn.append((tmp_path / "losses.png").read_bytes())
     assert drawn[0] == drawn[1]
     assert drawn[2] == drawn[3]
@@ -166,7 +168,7 @@ def test_loss_curves_are_the_same_bytes_for_the_same_lines_and_leave_pyplot_alon
 
 @pytest.mark.parametrize("values", [[], [0.3], [math.nan]])
 def test_a_run_that_ended_at_once_has_loss_curves_too(tmp_path: Path, values: list[float]):
-    loss_curves(lines(values), tmp_path / "losses.png")
+    draw_loss_curves(lines(values), tmp_path / "losses.png")
     assert (tmp_path / "losses.png").stat().st_size > 1000
 
 
@@ -271,7 +273,7 @@ def test_every_parameter_is_in_the_graph_once_and_the_networks_stay_as_they_were
         blocks = trace(network, {"x": torch.zeros(10, *shape), "label": told}, ["y"])
         assert sum(block.parameters for block in blocks) == sum(p.numel() for p in network.parameters())
         assert all(source < index for index, block in enumerate(blocks) for source in block.before)
-    network_graph(*networks, spec, chosen, tmp_path / "networks.png")
+    draw_networks(*networks, spec, chosen, tmp_path / "networks.png")
     assert torch.equal(torch.random.get_rng_state(), drawn)
     with Image.open(tmp_path / "networks.png") as picture:
         assert picture.width > 500
@@ -306,10 +308,10 @@ def test_networks_that_judge_packs_or_points_are_drawn_too(tmp_path: Path):
     recipe = variant.recipe("small")
     generator, _ = variant.build(DIGITS, recipe)
     _, wide = variant.build(DataSpec((3, 8, 8), classes=10), recipe)
-    network_graph(generator, Packed(wide, 3), DIGITS, recipe, tmp_path / "packed.png")
+    draw_networks(generator, Packed(wide, 3), DIGITS, recipe, tmp_path / "packed.png")
     plane = DataSpec((2,), bounded=False)
     recipe = Recipe(noise_size=2, generator_widths=(16,), discriminator_widths=(16,))
-    network_graph(*variant.build(plane, recipe), plane, recipe, tmp_path / "points.png")
+    draw_networks(*variant.build(plane, recipe), plane, recipe, tmp_path / "points.png")
     assert (tmp_path / "packed.png").stat().st_size > 1000
     assert (tmp_path / "points.png").stat().st_size > 1000
 
@@ -321,9 +323,9 @@ def test_power_spectra_are_the_same_bytes_for_the_same_images_and_tell_the_contr
     real = torch.rand(20, 1, 16, 16, generator=stream)
     checkered = real + (torch.arange(16)[:, None] + torch.arange(16)) % 2
     for name in ("one.png", "two.png"):
-        power_spectra(mean_power(checkered), mean_power(real), tmp_path / name, "a title")
+        draw_power_spectra(mean_power(checkered), mean_power(real), tmp_path / name, "a title")
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
-    power_spectra(mean_power(real), mean_power(real), tmp_path / "same.png", "a title")
+    draw_power_spectra(mean_power(real), mean_power(real), tmp_path / "same.png", "a title")
     assert (tmp_path / "same.png").read_bytes() != (tmp_path / "one.png").read_bytes()
     with Image.open(tmp_path / "one.png") as picture:
         assert picture.width > 2 * picture.height
@@ -341,7 +343,7 @@ def test_a_power_spectrum_tells_every_period_with_its_sign(tmp_path: Path, monke
     real = torch.rand(50, 1, 33, 34, generator=stream)
     coarse = real + 0.5 * (((torch.arange(33) // 2)[:, None] + torch.arange(34) // 2) % 2)
     samples, theirs = mean_power(coarse), mean_power(real)
-    power_spectra(samples, theirs, tmp_path / "one.png")
+    draw_power_spectra(samples, theirs, tmp_path / "one.png")
     titles = [axis.get_title() for axis in drawn[0].axes if axis.get_title()]
     for title, values in zip(titles[:2], (contrasts(samples), contrasts(theirs)), strict=True):
         for period in (2, 4, 8):

@@ -187,7 +187,7 @@ def test_only_a_loss_that_is_not_finite_has_failed_a_run(folder: RunFolder, caus
     detail = {} if cause is None else {"cause": cause}
     folder.set_status("FAILED", epoch=3, **detail)
     assert folder.status() == {"state": state, "epoch": 3, **detail}
-    assert reported.read(folder).state == state
+    assert reported.read_run(folder).state == state
 
 
 @posix

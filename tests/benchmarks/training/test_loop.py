@@ -220,7 +220,7 @@ def test_reference_values_are_measured_once_for_all_runs_of_a_protocol(
     def fail(*_: object, **__: object) -> None:
         raise AssertionError("measured again")
 
-    monkeypatch.setattr("benchmarks.evaluation.evaluator.Evaluator.reference", fail)
+    monkeypatch.setattr("benchmarks.evaluation.evaluator.Evaluator.measure_real_data", fail)
     assert trained(tmp_path, epochs=1, seed=1).folder.reference() == measured
     monkeypatch.setattr("benchmarks.training.cache.fingerprint", lambda: "other code")
     with pytest.raises(AssertionError, match="measured again"):
@@ -430,7 +430,7 @@ def test_notes_on_data_name_no_folder_that_was_not_given(tmp_path: Path, monkeyp
     def unreachable(*_: object) -> None:
         raise Unreachable("no network")
 
-    monkeypatch.setattr("benchmarks.datasets.images.fetch", unreachable)
+    monkeypatch.setattr("benchmarks.datasets.images.download_file", unreachable)
     monkeypatch.delenv("GANBENCH_DATA", raising=False)
     monkeypatch.chdir(tmp_path)
     (note,) = load_dataset(DatasetConfig("auto"), None, 0).notes
