@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks import plugins
 from benchmarks.cli import options
-from benchmarks.cli.options import Parser, refuse_unread, run_command
+from benchmarks.cli.options import Parser, read_run_options, refuse_unread, run_command
 from benchmarks.executors import EXECUTORS
 from benchmarks.questions.presets import PRESETS, find_preset
 from benchmarks.suites.scheduler import Progress, counted, expectation, prepared, shared_out
@@ -57,7 +57,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise unknown("executor", asked.executor, EXECUTORS, see="one of " + ", ".join(EXECUTORS))
 
     from benchmarks.cli.progress import SuiteProgress, duration
-    from benchmarks.executors import RunOptions
     from benchmarks.suites.plan import make_plan
     from benchmarks.suites.plan_history import record_plan
     from benchmarks.suites.scheduler import run_jobs
@@ -68,18 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     jobs, missing = prepared(plan, asked.data_dir, judge=not asked.plan)
     todo, done = counted(jobs, asked.runs_dir, asked.retrain)
     expected = expectation(plan, tuned)
-    settings = RunOptions(
-        asked.runs_dir,
-        asked.data_dir,
-        device=asked.device,
-        pictures=asked.pictures,
-        tracking_uri=asked.tracking_uri,
-        experiment=asked.experiment,
-        track=not asked.no_tracking,
-        retrain=asked.retrain,
-        stack=asked.stack,
-        cuda_graphs=asked.cuda_graphs,
-    )
+    settings = read_run_options(asked)
     with SuiteProgress(chosen.name, todo + done) as live:
         live.say(
             f"{len(plan.questions)} questions, {len(plan.decisions)} decisions, {len(plan.arms)} arms, "

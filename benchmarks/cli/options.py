@@ -5,10 +5,11 @@ import difflib
 import sys
 from argparse import _ActionsContainer as Options  # a parser, or one of its groups
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import Field
+from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any, NoReturn
 
+from benchmarks.training.options import RunOptions
 from variants.recipe import UserError, checked
 
 
@@ -122,10 +123,16 @@ def add_field(options: Options, field: Field) -> None:
     )
 
 
-def read_fields(parsed: argparse.Namespace, fields: Mapping[str, Field] | Iterable[Field]) -> dict[str, Any]:
+def read_fields(asked: argparse.Namespace, wanted: Mapping[str, Field] | Iterable[Field]) -> dict[str, Any]:
     """Returns the fields that were given as options, checked. Raises UserError for a value out of range."""
-    known = fields.values() if isinstance(fields, Mapping) else fields
-    return {f.name: checked(f, getattr(parsed, f.name)) for f in known if hasattr(parsed, f.name)}
+    known = wanted.values() if isinstance(wanted, Mapping) else wanted
+    return {f.name: checked(f, getattr(asked, f.name)) for f in known if hasattr(asked, f.name)}
+
+
+def read_run_options(asked: argparse.Namespace) -> RunOptions:
+    """Returns the options of a command that trains runs. Raises UserError for a choice that does not exist."""
+    names = {f.name for f in fields(RunOptions)} - {"threads", "track"}
+    return RunOptions(**{name: getattr(asked, name) for name in names}, track=not asked.no_tracking)
 
 
 def refuse_unread(asked: argparse.Namespace, by: str, *options: str) -> None:

@@ -7,17 +7,16 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from benchmarks.config import RunConfig
 from benchmarks.tracking.background import Uploader
-from variants.recipe import UserError, unknown
+from benchmarks.training.options import RunOptions
+from variants.recipe import UserError
 
 if TYPE_CHECKING:
     from benchmarks.training.listener import ProgressListener
 
-STACK = ("auto", "on", "off")
 STOPPED = "it was stopped before its end; the same command resumes it"
 # Seconds that a worker has to mark its run as stopped and to end; chosen, not tuned.
 STOP_SECONDS = 30.0
@@ -44,43 +43,6 @@ class RunGroup:
     def names(self) -> list[str]:
         """Returns the names of the run folders."""
         return [config.name for config in self.configs]
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """Options that all jobs share, and that change no result, but for rounding. Most are those of `training.train`."""
-
-    runs_dir: Path = Path("runs")
-    data_dir: Path | None = None
-    device: str = "auto"
-    pictures: str = "milestones"
-    # Of torch, for each run.
-    threads: int = 1
-    tracking_uri: str | None = None
-    experiment: str | None = None
-    # Whether MLflow gets the runs.
-    track: bool = True
-    retrain: bool = False
-    # Whether the seeds of a job are trained as one: "on", "off", or "auto", which is on a GPU only: on a CPU the bits
-    # of a run would depend on which others were still to be trained.
-    stack: str = "auto"
-    cuda_graphs: bool = False
-
-    def __post_init__(self) -> None:
-        if self.stack not in STACK:
-            raise unknown("choice of --stack", self.stack, STACK, see="one of " + ", ".join(STACK))
-        if self.threads < 1:
-            raise UserError(f"a run has at least 1 thread, not {self.threads}")
-        # Absolute, because the working folder of a worker may be another one.
-        object.__setattr__(self, "runs_dir", Path(self.runs_dir).absolute())
-        if self.data_dir is not None:
-            object.__setattr__(self, "data_dir", Path(self.data_dir).absolute())
-
-    @property
-    def training(self) -> dict[str, Any]:
-        """Returns the options of `training.train` and `lockstep.train_together`, but for `track`."""
-        names = ("runs_dir", "data_dir", "device", "pictures", "tracking_uri", "experiment", "retrain", "cuda_graphs")
-        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True)
@@ -254,17 +216,12 @@ def train_job(
 
     say: is called with the name of a run and a sentence. seconds of a Result: its share.
     """
-    from benchmarks.training.lockstep import train_together
-    from benchmarks.training.train import train
+    from benchmarks.training.lockstep import train_group
 
     listeners = [forward_messages(partial(say, name)) for name in job.names]
-    rest = {**options.training, "track": track, "notes": job.notes}
     began = time.perf_counter()
     try:
-        if len(job.configs) > 1:
-            ended = train_together(job.configs, listeners, **rest)
-        else:
-            ended = [train(job.configs[0], listener=listeners[0], **rest)]
+        ended = train_group(job.configs, replace(options, track=track), job.notes, listeners)
     # A plugin may call sys.exit, which must not end the other runs.
     except (Exception, SystemExit) as error:
         ended = [error] * len(job.configs)

@@ -99,7 +99,7 @@ def json_readers() -> list[Reader]:
     from benchmarks.suites.tuned_settings import read_tuning, tuning_file
     from benchmarks.tracking.entities import iter_metrics, make_params, make_tags
     from benchmarks.tracking.upload import find_page, read_memory
-    from benchmarks.training.configure import recipe_file
+    from benchmarks.training.configure import read_recipe
     from reports.analysis.tables import group_into_sections
     from reports.build import compare_runs
     from reports.pages import render_comparison, render_html
@@ -168,7 +168,7 @@ def json_readers() -> list[Reader]:
 
     def trained(folder: Path) -> object:
         spec, variant = DataSpec((1, 8, 8), classes=10), load_variant("cgan_mlp")
-        read_ = recipe_file(variant, folder / "mine.toml", spec)
+        read_ = read_recipe(variant, folder / "mine.toml", spec)
         variant.check(read_, spec)
         return read_
 

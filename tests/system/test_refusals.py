@@ -310,7 +310,7 @@ def test_a_cluster_that_cannot_be_joined(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(ray, "init", nothing_there)
     with pytest.raises(UserError) as refused:
-        on_ray.connect("auto", 0)
+        on_ray.join_cluster("auto", 0)
     told = "Could not find any running Ray instance."
     assert str(refused.value) == f"the Ray cluster at auto cannot be joined: {told}"
 

@@ -33,7 +33,8 @@ from benchmarks.datasets import Split
 from benchmarks.executors.base import forward_messages
 from benchmarks.training.checkpoint import TrainState
 from benchmarks.training.listener import ProgressListener
-from benchmarks.training.lockstep import train_together
+from benchmarks.training.lockstep import train_group
+from benchmarks.training.options import RunOptions
 from tests.gpu import on_a_gpu
 from tests.stacked_recipes import RECIPES, SEEDS, examples, farthest, loaded, names, recipe_of, started
 from variants import Recipe, UserError, load_variant
@@ -227,8 +228,7 @@ def test_seeds_with_convolutions_are_recorded_each_and_trained_abreast(
             told.append((epoch, updates))
 
     listeners = [Told(), ProgressListener(), ProgressListener()]
-    rest = {"runs_dir": tmp_path / "abreast", "retrain": False, "cuda_graphs": True, "notes": ()}
-    ended = train_together(wanted, listeners, **rest, **options)
+    ended = train_group(wanted, RunOptions(tmp_path / "abreast", cuda_graphs=True, **options), (), listeners)
     assert [rehearsal.replayed for rehearsal in made] == [24 - 2 * WARM_UPDATES] * len(SEEDS)
     assert told == [(epoch, update) for epoch in (1, 2, 3) for update in (1, 2, 3, 4)]
     for config, ours in zip(wanted, ended, strict=True):
@@ -346,8 +346,8 @@ def test_the_discriminators_curves_are_means_over_all_its_updates(
     seeds = SEEDS if "seeds" in way else SEEDS[:1]
     wanted = [configure("cgan_mlp", "digits", seed=seed, probes=(), **changes) for seed in seeds]
     options = {"device": "cpu", "data_dir": None, "pictures": "none", "tracking_uri": None, "track": False}
-    rest = {"runs_dir": tmp_path, "retrain": False, "cuda_graphs": "recorded" in way, "notes": ()}
-    ended = train_together(wanted, [ProgressListener() for _ in seeds], **rest, **options)
+    run_options = RunOptions(tmp_path, cuda_graphs="recorded" in way, **options)
+    ended = train_group(wanted, run_options, (), [ProgressListener() for _ in seeds])
     assert len(done) == 2 * 3 * 3
     for place, run in enumerate(ended):
         first, *lines = run.folder.lines()

@@ -28,7 +28,7 @@ from benchmarks.executors.base import split_job
 from benchmarks.run_folder.folder import RunFolder
 from benchmarks.training.checkpoint import TrainState
 from benchmarks.training.listener import ProgressListener
-from benchmarks.training.lockstep import Lockstep, train_together
+from benchmarks.training.lockstep import Lockstep, train_group
 from benchmarks.training.loop import Diverged
 from tests.stacked_recipes import RECIPES, SEEDS, examples, farthest, loaded, names, recipe_of, started
 from variants import Recipe, UserError
@@ -239,7 +239,7 @@ def trained(
     wanted: list[RunConfig], folder: Path, listener: ProgressListener | None = None
 ) -> list[Run | BaseException]:
     listeners = [listener or ProgressListener() for _ in wanted]
-    return train_together(wanted, listeners, runs_dir=folder, retrain=False, cuda_graphs=False, notes=(), **OPTIONS)
+    return train_group(wanted, RunOptions(folder, **OPTIONS), (), listeners)
 
 
 def alone(config: RunConfig, folder: Path) -> Run:
