@@ -17,7 +17,8 @@ from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 
-from benchmarks.executors.base import Executor, Result, RunGroup, RunOptions
+from benchmarks.executors.base import Executor, Result, RunGroup
+from benchmarks.training.options import RunOptions
 from variants.recipe import UserError, unknown
 
 EXECUTORS = {
