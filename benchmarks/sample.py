@@ -2,16 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from benchmarks import plugins
 from benchmarks.cli.options import Parser, add_plugin, add_runs_dir, add_tracking, run_command
-from variants.recipe import UserError
-
-if TYPE_CHECKING:
-    pass
-
 from benchmarks.inference import drawing
+from variants.recipe import UserError
 
 
 def parser() -> Parser:
@@ -25,7 +20,7 @@ def parser() -> Parser:
         "--count",
         type=int,
         metavar="N",
-        help=f"samples ({drawing.DEFAULT_IMAGES} images, {drawing.DEFAULT_POINTS} points)",
+        help=f"samples ({drawing.DEFAULT_IMAGES}, or {drawing.DEFAULT_POINTS} points)",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="random seed of the noise (0)")
     parser.add_argument(
