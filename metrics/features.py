@@ -131,14 +131,6 @@ class Extractor:
             features[start : start + size], logits[start : start + size] = self.classifier(chunk)
         return features, logits
 
-    def features(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch features"]:
-        """Returns the activations of the penultimate layer."""
-        return self.features_and_logits(images)[0]
-
-    def logits(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
-        """Returns the class logits."""
-        return self.features_and_logits(images)[1]
-
     def read(
         self, images: Float[Tensor, "batch channels height width"]
     ) -> tuple[Float[Tensor, "batch features"], Int[Tensor, " batch"]]:
@@ -179,10 +171,6 @@ class Channelwise:
 
     extractor: Extractor
     channels: int
-
-    @property
-    def classes(self) -> int:
-        return self.extractor.classes**self.channels
 
     def read(
         self, images: Float[Tensor, "batch channels height width"]

@@ -20,7 +20,8 @@ _SEEDS = (0, 1, 2)
 _HIDDEN = 256
 _UPDATES = 500
 _BATCH = 100
-_LEARNING_RATE = 1e-3
+_ADAM = {"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
+_WITHOUT = {"weight_decay": 0.0, "amsgrad": False, "maximize": False}
 
 # Weights and biases of both layers, each (seeds, inputs, outputs).
 _Weights = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -61,22 +62,7 @@ def _train(x: Float[Tensor, "n values"], labels: Int[Tensor, " n"], classes: int
         gradients = [gradient.contiguous() for gradient in torch.autograd.grad(loss, weights)]
         with torch.no_grad():
             done.add_(1)
-            adam(
-                list(weights),
-                gradients,
-                means,
-                squares,
-                [],
-                steps,
-                fused=True,
-                amsgrad=False,
-                beta1=0.9,
-                beta2=0.999,
-                lr=_LEARNING_RATE,
-                weight_decay=0.0,
-                eps=1e-8,
-                maximize=False,
-            )
+            adam(list(weights), gradients, means, squares, [], steps, fused=True, **_ADAM, **_WITHOUT)
 
     repeat_recorded(update, _UPDATES, x.device)
     return weights

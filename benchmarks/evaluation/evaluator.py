@@ -123,7 +123,8 @@ class Evaluator:
 
     def compare(self, samples: Tensor, *, conditional: bool = True) -> SampleSet:
         """Puts samples (samples, *shape), generated for the labels of `chosen`, beside the reference."""
-        return SampleSet(self.reference, samples, *(self._chosen_conditions if conditional else (None, None)))
+        conditions = self._conditions(self.dataset.reference, self.chosen) if conditional else (None, None)
+        return SampleSet(self.reference, samples, *conditions)
 
     def measure(self, names: Iterable[str], comparison: SampleSet) -> dict[str, float]:
         """Measures these metrics, and families of metrics; `absent` holds those that cannot be measured."""
@@ -186,25 +187,17 @@ class Evaluator:
 
     def _generate(self, generate: Generate) -> Tensor:
         samples = torch.empty(self.samples, *self.dataset.spec.shape, device=self._place)
+        conditions = self.dataset.reference.condition(self.chosen)
+        conditions = None if conditions is None else conditions.to(self.device)
         size = chunk_rows(_GENERATED_AT_ONCE, samples)
         for start in range(0, self.samples, size):
             part = samples[start : start + size]
-            condition = None if self._condition is None else self._condition[start : start + size]
+            condition = None if conditions is None else conditions[start : start + size]
             made = generate(condition, len(part))
             if made.shape != part.shape:
                 raise ValueError(f"the generator made samples of shape {tuple(made.shape)}, not {tuple(part.shape)}")
             part.copy_(made.detach())
         return samples
-
-    @cached_property
-    def _condition(self) -> Tensor | None:
-        """The condition of each sample, on the generator's device."""
-        condition = self.dataset.reference.condition(self.chosen)
-        return None if condition is None else condition.to(self.device)
-
-    @cached_property
-    def _chosen_conditions(self) -> tuple[Tensor | None, Tensor | None]:
-        return self._conditions(self.dataset.reference, self.chosen)
 
     def _conditions(self, split: Split, chosen: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """Returns the labels of these examples, and their captions if the dataset has captions."""

@@ -4,7 +4,7 @@
         futures = [future for job in jobs for future in executor.submit(job)]
         results = [future.result() for future in futures]
 
-base.py        defines the contract (RunGroup, RunOptions, Result, Executor), the queue of tasks, training as Results
+base.py        defines the contract (RunGroup, Result, Executor), the queue of tasks, training as Results
 inline.py      trains in this process, one run after the other
 processes.py   trains in worker processes of this machine, whose death costs only the run that they had
 ray.py         trains on the machines of a Ray cluster, which share no disk; an optional extra
@@ -17,7 +17,8 @@ from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 
-from benchmarks.executors.base import Executor, Result, RunGroup, RunOptions
+from benchmarks.executors.base import Executor, Result, RunGroup
+from benchmarks.training.options import RunOptions
 from variants.recipe import UserError, unknown
 
 EXECUTORS = {

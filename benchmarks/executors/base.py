@@ -222,6 +222,7 @@ def train_job(
     began = time.perf_counter()
     try:
         ended = train_group(job.configs, replace(options, track=track), job.notes, listeners)
+    # A plugin may call sys.exit, which must not end the other runs.
     except (Exception, SystemExit) as error:
         ended = [error] * len(job.configs)
     seconds = (time.perf_counter() - began) / len(job.configs)

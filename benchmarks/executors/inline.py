@@ -4,7 +4,8 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from benchmarks.executors.base import Executor, Result, RunGroup, RunOptions, Task, make_uploader, split_job, train_job
+from benchmarks.executors.base import Executor, Result, RunGroup, Task, make_uploader, split_job, train_job
+from benchmarks.training.options import RunOptions
 from variants.recipe import UserError
 
 

@@ -25,7 +25,6 @@ from benchmarks.executors.base import (
     Executor,
     Result,
     RunGroup,
-    RunOptions,
     Task,
     TaskQueue,
     make_failure,
@@ -33,6 +32,7 @@ from benchmarks.executors.base import (
     split_job,
     train_job,
 )
+from benchmarks.training.options import RunOptions
 from variants.recipe import UserError
 
 # Workers on a GPU: two took three quarters of the time of one for jobs of ten seeds, and four two thirds.

@@ -35,13 +35,13 @@ from benchmarks.executors.base import (
     Executor,
     Result,
     RunGroup,
-    RunOptions,
     Task,
     TaskQueue,
     make_failure,
     make_uploader,
     train_job,
 )
+from benchmarks.training.options import RunOptions
 from variants.recipe import UserError
 
 if TYPE_CHECKING:

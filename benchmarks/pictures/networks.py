@@ -183,26 +183,16 @@ def _norms(module: nn.Module) -> list[str]:
 
 
 def draw_networks(
-    generator: nn.Module,
-    discriminator: nn.Module,
-    spec: DataSpec,
-    recipe: Recipe,
-    out: Path | str,
-    condition: Tensor | None = None,
+    generator: nn.Module, discriminator: nn.Module, spec: DataSpec, recipe: Recipe, out: Path | str
 ) -> None:
-    """Draws both networks into a PNG file: layers with parameter counts, and the shape of one example between them.
-
-    condition: of one example, a label or the tokens of a caption; by default one that fits the recipe.
-    """
+    """Draws both networks into a PNG file: layers with parameter counts, and the shape of one example between them."""
     device = next(generator.parameters()).device
     # Two examples, or two packs.
     batch = 2 * math.prod(getattr(module, "pack", 1) for module in discriminator.modules())
-    if condition is None and recipe.conditioning == "text":
-        condition = torch.zeros(3, dtype=torch.int64)
-    elif condition is None and recipe.conditioning != "none":
-        condition = torch.zeros((), dtype=torch.int64)
-    if condition is not None:
-        condition = condition.to(device).expand(batch, *condition.shape)
+    condition = None
+    if recipe.conditioning != "none":
+        words = (3,) if recipe.conditioning == "text" else ()
+        condition = torch.zeros(batch, *words, dtype=torch.int64, device=device)
     name = "caption" if spec.vocabulary else f"label, one of {spec.classes}"
     example = "image" if spec.is_image else "point"
     noise = torch.zeros(batch, recipe.noise_size, device=device)

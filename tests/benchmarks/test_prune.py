@@ -1,4 +1,4 @@
-"""Pruning removes what nobody needs of finished runs, tells it first, and touches nothing else."""
+"""Pruning lists and then removes superfluous files of finished runs, and touches nothing else."""
 
 import os
 from collections.abc import Callable
@@ -17,7 +17,7 @@ KEPT = {"config.json", "metrics.jsonl", "status.json", "generator.safetensors", 
 
 @pytest.fixture
 def make(own_folder: Path) -> Callable[..., RunFolder]:
-    """A run folder with everything that a run of 25 epochs leaves."""
+    """Makes run folders with everything that a run of 25 epochs leaves."""
 
     def make(seed: int, state: str = "FINISHED") -> RunFolder:
         config = RunConfig("cgan_mlp", Recipe(epochs=25), DatasetConfig("digits"), seed, "c" * 64, "e" * 64)

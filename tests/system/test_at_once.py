@@ -1,4 +1,4 @@
-"""The same command twice at once, and ten processes on one store: one writer a folder, and every value arrives."""
+"""The same command twice at once, and ten processes on one store, leave one writer a folder and lose no value."""
 
 import os
 import subprocess
@@ -31,7 +31,7 @@ def started(folder: Path, *words: str) -> subprocess.Popen:
 
 @pytest.mark.long
 def test_of_two_at_once_one_trains_and_the_other_says_so(tmp_path: Path) -> None:
-    """The first one is held in its folder until the second one has spoken."""
+    """Holds the first one in its folder until the second one has spoken."""
     config = configure(
         "vanilla_gan", "ring8", epochs=3, epoch_updates=40, samples=60, thorough=False, probes=(), evaluate_every=1
     )
@@ -50,7 +50,7 @@ def test_of_two_at_once_one_trains_and_the_other_says_so(tmp_path: Path) -> None
 
 
 def test_of_several_that_begin_at_the_same_moment_one_makes_the_folder(tmp_path: Path) -> None:
-    """Without imports between them: forked, and let go together, so that they meet where the folder is made."""
+    """Forks both after the imports and frees them together, so that they meet where the folder is made."""
     config = configure("vanilla_gan", "ring8", epochs=3)
     go, ids = tmp_path / "go", []
     children = []

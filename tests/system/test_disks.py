@@ -1,4 +1,4 @@
-"""A disk that is full, a folder that cannot be written or is deleted: one sentence, and what was written stays whole.
+"""A full disk, an unwritable or a deleted folder ends a run with one sentence, and its files stay whole.
 
 The damage is done for real, in processes of their own: a limit on the size of files, which is what a full disk is to
 one that writes, and a file system of a few MiB where the machine lets one be made.
@@ -30,7 +30,7 @@ WORDS = (
 
 
 class Does(ProgressListener):
-    """Does something once an epoch is written."""
+    """Acts once an epoch is written."""
 
     def __init__(self, epoch: int, act: Callable[[], object]) -> None:
         self.epoch, self.act = epoch, act
@@ -68,7 +68,7 @@ def unlimited() -> Iterator[None]:
 def test_a_file_that_cannot_grow_stops_the_run_which_goes_on_later(
     room: int, tmp_path: Path, unlimited: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever is written when there is no room: a journal line, a picture, a checkpoint, the animation."""
+    """Leaves no room for each kind of file in turn: a journal line, a picture, a checkpoint, the animation."""
     monkeypatch.setattr("benchmarks.training.loop.CHECKPOINT_SECONDS", 0.0)
     whole = tiny(tmp_path / "whole")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -88,7 +88,7 @@ def test_a_file_that_cannot_grow_stops_the_run_which_goes_on_later(
 
 
 def test_the_command_says_it_in_one_sentence(tmp_path: Path) -> None:
-    """The real command, which starts with room for a picture and none for a checkpoint."""
+    """Runs the real command, which starts with room for a picture and none for a checkpoint."""
     code = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000,) * 2);"
@@ -106,7 +106,7 @@ def test_the_command_says_it_in_one_sentence(tmp_path: Path) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 12 MiB in memory: twice what such a run needs."""
+    """Mounts a file system of 12 MiB in memory: twice the size of such a run."""
     place = tmp_path / "disk"
     place.mkdir()
     made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", place], capture_output=True)
@@ -153,7 +153,7 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not shutil.which("mount"), reason="needs mount")
 def test_a_disk_that_is_read_only_is_said(small_disk: Path) -> None:
-    """Also for root, who may write into any folder."""
+    """Holds for root as well, who may write into any folder."""
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     with pytest.raises(UserError, match=r"cannot write .*Read-only file system"):
         tiny(small_disk / "runs")

@@ -1,4 +1,4 @@
-"""A tracking server that is killed, slow or answers errors while a run trains: nothing is lost or doubled."""
+"""A tracking server that is killed, slow or answers errors while a run trains loses no value and doubles none."""
 
 import shutil
 import signal
@@ -25,7 +25,7 @@ MODES = ("error", "lost", "slow")
 
 
 class Acts(ProgressListener):
-    """Does something to the server once an epoch is written, and keeps what is said."""
+    """Acts on the server once an epoch is written, and keeps the messages."""
 
     def __init__(self, acts: dict[int, Callable[[], object]]) -> None:
         self.acts, self.said = acts, []
@@ -42,7 +42,7 @@ class Acts(ProgressListener):
 def made(
     request: pytest.FixtureRequest, _empty_store: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[MlflowServer]:
-    """A server on each kind of store; it takes seconds to start, so all tests of a store have the same one."""
+    """Starts a server on each kind of store; that takes seconds, so all tests of a store share one."""
     folder = tmp_path_factory.mktemp("server")
     with postgresql() if request.param == "postgresql" else nullcontext("") as store:
         if not store:
@@ -57,14 +57,14 @@ def made(
 
 @pytest.fixture
 def server(made: MlflowServer) -> MlflowServer:
-    """The same, running."""
+    """Returns the same server, running."""
     if not made.running:
         made.start()
     return made
 
 
 def trained(address: str, listener: Acts, monkeypatch: pytest.MonkeyPatch, seed: int):
-    """A run that is sent after every epoch. Each test has a seed, and so a run, of its own."""
+    """Trains a run that is uploaded after every epoch. Each test has its own seed, and so its own run."""
     monkeypatch.setattr("benchmarks.training.train.Uploader", partial(Uploader, interval=0.0))
     monkeypatch.setattr("benchmarks.training.loop.CHECKPOINT_SECONDS", 0.0)
     config = configure("vanilla_gan", "ring8", seed=seed, epochs=EPOCHS, epoch_updates=3, samples=60, thorough=False)
@@ -72,7 +72,7 @@ def trained(address: str, listener: Acts, monkeypatch: pytest.MonkeyPatch, seed:
 
 
 def check_each_value_once(address: str, run) -> int:
-    """Compares everything that MLflow has with the journal; the number of values."""
+    """Compares everything that MLflow has with the journal, and returns the number of values."""
     from mlflow import MlflowClient
 
     client = MlflowClient(address)

@@ -1,4 +1,4 @@
-"""What comes from a stranger, a run folder or the artifacts of a run in MLflow, reaches nothing but its own place."""
+"""A stranger's run folder, or a run's artifacts in MLflow, reach nothing but their own place."""
 
 import json
 import re
@@ -26,7 +26,7 @@ TINY = {"epochs": 1, "epoch_updates": 2, "samples": 60, "thorough": False, "prob
 
 
 class Store:
-    """An MLflow that lists what it likes and hands out what it likes under any name."""
+    """An MLflow that lists and hands out anything under any name."""
 
     def __init__(self, files: dict[str, bytes], sizes: dict[str, int] | None = None) -> None:
         self.files, self.sizes, self.asked = files, sizes or {}, []
@@ -185,7 +185,7 @@ def test_plans_of_another_form_are_refused_with_a_sentence(kept: object, tmp_pat
 
 
 def test_no_secret_of_an_address_is_left_anywhere(tmp_path: Path, called: Callable[..., Done]) -> None:
-    """The real commands, with an address at which nobody answers."""
+    """Runs the real commands with an address at which nobody answers."""
     from benchmarks.run import main as run
     from benchmarks.sync import main as sync_command
     from reports.build import command as report

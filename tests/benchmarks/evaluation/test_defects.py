@@ -7,9 +7,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
+from benchmarks.datasets import Split
 from benchmarks.defects import main as command
-from benchmarks.evaluation.defects import POINT_DEFECTS, DefectTable, draw_checkerboard, format_page
+from benchmarks.evaluation.defects import (
+    IMAGE_DEFECTS,
+    POINT_DEFECTS,
+    DefectInput,
+    DefectTable,
+    draw_checkerboard,
+    format_page,
+)
+from tests.benchmarks.evaluation.conftest import Bench
 from tests.conftest import Done
 from tests.image_sets import NOISE, Images
 from variants.recipe import UserError
@@ -99,3 +109,36 @@ def test_a_set_that_is_too_small_to_plant_defects_into_is_refused(
     done = called(command, "--dataset", "folder:own")
     assert (done.code, done.out) == (2, "")
     assert re.search(rf"^error: .*{sentence}$", done.err, re.MULTILINE)
+
+
+def test_what_real_digits_show_is_known_of_the_defects(images: Bench) -> None:
+    """Facts that decided how metrics are defined; see docs/defects.md."""
+    assert images.values("mode_coverage", defect="uniform noise")["mode_coverage"] < 0.5
+    assert images.values("mode_coverage", defect="blends")["mode_coverage"] < 0.6
+    one = images.values("accuracy", "diversity_worst", defect="one image in a class")
+    assert one["accuracy"] > 0.98  # it does not see a class of one image
+    assert one["diversity_worst"] < 0.05
+    copied, sound = (images.values("fid_normalized", defect=each) for each in ("copies of training", ""))
+    assert copied["fid_normalized"] < 2 * sound["fid_normalized"]
+
+
+@pytest.mark.parametrize("defect", IMAGE_DEFECTS)
+def test_a_planted_defect_keeps_shape_and_range(defect: str, images: Bench) -> None:
+    plant: Callable[[DefectInput], Tensor] = IMAGE_DEFECTS[defect]
+    planted = plant(images.planting)
+    assert planted.shape == images.planting.sound.shape
+    assert planted.abs().max() <= 1
+    assert not torch.equal(planted, images.planting.sound)
+
+
+def test_planting_uses_images_that_nobody_else_has(images: Bench) -> None:
+    def rows(split: Split) -> set[bytes]:
+        return {row.numpy().tobytes() for row in split.data}
+
+    source, reference, training = map(
+        rows, (images.planting.source, images.evaluator.dataset.reference, images.planting.training)
+    )
+    assert not source & reference
+    assert not source & training
+    # A class may have fewer images in one of the three parts than in another.
+    assert len(set(images.planting.places.tolist())) > 0.9 * len(images.planting.places)

@@ -1,4 +1,4 @@
-"""Where a run is trained changes no bit of it, and the death of a worker costs only the run that it had."""
+"""Every executor trains the same bits, and the death of a worker costs only its own run."""
 
 import os
 import signal

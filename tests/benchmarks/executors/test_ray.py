@@ -1,4 +1,4 @@
-"""On a Ray cluster: what a lost machine had in training is trained elsewhere, with the same bits."""
+"""On a Ray cluster, the runs of a lost machine are trained elsewhere, with the same bits."""
 
 import json
 import os
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: pip
 
 @pytest.fixture(autouse=True)
 def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What Ray and killed workers leave in the home folder and in /tmp goes with the test."""
+    """Gives the test its own home and temporary folders, for all that Ray and killed workers leave there."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     # Short, because sockets lie in it.
@@ -37,7 +37,7 @@ def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A Ray cluster of two machines with one core each, both of them processes of this one."""
+    """Starts a Ray cluster of two machines with one core each, both of them processes of this one."""
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     from ray.cluster_utils import Cluster

@@ -17,7 +17,7 @@ NAME = "cgan_mlp-digits-s7-3c6ec8a4"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> RunFolder:
-    """A copy of it, so that nothing can change the one that is kept."""
+    """Copies the run, so that no test can change it."""
     shutil.copytree(ROOT / "tests" / "data" / "run_of_before", tmp_path / "runs")
     (found,) = list_run_folders(tmp_path / "runs")
     return found

@@ -1,4 +1,4 @@
-"""Collapse, divergence and a discriminator that has won: planted in a journal, noticed once, and marked on the run."""
+"""Collapse, divergence and a won discriminator, planted in a journal, are found once and recorded with the run."""
 
 import math
 from pathlib import Path
@@ -21,7 +21,7 @@ EPOCHS = 20
 
 
 def line(epoch: int, metrics: dict[str, float] | None = None, **curves: float) -> dict:
-    """A line of a training in which nothing is wrong, but for what is given."""
+    """Returns a line of a training without symptoms, but for the given figures."""
     usual = {"generator_loss": 0.9, "discriminator_loss": 1.2, "d_real": 0.6, "d_fake": 0.4}
     healthy = {"fid": 50.0 / (epoch + 1), "fid_pixels": 9.0, "precision": 0.7, "mode_coverage": 0.9, "diversity": 0.8}
     return {"epoch": epoch, "curves": usual | curves if epoch else {}, "metrics": healthy | (metrics or {})}
@@ -122,7 +122,7 @@ class Heard(ProgressListener):
 
 
 def test_a_run_is_marked_in_its_folder_and_in_mlflow_and_it_is_said_once(tmp_path: Path, tracking_uri: str) -> None:
-    """A generator that does not learn: its rate is next to nothing, and the discriminator's is large."""
+    """Checks a generator that does not learn: its rate is next to nothing, and the discriminator's is large."""
     changes = {"generator_lr": 1e-9, "discriminator_lr": 2e-3, "discriminator_normalization": "none"}
     config = configure(
         "vanilla_gan", "digits", epochs=8, epoch_updates=22, samples=100, thorough=False, probes=(), **changes

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.config import PROTOCOL_VERSION
 from benchmarks.run_folder.folder import RunFolder
-from tests.tracked_runs import CONFIG
+from tests.run_folders import CONFIG
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from benchmarks.run_folder.folder import RunFolder
 from benchmarks.tracking.background import Uploader
 from benchmarks.tracking.download import list_runs
 from benchmarks.tracking.upload import sync
-from tests.tracked_runs import CONFIG, finish, stored, train
+from tests.run_folders import CONFIG, finish, stored, train
 from variants.recipe import UserError
 
 LOCAL = "sqlite:///none.db"
@@ -125,7 +125,7 @@ def test_a_failure_is_said_again_only_after_everything_had_arrived(folder: RunFo
 
 @pytest.fixture
 def silent_server() -> Iterator[str]:
-    """The address of a server that takes every connection and never answers."""
+    """Yields the address of a server that takes every connection and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         kept = []
 
@@ -153,7 +153,7 @@ def test_a_server_that_never_answers_does_not_hold_up_the_end(folder: RunFolder,
 
 
 class Held:
-    """Takes the place of `sync`: of a store that answers once it is let go."""
+    """Replaces `sync` by one of a store that answers once it is freed."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.free, self.said = threading.Event(), []
@@ -162,7 +162,7 @@ class Held:
         monkeypatch.setattr("benchmarks.tracking.background.TELL_SECONDS", 0.0)
 
     def say(self, sentence: str) -> None:
-        """Lets it go once a person is told of the waiting."""
+        """Frees the store once a person is told of the waiting."""
         self.said.append(sentence)
         self.free.set()
 

@@ -1,4 +1,4 @@
-"""Addresses of MLflow, its tables and its experiments."""
+"""Addresses of MLflow show no secret; tables and experiments are made once, by any number of processes."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ import pytest
 from benchmarks.run_folder.folder import RunFolder
 from benchmarks.tracking.client import EXPERIMENT, make_client, prepare_experiment, redact_uri, resolve_uri
 from benchmarks.tracking.upload import sync
-from tests.tracked_runs import stored, train
+from tests.run_folders import stored, train
 from variants.recipe import UserError
 
 

@@ -8,7 +8,7 @@ from benchmarks.run_folder.folder import RunFolder
 from benchmarks.tracking.client import make_client, prepare_experiment
 from benchmarks.tracking.download import fetch_run, list_runs
 from benchmarks.tracking.upload import sync
-from tests.tracked_runs import finish, train
+from tests.run_folders import finish, train
 from variants.recipe import UserError
 
 

@@ -15,7 +15,7 @@ from benchmarks.run_folder.folder import RunFolder
 from benchmarks.tracking.client import EXPERIMENT, Busy, make_client, resolve_uri
 from benchmarks.tracking.download import fetch_run, list_runs
 from benchmarks.tracking.upload import find_page, mark_lost, sync, sync_when_free, write_memory
-from tests.tracked_runs import BEGAN, CONFIG, finish, images, stored, train
+from tests.run_folders import BEGAN, CONFIG, finish, images, stored, train
 from variants.recipe import UserError
 
 
@@ -70,7 +70,7 @@ def test_a_run_arrives_whole(folder: RunFolder, tracking_uri: str):
 
 
 def test_the_pictures_are_a_series_that_mlflow_shows(folder: RunFolder, tracking_uri: str):
-    """The rule by which the user interface of MLflow 3.17 reads names, and names that MLflow makes itself."""
+    """Checks the rule by which the user interface of MLflow 3.17 reads names, and names that MLflow makes itself."""
 
     def parsed(path: str) -> tuple[str, int, int, bool]:
         stem, _, extension = path.removeprefix("images/").rpartition(".")
@@ -149,7 +149,7 @@ def test_what_is_lost_here_is_not_sent_again(folder: RunFolder, tracking_uri: st
 
 
 def test_a_sync_that_broke_off_is_completed(folder: RunFolder, tracking_uri: str, monkeypatch: pytest.MonkeyPatch):
-    """It breaks off at each of its calls in turn; in the end everything is there once."""
+    """Breaks off at each call in turn; in the end everything is there once."""
     from mlflow import MlflowClient
 
     train(folder, range(4))

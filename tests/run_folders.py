@@ -1,4 +1,7 @@
-"""Run folders filled as training fills them, and what MLflow has of them."""
+"""Fills run folders as training fills them, and reads what MLflow has of them."""
+
+import os
+from collections.abc import Callable
 
 from PIL import Image
 
@@ -15,13 +18,27 @@ CONFIG = RunConfig(
     checksum="ab" * 32,
     extractor="cd" * 32,
 )
-
-
 BEGAN = 1_700_000_000.25
 
 
+def child(act: Callable[[], None]) -> int:
+    """Starts a process that acts again and again until it is killed."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            while True:
+                act()
+        finally:
+            os._exit(1)
+    return pid
+
+
+def line(epoch: int, **curves: float) -> dict:
+    return {"epoch": epoch, "curves": {"generator_loss": 1.5, **curves}, "timing": {"time": 1e9 + epoch}}
+
+
 def train(folder: RunFolder, epochs: range, began: float = BEGAN, **metrics: float) -> None:
-    """Fills the folder as training does, the same values for the same epoch."""
+    """Fills the folder as training does, with the same values for the same epoch."""
     for epoch in epochs:
         if epoch:
             picture = folder.file(folder.picture_name(epoch))
@@ -45,7 +62,7 @@ def finish(folder: RunFolder, state: str = "FINISHED", **detail: object) -> None
 
 
 def stored(tracking_uri: str, run_id: str) -> dict[str, list[tuple[int, float, int]]]:
-    """Every point that MLflow has of every metric."""
+    """Returns every point that MLflow has of every metric."""
     client = make_client(tracking_uri)
     return {
         key: [(m.step, m.value, m.timestamp) for m in client.get_metric_history(run_id, key)]
