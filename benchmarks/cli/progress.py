@@ -92,10 +92,12 @@ _LINE_SECONDS = 60.0
 
 
 class SuiteProgress:
-    """Shows how many runs are done, running and failed, and the time to go. A context manager."""
+    """Shows how many runs are done, running and failed, and the time to go. A context manager.
+
+    expected: seconds that a run is expected to take, until the first ones have ended; 0: unknown.
+    """
 
     def __init__(self, title: str, runs: int, expected: float = 0.0) -> None:
-        """expected: seconds that a run is expected to take, until the first ones have ended; 0: unknown."""
         self.runs, self.done, self.failed, self.seconds, self.expected = runs, 0, 0, 0.0, expected
         self.killed = 0
         self.workers, self.began, self._told = 1, time.monotonic(), time.monotonic()
