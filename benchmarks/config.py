@@ -75,12 +75,11 @@ class DatasetConfig:
 
     def as_dict(self, *, neutral: bool = True) -> dict[str, Any]:
         """Returns JSON values; with neutral=False only the name and the options that are set."""
-        told = {f.name: getattr(self, f.name) for f in fields(self)}
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
         if neutral:
-            return told
-        return {
-            f.name: told[f.name] for f in fields(self) if f.compare and (f.name == "name" or told[f.name] != f.default)
-        }
+            return values
+        defaults = {f.name: f.default for f in fields(self) if f.compare}
+        return {name: values[name] for name in defaults if name == "name" or values[name] != defaults[name]}
 
 
 def _absolute(path: str) -> str:
@@ -130,16 +129,9 @@ class RunConfig:
 
     def as_dict(self, *, neutral: bool = True) -> dict[str, Any]:
         """Returns JSON values; with neutral=False without the fields at their neutral default, as in the key."""
-        values: dict[str, Any] = {}
-        for f in fields(self):
-            value = getattr(self, f.name)
-            if f.name == "recipe":
-                values["recipe"] = value.as_dict(neutral=neutral)
-            elif f.name == "dataset":
-                values["dataset"] = value.as_dict(neutral=neutral)
-            elif neutral or value != f.default:
-                values[f.name] = list(value) if isinstance(value, tuple) else value
-        return values
+        values = {f.name: getattr(self, f.name) for f in fields(self) if neutral or getattr(self, f.name) != f.default}
+        parts = {name: values[name].as_dict(neutral=neutral) for name in ("recipe", "dataset")}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in {**values, **parts}.items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "RunConfig":

@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise unknown("variant", asked.variant, VARIANTS)
     if asked.precision not in PRECISIONS:
         raise unknown("precision", asked.precision, PRECISIONS, see="it is one of " + ", ".join(PRECISIONS))
-    overrides = read_fields(asked, FIELDS)
+    overrides = read_fields(asked, FIELDS.values())
     dataset = DatasetConfig(asked.dataset, **read_fields(asked, DATASET_OPTIONS))
     run_options = read_run_options(asked)
     seeds = asked.seeds or [asked.seed]
@@ -180,10 +180,7 @@ def train_part(part: "RunGroup", run_options: "RunOptions") -> "list[Run | BaseE
     from benchmarks.training.lockstep import train_group
 
     with RunProgress() as screen:
-        others = [
-            forward_messages(lambda sentence, name=config.name: screen.say(f"{name}: {sentence}"))
-            for config in part.configs[1:]
-        ]
+        others = [forward_messages(lambda text, name=name: screen.say(f"{name}: {text}")) for name in part.names[1:]]
         return train_group(part.configs, run_options, part.notes, [screen, *others])
 
 

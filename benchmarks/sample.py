@@ -2,23 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from benchmarks import plugins
 from benchmarks.cli.options import Parser, add_plugin, add_runs_dir, add_tracking, run_command
+from benchmarks.inference import drawing
 from variants.recipe import UserError
-
-if TYPE_CHECKING:
-    pass
-
-from benchmarks.inference.drawing import (
-    DEFAULT_IMAGES,
-    DEFAULT_POINTS,
-    MOST_SAMPLES,
-    draw_interpolations,
-    draw_new_samples,
-    find_class,
-)
 
 
 def parser() -> Parser:
@@ -26,16 +14,17 @@ def parser() -> Parser:
     parser.add_argument("--run", required=True, metavar="RUN", help="a run folder, a run's name, or its MLflow id")
     parser.add_argument("--label", metavar="NAME", help="class of the samples, for conditional variants (all in turn)")
     parser.add_argument(
-        "--prompt",
-        metavar="TEXT",
-        help='description, for text variants, such as "a bold seven leaning left"',
+        "--prompt", metavar="TEXT", help='description, for text variants, such as "a bold seven leaning left"'
     )
     parser.add_argument(
-        "--count", type=int, metavar="N", help=f"samples ({DEFAULT_IMAGES} images, {DEFAULT_POINTS} points)"
+        "--count",
+        type=int,
+        metavar="N",
+        help=f"samples ({drawing.DEFAULT_IMAGES}, or {drawing.DEFAULT_POINTS} points)",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="random seed of the noise (0)")
     parser.add_argument(
-        "--interpolate", action="store_true", help="draw rows of images, each from one noise vector to another"
+        "--interpolate", action="store_true", help="draw rows of images from one noise vector to another"
     )
     parser.add_argument("--out", type=Path, metavar="FILE.png", help="file to write (RUN.png in this folder)")
     add_runs_dir(parser)
@@ -47,8 +36,8 @@ def parser() -> Parser:
 def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser().parse_args(arguments)
     plugins.load_plugins(asked.plugin)
-    if asked.count is not None and not 1 <= asked.count <= MOST_SAMPLES:
-        raise UserError(f"--count is from 1 to {MOST_SAMPLES}, not {asked.count}")
+    if asked.count is not None and not 1 <= asked.count <= drawing.MOST_SAMPLES:
+        raise UserError(f"--count is from 1 to {drawing.MOST_SAMPLES}, not {asked.count}")
     if asked.seed < 0:
         raise UserError(f"--seed is at least 0, not {asked.seed}")
     if asked.out and asked.out.suffix.lower() != ".png":
@@ -57,8 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from benchmarks.inference.find import find_run
 
     run = find_run(asked.run, asked.runs_dir, asked.tracking_uri, asked.experiment)
-    label = None if asked.label is None else find_class(run, asked.label)
-    draw = draw_interpolations if asked.interpolate else draw_new_samples
+    label = None if asked.label is None else drawing.find_class(run, asked.label)
+    draw = drawing.draw_interpolations if asked.interpolate else drawing.draw_new_samples
     drawn = draw(run, asked.count, label, asked.prompt, asked.seed)
     out = asked.out or Path(f"{run.folder.name}.png")
     try:

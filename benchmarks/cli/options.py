@@ -4,7 +4,7 @@ import argparse
 import difflib
 import sys
 from argparse import _ActionsContainer as Options  # a parser, or one of its groups
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any, NoReturn
@@ -123,10 +123,9 @@ def add_field(options: Options, field: Field) -> None:
     )
 
 
-def read_fields(asked: argparse.Namespace, wanted: Mapping[str, Field] | Iterable[Field]) -> dict[str, Any]:
+def read_fields(asked: argparse.Namespace, wanted: Iterable[Field]) -> dict[str, Any]:
     """Returns the fields that were given as options, checked. Raises UserError for a value out of range."""
-    known = wanted.values() if isinstance(wanted, Mapping) else wanted
-    return {f.name: checked(f, getattr(asked, f.name)) for f in known if hasattr(asked, f.name)}
+    return {f.name: checked(f, getattr(asked, f.name)) for f in wanted if hasattr(asked, f.name)}
 
 
 def read_run_options(asked: argparse.Namespace) -> RunOptions:

@@ -92,11 +92,12 @@ _LINE_SECONDS = 60.0
 
 
 class SuiteProgress:
-    """Shows how many runs are done, running and failed, and the time to go. A context manager."""
+    """Shows how many runs are done, running and failed, and the time to go. A context manager.
+
+    expected: seconds that a run is expected to take, until the first ones have ended; 0: unknown.
+    """
 
     def __init__(self, title: str, runs: int, expected: float = 0.0) -> None:
-        """expected: seconds that a run is expected to take, until the first ones have ended; 0: unknown."""
-        self.console = Console(highlight=False)
         self.runs, self.done, self.failed, self.seconds, self.expected = runs, 0, 0, 0.0, expected
         self.killed = 0
         self.workers, self.began, self._told = 1, time.monotonic(), time.monotonic()
@@ -107,21 +108,21 @@ class SuiteProgress:
             MofNCompleteColumn(),
             TextColumn("{task.fields[state]}"),
             TimeElapsedColumn(),
-            console=self.console,
+            console=console,
         )
         self.task = self.progress.add_task(title, total=runs, state="")
 
     def __enter__(self) -> "SuiteProgress":
-        if self.console.is_terminal:
+        if console.is_terminal:
             self.progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.console.is_terminal:
+        if console.is_terminal:
             self.progress.stop()
 
     def say(self, sentence: str) -> None:
-        self.console.print(clean_text(sentence), markup=False, soft_wrap=True)
+        say(sentence)
 
     def hear(self, sentence: str) -> None:
         """Prints the sentence of a run, `NAME: sentence`, once: notes on the data come from every run."""
@@ -138,7 +139,7 @@ class SuiteProgress:
             self._trained += 1
             self.seconds += result.seconds
         self.progress.update(self.task, completed=self.done, state=self.state)
-        if not self.console.is_terminal and time.monotonic() - self._told > _LINE_SECONDS:
+        if not console.is_terminal and time.monotonic() - self._told > _LINE_SECONDS:
             self._told = time.monotonic()
             self.say(f"{self.done} of {self.runs} runs; {self.state}")
 

@@ -32,7 +32,7 @@ def show_summary(run: Run, tracking_uri: str | None, experiment: str | None = No
 
 def show_metrics(run: Run) -> None:
     """Prints the metrics of the last evaluation, and why others could not be measured."""
-    console.print(metrics_table(run))
+    console.print(make_metrics_table(run))
     if told := run.folder.real_data():
         say(f"real data: {told}")
     for which, of in ((ABSENT, ""), (ABSENT_REFERENCE, " of real data")):
@@ -43,7 +43,7 @@ def show_metrics(run: Run) -> None:
             say(f"not measured{of}: {', '.join(names)}: {reason}")
 
 
-def metrics_table(run: Run) -> Table:
+def make_metrics_table(run: Run) -> Table:
     """Returns the metrics of the last evaluation beside those of real data, and the results of probes."""
     reference = run.folder.reference()
     table = Table(title=escape(run.config.name), title_justify="left")

@@ -28,12 +28,12 @@ def load_dataset(config: DatasetConfig, data_dir: Path | str | None, seed: int) 
 @lru_cache(maxsize=2)
 def _loaded(config: DatasetConfig, where: tuple[str, Path], data_dir: Path, seed: int) -> Dataset:
     dataset = load(config, data_dir, seed)
-    first = _first_of(config, where, dataset.checksum)
+    first = _first_with(config, where, dataset.checksum)
     return first.setdefault("dataset", dataset)
 
 
 @lru_cache(maxsize=2)
-def _first_of(config: DatasetConfig, where: tuple[str, Path], checksum: str) -> dict[str, Dataset]:
+def _first_with(config: DatasetConfig, where: tuple[str, Path], checksum: str) -> dict[str, Dataset]:
     """Returns the place of the first dataset with these tensors, which stands for those loaded later."""
     return {}
 

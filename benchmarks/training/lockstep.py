@@ -16,10 +16,8 @@ from contextlib import ExitStack, suppress
 
 from benchmarks.algorithm.stacked import Abreast, StackedGAN, goes_abreast
 from benchmarks.config import RunConfig
-from benchmarks.datasets import Dataset
 from benchmarks.inference.run import Run
 from benchmarks.training import loop
-from benchmarks.training.cache import load_dataset
 from benchmarks.training.listener import ProgressListener
 from benchmarks.training.loop import Training
 from benchmarks.training.options import RunOptions
@@ -44,14 +42,11 @@ def train_group(
     """
     ended: dict[int, Ended] = {}
     waiting: dict[int, Training] = {}
-    datasets: dict[str, Dataset] = {}
     with ExitStack() as folders:
         for place, (config, listener) in enumerate(zip(configs, listeners, strict=True)):
             try:
-                if config.checksum not in datasets:
-                    datasets[config.checksum] = load_dataset(config.dataset, options.data_dir, config.seed)
-                opening = open_run(config, options, notes, listener, datasets[config.checksum])
-                if isinstance(run := folders.enter_context(opening), Run):
+                run = folders.enter_context(open_run(config, options, notes, listener))
+                if isinstance(run, Run):
                     ended[place] = run
                 else:
                     waiting[place] = run

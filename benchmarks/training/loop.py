@@ -193,7 +193,7 @@ class Training:
     def sample(self, gan: GAN, purpose: str, number: int) -> Generate:
         """Returns what draws samples of a GAN, from the noise of a purpose and a number."""
         return sampler(
-            judged_generator(gan), self.config.recipe, stream(self.config.seed, purpose, number, self.device)
+            select_generator(gan), self.config.recipe, stream(self.config.seed, purpose, number, self.device)
         )
 
     def draw_picture(self, epoch: int) -> None:
@@ -211,7 +211,7 @@ class Training:
         measured, absent = measure_reference(self.evaluator, self.config, self.folder.path.parent)
         self.folder.write_json(REFERENCE, measured)
         self.note_absent(ABSENT_REFERENCE, absent)
-        self.folder.save_tensors(GENERATOR, judged_generator(gan).state_dict(), {})
+        self.folder.save_tensors(GENERATOR, select_generator(gan).state_dict(), {})
         spec, recipe = self.dataset.spec, self.config.recipe
         if frames := list(self.folder.pictures().values()):
             animate(frames, self.folder.file("samples.gif"))
@@ -238,7 +238,7 @@ class Training:
         self.folder.set_status(state, epoch=self.state.epoch, **cause, **self.watch.mark)
 
 
-def judged_generator(gan: GAN) -> nn.Module:
+def select_generator(gan: GAN) -> nn.Module:
     """Returns the generator that is judged and saved: the averaged one, if there is one."""
     return gan.generator if gan.ema_generator is None else gan.ema_generator
 

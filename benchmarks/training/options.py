@@ -12,7 +12,7 @@ PICTURES = ("all", "milestones", "none")
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Where and how runs are trained: the same for all runs of a command, whatever trains them."""
+    """Says where and how runs are trained: the same for all runs of a command, whatever trains them."""
 
     # Holds the run folders.
     runs_dir: Path = Path("runs")

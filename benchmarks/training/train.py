@@ -11,7 +11,6 @@ from benchmarks import plugins
 from benchmarks.algorithm.cuda_graphs import make_recorder
 from benchmarks.algorithm.device import check_precision, keep_memory, resolve_device
 from benchmarks.config import RunConfig
-from benchmarks.datasets import Dataset
 from benchmarks.evaluation.classifiers import combine_sha256, list_caveats
 from benchmarks.inference.run import Run
 from benchmarks.pictures.epochs import choose_epochs
@@ -51,20 +50,15 @@ def train(
 
 @contextmanager
 def open_run(
-    config: RunConfig,
-    options: RunOptions,
-    notes: Sequence[str],
-    listener: ProgressListener,
-    dataset: Dataset | None = None,
+    config: RunConfig, options: RunOptions, notes: Sequence[str], listener: ProgressListener
 ) -> Iterator[Training | Run]:
     """Yields the Training of a run, its folder locked and MLflow listening; yields its Run if it is trained already.
 
-    Checks the config, wherever it comes from: from `configure`, from a run folder, or from another process. dataset:
-    that of the config, if it is in memory.
+    Checks the config, wherever it comes from: from `configure`, from a run folder, or from another process.
     """
     keep_memory()
     plugins.require(config, "this run")
-    dataset = dataset or load_dataset(config.dataset, options.data_dir, config.seed)
+    dataset = load_dataset(config.dataset, options.data_dir, config.seed)
     if dataset.checksum != config.checksum:
         raise UserError(f"the data of {dataset.name} is not what this config was made for; make the config anew")
     variant = check(config, dataset)
