@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, main
+from benchmarks.cli.options import Parser, add_data_dir, add_plugin, run_command
 from variants.recipe import UserError
 
 _DATASETS = ("digits", "mnist", "ring8")
 
 
-def command(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser("benchmarks.defects", description="Which metric notices which planted defect.")
     parser.add_argument(
         "--dataset", nargs="+", default=list(_DATASETS), metavar="NAME", help=f"datasets ({' '.join(_DATASETS)})"
@@ -22,9 +22,9 @@ def command(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--samples", type=int, default=0, metavar="N", help="samples in a comparison (0: as many as the data allow)"
     )
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="datasets ($GANBENCH_DATA, else data)")
+    add_data_dir(parser)
     parser.add_argument("--out", type=Path, metavar="FILE", help="where to write (by default the page is printed)")
-    plugins.add_option(parser)
+    add_plugin(parser)
     chosen = parser.parse_args(arguments)
     plugins.load_plugins(chosen.plugin)
 
@@ -39,14 +39,15 @@ def command(arguments: Sequence[str] | None = None) -> None:
     text = format_page([measure_defects(dataset, say, chosen.samples) for dataset in datasets])
     if chosen.out is None:
         print(text)
-        return
+        return 0
     try:
         chosen.out.parent.mkdir(parents=True, exist_ok=True)
         chosen.out.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write {chosen.out}: {error.strerror}") from None
     print(f"wrote {chosen.out}")
+    return 0
 
 
 if __name__ == "__main__":
-    main(command)
+    run_command(main)

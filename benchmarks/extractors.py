@@ -11,16 +11,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, main
+from benchmarks.cli.options import Parser, add_data_dir, add_plugin, run_command
 
 
-def command(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser("benchmarks.extractors", description="Trains and pins the classifiers of a dataset.")
     parser.add_argument("--dataset", default="mnist", metavar="NAME", help="a dataset of labelled images (mnist)")
     parser.add_argument("--seeds", type=int, nargs="+", metavar="N", help="one classifier each (0 1 2)")
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="datasets ($GANBENCH_DATA, else data)")
+    add_data_dir(parser)
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (metrics/extractors)")
-    plugins.add_option(parser)
+    add_plugin(parser)
     chosen = parser.parse_args(arguments)
     plugins.load_plugins(chosen.plugin)
 
@@ -34,7 +34,8 @@ def command(arguments: Sequence[str] | None = None) -> None:
         path = (chosen.out or PINNED) / f"{dataset.extractor}-{seed}.safetensors"
         pinned = train_extractor(dataset, path, seed, 0, lambda sentence: print(sentence, flush=True))
         print(f"{path}: accuracy {pinned.accuracy:.2%}, {path.stat().st_size} bytes, sha256 {pinned.sha256}")
+    return 0
 
 
 if __name__ == "__main__":
-    main(command)
+    run_command(main)

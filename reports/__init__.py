@@ -60,10 +60,10 @@ def results(
     data. A metric that does not apply, and every metric of a run that did not finish, is missing (NaN); an infinite
     one is infinite. Raises variants.recipe.UserError where there is nothing to read.
     """
-    from reports.analysis.tables import frame
-    from reports.reading.runs import find
+    from reports.analysis.tables import make_dataframe
+    from reports.reading.runs import find_runs
 
-    return frame(find(runs_dir=runs_dir, tracking_uri=tracking_uri, experiment=experiment).runs)
+    return make_dataframe(find_runs(runs_dir=runs_dir, tracking_uri=tracking_uri, experiment=experiment).runs)
 
 
 def report(
@@ -84,14 +84,14 @@ def report(
     """Writes a report into `out`, as python -m reports.build does; returns the lines that it says.
 
     preset: answers the questions by its plan; "" compares all runs. questions: some of them only. seeds, dataset,
-    tuned (a file): as the suite was told. runs, runs_dir, tracking_uri, experiment: which runs, as in `runs.find`.
+    tuned (a file): as the suite was told. runs, runs_dir, tracking_uri, experiment: which runs, as in `runs.find_runs`.
     records: keeps the records of the runs in runs_dir beside the report. Questions and presets of a plugin are known
     after benchmarks.load_plugins. Raises UserError where there is nothing to read, where the plan cannot be made, and
     where `out` cannot be written.
     """
     from benchmarks import plugins
-    from reports.build import build
-    from reports.reading.runs import find
+    from reports.build import build_report
+    from reports.reading.runs import find_runs
     from variants.recipe import UserError
 
     plugins.load_installed()
@@ -99,7 +99,7 @@ def report(
         raise UserError("--records needs --runs-dir: the records are those of run folders")
     records_of = runs_dir if records else None
     if not preset:
-        return build(find(runs, runs_dir, tracking_uri, experiment), out, html, records_of=records_of)
+        return build_report(find_runs(runs, runs_dir, tracking_uri, experiment), out, html, records_of=records_of)
     from benchmarks.questions import presets
     from benchmarks.suites.plan import make_plan
     from benchmarks.suites.plan_history import load_plans
@@ -109,6 +109,6 @@ def report(
     settings = load_tuned_settings(wanted, tuned)
     plan = make_plan(wanted, questions, tuned=settings, dataset=dataset, seeds=seeds)
     kept = load_plans(runs_dir, preset) if runs_dir is not None else []
-    found = find(runs, runs_dir, tracking_uri, experiment)
+    found = find_runs(runs, runs_dir, tracking_uri, experiment)
     partial = bool(questions)
-    return build(found, out, html, plan=plan, tuned=settings, plans=kept, partial=partial, records_of=records_of)
+    return build_report(found, out, html, plan=plan, tuned=settings, plans=kept, partial=partial, records_of=records_of)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, add_tracking, main, refuse_unread
+from benchmarks.cli.options import Parser, add_plugin, add_tracking, refuse_unread, run_command
 from variants.recipe import UserError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from benchmarks.suites.plan import Plan
     from reports.analysis.tables import Section
     from reports.pages import Illustration
-    from reports.reading.runs import Found
+    from reports.reading.runs import FoundRuns
 
 INDEX = "index.md"
 HTML = "index.html"
@@ -43,8 +43,8 @@ class Report:
     records: bytes = b""
 
 
-def build(
-    found: "Found",
+def build_report(
+    found: "FoundRuns",
     out: Path | str,
     html: bool = False,
     *,
@@ -61,20 +61,20 @@ def build(
     first. partial: whether the plan has some of the questions only. records_of: the folder that the runs lie in, to
     keep their records beside the report. Raises UserError where `out` cannot be written.
     """
-    report = compared(found) if plan is None else questions_answered(found, plan, tuned, plans, partial)
+    report = compare_runs(found) if plan is None else answer_questions(found, plan, tuned, plans, partial)
     if records_of is not None:
-        report = with_records(report, found, records_of, "compared" if plan is None else plan.preset.name)
-    return [*report.said, *(f"wrote {path}" for path in write(report, Path(out), html))]
+        report = add_records(report, found, records_of, "compared" if plan is None else plan.preset.name)
+    return [*report.said, *(f"wrote {path}" for path in write_report(report, Path(out), html))]
 
 
-def compared(found: "Found") -> Report:
+def compare_runs(found: "FoundRuns") -> Report:
     """The report that compares all runs, whatever they were made for."""
     from benchmarks.evaluation.catalogue import METRICS
     from benchmarks.training.provenance import fingerprint
     from reports import pages
-    from reports.analysis.tables import sections
+    from reports.analysis.tables import group_into_sections
 
-    made, not_counted = sections(found.runs, list(METRICS), fingerprint())
+    made, not_counted = group_into_sections(found.runs, list(METRICS), fingerprint())
     left_out = sorted((*not_counted, *found.left_out), key=lambda run: (run.name, run.id))
     illustrated, pictures, shown = [], {}, set()
     for place, section in enumerate(made, start=1):
@@ -88,27 +88,27 @@ def compared(found: "Found") -> Report:
         f"{'group' if len(made) == 1 else 'groups'}",
         *(f"left out: {run.name}: {run.why}" for run in left_out),
     )
-    index = pages.index(illustrated, left_out, METRICS)
+    index = pages.render_comparison(illustrated, left_out, METRICS)
     return Report("GAN variants compared", {INDEX: index}, pictures, said, frozenset(shown))
 
 
-def questions_answered(
-    found: "Found",
+def answer_questions(
+    found: "FoundRuns",
     plan: "Plan",
     tuned: Mapping[str, Any] | None = None,
     plans: Sequence[Mapping[str, Any]] = (),
     partial: bool = False,
 ) -> Report:
-    """The report that answers the questions of a plan. The arguments are those of `build`."""
+    """The report that answers the questions of a plan. The arguments are those of `build_report`."""
     from reports import pages
-    from reports.analysis.answers import answered
-    from reports.analysis.evidence import gathered
-    from reports.analysis.standings import standings
+    from reports.analysis.answers import answer_plan
+    from reports.analysis.evidence import gather_evidence
+    from reports.analysis.standings import compute_standings
     from reports.figures import illustrations
 
-    evidence = gathered(plan, found.runs)
-    answers = answered(evidence, tuned, plans, partial)
-    made = {INDEX: pages.overview(answers, standings(evidence), found.left_out, len(found.runs))}
+    evidence = gather_evidence(plan, found.runs)
+    answers = answer_plan(evidence, tuned, plans, partial)
+    made = {INDEX: pages.render_overview(answers, compute_standings(evidence), found.left_out, len(found.runs))}
     pictures: dict[str, bytes] = {}
     shown = set()
     for question in plan.questions:
@@ -117,7 +117,7 @@ def questions_answered(
         pictures |= {picture.path: data for picture, data in drawn}
         pictures |= {sample.path: data for sample, data in sampled}
         shown |= {sample.run.id for sample, _ in sampled}
-        made[pages.page_of(question.name)] = pages.question_page(
+        made[pages.page_of(question.name)] = pages.render_question(
             answers, question, [picture for picture, _ in drawn], [sample for sample, _ in sampled]
         )
     ended = sum(len(arm.ended) for arm in evidence.arms)
@@ -134,9 +134,9 @@ def questions_answered(
     return Report("The theory questions, answered by experiment", made, pictures, tuple(said), frozenset(shown))
 
 
-def with_records(report: Report, found: "Found", runs_dir: Path | str, name: str) -> Report:
+def add_records(report: Report, found: "FoundRuns", runs_dir: Path | str, name: str) -> Report:
     """The same report with an archive of its runs, which unpacks to a folder called after `name`."""
-    from reports.records import RECORDS, packed
+    from reports.records import RECORDS, pack_records
 
     top = f"{name}-runs"
     kept = (
@@ -145,10 +145,10 @@ def with_records(report: Report, found: "Found", runs_dir: Path | str, name: str
         "in MLflow."
     )
     pages = {**report.pages, INDEX: f"{report.pages[INDEX]}\n{kept}\n"}
-    return replace(report, pages=pages, records=packed(runs_dir, found.runs, report.shown, top))
+    return replace(report, pages=pages, records=pack_records(runs_dir, found.runs, report.shown, top))
 
 
-def write(report: Report, out: Path, html: bool = False) -> list[Path]:
+def write_report(report: Report, out: Path, html: bool = False) -> list[Path]:
     """Writes a report, and as one HTML file too if asked; the paths of what was written, pictures apart.
 
     Pictures and records of an earlier report in the same place go, so that none is there that no page tells of.
@@ -159,7 +159,7 @@ def write(report: Report, out: Path, html: bool = False) -> list[Path]:
 
     texts = {out / name: page for name, page in report.pages.items()}
     if html:
-        texts[out / HTML] = pages.html(report.pages, report.pictures, report.title)
+        texts[out / HTML] = pages.render_html(report.pages, report.pictures, report.title)
     try:
         for path in _stale(report, out):
             path.unlink()
@@ -192,10 +192,10 @@ def _figures(section: "Section", stem: str) -> "Iterator[tuple[Illustration, byt
     from reports import figures
     from reports.pages import SAMPLES, Illustration
 
-    groups = list(figures.chunks([arm for arm in section.arms if arm.finished]))
-    for kind, panels in (("losses", figures.losses(section)), ("quality", figures.quality(section))):
+    groups = list(figures.split_evenly([arm for arm in section.arms if arm.finished]))
+    for kind, panels in (("losses", figures.loss_panels(section)), ("quality", figures.quality_panels(section))):
         for part, arms in enumerate(groups, start=1):
-            if data := figures.curves(arms, panels):
+            if data := figures.draw_curves(arms, panels):
                 rows = f", rows {arms[0].number} to {arms[-1].number}" if len(groups) > 1 else ""
                 path = f"{stem}-{kind}{f'-{part}' if len(groups) > 1 else ''}.svg"
                 runs = [run for arm in arms for run in arm.finished]
@@ -203,7 +203,7 @@ def _figures(section: "Section", stem: str) -> "Iterator[tuple[Illustration, byt
     for arm in section.arms:
         # Not the run with the best looks.
         run = next((run for run in arm.finished if run.pictured), None)
-        if run and (data := figures.sample_picture(run.picture)):
+        if run and (data := figures.compact_picture(run.picture)):
             yield Illustration(SAMPLES, f"{stem}-samples-{arm.number}.png", [arm], [run]), data
 
 
@@ -227,7 +227,7 @@ def command() -> None:
     asked.add_argument("--seeds", type=int, default=0, metavar="N", help="as the suite was told (as the preset says)")
     asked.add_argument("--dataset", default="", metavar="NAME", help="as the suite was told (as the preset says)")
     asked.add_argument("--tuned", type=Path, default=None, metavar="FILE", help="as the suite was told (with the code)")
-    plugins.add_option(parser)
+    add_plugin(parser)
     options = parser.parse_args()
     plugins.load_plugins(options.plugin)
     if not options.preset and (options.questions or options.seeds or options.dataset or options.tuned):
@@ -260,4 +260,4 @@ def _slug(name: str) -> str:
 
 
 if __name__ == "__main__":
-    main(command)
+    run_command(command)

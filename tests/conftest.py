@@ -79,7 +79,7 @@ def in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
             network.register_forward_pre_hook(widened)
         return make_gan(both.generator, both.discriminator, recipe)
 
-    monkeypatch.setattr(loop, "fresh_players", wide)
+    monkeypatch.setattr(loop, "fresh_gan", wide)
     monkeypatch.setattr(loop, "sampler", lambda *given: lambda *asked: sampler(*given)(*asked).float())
 
 
@@ -142,7 +142,7 @@ def called(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Ca
         monkeypatch.setattr(sys, "argv", [command.__module__, *words])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
-            options.main(command)
+            options.run_command(command)
         return Done(ended.value.code, *capsys.readouterr())
 
     return call

@@ -99,7 +99,7 @@ def prepared(
     from benchmarks.datasets import load
     from benchmarks.datasets.images import MissingData
     from benchmarks.executors import RunGroup
-    from benchmarks.training.configure import completed
+    from benchmarks.training.configure import add_classifier
 
     jobs, missing, absent = [], {}, {}
     for arm in plan.arms:
@@ -115,7 +115,7 @@ def prepared(
         else:
             jobs.append((arm, RunGroup(tuple(arm.config(seed, data_dir) for seed in arm.seeds))))
     if judge:
-        jobs = [(arm, RunGroup(tuple(completed(config, data_dir) for config in job.configs))) for arm, job in jobs]
+        jobs = [(arm, RunGroup(tuple(add_classifier(config, data_dir) for config in job.configs))) for arm, job in jobs]
     return jobs, missing
 
 

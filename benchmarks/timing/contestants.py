@@ -31,8 +31,8 @@ from benchmarks.timing import stock
 from benchmarks.timing.cases import Case
 from benchmarks.timing.machine import software
 from benchmarks.timing.products import operations, peak_product, recorded
+from benchmarks.training.cache import load_dataset
 from benchmarks.training.configure import EVALUATIONS, configure, find_recipe
-from benchmarks.training.shared import loaded
 from benchmarks.training.train import train
 from variants import Recipe, UserError, load_variant
 from variants.batch import Batch
@@ -58,7 +58,7 @@ class Contestant:
         self.case, self.device = case, resolve_device(case.device)
         check_precision(case.precision, self.device)
         self.variant = load_variant(case.variant)
-        self.dataset: Dataset = loaded(DatasetConfig(case.dataset, **case.options), case.data_dir, 0)
+        self.dataset: Dataset = load_dataset(DatasetConfig(case.dataset, **case.options), case.data_dir, 0)
         if case.side:
             self.dataset = of_side(self.dataset, case.side)
         self.recipe: Recipe = find_recipe(self.variant, case.recipe, self.dataset.spec).with_(case.changes)

@@ -1,4 +1,4 @@
-"""Where and by what code a run was made: recorded beside it, and no part of its key."""
+"""Records where, by what code and by what command a run was made; no part of its key."""
 
 import ast
 import hashlib
@@ -31,12 +31,12 @@ DECIDING = {
 }
 
 
-def describe(
+def describe_environment(
     device: torch.device, dataset: Dataset, config: RunConfig, extractors: Sequence[Extractor], notes: Sequence[str]
 ) -> dict[str, Any]:
-    """The environment of a run that starts now, as JSON values.
+    """Returns the environment of a run that starts now, as JSON values.
 
-    It names no host, no user, and no folder but that of a person's own images, in the command.
+    Names no host, no user, and no folder, except that of the user's own images in the command.
     """
     return {
         "device": device_name(device),
@@ -47,7 +47,7 @@ def describe(
         "versions": {name: version(name) for name in ("torch", "numpy", "scipy")},
         "code": fingerprint(),
         "recipe": load_variant(config.variant).nearest(config.recipe)[0],
-        "command": command(config),
+        "command": format_command(config),
         "extractor": {
             "name": " ".join(sorted({each.name for each in extractors})),
             "sha256": config.extractor,
@@ -60,8 +60,8 @@ def describe(
     }
 
 
-def command(config: RunConfig) -> str:
-    """The command line that makes this run again."""
+def format_command(config: RunConfig) -> str:
+    """Returns the command line that trains this run again."""
     recipe, changes = load_variant(config.variant).nearest(config.recipe)
     told = config.dataset.as_dict(neutral=False)
     name = told.pop("name")

@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.questions import Question
 from benchmarks.suites.plan import NotTaken, Plan, PlannedDecision
 from benchmarks.suites.plan_history import describe_changes
-from reports.analysis.checks import Checked, checked
+from reports.analysis.checks import CheckResult, check_construct
 from reports.analysis.evidence import Evidence
 from reports.analysis.verdicts import NO_VERDICT, NOT_TESTED, Verdict, decide
 from reports.reading.runs import RunRecord
@@ -25,7 +25,7 @@ class Answer:
     planned: PlannedDecision
     verdict: Verdict | None
     why_not: str = ""
-    checks: tuple[Checked, ...] = ()
+    checks: tuple[CheckResult, ...] = ()
 
     @property
     def name(self) -> str:
@@ -96,7 +96,7 @@ class Answers:
         return tuple(each for each in self.plan.not_taken if each.decision.name in names)
 
 
-def answered(
+def answer_plan(
     evidence: Evidence,
     tuned: Mapping[str, Any] | None = None,
     plans: Sequence[Mapping[str, Any]] = (),
@@ -113,7 +113,7 @@ def answered(
     # A report on a few of the questions is corrected as the whole one is, where that is known.
     tests = max(len(plan.decisions), len(kept.get("decisions", ())))
     named = {planned.decision.name: planned for planned in plan.decisions}
-    checks = {test.name: checked(named[test.name], evidence.by_name) for test in evidence.tests}
+    checks = {test.name: check_construct(named[test.name], evidence.by_name) for test in evidence.tests}
     # What is not tested keeps its place in the correction, as if its p were 1.
     valid = [test for test in evidence.tests if all(check.holds for check in checks[test.name])]
     verdicts = {verdict.test: verdict for verdict in decide(valid, tests)}
@@ -151,11 +151,11 @@ def _first(plan: Plan, plans: Sequence[Mapping[str, Any]], partial: bool) -> Fir
     return FirstPlan(str(plans[0]["hash"]), str(plans[0].get("since", "")), changes)
 
 
-def least_seeds(verdict: Verdict) -> int:
+def smallest_group(verdict: Verdict) -> int:
     """Of the smallest group that decides."""
     return min((seeds for effect in verdict.effects for seeds in effect.seeds), default=0)
 
 
-def shown_p(verdict: Verdict) -> float:
+def displayed_p(verdict: Verdict) -> float:
     """The p that a table shows: corrected where it decides, else that of the numbers alone."""
     return verdict.p if math.isnan(verdict.adjusted) else verdict.adjusted

@@ -35,7 +35,7 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Arm:
+class SeedGroup:
     """The runs of one config that differ in their seed only.
 
     number: its row in the tables of the section. label: what tells it from other arms of the variant, often "".
@@ -61,10 +61,10 @@ class Arm:
 
     def metric(self, name: str) -> Summary:
         """What this metric was in the finished runs; a count of 0 where it does not apply."""
-        return summary([run.metrics.get(name, math.nan) for run in self.finished])
+        return summarize([run.metrics.get(name, math.nan) for run in self.finished])
 
     def seconds(self) -> Summary:
-        return summary([run.seconds for run in self.finished])
+        return summarize([run.seconds for run in self.finished])
 
     def parameters(self) -> tuple[Mapping[str, int], ...]:
         """The numbers of parameters by network; more than one where the runs do not agree."""
@@ -85,13 +85,13 @@ class Section:
     checksum: str
     extractor: str
     samples: int
-    arms: tuple[Arm, ...]
+    arms: tuple[SeedGroup, ...]
     metrics: tuple[str, ...]
     reference: Mapping[str, Summary]
     notes: tuple[str, ...]
 
 
-def summary(values: Iterable[float]) -> Summary:
+def summarize(values: Iterable[float]) -> Summary:
     values = list(values)
     measured = [value for value in values if not math.isnan(value)]
     count, missing = len(measured), len(values) - len(measured)
@@ -102,7 +102,7 @@ def summary(values: Iterable[float]) -> Summary:
     return Summary(mean, math.sqrt(squares / (count - 1)) if count > 1 else math.nan, count, missing)
 
 
-def sections(
+def group_into_sections(
     runs: Iterable[RunRecord], metrics: Sequence[str] = (), code: str = ""
 ) -> tuple[tuple[Section, ...], tuple[LeftOut, ...]]:
     """The comparable sections, ordered by dataset, and the runs that none of them counts.
@@ -122,7 +122,7 @@ def sections(
     return made, tuple(sorted(left_out, key=lambda run: (run.name, run.id)))
 
 
-def frame(runs: Sequence[RunRecord]) -> "pandas.DataFrame":
+def make_dataframe(runs: Sequence[RunRecord]) -> "pandas.DataFrame":
     """One row a run; the columns are described in `reports.results`."""
     import pandas
 
@@ -171,7 +171,7 @@ def absences(runs: Iterable[RunRecord]) -> dict[str, tuple[tuple[str, ...], int,
     return {reason: (tuple(sorted(metrics[reason])), *counts[reason]) for reason in sorted(metrics)}
 
 
-def spelled(name: str, value: Any) -> str:
+def spell_field(name: str, value: Any) -> str:
     """A field of a config and its value, in words: `critic steps 5`."""
     if isinstance(value, (tuple, list)):
         value = "-".join(map(str, value)) or "none"
@@ -180,7 +180,7 @@ def spelled(name: str, value: Any) -> str:
     return f"{name.replace('_', ' ')} {value}"
 
 
-def spoken(name: str) -> str:
+def spell_metric(name: str) -> str:
     """The name of a metric in words: `mode KL`."""
     return " ".join(_ABBREVIATIONS.get(word, word) for word in name.split("_"))
 
@@ -201,14 +201,15 @@ def _counted(runs: Iterable[RunRecord]) -> tuple[list[RunRecord], list[LeftOut]]
             continue
         other = counted.get(run.config.key)
         # Of two runs of one config, the same seed included, only one may count: else that seed would weigh twice.
-        kept, dropped = (run, other) if other is None or preferred(run) > preferred(other) else (other, run)
+        wins = other is None or preference_order(run) > preference_order(other)
+        kept, dropped = (run, other) if wins else (other, run)
         counted[run.config.key] = kept
         if dropped is not None:
             left_out.append(LeftOut(dropped.id, dropped.name, f"the same config and seed as run {kept.id}"))
     return list(counted.values()), left_out
 
 
-def preferred(run: RunRecord) -> tuple[Any, ...]:
+def preference_order(run: RunRecord) -> tuple[Any, ...]:
     """Of repetitions the finished one counts, then the one that ended last."""
     return run.finished, run.lines[-1].get("timing", {}).get("time", 0.0) if run.lines else 0.0, run.id
 
@@ -240,7 +241,7 @@ def _section(runs: Sequence[RunRecord], preferred: Sequence[str], code: str) -> 
     names = [name for name in preferred if name in measured]
     names += sorted((name for name in measured if name not in names), key=_natural)
     reference = {
-        name: summary([run.reference[name] for run in runs if name in run.reference])
+        name: summarize([run.reference[name] for run in runs if name in run.reference])
         for name in names
         if any(name in run.reference for run in runs)
     }
@@ -257,7 +258,7 @@ def _section(runs: Sequence[RunRecord], preferred: Sequence[str], code: str) -> 
     )
 
 
-def _arms(groups: Sequence[Sequence[RunRecord]]) -> tuple[Arm, ...]:
+def _arms(groups: Sequence[Sequence[RunRecord]]) -> tuple[SeedGroup, ...]:
     """Numbered rows, ordered by variant and label."""
     labelled = []
     for variant in sorted({group[0].config.variant for group in groups}):
@@ -269,14 +270,14 @@ def _arms(groups: Sequence[Sequence[RunRecord]]) -> tuple[Arm, ...]:
             words = [name] if name and len(set(names)) > 1 else []
             choices = [_choices(other[0]) for other in alike]
             words += [
-                spelled(field, value)
+                spell_field(field, value)
                 for field, value in _choices(group[0]).items()
                 if any(other.get(field) != value for other in choices)
             ]
             labelled.append((variant, ", ".join(words), group))
     labelled.sort(key=lambda arm: (arm[0], _natural(arm[1]), arm[2][0].config.key))
     return tuple(
-        Arm(
+        SeedGroup(
             number,
             variant,
             label,
@@ -300,7 +301,7 @@ def _choices(run: RunRecord) -> dict[str, Any]:
     return choices | {f.name: getattr(config, f.name) for f in fields(config) if f.name not in apart}
 
 
-def differing(arms: Sequence[Arm]) -> dict[int, dict[str, Any]]:
+def differing_fields(arms: Sequence[SeedGroup]) -> dict[int, dict[str, Any]]:
     """By the number of each arm: the fields, with their values, in which the arms of a section are not all alike."""
     choices = {arm.number: _choices(arm.runs[0]) for arm in arms}
     names = list(next(iter(choices.values()), {}))
@@ -313,7 +314,7 @@ def _options(config: RunConfig) -> dict[str, Any]:
 
 
 def _notes(
-    runs: Sequence[RunRecord], arms: Sequence[Arm], reference: Mapping[str, Summary], code: str
+    runs: Sequence[RunRecord], arms: Sequence[SeedGroup], reference: Mapping[str, Summary], code: str
 ) -> tuple[str, ...]:
     notes = list(dict.fromkeys(note for run in runs for note in run.notes))
     codes = {made: _rows(arm for arm in arms if any(run.code == made for run in arm.runs)) for made in _codes(runs)}
@@ -340,7 +341,7 @@ def _notes(
     return tuple(sorted(notes))
 
 
-def _rows(arms: Iterable[Arm]) -> str:
+def _rows(arms: Iterable[SeedGroup]) -> str:
     numbers = [str(arm.number) for arm in arms]
     return f"row{'s' * (len(numbers) > 1)} {', '.join(numbers)}"
 

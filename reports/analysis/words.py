@@ -11,7 +11,7 @@ from typing import Literal
 from benchmarks.questions import Contrast, Outcome
 from benchmarks.questions.outcomes import EARLY, LAST, LATE, count_epochs, count_evaluations
 from benchmarks.suites.plan import Plan, PlannedContrast
-from reports.analysis.answers import Answer, least_seeds
+from reports.analysis.answers import Answer, smallest_group
 from reports.analysis.statistics import MOST_SEEDS
 from reports.analysis.verdicts import (
     CONTRADICTED,
@@ -274,7 +274,7 @@ def settling(answer: Answer) -> str:
         return f"It would take more than {MOST_SEEDS} seeds an arm to settle it, if the effect is what it looks like."
     return (
         f"About {verdict.seeds_to_settle:.0f} seeds an arm would settle it, if the effect is what it looks like; "
-        f"these are {least_seeds(verdict)}."
+        f"these are {smallest_group(verdict)}."
     )
 
 
@@ -286,15 +286,15 @@ def certainty(answer: Answer, tests: int) -> str:
     parts = []
     if verdict.deciding:
         parts.append(
-            f"{least_seeds(verdict)} seeds an arm; {equals_p(verdict.adjusted)} after the correction for all {tests} "
-            f"tests of the report ({p_value(verdict.p)} before it)"
+            f"{smallest_group(verdict)} seeds an arm; {equals_p(verdict.adjusted)} after the correction for all "
+            f"{tests} tests of the report ({p_value(verdict.p)} before it)"
         )
         if verdict.raw not in (verdict.outcome, UNDETERMINED):
             parts.append(f"taken alone, the numbers would say: {verdict.raw}")
     else:
         parts.append(
-            f"a raw verdict: with {least_seeds(verdict)} seeds an arm, fewer than {DECIDING_SEEDS}, it takes no part "
-            f"in the correction ({equals_p(verdict.p)})"
+            f"a raw verdict: with {smallest_group(verdict)} seeds an arm, fewer than {DECIDING_SEEDS}, it takes no "
+            f"part in the correction ({equals_p(verdict.p)})"
         )
     if verdict.fragile_by:
         parts.append(f"fragile: it would be {fragile_by(verdict)}")
@@ -335,7 +335,7 @@ def failures_differ(effects: Sequence[Effect]) -> str:
                 f"{count} of {seeds}" for count, seeds in zip(effect.failed, effect.seeds, strict=True)
             )
             return (
-                f"{failed} of the runs of {effect.comparison.treatment} and of {effect.comparison.control} failed or "
+                f"{failed} of the runs of {effect.contrast.treatment} and of {effect.contrast.control} failed or "
                 f"never got there: the rates differ (Fisher, {equals_p(effect.failure_p)})."
             )
     return ""

@@ -8,8 +8,8 @@ from benchmarks.questions import Question
 from reports import figures
 from reports.analysis.answers import Answers
 from reports.analysis.evidence import ArmRuns
-from reports.analysis.standings import late
-from reports.analysis.tables import spoken
+from reports.analysis.standings import late_mean
+from reports.analysis.tables import spell_metric
 from reports.analysis.words import compared, kind, unit
 from reports.figures import training
 from reports.figures.training import Curve
@@ -70,7 +70,7 @@ def pictures(answers: Answers, question: Question) -> Iterator[tuple[Picture, by
                 "is shaded is too little to matter; a dashed line is the one margin of a one-sided claim. Words and "
                 "colours are the verdicts of the decisions, of which some need several parts.",
             ),
-            figures.forests(groups),
+            figures.draw_forests(groups),
         )
     for title, panels, path in _curves(answers, question, arms):
         yield (
@@ -82,7 +82,7 @@ def pictures(answers: Answers, question: Question) -> Iterator[tuple[Picture, by
                 if any(math.isfinite(curve.reference) for curve, _ in panels)
                 else "Lines are medians over the seeds, bands reach from the lower to the upper quartile.",
             ),
-            training.over_training(panels),
+            training.draw_training(panels),
         )
     if points := _by_modes(arms):
         labels = {"overlap": "overlap with the true mixture", "modes_captured": "modes captured"}
@@ -94,7 +94,7 @@ def pictures(answers: Answers, question: Question) -> Iterator[tuple[Picture, by
                 "A point is a run, the line joins the medians. The number of captured modes never decides: uniform "
                 "noise captures most of them.",
             ),
-            training.against_modes(points, shown),
+            training.draw_against_modes(points, shown),
         )
     norms = [arm for arm in arms if any(training.band(arm, figure) for figure in _NORMS)][:SAMPLED_ARMS]
     if norms and question.curve == "curves/d_fake":
@@ -105,7 +105,7 @@ def pictures(answers: Answers, question: Question) -> Iterator[tuple[Picture, by
                 "Both norms are taken at the same weights and on the same noise, whatever loss the arm is trained "
                 "with: medians over the seeds, in bands between the quartiles, on a logarithmic axis.",
             ),
-            training.gradient_norms(norms, _NORMS),
+            training.draw_gradient_norms(norms, _NORMS),
         )
 
 
@@ -115,7 +115,7 @@ def samples(answers: Answers, question: Question) -> Iterator[tuple[Sample, byte
     shown = 0
     for arm in (arms[each.name] for each in question.arms if each.name in arms):
         run = next((run for run in arm.ended if run.finished and run.pictured), None)
-        if run and shown < SAMPLED_ARMS and (data := figures.sample_picture(run.picture, SAMPLE_COLORS)):
+        if run and shown < SAMPLED_ARMS and (data := figures.compact_picture(run.picture, SAMPLE_COLORS)):
             shown += 1
             yield Sample(arm, run, f"{PICTURES}/samples-{_slug(arm.name)}.png"), data
 
@@ -163,7 +163,7 @@ def _curves(
         for figure in wanted:
             curve = Curve(
                 figure,
-                _LABELS.get(figure, spoken(figure.partition("/")[2])),
+                _LABELS.get(figure, spell_metric(figure.partition("/")[2])),
                 figure == "metrics/fid_normalized",
                 _CHANCE.get(figure, math.nan),
             )
@@ -187,7 +187,7 @@ def _by_modes(arms: Sequence[ArmRuns]) -> Mapping[int, Mapping[str, Sequence[flo
         if arm.planned.dataset.modes and arm.sound:
             at = found.setdefault(arm.planned.dataset.modes, {})
             for name in ("overlap", "modes_captured"):
-                values = [late(run, name) for run in arm.sound]
+                values = [late_mean(run, name) for run in arm.sound]
                 at.setdefault(name, []).extend(value for value in values if math.isfinite(value))
     return found if len(found) > 2 else {}
 

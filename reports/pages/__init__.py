@@ -7,24 +7,24 @@ question.py     the page of one question
 html.py         all pages as one file
 """
 
-from reports.pages.comparison import SAMPLES, Illustration, index
-from reports.pages.html import html
+from reports.pages.comparison import SAMPLES, Illustration, render_comparison
+from reports.pages.html import render_html
 from reports.pages.markdown import code, escape, link, mean_and_spread, number, table
-from reports.pages.overview import overview, page_of
-from reports.pages.question import question_page
+from reports.pages.overview import page_of, render_overview
+from reports.pages.question import render_question
 
 __all__ = [
     "SAMPLES",
     "Illustration",
     "code",
     "escape",
-    "html",
-    "index",
     "link",
     "mean_and_spread",
     "number",
-    "overview",
     "page_of",
-    "question_page",
+    "render_comparison",
+    "render_html",
+    "render_overview",
+    "render_question",
     "table",
 ]

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from metrics.base import Metric
-from reports.analysis.tables import Arm, Section, differing, spelled, spoken
+from reports.analysis.tables import Section, SeedGroup, differing_fields, spell_field, spell_metric
 from reports.pages.markdown import code, count, escape, mean_and_spread, number, table, unmeasured
 from reports.reading.runs import LeftOut, RunRecord
 
@@ -26,11 +26,11 @@ class Illustration:
 
     title: str
     path: str
-    arms: Sequence[Arm]
+    arms: Sequence[SeedGroup]
     runs: Sequence[RunRecord]
 
 
-def index(
+def render_comparison(
     illustrated: Sequence[tuple[Section, Sequence[Illustration]]],
     left_out: Sequence[LeftOut],
     metrics: Mapping[str, Metric],
@@ -79,14 +79,14 @@ def index(
     measured = {name for section in sections for name in section.metrics}
     measured |= {name.rpartition("_")[0] for name in measured}
     if known := [metric for name, metric in metrics.items() if name in measured]:
-        rows = [[escape(spoken(metric.name)), escape(metric.summary), escape(metric.paper)] for metric in known]
+        rows = [[escape(spell_metric(metric.name)), escape(metric.summary), escape(metric.paper)] for metric in known]
         parts += ["## Metrics", table(["metric", "what it is", "defined by"], rows)]
     parts.append("Made by `python -m reports.build`.")
     return "\n\n".join(parts) + "\n"
 
 
 def _section(section: Section, figures: Sequence[Illustration], metrics: Mapping[str, Metric]) -> list[str]:
-    options = ", ".join(spelled(name, value) for name, value in section.options.items())
+    options = ", ".join(spell_field(name, value) for name, value in section.options.items())
     heading = f"## {escape(section.dataset)}" + (f" ({escape(options)})" if options else "")
     parts = [heading, _protocol(section)]
     parts += [f"> {escape(note)}" for note in section.notes]
@@ -155,7 +155,7 @@ def _comparison(section: Section, names: Sequence[str], metrics: Mapping[str, Me
 
 def _title(name: str, metrics: Mapping[str, Metric]) -> str:
     arrows = {"min": " ↓", "max": " ↑"}
-    return escape(spoken(name)) + (arrows[metrics[name].direction] if name in metrics else "")
+    return escape(spell_metric(name)) + (arrows[metrics[name].direction] if name in metrics else "")
 
 
 def _cost(section: Section) -> str:
@@ -195,7 +195,7 @@ def _by_arm(section: Section, titles: Mapping[str, str]) -> list[str]:
 
 
 def _heading(name: str) -> str:
-    words = escape(spoken(name))
+    words = escape(spell_metric(name))
     return words[:1].upper() + words[1:]
 
 
@@ -248,10 +248,10 @@ def _run(name: str, id: str) -> str:
 
 
 def _runs(section: Section) -> str:
-    apart = differing(section.arms)
+    apart = differing_fields(section.arms)
     rows = []
     for arm in section.arms:
-        fields = ", ".join(escape(spelled(name, value)) for name, value in apart[arm.number].items())
+        fields = ", ".join(escape(spell_field(name, value)) for name, value in apart[arm.number].items())
         ids = ", ".join(
             f"seed {run.config.seed}{'' if run.finished else ' (failed)'} {code(run.id)}" for run in arm.runs
         )

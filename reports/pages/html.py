@@ -18,7 +18,7 @@ h2 { border-bottom: 1px solid #d1d9e0; padding-bottom: .3rem; margin-top: 2.5rem
 """
 
 
-def html(pages: Mapping[str, str], pictures: Mapping[str, bytes], title: str) -> str:
+def render_html(pages: Mapping[str, str], pictures: Mapping[str, bytes], title: str) -> str:
     """One self-contained HTML file from Markdown pages, by their file names, in their order.
 
     Links from page to page become links within the file; others stay only where they lead to the web. pictures: the

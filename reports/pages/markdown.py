@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from reports.analysis.tables import Summary, absences, spoken
+from reports.analysis.tables import Summary, absences, spell_metric
 from reports.reading.runs import RunRecord
 
 # A colon inside of a word would make a link of an address, or an emoji of a word.
@@ -106,6 +106,6 @@ def unmeasured(runs: Sequence[RunRecord]) -> list[str]:
     lines = []
     for reason, (names, samples, real) in absences(runs).items():
         where = [count(samples, "run")] * bool(samples) + ["real data"] * bool(real)
-        named = ", ".join(escape(spoken(name)) for name in names)
+        named = ", ".join(escape(spell_metric(name)) for name in names)
         lines.append(f"- {named} ({' and '.join(where)}): {escape(reason)}.")
     return ["Not measured:", "\n".join(lines)] if lines else []

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
 from benchmarks.evaluation.catalogue import METRICS
-from reports.analysis.answers import Answer, Answers, least_seeds, shown_p
+from reports.analysis.answers import Answer, Answers, displayed_p, smallest_group
 from reports.analysis.evidence import ArmRuns
 from reports.analysis.standings import Standing, mean
-from reports.analysis.tables import Summary, spoken
+from reports.analysis.tables import Summary, spell_metric
 from reports.analysis.verdicts import (
     CONTRADICTED,
     IN_BETWEEN,
@@ -37,7 +37,7 @@ OUTCOMES = tuple(_TOLD)
 _ARROWS = {"min": " ↓", "max": " ↑"}
 
 
-def overview(answers: Answers, standings: Sequence[Standing], left_out: Sequence[LeftOut], runs: int) -> str:
+def render_overview(answers: Answers, standings: Sequence[Standing], left_out: Sequence[LeftOut], runs: int) -> str:
     """The page. left_out: runs that could not be read. runs: how many there were in all."""
     plan, evidence = answers.plan, answers.evidence
     ended = sum(len(arm.ended) for arm in evidence.arms)
@@ -77,7 +77,7 @@ def overview(answers: Answers, standings: Sequence[Standing], left_out: Sequence
     measured = {name for standing in standings for name in standing.columns}
     measured |= {name for question in plan.questions for name in question.table_metrics}
     rows = [
-        [escape(spoken(metric.name)), escape(metric.summary), escape(metric.paper)]
+        [escape(spell_metric(metric.name)), escape(metric.summary), escape(metric.paper)]
         for metric in METRICS.values()
         if metric.name in measured
     ]
@@ -185,7 +185,7 @@ def _verdict(answer: Answer) -> list[str]:
     start = [link(escape(decision.claim), page_of(answer.planned.question)), escape(decision.says, PROSE)]
     if verdict is None:
         return [*start, f"**{answer.outcome}**", escape(answer.why_not, PROSE), "–", "–", "–"]
-    p = p_value(shown_p(verdict))
+    p = p_value(displayed_p(verdict))
     fragile = "–" if verdict.outcome == NO_VERDICT else "yes" if verdict.fragile else "no"
     return [
         *start,
@@ -193,7 +193,7 @@ def _verdict(answer: Answer) -> list[str]:
         + (f": {escape(verdict.better)}" if verdict.better else "")
         + (f"; {escape(reversal(verdict))}" if verdict.reversed_by else ""),
         escape(short_effects(answer), PROSE),
-        str(least_seeds(verdict)),
+        str(smallest_group(verdict)),
         (p if verdict.deciding or p == "–" else f"({p})").replace("<", "\\<"),
         fragile,
     ]
@@ -318,7 +318,7 @@ def _standing(standing: Standing) -> list[str]:
             escape(row.arm.label),
             str(len(row.arm.ended)),
             str(len(row.arm.failures)),
-            *[_cell(row.cells[name], name in row.best) for name in standing.columns],
+            *[_cell(row.means[name], name in row.best) for name in standing.columns],
             mean_and_spread(mean([run.seconds for run in row.arm.sound])),
             parameters(row.arm),
         ]
@@ -338,15 +338,15 @@ def _standing(standing: Standing) -> list[str]:
             for rank in standing.ranks
         ]
         parts += [
-            f"Ranked by the median of {escape(spoken(standing.metric))}, a failed run being the worst. Where the ranks "
-            "lie, and how often an arm comes first, is over resamples of the seeds.",
+            f"Ranked by the median of {escape(spell_metric(standing.metric))}, a failed run being the worst. Where the "
+            "ranks lie, and how often an arm comes first, is over resamples of the seeds.",
             table(["arm", "median", "95 % of ranks", "first in"], rows, right=[1, 2, 3]),
         ]
     return parts
 
 
 def metric_title(name: str) -> str:
-    return escape(spoken(name)) + (_ARROWS[METRICS[name].direction] if name in METRICS else "")
+    return escape(spell_metric(name)) + (_ARROWS[METRICS[name].direction] if name in METRICS else "")
 
 
 def parameters(arm: ArmRuns) -> str:

@@ -10,9 +10,9 @@ from benchmarks.questions.outcomes import is_quality
 from benchmarks.suites.plan import PlannedArm, pilot_deviation
 from reports.analysis.answers import Answer, Answers
 from reports.analysis.evidence import ArmRuns, number
-from reports.analysis.standings import cells, mean, on_real_data, unsettled
+from reports.analysis.standings import drift_in_margins, late_means, mean, metrics_of_real_data
 from reports.analysis.statistics import MOST_SEEDS, POWER, seeds_to_settle
-from reports.analysis.tables import Summary, spelled
+from reports.analysis.tables import Summary, spell_field
 from reports.analysis.verdicts import FEWEST_SEEDS
 from reports.analysis.words import (
     as_read,
@@ -33,7 +33,9 @@ from reports.pages.markdown import code, count, escape, link, mean_and_spread, t
 from reports.pages.overview import OUTCOMES, PROSE, metric_title, other_code, parameters, real_data, run_link
 
 
-def question_page(answers: Answers, question: Question, pictures: Sequence[Picture], samples: Sequence[Sample]) -> str:
+def render_question(
+    answers: Answers, question: Question, pictures: Sequence[Picture], samples: Sequence[Sample]
+) -> str:
     arms = answers.evidence.of(question.name)
     mine = answers.of(question)
     parts = [
@@ -127,7 +129,7 @@ def _samples(samples: Sequence[Sample], arms: Sequence[ArmRuns]) -> list[str]:
 
 def _arms(answers: Answers, question: Question, arms: Sequence[ArmRuns]) -> list[str]:
     deciding = _deciding(answers, question)
-    shown = {arm.name: cells(arm, question.table_metrics) for arm in arms}
+    shown = {arm.name: late_means(arm, question.table_metrics) for arm in arms}
     metrics = [name for name in question.table_metrics if any(shown[arm.name][name].count for arm in arms)]
     header = ["arm", "data", "seeds", "failed", *[escape(title) for title in deciding], *map(metric_title, metrics)]
     rows = []
@@ -145,7 +147,7 @@ def _arms(answers: Answers, question: Question, arms: Sequence[ArmRuns]) -> list
     # Data of several roles have values of their own.
     for dataset in dict.fromkeys(arm.planned.dataset.name for arm in arms):
         here = [arm for arm in arms if arm.planned.dataset.name == dataset]
-        for title, real in real_data(on_real_data(here, metrics), metrics):
+        for title, real in real_data(metrics_of_real_data(here, metrics), metrics):
             rows.append([title, escape(dataset), "", "", *["–" for _ in deciding], *real])
     trained = [
         [
@@ -311,7 +313,7 @@ def _data(role: str, arms: Sequence[ArmRuns]) -> str:
     said += "."
     changed = [
         f"{escape(arm.label)}: "
-        + ", ".join(escape(spelled(name, value)) for name, value in arm.planned.arm.options.items())
+        + ", ".join(escape(spell_field(name, value)) for name, value in arm.planned.arm.options.items())
         for arm in arms
         if arm.planned.arm.options
     ]
@@ -332,7 +334,7 @@ def _limits(answers: Answers, question: Question, arms: Sequence[ArmRuns]) -> li
     limits = list(question.limits)
     for arm in arms:
         metric = answers.plan.preset.budgets[arm.planned.arm.dataset_role].quality
-        moves = unsettled(arm, metric)
+        moves = drift_in_margins(arm, metric)
         if moves > 1:
             what = "FID" if metric == "fid_normalized" else metric
             limits.append(

@@ -22,8 +22,8 @@ from benchmarks.run_folder.folder import (
     REFERENCE,
     STATUS,
     RunFolder,
-    ended_as,
-    run_folders,
+    list_run_folders,
+    resolve_state,
 )
 from variants.recipe import UserError
 
@@ -113,19 +113,19 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundRuns:
     """The runs that could be read, and those that could not, in an order that does not depend on where they lay."""
 
     runs: tuple[RunRecord, ...]
     left_out: tuple[LeftOut, ...] = ()
 
 
-def find(
+def find_runs(
     chosen: Iterable[str] = (),
     runs_dir: Path | str | None = None,
     tracking_uri: str | None = None,
     experiment: str | None = None,
-) -> Found:
+) -> FoundRuns:
     """The runs of a folder, or of an MLflow store.
 
     chosen: names, ids or folders of runs; all where it is empty. runs_dir: reads run folders without MLflow.
@@ -136,17 +136,19 @@ def find(
     # A path is meant only where it is written like one: a folder in the working directory may share a run's name.
     paths = [name for name in chosen if "/" in name or os.sep in name]
     names = [name for name in chosen if name not in paths]
-    found = [Found(tuple(read(RunFolder(path)) for path in paths))]
+    found = [FoundRuns(tuple(read_run(RunFolder(path)) for path in paths))]
     if names or not paths:
         here = runs_dir is not None
         found.append(_in_folder(runs_dir, names) if here else _in_mlflow(tracking_uri, experiment, names))
     # A run may be chosen twice, by its name and by its folder.
     runs = {(run.name, run.id): run for part in found for run in part.runs}
     left_out = [run for part in found for run in part.left_out]
-    return Found(tuple(sorted(runs.values(), key=_order)), tuple(sorted(left_out, key=lambda run: (run.name, run.id))))
+    return FoundRuns(
+        tuple(sorted(runs.values(), key=_order)), tuple(sorted(left_out, key=lambda run: (run.name, run.id)))
+    )
 
 
-def read(folder: RunFolder, id: str = "") -> RunRecord:
+def read_run(folder: RunFolder, id: str = "") -> RunRecord:
     """One run. Raises UserError, without the path of the folder, where it is damaged."""
     try:
         config = folder.config()
@@ -206,8 +208,8 @@ def _without_changed(line: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**line, "metrics": metrics} if metrics else line
 
 
-def _in_folder(runs_dir: Path | str, names: Sequence[str]) -> Found:
-    folders = run_folders(runs_dir)
+def _in_folder(runs_dir: Path | str, names: Sequence[str]) -> FoundRuns:
+    folders = list_run_folders(runs_dir)
     if not folders:
         raise UserError(
             f"there are no runs in {runs_dir}; train one with python -m benchmarks.run, or name another folder"
@@ -215,25 +217,25 @@ def _in_folder(runs_dir: Path | str, names: Sequence[str]) -> Found:
     runs, left_out = [], []
     for folder in _chosen(folders, names, lambda folder: (folder.name,), str(runs_dir)):
         try:
-            runs.append(read(folder))
+            runs.append(read_run(folder))
         except UserError as refused:
             left_out.append(LeftOut(folder.name, folder.name, str(refused)))
-    return Found(tuple(runs), tuple(left_out))
+    return FoundRuns(tuple(runs), tuple(left_out))
 
 
-def _in_mlflow(tracking_uri: str | None, experiment: str | None, names: Sequence[str]) -> Found:
-    from benchmarks.tracking.client import redacted, resolved
-    from benchmarks.tracking.download import runs
+def _in_mlflow(tracking_uri: str | None, experiment: str | None, names: Sequence[str]) -> FoundRuns:
+    from benchmarks.tracking.client import redact_uri, resolve_uri
+    from benchmarks.tracking.download import list_runs
 
-    uri = resolved(tracking_uri)
-    listed = runs(uri, experiment)
+    uri = resolve_uri(tracking_uri)
+    listed = list_runs(uri, experiment)
     if not listed:
         raise UserError(
-            f"there are no runs in MLflow at {redacted(uri)}; train one with python -m benchmarks.run, or read run "
+            f"there are no runs in MLflow at {redact_uri(uri)}; train one with python -m benchmarks.run, or read run "
             f"folders with --runs-dir"
         )
     read_, left_out = [], []
-    for tracked in _chosen(listed, names, lambda run: (run.run_id, run.tags.get("folder", "")), redacted(uri)):
+    for tracked in _chosen(listed, names, lambda run: (run.run_id, run.tags.get("folder", "")), redact_uri(uri)):
         name = tracked.tags.get("folder", "")
         if "superseded" in tracked.tags:
             left_out.append(LeftOut(tracked.run_id, name, "its config was trained again later"))
@@ -242,27 +244,27 @@ def _in_mlflow(tracking_uri: str | None, experiment: str | None, names: Sequence
             read_.append(_fetched(tracked, uri))
         except UserError as refused:
             left_out.append(LeftOut(tracked.run_id, name, str(refused)))
-    return Found(tuple(read_), tuple(left_out))
+    return FoundRuns(tuple(read_), tuple(left_out))
 
 
 def _fetched(tracked: "TrackedRun", uri: str) -> RunRecord:
-    from benchmarks.tracking.download import fetch
+    from benchmarks.tracking.download import fetch_run
 
     with tempfile.TemporaryDirectory() as into:
-        folder = RunFolder(fetch(tracked.run_id, uri, into, wanted=lambda name: name in _READ))
+        folder = RunFolder(fetch_run(tracked.run_id, uri, into, wanted=lambda name: name in _READ))
         last = RunFolder.picture_name(folder.config().recipe.epochs)
-        fetch(tracked.run_id, uri, into, wanted=lambda name: name == last)
-        run = read(folder, tracked.run_id)
+        fetch_run(tracked.run_id, uri, into, wanted=lambda name: name == last)
+        run = read_run(folder, tracked.run_id)
     # While a run goes on, MLflow alone tells so.
-    state = ended_as(tracked.status, run.cause) if run.state == "NONE" else run.state
+    state = resolve_state(tracked.status, run.cause) if run.state == "NONE" else run.state
     return replace(run, state=state, link=_page(tracked.run_id, uri))
 
 
 def _page(run_id: str, uri: str) -> str:
     """Where MLflow's server shows a run; "" without a server, and where its address cannot be told without a secret."""
-    from benchmarks.tracking.client import redacted
+    from benchmarks.tracking.client import redact_uri
 
-    shown = redacted(uri).rstrip("/")
+    shown = redact_uri(uri).rstrip("/")
     return f"{shown}/#/runs/{run_id}" if re.fullmatch(r"https?://[\w.:/\[\]-]+", shown, re.ASCII) else ""
 
 

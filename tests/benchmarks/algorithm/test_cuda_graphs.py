@@ -30,10 +30,11 @@ from benchmarks.algorithm.gan import GAN, build_gan
 from benchmarks.algorithm.stacked import Abreast, StackedGAN
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import Split
-from benchmarks.executors.base import forwarding
+from benchmarks.executors.base import forward_messages
 from benchmarks.training.checkpoint import TrainState
-from benchmarks.training.lockstep import train_together
-from benchmarks.training.watcher import ProgressListener
+from benchmarks.training.listener import ProgressListener
+from benchmarks.training.lockstep import train_group
+from benchmarks.training.options import RunOptions
 from tests.gpu import on_a_gpu
 from tests.stacked_recipes import RECIPES, SEEDS, examples, farthest, loaded, names, recipe_of, started
 from variants import Recipe, UserError, load_variant
@@ -226,9 +227,8 @@ def test_seeds_with_convolutions_are_recorded_each_and_trained_abreast(
         def update(self, epoch: int, updates: int) -> None:
             told.append((epoch, updates))
 
-    watchers = [Told(), ProgressListener(), ProgressListener()]
-    rest = {"runs_dir": tmp_path / "abreast", "retrain": False, "cuda_graphs": True, "notes": ()}
-    ended = train_together(wanted, watchers, **rest, **options)
+    listeners = [Told(), ProgressListener(), ProgressListener()]
+    ended = train_group(wanted, RunOptions(tmp_path / "abreast", cuda_graphs=True, **options), (), listeners)
     assert [rehearsal.replayed for rehearsal in made] == [24 - 2 * WARM_UPDATES] * len(SEEDS)
     assert told == [(epoch, update) for epoch in (1, 2, 3) for update in (1, 2, 3, 4)]
     for config, ours in zip(wanted, ended, strict=True):
@@ -241,7 +241,7 @@ def test_what_is_not_recorded_is_told_and_trained_as_it_stands(tmp_path: Path, m
     made, told = rehearsed(monkeypatch), []
     config = configure("cgan_mlp", "digits", epochs=1, epoch_updates=2, samples=100, lr_decay="linear", thorough=False)
     options = {"device": "cpu", "pictures": "none", "track": False}
-    run = train(config, runs_dir=tmp_path, cuda_graphs=True, watcher=forwarding(told.append), **options)
+    run = train(config, runs_dir=tmp_path, cuda_graphs=True, listener=forward_messages(told.append), **options)
     assert told == ["--lr-decay changes from update to update, and a CUDA graph does not"]
     assert not made
     assert "cuda_graphs" not in run.folder.environment()
@@ -346,8 +346,8 @@ def test_the_discriminators_curves_are_means_over_all_its_updates(
     seeds = SEEDS if "seeds" in way else SEEDS[:1]
     wanted = [configure("cgan_mlp", "digits", seed=seed, probes=(), **changes) for seed in seeds]
     options = {"device": "cpu", "data_dir": None, "pictures": "none", "tracking_uri": None, "track": False}
-    rest = {"runs_dir": tmp_path, "retrain": False, "cuda_graphs": "recorded" in way, "notes": ()}
-    ended = train_together(wanted, [ProgressListener() for _ in seeds], **rest, **options)
+    run_options = RunOptions(tmp_path, cuda_graphs="recorded" in way, **options)
+    ended = train_group(wanted, run_options, (), [ProgressListener() for _ in seeds])
     assert len(done) == 2 * 3 * 3
     for place, run in enumerate(ended):
         first, *lines = run.folder.lines()

@@ -27,9 +27,9 @@ from benchmarks.executors import RunGroup, RunOptions, open_executor
 from benchmarks.executors.base import split_job
 from benchmarks.run_folder.folder import RunFolder
 from benchmarks.training.checkpoint import TrainState
-from benchmarks.training.lockstep import Lockstep, train_together
+from benchmarks.training.listener import ProgressListener
+from benchmarks.training.lockstep import Lockstep, train_group
 from benchmarks.training.loop import Diverged
-from benchmarks.training.watcher import ProgressListener
 from tests.stacked_recipes import RECIPES, SEEDS, examples, farthest, loaded, names, recipe_of, started
 from variants import Recipe, UserError
 from variants.batch import Batch
@@ -236,10 +236,10 @@ def configs(variant: str = "cgan_mlp", dataset: str = "digits", **changes) -> li
 
 
 def trained(
-    wanted: list[RunConfig], folder: Path, watcher: ProgressListener | None = None
+    wanted: list[RunConfig], folder: Path, listener: ProgressListener | None = None
 ) -> list[Run | BaseException]:
-    watchers = [watcher or ProgressListener() for _ in wanted]
-    return train_together(wanted, watchers, runs_dir=folder, retrain=False, cuda_graphs=False, notes=(), **OPTIONS)
+    listeners = [listener or ProgressListener() for _ in wanted]
+    return train_group(wanted, RunOptions(folder, **OPTIONS), (), listeners)
 
 
 def alone(config: RunConfig, folder: Path) -> Run:
@@ -294,7 +294,7 @@ def test_a_run_goes_on_alone_or_among_others_whichever_way_it_began(
     ended = [alone(wanted[0], tmp_path / "mixed"), *trained(wanted[1:], tmp_path / "mixed")]
 
     with pytest.raises(KeyboardInterrupt):
-        train(wanted[1], runs_dir=tmp_path / "other", watcher=Stop(), **OPTIONS)
+        train(wanted[1], runs_dir=tmp_path / "other", listener=Stop(), **OPTIONS)
     # One has come farther than the others: it goes on for itself, and they together.
     others = trained(wanted, tmp_path / "other")
     for config, run, other in zip(wanted, ended, others, strict=True):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.datasets import Split
-from benchmarks.defects import command
+from benchmarks.defects import main as command
 from benchmarks.evaluation.defects import (
     IMAGE_DEFECTS,
     POINT_DEFECTS,

@@ -19,7 +19,7 @@ from benchmarks.evaluation.classifiers import classifiers_of
 from benchmarks.evaluation.defects import prepare_split, replay_samples
 from benchmarks.evaluation.evaluator import NOT_FINITE, Evaluator
 from benchmarks.evaluation.samples import SampleSet
-from benchmarks.training.shared import loaded
+from benchmarks.training.cache import load_dataset
 from metrics.base import Metric
 from metrics.features import load_extractor
 from tests.benchmarks.evaluation.conftest import Bench, drawn
@@ -280,7 +280,7 @@ def test_training_does_not_wait_for_torchmetrics() -> None:
 
 
 def test_one_metric_can_be_measured_without_the_others() -> None:
-    data = loaded(DatasetConfig("digits"), None, 0)
+    data = load_dataset(DatasetConfig("digits"), None, 0)
     judge = Evaluator(data, 200)
 
     def generate(condition: Tensor | None, count: int) -> Tensor:

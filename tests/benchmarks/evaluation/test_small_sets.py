@@ -19,8 +19,8 @@ from benchmarks.config import DatasetConfig
 from benchmarks.datasets import Dataset, load
 from benchmarks.evaluation.catalogue import METRICS, find_metric
 from benchmarks.evaluation.evaluator import Evaluator, Generate
-from benchmarks.run import run
-from benchmarks.run_folder.folder import run_folders
+from benchmarks.run import main as run
+from benchmarks.run_folder.folder import list_run_folders
 from metrics import gan_train
 from metrics.features import Classifier, Extractor
 from tests.conftest import Done
@@ -152,7 +152,7 @@ def test_a_small_set_is_trained_on_and_judged_by_a_classifier_of_its_own(
     done = called(run, *words.split(), "--samples", "12", "--no-tracking", "--data-dir", "data")
     assert done.code == 0, done.err
     assert "Traceback" not in done.out + done.err
-    (folder,) = run_folders("runs")
+    (folder,) = list_run_folders("runs")
     assert folder.status()["state"] == "FINISHED"
     values, absent = folder.lines()[-1]["metrics"], folder.facts()["absent"]
     assert measured <= set(values)

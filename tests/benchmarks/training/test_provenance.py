@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks import configure, train
 from benchmarks.config import RunConfig
+from benchmarks.training.listener import ProgressListener
 from benchmarks.training.train import BEGUN_BY_OTHER_CODE
-from benchmarks.training.watcher import ProgressListener
 from tests.conftest import ROOT, Done
 from variants import UserError
 
@@ -125,12 +125,12 @@ class Heard(ProgressListener):
 def test_a_run_that_other_code_began_says_so_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.training.loop.CHECKPOINT_SECONDS", 0.0)
     with monkeypatch.context() as patched:
-        for module in ("train", "shared", "provenance"):
+        for module in ("train", "cache", "provenance"):
             patched.setattr(f"benchmarks.training.{module}.fingerprint", lambda: "other code")
         with pytest.raises(KeyboardInterrupt):
-            train(tiny(), runs_dir=tmp_path, track=False, watcher=Heard(stop=2))
+            train(tiny(), runs_dir=tmp_path, track=False, listener=Heard(stop=2))
     with pytest.raises(KeyboardInterrupt):
-        train(tiny(), runs_dir=tmp_path, track=False, watcher=(heard := Heard(stop=2)))
+        train(tiny(), runs_dir=tmp_path, track=False, listener=(heard := Heard(stop=2)))
     assert heard.said.count(BEGUN_BY_OTHER_CODE) == 1
     run = train(tiny(), runs_dir=tmp_path, track=False)
     assert run.folder.environment()["notes"] == [BEGUN_BY_OTHER_CODE]
@@ -139,7 +139,7 @@ def test_a_run_that_other_code_began_says_so_for_ever(tmp_path: Path, monkeypatc
 
 
 def test_a_finished_run_of_other_code_is_found_and_said_to_be_stale(tmp_path: Path, called, monkeypatch) -> None:
-    from benchmarks.run import run as command
+    from benchmarks.run import main as command
 
     words = ["--variant", "cgan_mlp", "--dataset", "digits", "--epochs", "1", "--epoch-updates", "1", "--samples", "60"]
     words += ["--quick-metrics", "--no-tracking", "--pictures", "none", "--probes", "none"]

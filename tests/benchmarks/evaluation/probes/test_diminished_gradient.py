@@ -18,7 +18,7 @@ from benchmarks.evaluation.probes.diminished_gradient import (
     total_norm,
     train_discriminator,
 )
-from benchmarks.training.shared import loaded
+from benchmarks.training.cache import load_dataset
 from tests.benchmarks.evaluation.probes.conftest import figures, trained
 from tests.gpu import on_a_gpu
 from variants import Recipe, load_variant
@@ -43,7 +43,7 @@ def test_gradients_of_both_losses_by_hand_even_where_float32_knows_only_zero(dev
 
 
 def digits_players(recipe: Recipe, variant: str = "cgan_mlp"):
-    data = loaded(DatasetConfig("digits"), None, 0)
+    data = load_dataset(DatasetConfig("digits"), None, 0)
     with initialisation(0):
         return make_gan(*load_variant(variant).build(data.spec, recipe), recipe), data.train
 

@@ -16,9 +16,9 @@ from benchmarks.config import PROBES as ALWAYS
 from benchmarks.config import DatasetConfig, RunConfig
 from benchmarks.evaluation.probes import PROBES
 from benchmarks.run_folder.folder import RunFolder
-from benchmarks.tracking.client import mlflow_client
-from benchmarks.tracking.download import fetch, runs
-from benchmarks.training.shared import loaded
+from benchmarks.tracking.client import make_client
+from benchmarks.tracking.download import fetch_run, list_runs
+from benchmarks.training.cache import load_dataset
 from tests.benchmarks.evaluation.probes.conftest import QUICK, figures, trained
 from variants import VARIANTS, UserError, load_variant
 
@@ -55,7 +55,7 @@ def served() -> Iterator[tuple[str, str, dict]]:
     """Every variant on data that it can be trained on, alone and with what makes a discriminator compare examples."""
     for variant, changes in itertools.product(VARIANTS, ({}, {"pack": 2, "minibatch_discrimination": 4})):
         for dataset in ("digits", "captions_digits"):
-            data, known = loaded(DatasetConfig(dataset), None, 0), load_variant(variant)
+            data, known = load_dataset(DatasetConfig(dataset), None, 0), load_variant(variant)
             recipe = known.recipe(known.recipe_for(data.spec)).with_(changes)
             with suppress(UserError), initialisation(0):
                 known.check(recipe, data.spec)
@@ -84,12 +84,12 @@ def test_figures_and_files_of_probes_are_in_mlflow_and_come_back(
 ) -> None:
     config = configure("cgan_mlp", "digits", **{**QUICK, "epochs": 1, "probes": (*ALWAYS, "gradient")})
     run = train(config, runs_dir=tmp_path, pictures="none", tracking_uri=tracking_uri)
-    (tracked,) = runs(tracking_uri)
-    client = mlflow_client(tracking_uri)
+    (tracked,) = list_runs(tracking_uri)
+    client = make_client(tracking_uri)
     for name in figures(run)[0]:
         history = client.get_metric_history(tracked.run_id, f"probes/{name}")
         assert [(point.step, point.value) for point in history] == [(e, figures(run)[e][name]) for e in (0, 1)]
-    fetched = fetch(tracked.run_id, tracking_uri, tmp_path / "fetched")
+    fetched = fetch_run(tracked.run_id, tracking_uri, tmp_path / "fetched")
     for path in (run.path / "probes").iterdir():
         assert (fetched / "probes" / path.name).read_bytes() == path.read_bytes()
     assert len(list((fetched / "probes").iterdir())) == 4

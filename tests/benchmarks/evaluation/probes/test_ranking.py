@@ -20,7 +20,7 @@ from benchmarks.evaluation.probes.ranking import (
     measure_generalization_gap,
     measure_label_use,
 )
-from benchmarks.training.shared import loaded
+from benchmarks.training.cache import load_dataset
 from tests.benchmarks.evaluation.probes.conftest import figures, trained
 from variants import DataSpec, DiscriminatorOutput, Recipe
 from variants.objective import objective
@@ -169,7 +169,7 @@ def test_examples_are_drawn_with_the_frequencies_of_the_test_images_in_whole_bat
 
 
 def test_no_example_is_drawn_twice_and_other_streams_draw_others() -> None:
-    data = loaded(DatasetConfig("digits"), None, 0)
+    data = load_dataset(DatasetConfig("digits"), None, 0)
     first, again, other = (
         torch.cat([images for images, _ in draw_batches(data.train, data.test, 300, LEARNING, stream(0, name))])
         for name in "aab"

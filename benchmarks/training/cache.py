@@ -1,4 +1,4 @@
-"""benchmarks.training.shared: TODO."""
+"""Keeps datasets, evaluators and the metrics of real data for the runs that share them."""
 
 import hashlib
 from functools import lru_cache
@@ -13,14 +13,14 @@ from benchmarks.run_folder.folder import RunFolder
 from benchmarks.training.provenance import fingerprint
 
 
-def loaded(config: DatasetConfig, data_dir: Path | str | None, seed: int) -> Dataset:
-    """A dataset, the same object for all seeds whose data is the same, so that what is computed from it is shared too.
+def load_dataset(config: DatasetConfig, data_dir: Path | str | None, seed: int) -> Dataset:
+    """Loads a dataset, as one object for all seeds that have the same data, so that they share what is derived from it.
 
-    On MNIST the real side of the metrics takes three seconds, as much as a tenth of a short run.
+    On MNIST the metrics' side of real data takes three seconds, as much as a tenth of a short run.
     """
     folder = data_folder(data_dir)
-    # Two folders of images of one name are equal configs, and one relative folder is another one elsewhere. Loading is
-    # told the folder as it was given: notes name it, and are published.
+    # Configs of two image folders of one name are equal, and a relative folder is another one elsewhere. Loading gets
+    # the folder as it was given: notes name it, and are published.
     where = (config.path, folder.absolute())
     return _loaded(config, where, folder, seed if depends_on_seed(config) else 0)
 
@@ -34,27 +34,29 @@ def _loaded(config: DatasetConfig, where: tuple[str, Path], data_dir: Path, seed
 
 @lru_cache(maxsize=2)
 def _first_of(config: DatasetConfig, where: tuple[str, Path], checksum: str) -> dict[str, Dataset]:
-    """Where the first dataset of these tensors is kept."""
+    """Returns the place of the first dataset with these tensors, which stands for those loaded later."""
     return {}
 
 
 @lru_cache(maxsize=2)
-def evaluator(dataset: Dataset, samples: int, device: torch.device, threads: int) -> Evaluator:
-    """One judge for all runs of that data and protocol, and of that many threads, which round the real side's sums."""
+def get_evaluator(dataset: Dataset, samples: int, device: torch.device, threads: int) -> Evaluator:
+    """Returns one evaluator for all runs of that data, protocol, and number of threads, on which rounding depends."""
     return Evaluator(dataset, samples, device=device)
 
 
-def reference(evaluator: Evaluator, config: RunConfig, runs_dir: Path) -> tuple[dict[str, float], dict[str, str]]:
-    """The metrics of real data under the protocol of a config, and why others of them cannot be measured.
+def measure_reference(
+    evaluator: Evaluator, config: RunConfig, runs_dir: Path
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Returns the metrics of real data under the protocol of a config, and why others cannot be measured.
 
-    They take half a minute on MNIST and are the same for all runs of that data and protocol, so they are kept beside
-    the run folders, under a name that changes with the data, the judges, the protocol, the plugins, and the code.
+    They take half a minute on MNIST and are the same for all runs of that data and protocol. So they are kept beside
+    the run folders, in a file whose name changes with the data, classifiers, protocol, plugins and code.
     """
     decided_by = (config.checksum, config.extractor, config.samples, config.thorough, config.plugins, fingerprint())
     name = hashlib.sha256(repr(decided_by).encode()).hexdigest()
     kept = RunFolder(runs_dir / "reference")
     kept.make()
-    # Of several processes one measures, and the others wait for it.
+    # One of several processes measures; the others wait for it.
     with kept.alone(f"{name}.lock"):
         measured = kept.read_json(f"{name}.json")
         if measured is None:

@@ -20,7 +20,7 @@ _DIGITS = re.compile(rb"(\.\d)\d+")
 
 
 @contextmanager
-def drawing() -> Iterator[None]:
+def figure_style() -> Iterator[None]:
     """Our style, whatever a person's own settings are, and without a display."""
     import matplotlib
     import seaborn
@@ -41,7 +41,7 @@ def drawing() -> Iterator[None]:
         yield
 
 
-def svg(figure: "Figure") -> bytes:
+def to_svg(figure: "Figure") -> bytes:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     # The solver of the layout meets its constraints in another order in each process, so that places differ in their
@@ -70,7 +70,7 @@ def mark_decades(ax: "Axes") -> None:
     ax.yaxis.set_minor_formatter(NullFormatter())
 
 
-def printable(text: str, longest: int = 48) -> str:
+def plain_label(text: str, longest: int = 48) -> str:
     """Text from outside as matplotlib shows it: no mathematics, no line ends but ours, and no longer than there is
     room for.
     """
@@ -81,10 +81,10 @@ def printable(text: str, longest: int = 48) -> str:
 
 def in_lines(text: str, width: int, lines: int = 2) -> str:
     """Such a text in lines of so many characters, and no more of them than there is room for."""
-    return "\n".join(textwrap.wrap(printable(text, lines * width), width))
+    return "\n".join(textwrap.wrap(plain_label(text, lines * width), width))
 
 
-def sample_picture(data: bytes, colors: int = 0) -> bytes | None:
+def compact_picture(data: bytes, colors: int = 0) -> bytes | None:
     """A sample picture of a run, decoded and encoded anew as a compact PNG; None where it is no PNG of sane size.
 
     colors: to how many it is reduced, for pages with many pictures; 0: as it is.
