@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, add_tracking, refuse_unread
-from benchmarks.cli.options import main as run_command
+from benchmarks.cli import options
+from benchmarks.cli.options import Parser, read_run_options, refuse_unread, run_command
 from benchmarks.executors import EXECUTORS
 from benchmarks.questions.presets import PRESETS, find_preset
 from variants.recipe import UserError, unknown
@@ -29,7 +29,7 @@ def parser() -> Parser:
     what.add_argument("--questions", nargs="+", default=[], metavar="NAME", help="only these (all)")
     what.add_argument("--dataset", default="", metavar="NAME", help="takes the place of the preset's images")
     what.add_argument("--seeds", type=int, default=0, metavar="N", help="seeds of each arm (the preset's)")
-    plugins.add_option(what)
+    options.add_plugin(what)
     what.add_argument(
         "--tuned", type=Path, default=None, metavar="FILE", help="of benchmarks.tune --out (the one with the code)"
     )
@@ -37,21 +37,17 @@ def parser() -> Parser:
     how = parser.add_argument_group("how")
     how.add_argument("--executor", default="processes", metavar="NAME", help="inline, processes or ray (processes)")
     how.add_argument("--address", default="", metavar="ADDRESS", help="of a Ray cluster (one on this machine)")
-    how.add_argument("--workers", type=int, default=0, metavar="N", help="runs at once (as many as cores, 2 on a GPU)")
-    how.add_argument("--device", default="auto", metavar="auto|cpu|cuda|mps", help="where to train (auto)")
-    how.add_argument(
-        "--stack", default="auto", metavar="auto|on|off", help="train seeds of an arm as one (auto: on a GPU)"
-    )
-    how.add_argument("--pictures", default="milestones", metavar="all|milestones|none", help="(milestones)")
-    how.add_argument("--cuda-graphs", action="store_true", help="record updates and replay them (on a GPU)")
-    how.add_argument("--retrain", action="store_true", help="train again what is already trained")
+    options.add_workers(how)
+    options.add_device(how)
+    options.add_stack(how)
+    options.add_pictures(how, "milestones")
+    options.add_cuda_graphs(how)
+    options.add_retrain(how)
     where = parser.add_argument_group("where")
-    where.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="of the run folders (runs)")
-    where.add_argument(
-        "--data-dir", type=Path, default=None, metavar="DIR", help="datasets ($GANBENCH_DATA, else data)"
-    )
-    add_tracking(where)
-    where.add_argument("--no-tracking", action="store_true", help="write run folders only")
+    options.add_runs_dir(where)
+    options.add_data_dir(where)
+    options.add_tracking(where)
+    options.add_no_tracking(where)
     return parser
 
 
@@ -66,7 +62,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise unknown("executor", asked.executor, EXECUTORS, see="one of " + ", ".join(EXECUTORS))
 
     from benchmarks.cli.progress import SuiteProgress
-    from benchmarks.executors import RunOptions
     from benchmarks.suites import scheduler
     from benchmarks.suites.plan import make_plan
     from benchmarks.suites.plan_history import record_plan
@@ -76,18 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     plan = make_plan(preset, asked.questions, tuned=tuned, dataset=asked.dataset, seeds=asked.seeds)
     jobs, missing = scheduler.prepare_jobs(plan, asked.data_dir, classifiers=not asked.plan)
     todo, done = scheduler.count_runs(jobs, asked.runs_dir, asked.retrain)
-    options = RunOptions(
-        asked.runs_dir,
-        asked.data_dir,
-        device=asked.device,
-        pictures=asked.pictures,
-        tracking_uri=asked.tracking_uri,
-        experiment=asked.experiment,
-        track=not asked.no_tracking,
-        retrain=asked.retrain,
-        stack=asked.stack,
-        cuda_graphs=asked.cuda_graphs,
-    )
+    run_options = read_run_options(asked)
     with SuiteProgress(preset.name, todo + done) as live:
         _announce(plan, jobs, missing, todo, done, scheduler.estimate_seconds(plan, tuned), live)
         if asked.plan:
@@ -102,11 +86,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         results = scheduler.run_jobs(
             [job for _, job in jobs],
             asked.executor,
-            options,
+            run_options,
             live,
             workers=asked.workers,
             address=asked.address,
-            on_end=scheduler.QuestionProgress(plan, jobs, options, live).on_end,
+            on_end=scheduler.QuestionProgress(plan, jobs, run_options, live).on_end,
         )
         live.say(f"{len(results) - live.failed - live.killed} runs finished, {live.failed} failed")
         if live.killed:
@@ -128,7 +112,7 @@ def _announce(
     live: "SuiteProgress",
 ) -> None:
     """Says what the plan has, which arms cannot be trained, and how long the rest may take."""
-    from benchmarks.cli.progress import duration
+    from benchmarks.cli.progress import format_duration
 
     live.say(
         f"{len(plan.questions)} questions, {len(plan.decisions)} decisions, {len(plan.arms)} arms, "
@@ -139,7 +123,7 @@ def _announce(
         live.say(f"not run: {names}: {why}")
     seconds = sum(expected[arm.name] * len(job.configs) for arm, job in jobs)
     if todo and seconds:
-        live.say(f"about {duration(seconds * todo / (todo + done))} of one core for the remaining runs")
+        live.say(f"about {format_duration(seconds * todo / (todo + done))} of one core for the remaining runs")
 
 
 def report_command(asked: Namespace) -> str:

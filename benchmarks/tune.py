@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser
-from benchmarks.cli.options import main as run_command
+from benchmarks.cli.options import Parser, add_data_dir, add_plugin, add_runs_dir, add_workers, run_command
 from variants.recipe import UserError
 
 
@@ -16,14 +15,10 @@ def parser() -> Parser:
     parser.add_argument(
         "--arms", nargs="+", default=[], metavar="NAME", help="only these; others stay as they were tuned (all)"
     )
-    plugins.add_option(parser)
-    parser.add_argument("--workers", type=int, default=0, metavar="N", help="runs at once (as many as cores)")
-    parser.add_argument(
-        "--runs-dir", type=Path, default=Path("runs/tuning"), metavar="DIR", help="of the run folders (runs/tuning)"
-    )
-    parser.add_argument(
-        "--data-dir", type=Path, default=None, metavar="DIR", help="datasets ($GANBENCH_DATA, else data)"
-    )
+    add_plugin(parser)
+    add_workers(parser)
+    add_runs_dir(parser, "runs/tuning")
+    add_data_dir(parser)
     parser.add_argument("--out", type=Path, default=None, metavar="FILE", help="where to write (with the code)")
     return parser
 
@@ -41,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from benchmarks.executors import RunGroup, RunOptions
     from benchmarks.suites import tuned_settings, tuning
     from benchmarks.suites.scheduler import require_all_ended, run_jobs
-    from benchmarks.training.configure import completed
+    from benchmarks.training.configure import add_classifier
     from benchmarks.training.provenance import fingerprint
 
     out = asked.out or tuned_settings.tuning_file(preset.name)
@@ -52,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     trials = [trial for trial in tuning.list_trials(preset) if not asked.arms or trial.name in asked.arms]
     # Every arm is checked before a classifier is trained.
     configs = [[trial.arm.config(seed, asked.data_dir) for seed in trial.arm.seeds] for trial in trials]
-    jobs = [RunGroup(tuple(completed(config, asked.data_dir) for config in each)) for each in configs]
+    jobs = [RunGroup(tuple(add_classifier(config, asked.data_dir) for config in each)) for each in configs]
     options = RunOptions(asked.runs_dir, asked.data_dir, device="cpu", pictures="none", track=False)
     with SuiteProgress(f"tuning of {preset.name}", sum(len(job.configs) for job in jobs)) as live:
         require_all_ended(run_jobs(jobs, "processes", options, live, workers=asked.workers))

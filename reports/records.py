@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.config import FOLDER
 from benchmarks.run_folder.folder import CONFIG, ENVIRONMENT, FACTS, JOURNAL, REFERENCE, STATUS, RunFolder
 from benchmarks.suites.plan_history import PLANS
-from reports.figures import sample_picture
+from reports.figures import compact_picture
 from reports.figures.illustrations import SAMPLE_COLORS
 from reports.reading.runs import RunRecord
 from variants.recipe import UserError
@@ -26,7 +26,7 @@ RECORDS = "runs.tar.xz"
 _KEPT = (CONFIG, STATUS, ENVIRONMENT, REFERENCE, FACTS, JOURNAL)
 
 
-def packed(runs_dir: Path | str, runs: Iterable[RunRecord], shown: Container[str], top: str) -> bytes:
+def pack_records(runs_dir: Path | str, runs: Iterable[RunRecord], shown: Container[str], top: str) -> bytes:
     """The archive, the same bytes for the same records.
 
     runs: they lie in runs_dir. shown: the ids of runs whose last picture is kept. top: the folder that all is
@@ -51,12 +51,12 @@ def _files(runs_dir: Path, runs: Iterable[RunRecord], shown: Container[str]) -> 
         picture = (folder.picture_name(run.pictured),) if run.id in shown and run.pictured else ()
         for name in (*_KEPT, *picture):
             if (data := folder.read_bytes(name, limit=2**28)) is not None:
-                yield f"{run.id}/{name}", as_shown(data) if name in picture else without_path(name, data)
+                yield f"{run.id}/{name}", as_displayed(data) if name in picture else remove_path(name, data)
             elif name == CONFIG:
                 raise UserError(f"{run.id} is not in {runs_dir}, so its records cannot be kept")
 
 
-def without_path(name: str, data: bytes) -> bytes:
+def remove_path(name: str, data: bytes) -> bytes:
     """A file of a run's record without the path of a folder of images, of which the last part is left."""
     values = json.loads(data) if name in (CONFIG, ENVIRONMENT) and FOLDER.encode() in data else {}
     if name == CONFIG and values:
@@ -70,7 +70,7 @@ def without_path(name: str, data: bytes) -> bytes:
     return json.dumps(values, indent=2).encode() + b"\n" if values else data
 
 
-def as_shown(picture: bytes) -> bytes:
+def as_displayed(picture: bytes) -> bytes:
     """A sample picture as a page shows it, which is half as large; as it is where that would not make the same page."""
-    shown = sample_picture(picture, SAMPLE_COLORS)
-    return shown if shown and sample_picture(shown, SAMPLE_COLORS) == shown else picture
+    shown = compact_picture(picture, SAMPLE_COLORS)
+    return shown if shown and compact_picture(shown, SAMPLE_COLORS) == shown else picture

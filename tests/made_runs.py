@@ -14,8 +14,8 @@ from benchmarks.questions.presets import PRESETS
 from benchmarks.suites.plan import Plan, PlannedArm, make_plan, select_arms
 from reports import pages
 from reports.analysis import standings
-from reports.analysis.answers import Answers, answered
-from reports.analysis.evidence import gathered
+from reports.analysis.answers import Answers, answer_plan
+from reports.analysis.evidence import gather_evidence
 from reports.reading.runs import RunRecord
 
 EXTRACTOR = "e" * 64
@@ -186,7 +186,7 @@ def smoke(*questions: str, seeds: int = 10) -> Plan:
 
 
 def decided(plan: Plan, runs: Sequence[RunRecord], **rest: object) -> Answers:
-    return answered(gathered(plan, runs), **rest)
+    return answer_plan(gather_evidence(plan, runs), **rest)
 
 
 def outcome(answers: Answers, name: str) -> str:
@@ -198,12 +198,12 @@ def effect(answers: Answers, name: str, part: int = 0):
 
 
 def index(answers: Answers, runs: Sequence[RunRecord] = ()) -> str:
-    return pages.overview(answers, standings.standings(answers.evidence), (), len(runs))
+    return pages.render_overview(answers, standings.compute_standings(answers.evidence), (), len(runs))
 
 
 def page(answers: Answers, name: str) -> str:
     question = next(question for question in answers.plan.questions if question.name == name)
-    return pages.question_page(answers, question, (), ())
+    return pages.render_question(answers, question)
 
 
 def rows(markdown: str, start: str) -> list[str]:

@@ -10,11 +10,11 @@ from typing import Any
 from benchmarks.cli.progress import SuiteProgress
 from benchmarks.config import PENDING
 from benchmarks.datasets import load
-from benchmarks.datasets.images import Missing
+from benchmarks.datasets.images import MissingData
 from benchmarks.executors import Result, RunGroup, RunOptions, open_executor
 from benchmarks.run_folder.folder import RunFolder
 from benchmarks.suites.plan import Plan, PlannedArm
-from benchmarks.training.configure import completed
+from benchmarks.training.configure import add_classifier
 from variants.recipe import UserError
 
 # How often a run is tried whose end the machine caused.
@@ -37,14 +37,14 @@ def prepare_jobs(plan: Plan, data_dir: Path | None, *, classifiers: bool) -> tup
             try:
                 load(arm.dataset, data_dir, 0)
                 absent[name] = ""
-            except Missing as refused:
+            except MissingData as refused:
                 absent[name] = str(refused)
         if absent[name]:
             missing[arm.name] = absent[name]
         else:
             jobs.append((arm, RunGroup(tuple(arm.config(seed, data_dir) for seed in arm.seeds))))
     if classifiers:
-        jobs = [(arm, RunGroup(tuple(completed(config, data_dir) for config in job.configs))) for arm, job in jobs]
+        jobs = [(arm, RunGroup(tuple(add_classifier(config, data_dir) for config in job.configs))) for arm, job in jobs]
     return jobs, missing
 
 

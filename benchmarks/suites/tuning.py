@@ -159,9 +159,9 @@ def time_arms(
     import torch
 
     from benchmarks.algorithm.epoch import Updates, train_updates
-    from benchmarks.algorithm.gan import fresh_gan
+    from benchmarks.algorithm.gan import build_gan
+    from benchmarks.training.cache import load_dataset
     from benchmarks.training.configure import check
-    from benchmarks.training.shared import loaded
     from variants.objective import objective
 
     torch.set_num_threads(1)
@@ -169,8 +169,8 @@ def time_arms(
     for round_ in range(rounds):
         for arm in arms:
             config = arm.config(0, data_dir)
-            data = loaded(config.dataset, data_dir, 0)
-            gan = fresh_gan(check(config, data), data.spec, config.recipe, 0, torch.device("cpu"))
+            data = load_dataset(config.dataset, data_dir, 0)
+            gan = build_gan(check(config, data), data.spec, config.recipe, 0, torch.device("cpu"))
             steps = train_updates(Updates(gan, objective(config.recipe), config.recipe), data.train, 0, 1, 10 + updates)
             for _ in range(10):
                 next(steps)

@@ -14,7 +14,7 @@ from benchmarks.algorithm.device import keep_memory
 from benchmarks.config import SAMPLES, DatasetConfig
 from benchmarks.datasets import load
 from benchmarks.evaluation.evaluator import Evaluator
-from benchmarks.evaluation.matching import alike
+from benchmarks.evaluation.matching import match_labels
 from benchmarks.timing.machine import describe_machine, describe_software, warn_if_busy
 from benchmarks.timing.rounds import Spread
 
@@ -32,7 +32,7 @@ def measure_evaluation(
     for note in notes:
         say(note)
     evaluator = Evaluator(data, SAMPLES)
-    samples = data.train.images(alike(data.train, data.reference, SAMPLES))
+    samples = data.train.images(match_labels(data.train, data.reference, SAMPLES))
     names = evaluator.names(final=False)
     say("computing the real side")
     evaluator.measure(names, evaluator.compare(samples))

@@ -25,7 +25,7 @@ SEEN_LABEL_USE = 0.6
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckResult:
     """One construct check, held against the runs.
 
     kind: of Check, or fair. arms: what it is about, in words. needs: what is needed. measured: what the runs have, as
@@ -44,7 +44,7 @@ class Checked:
         return f"it needs {self.needs}, and {self.arms}: {self.measured}"
 
 
-def checked(planned: PlannedDecision, arms: Mapping[str, ArmRuns]) -> tuple[Checked, ...]:
+def check_construct(planned: PlannedDecision, arms: Mapping[str, ArmRuns]) -> tuple[CheckResult, ...]:
     """Every construct check of a decision: its own, and those that all decisions have to pass."""
     decision = planned.decision
     own = [_of_runs(check, arms[check.arm.name]) for check in (*decision.checks, *_learned(decision, arms))]
@@ -81,17 +81,17 @@ def _learned(decision: Decision, arms: Mapping[str, ArmRuns]) -> Iterator[Check]
             )
 
 
-def _of_runs(check: Check, arm: ArmRuns) -> Checked:
-    read = DERIVED.get(check.figure) or (lambda run: _late(run, check.figure))
+def _of_runs(check: Check, arm: ArmRuns) -> CheckResult:
+    read = DERIVED_FIGURES.get(check.figure) or (lambda run: _late(run, check.figure))
     values = [value for run in arm.ended if not math.isnan(value := read(run))]
     if not values:
-        return Checked(check.kind, check.arm.label, check.needs, "not measured", False)
+        return CheckResult(check.kind, check.arm.label, check.needs, "not measured", False)
     value = median(values)
     shown = f"{value:,.0f}" if value == round(value) else f"{value:,.3g}"
-    return Checked(check.kind, check.arm.label, check.needs, shown, check.low <= value <= check.high)
+    return CheckResult(check.kind, check.arm.label, check.needs, shown, check.low <= value <= check.high)
 
 
-def _fair(decision: Decision, arms: Mapping[str, ArmRuns]) -> Iterator[Checked]:
+def _fair(decision: Decision, arms: Mapping[str, ArmRuns]) -> Iterator[CheckResult]:
     """That the networks of two arms are of one size, unless their sizes are part of the claim."""
     for contrast in decision.contrasts:
         if contrast.control is None or contrast.other_seeds:
@@ -102,7 +102,7 @@ def _fair(decision: Decision, arms: Mapping[str, ArmRuns]) -> Iterator[Checked]:
             known = all(sizes)
             matched = known and max(sizes) <= LARGEST_SIZE_RATIO * min(sizes)
             reason = f"; they differ by intention: {decision.sizes_differ}" if decision.sizes_differ else ""
-            yield Checked(
+            yield CheckResult(
                 "fair",
                 " and ".join(arm.label for arm in pair),
                 f"{network}s of one size, to within {100 * (LARGEST_SIZE_RATIO - 1):.0f} %",
@@ -138,7 +138,7 @@ def _accuracy_unseen_by_label_use(run: RunRecord) -> float:
     return math.nan if math.isnan(use) else 0.0 if use >= SEEN_LABEL_USE else _accuracy_over_chance(run)
 
 
-DERIVED: Mapping[str, Callable[[RunRecord], float]] = {
+DERIVED_FIGURES: Mapping[str, Callable[[RunRecord], float]] = {
     "generator_updates": lambda run: float(run.updates * run.config.recipe.epochs) or math.nan,
     "batch_size": lambda run: float(run.config.recipe.batch_size),
     "side": lambda run: float(min(run.shape[1:])) if len(run.shape) == 3 else math.nan,

@@ -11,9 +11,10 @@ from functools import cached_property
 from benchmarks.questions import Outcome, outcomes
 from benchmarks.run_folder.folder import ENDED
 from benchmarks.suites.plan import Plan, PlannedArm, PlannedContrast, PlannedDecision
+from reports.analysis.sections import drawn_by_seed, preference_order
 from reports.analysis.statistics import significant
-from reports.analysis.tables import drawn_by_seed, preferred
-from reports.analysis.verdicts import Comparison, DecidingTest, Numbers
+from reports.analysis.summaries import Summary, mean_with_interval
+from reports.analysis.verdicts import DecidingContrast, DecidingTest, Numbers
 from reports.reading.runs import RunRecord
 
 
@@ -26,7 +27,7 @@ class ArmRuns:
 
     planned: PlannedArm
     ended: tuple[RunRecord, ...]
-    going: tuple[RunRecord, ...]
+    unfinished: tuple[RunRecord, ...]
 
     @property
     def name(self) -> str:
@@ -50,13 +51,23 @@ class ArmRuns:
         return {id: cause for id, cause in causes.items() if cause}
 
     @property
-    def sound(self) -> tuple[RunRecord, ...]:
-        """The runs that ended and did not fail: those that means are of."""
+    def not_failed(self) -> tuple[RunRecord, ...]:
+        """Runs that ended and did not fail, of which means are taken."""
         return tuple(run for run in self.ended if run.id not in self.failures)
+
+    @property
+    def training_seconds(self) -> Summary:
+        return mean_with_interval([run.seconds for run in self.not_failed])
+
+    @property
+    def parameter_counts(self) -> list[str]:
+        """Weights of generator and discriminator, as text; several where the runs do not agree."""
+        counts = {tuple(run.parameters.get(n, 0) for n in ("generator", "discriminator")) for run in self.ended}
+        return [f"{generator:,} + {discriminator:,}" for generator, discriminator in sorted(counts)]
 
 
 @dataclass(frozen=True)
-class Lacking:
+class MissingFigure:
     """A run that takes no part in a decision, because its journal lacks the figure that decides."""
 
     decision: str
@@ -77,7 +88,11 @@ class Evidence:
     repeated: tuple[RunRecord, ...]
     refused: Mapping[str, str]
     tests: tuple[DecidingTest, ...]
-    lacking: tuple[Lacking, ...]
+    lacking: tuple[MissingFigure, ...]
+
+    @property
+    def ended(self) -> tuple[RunRecord, ...]:
+        return tuple(run for arm in self.arms for run in arm.ended)
 
     @cached_property
     def by_name(self) -> Mapping[str, ArmRuns]:
@@ -90,27 +105,27 @@ class Evidence:
         return tuple(arm for arm in self.arms if question in arm.planned.questions)
 
 
-def gathered(plan: Plan, runs: Iterable[RunRecord]) -> Evidence:
+def gather_evidence(plan: Plan, runs: Iterable[RunRecord]) -> Evidence:
     """What the runs say about the plan, in whatever order they come."""
-    arms, others, repeated = assigned(plan, runs)
+    arms, others, repeated = assign_runs(plan, runs)
     named = {arm.name: arm for arm in arms}
     refused, tests, lacking = {}, [], []
     for decision in plan.decisions:
         name = decision.decision.name
-        if why := incomparable([named[arm.name] for arm in decision.decision.arms]):
+        if why := why_incomparable([named[arm.name] for arm in decision.decision.arms]):
             refused[name] = why
             continue
-        test, without = deciding_test(decision, named)
+        test, without = make_deciding_test(decision, named)
         lacking += without
         # An empty group has no numbers to decide by; the decision still takes its share of the correction.
         if test.seeds:
             tests.append(test)
         else:
-            refused[name] = without_numbers(decision, named)
+            refused[name] = explain_no_numbers(decision, named)
     return Evidence(plan, arms, others, repeated, refused, tuple(tests), tuple(lacking))
 
 
-def assigned(plan: Plan, runs: Iterable[RunRecord]) -> tuple[tuple[ArmRuns, ...], int, tuple[RunRecord, ...]]:
+def assign_runs(plan: Plan, runs: Iterable[RunRecord]) -> tuple[tuple[ArmRuns, ...], int, tuple[RunRecord, ...]]:
     """The arms with their runs, how many runs are of none, and the repetitions that do not count."""
     by_variant: dict[str, list[PlannedArm]] = {}
     for arm in plan.arms:
@@ -124,7 +139,8 @@ def assigned(plan: Plan, runs: Iterable[RunRecord]) -> tuple[tuple[ArmRuns, ...]
         for arm in mine:
             # Of two runs of one config, only one may count: else that seed would weigh twice.
             other = found[arm.name].get(config.key)
-            kept, dropped = (run, other) if other is None or preferred(run) > preferred(other) else (other, run)
+            wins = other is None or preference_order(run) > preference_order(other)
+            kept, dropped = (run, other) if wins else (other, run)
             found[arm.name][config.key] = kept
             if dropped is not None:
                 repeated.append(dropped)
@@ -136,7 +152,7 @@ def assigned(plan: Plan, runs: Iterable[RunRecord]) -> tuple[tuple[ArmRuns, ...]
     return tuple(arms), others, tuple(sorted({run.id: run for run in repeated}.values(), key=lambda run: run.id))
 
 
-def incomparable(arms: Sequence[ArmRuns]) -> str:
+def why_incomparable(arms: Sequence[ArmRuns]) -> str:
     """Why the runs of these arms cannot be compared with each other, or "".
 
     They share the classifier, the number of samples and the precision; arms on the same data also its checksum, unless
@@ -163,7 +179,9 @@ def incomparable(arms: Sequence[ArmRuns]) -> str:
     return ""
 
 
-def deciding_test(planned: PlannedDecision, arms: Mapping[str, ArmRuns]) -> tuple[DecidingTest, list[Lacking]]:
+def make_deciding_test(
+    planned: PlannedDecision, arms: Mapping[str, ArmRuns]
+) -> tuple[DecidingTest, list[MissingFigure]]:
     """A decision with the numbers of the runs that there are, and the runs that lack a figure."""
     decision = planned.decision
     parts, lacking = [], []
@@ -171,14 +189,14 @@ def deciding_test(planned: PlannedDecision, arms: Mapping[str, ArmRuns]) -> tupl
     for place, part in enumerate(planned.contrasts, start=1):
         name = f"{decision.name}, part {place}" if len(planned.contrasts) > 1 else decision.name
         numbers, without = _numbers(part, part.contrast.outcome, arms)
-        lacking += [Lacking(decision.name, run) for run in without]
-        parts.append((_comparison(name, part), numbers))
+        lacking += [MissingFigure(decision.name, run) for run in without]
+        parts.append((_deciding_contrast(name, part), numbers))
         for way, outcome in outcomes.list_alternatives(part.contrast.outcome).items():
             alternatives.setdefault(way, {})[name] = _numbers(part, outcome, arms)[0]
     return DecidingTest(decision.name, decision.claim, tuple(parts), alternatives), lacking
 
 
-def without_numbers(planned: PlannedDecision, arms: Mapping[str, ArmRuns]) -> str:
+def explain_no_numbers(planned: PlannedDecision, arms: Mapping[str, ArmRuns]) -> str:
     """Tells which arms of a decision have no numbers, as the end of a sentence; "" where all have some."""
     said: dict[str, list[str]] = {}
     for part in planned.contrasts:
@@ -196,10 +214,10 @@ def number(run: RunRecord, outcome: Outcome, epochs: float = math.inf, threshold
     return outcomes.score_run(outcome, run.state, run.lines, updates=run.updates, epochs=epochs, threshold=threshold)
 
 
-def _comparison(name: str, part: PlannedContrast) -> Comparison:
+def _deciding_contrast(name: str, part: PlannedContrast) -> DecidingContrast:
     contrast = part.contrast
     control = "" if contrast.control is None else contrast.control.label
-    return Comparison(
+    return DecidingContrast(
         name,
         contrast.outcome.label,
         contrast.treatment.label,

@@ -4,7 +4,7 @@ Descriptions, beside the verdicts: nothing here decides a claim.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -14,29 +14,30 @@ from benchmarks.datasets.base import REDUCIBLE
 from benchmarks.evaluation.catalogue import METRICS
 from benchmarks.questions import Outcome, outcomes
 from benchmarks.questions.base import FID_MARGIN, OVERLAP_MARGIN
-from reports.analysis.evidence import ArmRuns, Evidence, incomparable, number
+from reports.analysis.evidence import ArmRuns, Evidence, number, why_incomparable
+from reports.analysis.names import spell_field
 from reports.analysis.statistics import CONFIDENCE, rank_sum_tails
-from reports.analysis.tables import Summary, spelled, summary
+from reports.analysis.summaries import Summary, mean_with_interval, summarize
 from reports.reading.runs import RunRecord
 
 RESAMPLES = 2000
 """Of the seeds, for the uncertainty of ranks. Chosen, not tuned."""
 _SEED = 0
 
-HEADLINES = (
+_TABLE_METRICS = (
     "fid_normalized", "overlap", "caption_agreement_held_out", "checkerboard", "coverage", "gan_train", "accuracy",
     "modes_captured", "high_quality",
 )  # fmt: skip
 """What tables of all arms show, the first ones that there are."""
-COLUMNS = 4
+_COLUMNS = 4
 
 
 @dataclass(frozen=True)
-class Row:
+class StandingRow:
     """An arm in a table. cells: by metric, mean and half of its 95 % interval. best: metrics in which it leads."""
 
     arm: ArmRuns
-    cells: Mapping[str, Summary]
+    means: Mapping[str, Summary]
     best: frozenset[str]
 
 
@@ -57,20 +58,21 @@ class Rank:
 class Standing:
     """The arms of one role of the data.
 
-    metric: by which they are ranked. reference: as `on_real_data` has it. refused: why they are not compared, or "".
+    metric: by which they are ranked. reference: as `metrics_of_real_data` has it. refused: why they are not compared,
+    or "".
     """
 
     role: str
     dataset: str
     metric: str
     columns: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[StandingRow, ...]
     ranks: tuple[Rank, ...]
     reference: tuple[tuple[str, Mapping[str, Summary]], ...]
     refused: str
 
 
-def standings(evidence: Evidence) -> tuple[Standing, ...]:
+def compute_standings(evidence: Evidence) -> tuple[Standing, ...]:
     """One a role of the data, in the plan's order; arms of which no run has ended are in their place, empty."""
     roles: dict[str, list[ArmRuns]] = {}
     for arm in evidence.arms:
@@ -78,13 +80,13 @@ def standings(evidence: Evidence) -> tuple[Standing, ...]:
     return tuple(_standing(evidence, role, arms) for role, arms in roles.items())
 
 
-def judged_by(dataset: DatasetConfig) -> DatasetConfig:
+def reference_data(dataset: DatasetConfig) -> DatasetConfig:
     """What its samples are compared with: training on fewer examples or classes does not change that."""
     defaults = {f.name: f.default for f in fields(dataset)}
     return replace(dataset, **{name: defaults[name] for name in REDUCIBLE})
 
 
-def late(run: RunRecord, metric: str) -> float:
+def late_mean(run: RunRecord, metric: str) -> float:
     """A metric of a run: its mean over the last quarter of the evaluations that have it, geometric for FID."""
     return outcomes.read_outcome(_late(metric, "more"), run.lines, updates=run.updates)
 
@@ -93,28 +95,18 @@ def less_is_better(metric: str) -> bool:
     return metric in METRICS and METRICS[metric].direction == "min"
 
 
-def mean(values: Iterable[float]) -> Summary:
-    """Mean and half of its 95 % interval by Student's t, in the place of the spread."""
-    from scipy.stats import t
-
-    plain = summary(values)
-    if plain.count < 2:
-        return plain
-    return replace(plain, spread=float(t.ppf((1 + CONFIDENCE) / 2, plain.count - 1)) * plain.spread / plain.count**0.5)
-
-
-def cells(arm: ArmRuns, metrics: Sequence[str]) -> dict[str, Summary]:
+def late_means(arm: ArmRuns, metrics: Sequence[str]) -> dict[str, Summary]:
     """By metric, its mean over the runs that did not fail; FID as it is, though averaged within a run as ln FID."""
     found = {}
     for name in metrics:
-        values = [late(run, name) for run in arm.sound]
+        values = [late_mean(run, name) for run in arm.not_failed]
         # A metric that no run has does not apply; one that some have is missing in the others.
         measured = any(not math.isnan(value) for value in values)
-        found[name] = mean(map(_unscaled(name), values)) if measured else Summary(math.nan, math.nan, 0)
+        found[name] = mean_with_interval(map(_unscaled(name), values)) if measured else Summary(math.nan, math.nan, 0)
     return found
 
 
-def unsettled(arm: ArmRuns, metric: str) -> float:
+def drift_in_margins(arm: ArmRuns, metric: str) -> float:
     """By how many half margins the metric still moves in the last half of training: the median over runs.
 
     Above 1 the curve is not flat. NaN where there is no margin for the metric, or too few evaluations.
@@ -124,7 +116,7 @@ def unsettled(arm: ArmRuns, metric: str) -> float:
         return math.nan
     scale = "ln" if metric == "fid_normalized" else ""
     moves = []
-    for run in arm.sound:
+    for run in arm.not_failed:
         lines = [
             {"epoch": line["epoch"], "metrics": {metric: outcomes.rescale(scale, line["metrics"][metric])}}
             for line in run.lines
@@ -135,7 +127,7 @@ def unsettled(arm: ArmRuns, metric: str) -> float:
     return abs(float(np.median(finite))) / (margin / 2) if finite else math.nan
 
 
-def ranked(arms: Sequence[ArmRuns], metric: str) -> tuple[Rank, ...]:
+def rank_arms(arms: Sequence[ArmRuns], metric: str) -> tuple[Rank, ...]:
     """The arms by the median of their seeds, the best first, with what resampling the seeds makes of their ranks.
 
     The resamples are the same ones for the same runs.
@@ -164,22 +156,24 @@ def ranked(arms: Sequence[ArmRuns], metric: str) -> tuple[Rank, ...]:
 
 def _standing(evidence: Evidence, role: str, arms: Sequence[ArmRuns]) -> Standing:
     metric = evidence.plan.preset.budgets[role].quality
-    measured = {name for arm in arms for run in arm.sound for name in run.metrics}
-    alike = len({judged_by(arm.planned.dataset) for arm in arms}) == 1
-    refused = incomparable(arms) if alike else "what they are to make is not the same"
-    columns = tuple(name for name in HEADLINES if name in measured)[:COLUMNS]
-    reference = on_real_data(arms, columns) if alike else ()
+    measured = {name for arm in arms for run in arm.not_failed for name in run.metrics}
+    alike = len({reference_data(arm.planned.dataset) for arm in arms}) == 1
+    refused = why_incomparable(arms) if alike else "what they are to make is not the same"
+    columns = tuple(name for name in _TABLE_METRICS if name in measured)[:_COLUMNS]
+    reference = metrics_of_real_data(arms, columns) if alike else ()
     best: dict[str, set[str]] = {}
     if not refused:
         for name in columns:
             if leader := _leader(arms, name):
                 best.setdefault(leader, set()).add(name)
-    rows = tuple(Row(arm, cells(arm, columns), frozenset(best.get(arm.name, ()))) for arm in arms)
-    ranks = () if refused or metric not in measured else ranked(arms, metric)
+    rows = tuple(StandingRow(arm, late_means(arm, columns), frozenset(best.get(arm.name, ()))) for arm in arms)
+    ranks = () if refused or metric not in measured else rank_arms(arms, metric)
     return Standing(role, arms[0].planned.dataset.name, metric, columns, rows, ranks, reference, refused)
 
 
-def on_real_data(arms: Sequence[ArmRuns], metrics: Sequence[str]) -> tuple[tuple[str, Mapping[str, Summary]], ...]:
+def metrics_of_real_data(
+    arms: Sequence[ArmRuns], metrics: Sequence[str]
+) -> tuple[tuple[str, Mapping[str, Summary]], ...]:
     """What the metrics give real data, by the options of the data, "" for none.
 
     Of 300 images, or of seven of ten classes, they are not those of all. Data whose values are those of other data, or
@@ -187,12 +181,12 @@ def on_real_data(arms: Sequence[ArmRuns], metrics: Sequence[str]) -> tuple[tuple
     """
     by_data: dict[str, list[ArmRuns]] = {}
     for arm in arms:
-        by_data.setdefault(", ".join(spelled(*each) for each in arm.planned.arm.options.items()), []).append(arm)
+        by_data.setdefault(", ".join(spell_field(*each) for each in arm.planned.arm.options.items()), []).append(arm)
     found: dict[str, Mapping[str, Summary]] = {}
     for options in sorted(by_data, key=bool):
         runs = [run for arm in by_data[options] for run in arm.ended]
         values = {
-            name: summary(measured)
+            name: summarize(measured)
             for name in metrics
             if (measured := [run.reference[name] for run in runs if name in run.reference])
         }

@@ -29,6 +29,9 @@ NO_DIFFERENCE, IN_BETWEEN, NO_VERDICT = "no practical difference", "less than cl
 NOT_TESTED = "not tested"
 """A construct check fails, so that the numbers are not about the claim."""
 
+OUTCOMES = (SUPPORTED, CONTRADICTED, NO_DIFFERENCE, IN_BETWEEN, UNDETERMINED, NOT_TESTED, NO_VERDICT)
+"""In the order in which a page lists them."""
+
 FEWEST_SEEDS = 5
 """Fewer an arm give no verdict."""
 DECIDING_SEEDS = 10
@@ -36,11 +39,11 @@ DECIDING_SEEDS = 10
 
 ALPHA = 1 - CONFIDENCE
 
-HALF, DOUBLE, WELCH = "half the margin", "double the margin", "Welch's test instead of ranks"
+HALF_MARGIN, DOUBLE_MARGIN, WELCH = "half the margin", "double the margin", "Welch's test instead of ranks"
 
 
 @dataclass(frozen=True)
-class Comparison:
+class DecidingContrast:
     """A treatment against a control, or one group against zero, on one metric, and where the margins lie.
 
     metric: what a run's number is, in words. control: "" where the numbers are contrasts within runs, or differences
@@ -90,7 +93,7 @@ class DecidingTest:
 
     name: str
     claim: str
-    parts: tuple[tuple[Comparison, Numbers], ...]
+    parts: tuple[tuple[DecidingContrast, Numbers], ...]
     alternatives: Mapping[str, Mapping[str, Numbers]] = field(default_factory=dict)
 
     @property
@@ -107,7 +110,7 @@ class Effect:
     and failed: of the treatment and of the control, if there is one. failure_p: that both fail at the same rate.
     """
 
-    comparison: Comparison
+    contrast: DecidingContrast
     shift: float
     interval: Interval
     wide: Interval
@@ -115,6 +118,16 @@ class Effect:
     seeds: tuple[int, ...]
     failed: tuple[int, ...]
     failure_p: float | None
+
+    @property
+    def failures(self) -> tuple[tuple[int, int], ...]:
+        """Failed runs and all runs, of each group."""
+        return tuple(zip(self.failed, self.seeds, strict=True))
+
+    @property
+    def failures_differ(self) -> bool:
+        """Whether one group fails more often than the other, by Fisher's test at 5 %."""
+        return self.failure_p is not None and self.failure_p <= 0.05
 
 
 @dataclass(frozen=True)
@@ -151,8 +164,26 @@ class Verdict:
     unchecked: tuple[tuple[str, str], ...] = ()
 
     @property
+    def seeds(self) -> int:
+        """Of the smallest group that decides."""
+        return min((seeds for effect in self.effects for seeds in effect.seeds), default=0)
+
+    @property
+    def shown_p(self) -> float:
+        """The p that a table shows: corrected where the verdict is in the correction, else raw."""
+        return self.p if math.isnan(self.adjusted) else self.adjusted
+
+    @property
     def fragile(self) -> bool:
         return bool(self.fragile_by)
+
+    @property
+    def fragile_findings(self) -> list[tuple[tuple[str, str], list[Alternative]]]:
+        """Other ways to decide, grouped by their outcome and the arm that they find better."""
+        found: dict[tuple[str, str], list[Alternative]] = {}
+        for other in self.fragile_by:
+            found.setdefault((other.outcome, other.better), []).append(other)
+        return list(found.items())
 
     @property
     def reversed_by(self) -> tuple[Alternative, ...]:
@@ -160,19 +191,19 @@ class Verdict:
 
         Another margin turns no sign, and inside of margins there is none.
         """
-        if any(effect.comparison.claims == "inside" for effect in self.effects):
+        if any(effect.contrast.claims == "inside" for effect in self.effects):
             return ()
         opposite = {SUPPORTED: CONTRADICTED, CONTRADICTED: SUPPORTED}.get(self.outcome)
         return tuple(
             other
             for other in self.fragile_by
-            if other.way not in (HALF, DOUBLE)
+            if other.way not in (HALF_MARGIN, DOUBLE_MARGIN)
             and (other.outcome == opposite or (self.better and other.better and other.better != self.better))
         )
 
 
 @dataclass(frozen=True)
-class Raw:
+class RawVerdict:
     """What a test's numbers say before the correction."""
 
     outcome: str
@@ -193,7 +224,7 @@ def decide(tests: Sequence[DecidingTest], planned: int = 0) -> tuple[Verdict, ..
     raws = {test.name: raw_verdict(_three_sided(test.parts)) for test in tests if test.seeds >= FEWEST_SEEDS}
     deciding = [test.name for test in tests if test.seeds >= DECIDING_SEEDS]
 
-    def corrected(name: str, raw: Raw) -> tuple[str, float]:
+    def corrected(name: str, raw: RawVerdict) -> tuple[str, float]:
         """The outcome and the adjusted p of a test, were this its raw verdict."""
         if name not in deciding:
             return raw.outcome, math.nan
@@ -203,7 +234,7 @@ def decide(tests: Sequence[DecidingTest], planned: int = 0) -> tuple[Verdict, ..
 
     verdicts = []
     for test in tests:
-        effects = tuple(_effect(comparison, numbers, family) for comparison, numbers in test.parts)
+        effects = tuple(_effect(contrast, numbers, family) for contrast, numbers in test.parts)
         if test.name not in raws:
             verdicts.append(Verdict(test.name, test.claim, effects, NO_VERDICT, NO_VERDICT, False, math.nan, math.nan))
             continue
@@ -232,23 +263,23 @@ def decide(tests: Sequence[DecidingTest], planned: int = 0) -> tuple[Verdict, ..
     return tuple(verdicts)
 
 
-def raw_verdict(parts: Sequence[tuple[Comparison, ThreeSided]]) -> Raw:
+def raw_verdict(parts: Sequence[tuple[DecidingContrast, ThreeSided]]) -> RawVerdict:
     """What comparisons that are all necessary say together.
 
     The claim is supported if each of them supports it, so the largest p counts (intersection–union, Berger 1982); it is
     contradicted, or what it claims is nil, if any one of them is so, so the smallest counts, times their number.
     """
     supported, contradicted, neither = [], [], []
-    for comparison, p in parts:
+    for contrast, p in parts:
         outside = min(p.above, p.below)
         supports, contradicts, nil = {
             "above": (p.above, p.below, p.inside),
             "inside": (p.inside, outside, 1.0),
             "different": (outside, 1.0, p.inside),
-        }[comparison.claims]
+        }[contrast.claims]
         supported.append(supports)
         contradicted.append(contradicts)
-        neither.append((nil, comparison.neither))
+        neither.append((nil, contrast.neither))
     least, nil = min(neither)
     outcomes = {
         SUPPORTED: max(supported),
@@ -259,42 +290,44 @@ def raw_verdict(parts: Sequence[tuple[Comparison, ThreeSided]]) -> Raw:
     # Two-sided, as ThreeSided.p.
     p_value = min(1.0, 2 * outcomes[outcome])
     if p_value > ALPHA:
-        return Raw(UNDETERMINED, p_value)
-    comparison, p = parts[0]
-    named = outcome == SUPPORTED and comparison.claims == "different" and len(parts) == 1
-    return Raw(outcome, p_value, (comparison.treatment if p.above < p.below else comparison.control) if named else "")
+        return RawVerdict(UNDETERMINED, p_value)
+    contrast, p = parts[0]
+    named = outcome == SUPPORTED and contrast.claims == "different" and len(parts) == 1
+    return RawVerdict(
+        outcome, p_value, (contrast.treatment if p.above < p.below else contrast.control) if named else ""
+    )
 
 
-def _shift(comparison: Comparison, numbers: Numbers) -> Shift:
+def _shift(contrast: DecidingContrast, numbers: Numbers) -> Shift:
     if numbers.control is None:
-        return one_group(numbers.treatment, comparison.one_group_test)
+        return one_group(numbers.treatment, contrast.one_group_test)
     return two_groups(numbers.treatment, numbers.control)
 
 
-def _three_sided(parts: Sequence[tuple[Comparison, Numbers]]) -> list[tuple[Comparison, ThreeSided]]:
+def _three_sided(parts: Sequence[tuple[DecidingContrast, Numbers]]) -> list[tuple[DecidingContrast, ThreeSided]]:
     return [(c, three_sided(_shift(c, numbers).tails, c.low, c.high)) for c, numbers in parts]
 
 
-def _effect(comparison: Comparison, numbers: Numbers, family: int) -> Effect:
-    shift = _shift(comparison, numbers)
+def _effect(contrast: DecidingContrast, numbers: Numbers, family: int) -> Effect:
+    shift = _shift(contrast, numbers)
     seeds = tuple(len(group) for group in numbers.groups)
     failed = tuple(sum(value == -math.inf for value in group) for group in numbers.groups)
     return Effect(
-        comparison,
+        contrast,
         shift.estimate,
         shift.interval(),
         shift.interval(1 - ALPHA / family),
-        three_sided(shift.tails, comparison.low, comparison.high),
+        three_sided(shift.tails, contrast.low, contrast.high),
         seeds,
         failed,
         failure_p(failed, seeds) if len(seeds) == 2 else None,
     )
 
 
-def _alternatives(test: DecidingTest) -> tuple[dict[str, Raw], dict[str, str]]:
+def _alternatives(test: DecidingTest) -> tuple[dict[str, RawVerdict], dict[str, str]]:
     """The raw verdicts by other ways to decide, and the ways that cannot be gone, with the reason."""
     ways, closed = {}, {}
-    for name, factor in ((HALF, 0.5), (DOUBLE, 2.0)):
+    for name, factor in ((HALF_MARGIN, 0.5), (DOUBLE_MARGIN, 2.0)):
         scaled = [(replace(c, low=factor * c.low, high=factor * c.high), numbers) for c, numbers in test.parts]
         if any(c.low or c.high for c, _ in scaled):
             ways[name] = raw_verdict(_three_sided(scaled))
@@ -319,12 +352,12 @@ def _seeds_to_settle(test: DecidingTest, effects: Sequence[Effect], family: int)
         seeds_to_settle(
             effect.shift,
             deviation_within(*numbers.groups).bound,
-            comparison.low,
-            comparison.high,
+            contrast.low,
+            contrast.high,
             groups=len(numbers.groups),
             tests=family,
         )
-        for (comparison, numbers), effect in zip(test.parts, effects, strict=True)
+        for (contrast, numbers), effect in zip(test.parts, effects, strict=True)
     ]
     # The present ones did not do.
     return max(*needed, test.seeds + 1, DECIDING_SEEDS)

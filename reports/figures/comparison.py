@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reports.analysis.tables import Arm, Section, spoken
-from reports.figures.drawing import WIDTH, drawing, mark_decades, printable, svg
+from reports.analysis.names import spell_metric
+from reports.analysis.sections import Section, SeedGroup
+from reports.figures.style import WIDTH, figure_style, mark_decades, plain_label, to_svg
 
 if TYPE_CHECKING:
     import pandas
@@ -29,9 +30,9 @@ class Panel:
     reference: float = math.nan
 
 
-def losses(section: Section) -> tuple[Panel, ...]:
+def loss_panels(section: Section) -> tuple[Panel, ...]:
     """The panels of both losses."""
-    nats = all(arm.config.recipe.loss in _LOSSES_IN_NATS for arm in section.arms)
+    nats = all(arm.config.recipe.loss in _LOSSES_IN_NATS for arm in section.groups)
     unit = " (nats)" if nats else ""
     return (
         Panel("curves", "generator_loss", f"generator loss{unit}"),
@@ -39,14 +40,14 @@ def losses(section: Section) -> tuple[Panel, ...]:
     )
 
 
-def quality(section: Section) -> tuple[Panel, ...]:
+def quality_panels(section: Section) -> tuple[Panel, ...]:
     """The panels of up to two metrics that tell most of the samples, beside their values on real data."""
     names = [name for name in _QUALITY if name in section.metrics] or section.metrics
     return tuple(
         Panel(
             "metrics",
             name,
-            spoken(name),
+            spell_metric(name),
             logarithmic=name == "fid",
             reference=section.reference[name].mean if name in section.reference else math.nan,
         )
@@ -54,7 +55,7 @@ def quality(section: Section) -> tuple[Panel, ...]:
     )
 
 
-def curves(arms: Sequence[Arm], panels: Sequence[Panel]) -> bytes | None:
+def draw_curves(arms: Sequence[SeedGroup], panels: Sequence[Panel]) -> bytes | None:
     """An SVG of panels side by side: the mean over the finished seeds of each arm by epoch, in a band from the lowest
     seed to the highest where there are several. Values that are not finite are left out.
 
@@ -66,7 +67,7 @@ def curves(arms: Sequence[Arm], panels: Sequence[Panel]) -> bytes | None:
         return None
     shown = [arm for arm in arms if arm.finished]
     order = [_label(arm) for arm in shown]
-    with drawing():
+    with figure_style():
         import seaborn
         from matplotlib.figure import Figure
         from matplotlib.ticker import MaxNLocator
@@ -114,10 +115,10 @@ def curves(arms: Sequence[Arm], panels: Sequence[Panel]) -> bytes | None:
         if axes[0].get_legend():
             axes[0].get_legend().remove()
         figure.legend(handles, labels, loc="outside lower left", ncols=1 if len(order) < 3 else 2, frameon=False)
-        return svg(figure)
+        return to_svg(figure)
 
 
-def chunks(arms: Sequence[Any]) -> Iterator[Sequence[Any]]:
+def split_evenly(arms: Sequence[Any]) -> Iterator[Sequence[Any]]:
     """The arms in as many groups of nearly one size as keep the lines of a panel apart."""
     groups = max(math.ceil(len(arms) / ARMS_IN_A_PANEL), 1)
     size = math.ceil(len(arms) / groups) or 1
@@ -125,7 +126,7 @@ def chunks(arms: Sequence[Any]) -> Iterator[Sequence[Any]]:
         yield arms[start : start + size]
 
 
-def _long(arms: Sequence[Arm], panels: Sequence[Panel]) -> "pandas.DataFrame":
+def _long(arms: Sequence[SeedGroup], panels: Sequence[Panel]) -> "pandas.DataFrame":
     import pandas
 
     rows = [
@@ -143,5 +144,5 @@ def _figure(figures: Mapping[str, float] | None, name: str) -> float:
     return (figures or {}).get(name, math.nan)
 
 
-def _label(arm: Arm) -> str:
-    return f"{arm.number}. {printable(arm.name)}"
+def _label(arm: SeedGroup) -> str:
+    return f"{arm.number}. {plain_label(arm.name)}"

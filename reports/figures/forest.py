@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from reports.analysis.verdicts import CONTRADICTED, IN_BETWEEN, NO_DIFFERENCE, SUPPORTED
-from reports.figures.drawing import WIDTH, drawing, in_lines, printable, svg
+from reports.figures.style import WIDTH, figure_style, in_lines, plain_label, to_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from reports.analysis.verdicts import Effect
 
-Row = tuple[str, str, "Effect"]
+ForestRow = tuple[str, str, "Effect"]
 """Label, outcome, effect. A label may have several lines."""
 
 # Places in seaborn's colour-blind-safe palette: blue, red-orange, green, and grey for the rest.
@@ -40,18 +40,18 @@ class Axis:
     constant: float = 0.0
 
 
-def forest(rows: Sequence[Row], unit: str) -> bytes:
+def draw_forest(rows: Sequence[ForestRow], unit: str) -> bytes:
     """An SVG of effects of one metric below each other, its first row on top. unit: what the axis shows."""
-    return forests([(rows, Axis(unit))])
+    return draw_forests([(rows, Axis(unit))])
 
 
-def forests(groups: Sequence[tuple[Sequence[Row], Axis]]) -> bytes:
+def draw_forests(groups: Sequence[tuple[Sequence[ForestRow], Axis]]) -> bytes:
     """An SVG of effects below each other, in groups that have an axis each.
 
     The 95 % interval is thick, the one corrected for the number of tests thin, and the margins are shaded. What is
     infinite ends in an arrow at the edge.
     """
-    with drawing():
+    with figure_style():
         import seaborn
         from matplotlib.figure import Figure
 
@@ -62,10 +62,10 @@ def forests(groups: Sequence[tuple[Sequence[Row], Axis]]) -> bytes:
             _draw(ax, rows, axis)
             seaborn.despine(ax=ax, left=True)
         figure.align_ylabels(panels)
-        return svg(figure)
+        return to_svg(figure)
 
 
-def _draw(ax: "Axes", rows: Sequence[Row], axis: Axis) -> None:
+def _draw(ax: "Axes", rows: Sequence[ForestRow], axis: Axis) -> None:
     import seaborn
 
     colors = seaborn.color_palette("colorblind")
@@ -74,7 +74,7 @@ def _draw(ax: "Axes", rows: Sequence[Row], axis: Axis) -> None:
         ax.axvline(0, color="0.35", linewidth=1, zorder=1)
     for place, (_, outcome, effect) in enumerate(rows):
         color = colors[_OUTCOME_COLORS.get(outcome, _UNDECIDED)]
-        low, high = effect.comparison.low, effect.comparison.high
+        low, high = effect.contrast.low, effect.contrast.high
         rows_of = [place - 0.45, place + 0.45]
         if low < high:
             ax.fill_betweenx(rows_of, low, high, color="0.88", linewidth=0, zorder=0.6)
@@ -111,7 +111,7 @@ def _draw(ax: "Axes", rows: Sequence[Row], axis: Axis) -> None:
 def _wrapped(line: str) -> list[str]:
     """A line of a label, in two where it is too long for one."""
     parts = textwrap.wrap(line, _ACROSS) or [""]
-    return [printable(part, _ACROSS) for part in (parts if len(parts) < 3 else [parts[0], " ".join(parts[1:])])]
+    return [plain_label(part, _ACROSS) for part in (parts if len(parts) < 3 else [parts[0], " ".join(parts[1:])])]
 
 
 def _factor_ticks(left: float, right: float, axis: Axis) -> Iterator[tuple[float, str]]:
@@ -130,7 +130,7 @@ def _range(effects: Sequence["Effect"]) -> tuple[float, float]:
     """Where a forest's axis begins and ends: round all finite ends and margins, and zero unless that lies far off."""
     ends = []
     for effect in effects:
-        ends += [effect.comparison.low, effect.comparison.high, effect.shift, *effect.interval, *effect.wide]
+        ends += [effect.contrast.low, effect.contrast.high, effect.shift, *effect.interval, *effect.wide]
     finite = [0.0, *(end for end in ends if math.isfinite(end))]
     room = 0.05 * (max(finite) - min(finite)) or 1.0
     return min(finite) - room, max(finite) + room

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reports.analysis.evidence import ArmRuns
-from reports.figures.comparison import ARMS_IN_A_PANEL, chunks
-from reports.figures.drawing import WIDTH, drawing, in_lines, mark_decades, printable, svg
+from reports.figures.comparison import ARMS_IN_A_PANEL, split_evenly
+from reports.figures.style import WIDTH, figure_style, in_lines, mark_decades, plain_label, to_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,12 +63,12 @@ def band(arm: ArmRuns, figure: str) -> Band | None:
 
 def drawable(arms: Sequence[ArmRuns], curve: Curve) -> list[Sequence[ArmRuns]]:
     """The arms that have such a curve, in groups that one panel keeps apart."""
-    return list(chunks([arm for arm in arms if band(arm, curve.figure) is not None]))
+    return list(split_evenly([arm for arm in arms if band(arm, curve.figure) is not None]))
 
 
-def over_training(panels: Sequence[tuple[Curve, Sequence[ArmRuns]]]) -> bytes:
+def draw_training(panels: Sequence[tuple[Curve, Sequence[ArmRuns]]]) -> bytes:
     """An SVG of panels side by side, each with its own arms: the median over seeds, in a band between the quartiles."""
-    with drawing():
+    with figure_style():
         import seaborn
         from matplotlib.figure import Figure
 
@@ -78,7 +78,7 @@ def over_training(panels: Sequence[tuple[Curve, Sequence[ArmRuns]]]) -> bytes:
         palette = seaborn.color_palette("colorblind", ARMS_IN_A_PANEL)
         for (curve, arms), ax in zip(panels, axes, strict=True):
             for place, arm in enumerate(arms):
-                _line(ax, band(arm, curve.figure), palette[place], _DASHES[place], printable(arm.label, 52), curve)
+                _line(ax, band(arm, curve.figure), palette[place], _DASHES[place], plain_label(arm.label, 52), curve)
             ax.set(xlabel="generator updates", ylabel=in_lines(curve.label, _ALONG))
             ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
             ax.xaxis.get_major_locator().set_params(nbins=5)
@@ -89,16 +89,16 @@ def over_training(panels: Sequence[tuple[Curve, Sequence[ArmRuns]]]) -> bytes:
                 ax.axhline(curve.reference, color="0.35", linewidth=1, linestyle=(0, (1, 1.5)))
             ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), frameon=False, fontsize="small", handlelength=3)
             seaborn.despine(ax=ax)
-        return svg(figure)
+        return to_svg(figure)
 
 
-def against_modes(points: Mapping[int, Mapping[str, Sequence[float]]], labels: Mapping[str, str]) -> bytes:
+def draw_against_modes(points: Mapping[int, Mapping[str, Sequence[float]]], labels: Mapping[str, str]) -> bytes:
     """An SVG of metrics against the number of modes: a point a run, the medians joined.
 
     points: by the number of modes and the metric, the values of the runs. labels: of the axes, by the metric;
     modes_captured is held against the line on which all are.
     """
-    with drawing():
+    with figure_style():
         import seaborn
         from matplotlib.figure import Figure
 
@@ -125,17 +125,17 @@ def against_modes(points: Mapping[int, Mapping[str, Sequence[float]]], labels: M
             ax.set(xlabel="modes of the data", ylabel=label)
             ax.set_ylim(bottom=0)
             seaborn.despine(ax=ax)
-        return svg(figure)
+        return to_svg(figure)
 
 
-def gradient_norms(arms: Sequence[ArmRuns], figures: Mapping[str, str]) -> bytes:
+def draw_gradient_norms(arms: Sequence[ArmRuns], figures: Mapping[str, str]) -> bytes:
     """An SVG with a panel an arm: the norms of the generator's gradient under both losses, on a logarithmic axis.
 
     figures: of the journal, each the log10 of a norm, with what it is called.
     """
     across = min(3, len(arms))
     down = math.ceil(len(arms) / across)
-    with drawing():
+    with figure_style():
         import seaborn
         from matplotlib.figure import Figure
 
@@ -146,7 +146,7 @@ def gradient_norms(arms: Sequence[ArmRuns], figures: Mapping[str, str]) -> bytes
             for place, (name, label) in enumerate(figures.items()):
                 if (found := band(arm, name)) is not None:
                     _line(ax, found, palette[3 * place], _DASHES[place], label, None)
-            ax.set_title(printable(arm.label, 40), fontsize="medium")
+            ax.set_title(plain_label(arm.label, 40), fontsize="medium")
             ax.set(xlabel="generator updates")
             ax.yaxis.set_major_locator(_whole())
             ax.yaxis.set_major_formatter(lambda value, _: f"$10^{{{value:.0f}}}$")
@@ -157,7 +157,7 @@ def gradient_norms(arms: Sequence[ArmRuns], figures: Mapping[str, str]) -> bytes
         for ax in axes[::across]:
             ax.set_ylabel("norm of the gradient")
         _legend_below(figure, axes[0])
-        return svg(figure)
+        return to_svg(figure)
 
 
 def _whole():

@@ -21,9 +21,13 @@ from benchmarks.config import PROTOCOL_VERSION, DatasetConfig, RunConfig
 from benchmarks.run_folder.folder import RunFolder
 from metrics.base import Metric
 from reports import figures, pages, results
-from reports.analysis.tables import Summary, frame, sections, summary
-from reports.build import build, command
-from reports.reading.runs import Found, RunRecord, find, read
+from reports.analysis.dataframe import make_dataframe
+from reports.analysis.sections import group_into_sections
+from reports.analysis.summaries import Summary, summarize
+from reports.build import build_report, command
+from reports.figures.illustrations import IllustratedSection
+from reports.pages.markdown import escape, format_number, format_summary
+from reports.reading.runs import FoundRuns, RunRecord, find_runs, read_run
 from variants.recipe import Recipe, UserError
 
 REFERENCE = {"fid": 1.25, "accuracy": 0.989}
@@ -107,8 +111,8 @@ def on_disk(runs_dir: Path, config: RunConfig, metrics: Mapping[str, float], sta
 
 
 def page(runs: list[RunRecord], code: str = "") -> str:
-    made, left_out = sections(runs, list(METRICS), code)
-    return pages.index([(section, []) for section in made], left_out, METRICS)
+    made, left_out = group_into_sections(runs, list(METRICS), code)
+    return pages.render_comparison([IllustratedSection(section) for section in made], left_out, METRICS)
 
 
 def cells(markdown: str, row: str) -> list[str]:
@@ -157,8 +161,8 @@ def test_failed_runs_enter_no_mean_and_are_counted_and_listed():
 @pytest.mark.parametrize("state", ["KILLED", "RUNNING", "NONE"])
 def test_a_run_that_did_not_end_is_left_out_and_said(state: str):
     unfinished = record(config(seed=1), {"fid": 99.0}, state=state, lines=lines({"fid": 99.0})[:2])
-    made, left_out = sections([record(config()), unfinished])
-    assert [run.config.seed for arm in made[0].arms for run in arm.runs] == [0]
+    made, left_out = group_into_sections([record(config()), unfinished])
+    assert [run.config.seed for arm in made[0].groups for run in arm.runs] == [0]
     assert [(run.id, "after epoch 1 of 3" in run.why) for run in left_out] == [(unfinished.id, True)]
 
 
@@ -168,8 +172,8 @@ def test_a_run_that_did_not_end_is_left_out_and_said(state: str):
     ids=lambda changes: next(iter(changes)),
 )
 def test_figures_that_mean_different_things_never_share_a_table(other: dict):
-    made, _ = sections([record(config()), record(config(**other)), record(config(seed=1))])
-    assert sorted(len(section.arms[0].runs) for section in made) == [1, 2]
+    made, _ = group_into_sections([record(config()), record(config(**other)), record(config(seed=1))])
+    assert sorted(len(section.groups[0].runs) for section in made) == [1, 2]
 
 
 def test_data_that_every_seed_draws_for_itself_are_one_dataset():
@@ -178,14 +182,14 @@ def test_data_that_every_seed_draws_for_itself_are_one_dataset():
         for variant in ("vanilla_gan", "dcgan")
         for seed in (0, 1, 2)
     ]
-    (section,) = sections(drawn)[0]
-    assert [len(arm.runs) for arm in section.arms] == [3, 3]
+    (section,) = group_into_sections(drawn)[0]
+    assert [len(arm.runs) for arm in section.groups] == [3, 3]
     markdown = page(drawn)
     assert "Every seed draws its own data." in markdown
     assert cells(markdown, "")[4] == "0.100\xa0±\xa00.089"
     # One seed on two versions of the data, or two seeds on one, and it was not the seed that drew them.
     again = record(config("cgan_mlp", 0, "ring8", checksum="9" * 64))
-    assert len(sections([*drawn, again])[0]) == 4
+    assert len(group_into_sections([*drawn, again])[0]) == 4
 
 
 def test_an_arm_is_the_config_without_its_seed():
@@ -196,7 +200,7 @@ def test_an_arm_is_the_config_without_its_seed():
         record(config("cgan_mlp", 0, loss="saturating")),
         record(config("cgan_mlp", 0, precision="bfloat16")),
     ]
-    arms = sections(runs)[0][0].arms
+    arms = group_into_sections(runs)[0][0].groups
     assert {(arm.variant, arm.label): len(arm.runs) for arm in arms} == {
         ("cgan_conv", ""): 1,
         ("cgan_mlp", "loss non_saturating, precision float32"): 2,
@@ -212,7 +216,7 @@ def test_a_named_recipe_is_called_by_its_name_and_only_changes_within_it_are_spe
         record(config(critic_steps=5, beta1=0.9, batch_size=64), environment=report),
         record(config(critic_steps=1, beta1=0.9, batch_size=64), environment=report),
     ]
-    assert [arm.label for arm in sections(runs)[0][0].arms] == [
+    assert [arm.label for arm in group_into_sections(runs)[0][0].groups] == [
         "default",
         "report, critic steps 1",
         "report, critic steps 5",
@@ -223,18 +227,18 @@ def test_one_seed_never_counts_twice():
     first = record(config(), {"fid": 10.0}, id="a" * 32)
     again = replace(first, id="b" * 32, lines=(*first.lines[:-1], {**first.lines[-1], "timing": {"time": 2e9}}))
     failed = replace(first, id="c" * 32, state="FAILED")
-    made, left_out = sections([again, failed, first])
-    assert [run.id for run in made[0].arms[0].runs] == [again.id]
+    made, left_out = group_into_sections([again, failed, first])
+    assert [run.id for run in made[0].groups[0].runs] == [again.id]
     assert {run.id for run in left_out} == {first.id, failed.id}
     assert all("the same config and seed" in run.why for run in left_out)
 
 
 def test_other_code_is_said():
     old = record(config("dcgan"), environment={**ENVIRONMENT, "code": "0ld"})
-    notes = sections([record(config()), old], code="c0de")[0][0].notes
+    notes = [line for line in page([record(config()), old], code="c0de").splitlines() if line.startswith("> ")]
     assert any("different versions of the code" in note and "0ld in row 2" in note for note in notes)
     assert any("Stale" in note and "in row 2;" in note for note in notes)
-    assert not sections([record(config())], code="c0de")[0][0].notes
+    assert "\n> " not in page([record(config())], code="c0de")
 
 
 def test_what_the_data_set_had_to_say_is_repeated():
@@ -261,7 +265,7 @@ def test_what_the_data_set_had_to_say_is_repeated():
     ],
 )
 def test_a_number_is_said_to_four_digits(value: float, said: str):
-    assert pages.number(value) == said
+    assert format_number(value) == said
 
 
 def test_an_infinite_metric_stays_infinite():
@@ -277,10 +281,10 @@ def test_a_metric_that_could_not_be_measured_in_a_run_does_not_vanish():
 
 
 def test_the_spread_decides_how_many_places_the_mean_has():
-    assert pages.mean_and_spread(Summary(12.3456, 0.0123, 5)) == "12.346\xa0±\xa00.012"
-    assert pages.mean_and_spread(Summary(1234.5, 123.0, 5)) == "1,234\xa0±\xa0123"
-    assert pages.mean_and_spread(Summary(0.5, 1.3e-9, 5)) == "0.5000\xa0±\xa01.30e−09"
-    assert pages.mean_and_spread(summary([0.1 + 0.2, 0.3])) == "0.3000\xa0±\xa00"
+    assert format_summary(Summary(12.3456, 0.0123, 5)) == "12.346\xa0±\xa00.012"
+    assert format_summary(Summary(1234.5, 123.0, 5)) == "1,234\xa0±\xa0123"
+    assert format_summary(Summary(0.5, 1.3e-9, 5)) == "0.5000\xa0±\xa01.30e−09"
+    assert format_summary(summarize([0.1 + 0.2, 0.3])) == "0.3000\xa0±\xa00"
 
 
 def test_members_of_a_family_have_a_table_of_their_own_by_class():
@@ -312,7 +316,7 @@ def test_results_has_one_row_a_run_and_metrics_of_finished_ones_only(tmp_path: P
 
 
 def test_a_metric_cannot_pose_as_what_a_run_is():
-    data = frame([record(config(seed=3), {"fid": 1.0, "seed": 99.0, "variant": 5.0})])
+    data = make_dataframe([record(config(seed=3), {"fid": 1.0, "seed": 99.0, "variant": 5.0})])
     assert (data.seed[0], data.variant[0], data.fid[0]) == (3, "cgan_mlp", 1.0)
 
 
@@ -345,13 +349,13 @@ MARK_UP = st.text(st.sampled_from("|\\`*_~[]()<>!#&;:/@$-+=.1aw \n\t\r\x00\u202e
 
 @given(st.one_of(MARK_UP, st.text(max_size=40)))
 def test_any_text_comes_out_of_a_table_as_it_went_in(text: str):
-    markdown = pages.table(["run", "why"], [[pages.escape(text), "x"]])
+    markdown = f"| run | why |\n| --- | --- |\n| {escape(text)} | x |"
     assert rendered(markdown) == [["run", "why"], [plain(text).strip(), "x"]]
 
 
 @pytest.mark.parametrize("text", ["- x", "+ x", "1. x", "12) x", "# x", "> x", "| x | y |", "![a](b)", "<b>x</b>"])
 def test_text_at_the_start_of_a_line_stays_a_paragraph(text: str):
-    tokens = MarkdownIt("commonmark").parse(pages.escape(text))
+    tokens = MarkdownIt("commonmark").parse(escape(text))
     assert [token.type for token in tokens] == ["paragraph_open", "inline", "paragraph_close"]
     assert {child.type for child in tokens[1].children} <= {"text", "text_special"}
 
@@ -375,7 +379,7 @@ def hostile_run(runs_dir: Path) -> RunRecord:
             "extractor": {"name": HOSTILE, "accuracy": HOSTILE},
         }
     )
-    return read(folder)
+    return read_run(folder)
 
 
 class Tags(HTMLParser):
@@ -391,7 +395,7 @@ def test_a_hostile_run_puts_nothing_of_its_own_into_the_page(tmp_path: Path):
     bad = hostile_run(tmp_path / "runs")
     failed = replace(bad, id=HOSTILE, name=HOSTILE, state="FAILED", cause=HOSTILE, config=config("dcgan", 7))
     killed = replace(failed, state="KILLED", config=config("dcgan", 8))
-    build(Found((bad, record(config(), {"fid": 2.0}), failed, killed)), tmp_path / "out", html=True)
+    build_report(FoundRuns((bad, record(config(), {"fid": 2.0}), failed, killed)), tmp_path / "out", html=True)
     tags = Tags()
     tags.feed((tmp_path / "out" / "index.html").read_text())
     ours = set(
@@ -407,7 +411,7 @@ def test_a_hostile_run_puts_nothing_of_its_own_into_the_page(tmp_path: Path):
 
 def test_html_shows_no_file_but_those_it_was_given():
     markdown = "![a](pictures/a.png) ![b](/etc/passwd) ![c](http://x.y/z.png)"
-    shown = pages.html({"index.md": markdown}, {"pictures/a.png": b"1"}, "t")
+    shown = pages.render_html({"index.md": markdown}, {"pictures/a.png": b"1"}, "t")
     tags = Tags()
     tags.feed(shown)
     assert [attrs["src"] for tag, attrs in tags.seen if tag == "img"] == ["data:image/png;base64,MQ=="]
@@ -417,7 +421,7 @@ def test_a_sample_picture_is_decoded_not_passed_on():
     out, hidden = io.BytesIO(), PngImagePlugin.PngInfo()
     hidden.add_text("secret", "hidden")
     Image.new("RGB", (20, 10), "red").save(out, "PNG", pnginfo=hidden)
-    kept = figures.sample_picture(out.getvalue())
+    kept = figures.compact_picture(out.getvalue())
     assert kept is not None
     assert b"hidden" not in kept
     assert Image.open(io.BytesIO(kept)).size == (20, 10)
@@ -425,7 +429,7 @@ def test_a_sample_picture_is_decoded_not_passed_on():
     Image.new("1", (5000, 1)).save(large, "PNG")
     gif = io.BytesIO()
     Image.new("L", (9, 9)).save(gif, "GIF")
-    assert [figures.sample_picture(data) for data in (b"", b"no", large.getvalue(), gif.getvalue())] == [None] * 4
+    assert [figures.compact_picture(data) for data in (b"", b"no", large.getvalue(), gif.getvalue())] == [None] * 4
 
 
 # The report as a whole
@@ -441,7 +445,7 @@ def test_the_same_runs_give_the_same_bytes_wherever_they_lie(tmp_path: Path):
     for place, runs in (("a", made), ("deeper/b", made[::-1])):
         for each in runs:
             on_disk(tmp_path / place, *each)
-        build(find(runs_dir=tmp_path / place), tmp_path / place / "out", html=True)
+        build_report(find_runs(runs_dir=tmp_path / place), tmp_path / place / "out", html=True)
     first, second = ({p.name: p.read_bytes() for p in (tmp_path / d / "out").rglob("*.*")} for d in ("a", "deeper/b"))
     assert first == second
     assert {"index.md", "index.html", "1-digits-losses.svg", "2-mnist-quality.svg", "2-mnist-samples-1.png"} <= set(
@@ -528,22 +532,22 @@ def test_golden():
 
 
 def test_curves_need_two_epochs_and_leave_out_what_is_not_finite():
-    arms = sections([record(config(seed=seed), {"fid": 5.0 + seed}) for seed in (0, 1)])[0][0].arms
+    arms = group_into_sections([record(config(seed=seed), {"fid": 5.0 + seed}) for seed in (0, 1)])[0][0].groups
     panels = (figures.Panel("curves", "generator_loss", "generator loss (nats)"),)
-    drawn = figures.curves(arms, panels)
-    assert drawn == figures.curves(arms, panels)
+    drawn = figures.draw_curves(arms, panels)
+    assert drawn == figures.draw_curves(arms, panels)
     assert drawn.startswith(b"<?xml")
     assert b"dc:date" not in drawn
     broken = record(config(), lines=tuple({"epoch": e, "curves": {"generator_loss": math.nan}} for e in (1, 2)))
     short = record(config(), lines=lines({})[:2])
     for run in (broken, short):
-        assert figures.curves([replace(arms[0], finished=(run,))], panels) is None
+        assert figures.draw_curves([replace(arms[0], finished=(run,))], panels) is None
 
 
 def test_arms_are_spread_over_panels_evenly():
-    arms = sections([record(config(noise_size=size)) for size in range(1, 9)])[0][0].arms
-    assert [len(part) for part in figures.chunks(arms)] == [4, 4]
-    assert [len(part) for part in figures.chunks(arms[:6])] == [6]
+    arms = group_into_sections([record(config(noise_size=size)) for size in range(1, 9)])[0][0].groups
+    assert [len(part) for part in figures.split_evenly(arms)] == [4, 4]
+    assert [len(part) for part in figures.split_evenly(arms[:6])] == [6]
 
 
 # Finding runs
@@ -565,9 +569,9 @@ def test_the_command_tells_what_it_left_out(tmp_path: Path, monkeypatch: pytest.
 
 def test_runs_are_chosen_by_name_or_folder(tmp_path: Path):
     first, second = (on_disk(tmp_path / "runs", config(seed=seed), {"fid": 1.0}) for seed in (0, 1))
-    assert [run.config.seed for run in find([first.name], runs_dir="runs").runs] == [0]
-    assert [run.config.seed for run in find([str(second.path)]).runs] == [1]
-    both = find([first.name, f"runs/{first.name}", f"runs/{second.name}"], runs_dir="runs").runs
+    assert [run.config.seed for run in find_runs([first.name], runs_dir="runs").runs] == [0]
+    assert [run.config.seed for run in find_runs([str(second.path)]).runs] == [1]
+    both = find_runs([first.name, f"runs/{first.name}", f"runs/{second.name}"], runs_dir="runs").runs
     assert [run.config.seed for run in both] == [0, 1]
 
 
@@ -584,17 +588,17 @@ def test_runs_are_chosen_by_name_or_folder(tmp_path: Path):
 def test_a_run_that_does_not_exist_is_refused(tmp_path: Path, chosen: list[str], sentence: str):
     on_disk(tmp_path / "runs", config(), {"fid": 1.0})
     with pytest.raises(UserError, match=sentence):
-        find(chosen, runs_dir="runs")
+        find_runs(chosen, runs_dir="runs")
 
 
 def test_nothing_to_read_is_refused(tmp_path: Path):
     (tmp_path / "runs").mkdir()
     with pytest.raises(UserError, match="there are no runs in runs"):
-        find(runs_dir="runs")
+        find_runs(runs_dir="runs")
     with pytest.raises(UserError, match="there is no MLflow database"):
-        find()
+        find_runs()
     with pytest.raises(UserError, match="cannot write the report"):
-        build(Found((record(config()),)), Path("/dev/null/out"))
+        build_report(FoundRuns((record(config()),)), Path("/dev/null/out"))
 
 
 def test_mlflow_and_the_folders_tell_the_same(tmp_path: Path, tracking_uri: str):
@@ -611,13 +615,13 @@ def test_mlflow_and_the_folders_tell_the_same(tmp_path: Path, tracking_uri: str)
     again = on_disk(runs_dir, config("cgan_mlp", 1), {"fid": 13.0, "accuracy": 0.5})
     old, ids[again.name] = ids[again.name], sync(again, tracking_uri)
 
-    found = find(tracking_uri=tracking_uri)
+    found = find_runs(tracking_uri=tracking_uri)
     assert [(run.id, run.why) for run in found.left_out] == [(old, "its config was trained again later")]
     assert {run.name: run.id for run in found.runs} == ids
-    by_folder = find(runs_dir=runs_dir).runs
+    by_folder = find_runs(runs_dir=runs_dir).runs
     assert [replace(run, id=run.name) for run in found.runs] == list(by_folder)
     assert by_folder[0].metrics["accuracy"] == math.inf
 
-    assert [run.name for run in find([ids[again.name]], tracking_uri=tracking_uri).runs] == [again.name]
+    assert [run.name for run in find_runs([ids[again.name]], tracking_uri=tracking_uri).runs] == [again.name]
     with pytest.raises(UserError, match="there is no run 'dcgan'"):
-        find(["dcgan"], tracking_uri=tracking_uri)
+        find_runs(["dcgan"], tracking_uri=tracking_uri)

@@ -23,14 +23,16 @@ from benchmarks.run_folder.folder import RunFolder
 from benchmarks.suites.plan import Plan, make_plan
 from benchmarks.suites.plan_history import record_plan
 from reports import figures, pages, report
-from reports.analysis import standings, words
+from reports.analysis import standings
+from reports.analysis.amounts import describe_effect, describe_margin, effect_scale
 from reports.analysis.evidence import number
+from reports.analysis.shares import list_shares_read
+from reports.analysis.summaries import mean_with_interval
 from reports.analysis.verdicts import CONTRADICTED, IN_BETWEEN, NO_DIFFERENCE, NO_VERDICT, SUPPORTED, UNDETERMINED
-from reports.build import Report, build, command, questions_answered, write
-from reports.figures import illustrations
-from reports.figures.illustrations import SAMPLE_COLORS
-from reports.reading.runs import Found, RunRecord, find, read
-from reports.records import RECORDS, as_shown, packed
+from reports.build import Report, answer_questions, build_report, command, write_report
+from reports.figures.illustrations import SAMPLE_COLORS, draw_pictures
+from reports.reading.runs import FoundRuns, RunRecord, find_runs, read_run
+from reports.records import RECORDS, as_displayed, pack_records
 from tests.made_runs import (
     ENVIRONMENT,
     UPDATES,
@@ -130,7 +132,7 @@ def test_a_constant_is_taken_off_whatever_side_is_better():
     answers = decided(turned, runs)
     # .8 is .3 more than .5, and worse by .3 where less is better.
     assert effect(answers, "I2-used").shift == pytest.approx(-0.3, abs=0.05)
-    assert words.effect_amount(less, effect(answers, "I2-used"))[0].startswith(("0.8", "0.79"))
+    assert describe_effect(less, effect(answers, "I2-used"))[0].startswith(("0.8", "0.79"))
 
 
 def test_arms_are_read_up_to_the_budget_that_is_equal():
@@ -178,7 +180,7 @@ def test_the_share_of_a_run_that_was_read_is_told_where_it_is_another_one():
     assert "with five discriminator steps, the last quarter of training is the last of 3 evaluations." in told
     # Sixty epochs are evaluated twenty times, and the words are exact.
     plan = make_plan(PRESETS["quick"], ["critic_steps"], tuned=tuned("quick"))
-    assert not [part for planned in plan.decisions[:1] for part in planned.contrasts if words.as_read(plan, part)]
+    assert not list_shares_read(plan, plan.decisions[0].contrasts)
 
 
 def test_a_decision_that_would_tell_a_number_twice_is_told_as_not_taken():
@@ -317,10 +319,10 @@ def test_a_failed_run_takes_no_lead_from_a_metric_that_its_arm_does_not_have():
     images = [arm for arm in plan.arms if arm.arm.dataset_role == "images"]
     runs = [changed(run) for run in made(plan) if any(arm.matches(run.config) for arm in images)]
     evidence = decided(plan, runs).evidence
-    (standing,) = [each for each in standings.standings(evidence) if each.role == "images"]
+    (standing,) = [each for each in standings.compute_standings(evidence) if each.role == "images"]
     assert len(evidence.arm("plain").failures) == 1
     assert {row.arm.name for row in standing.rows if "accuracy" in row.best} == {"conditional"}
-    ranked = {rank.arm.name for rank in standings.ranked(evidence.arms, "accuracy")}
+    ranked = {rank.arm.name for rank in standings.rank_arms(evidence.arms, "accuracy")}
     assert "conditional" in ranked
     assert "plain" not in ranked
 
@@ -399,7 +401,7 @@ def test_arms_on_other_data_are_compared_and_those_whose_task_differs_are_not_ra
     plan = smoke("dropout", "mode_collapse")
     answers = decided(plan, made(plan))
     assert not answers.evidence.refused  # 300 images against 300, and all against all
-    images, arcs = standings.standings(answers.evidence)
+    images, arcs = standings.compute_standings(answers.evidence)
     assert (bool(images.ranks), bool(arcs.ranks)) == (True, False)
 
 
@@ -480,7 +482,7 @@ def test_other_code_is_said_on_the_index_and_on_the_page():
 def test_ranks_tell_what_is_sure_and_what_is_not():
     plan = smoke("dropout")
     answers = decided(plan, made(plan, {"dropout-3": fid(5)}))
-    (standing,) = standings.standings(answers.evidence)
+    (standing,) = standings.compute_standings(answers.evidence)
     first, *others = standing.ranks
     assert (first.arm.name, first.low, first.high, first.first) == ("dropout-3", 1, 1, 1.0)
     assert all(rank.low > 1 and rank.high > rank.low for rank in others)
@@ -492,9 +494,9 @@ def test_ranks_tell_what_is_sure_and_what_is_not():
 
 def test_the_mean_stands_beside_half_its_interval():
     # Of 1, 2, 3 the deviation is 1, and t for two degrees of freedom 4.3027.
-    half = standings.mean([1.0, 2.0, 3.0])
+    half = mean_with_interval([1.0, 2.0, 3.0])
     assert (half.mean, half.spread) == (2.0, pytest.approx(4.3027 / 3**0.5, abs=1e-4))
-    assert math.isnan(standings.mean([1.0]).spread)
+    assert math.isnan(mean_with_interval([1.0]).spread)
 
 
 def test_other_data_have_values_of_their_own_on_real_data():
@@ -560,7 +562,7 @@ def test_effects_are_told_in_plain_units(better: str, scale: str, shift: float, 
     told = replace(contrast.outcome, better=better, scale=scale, figures=("metrics/of_a_plugin",))
     contrast = replace(contrast, outcome=told)
     found = replace(effect(decided(plan, made(plan)), "B1-eight"), shift=shift, interval=interval)
-    assert words.effect_amount(contrast, found) == said
+    assert describe_effect(contrast, found) == said
 
 
 def test_an_effect_that_cannot_be_told_names_both_arms():
@@ -582,9 +584,9 @@ def test_every_outcome_of_our_questions_has_words(name: str):
         for contrast in decision.contrasts:
             outcome = contrast.outcome
             assert "ln" not in outcome.short_label.split()
-            assert words.margin(contrast)
+            assert describe_margin(contrast)
             # A change within runs says what it is held against, and so does a ratio.
-            assert contrast.control is not None or outcome.reference or words.kind(outcome) == "level"
+            assert contrast.control is not None or outcome.reference or effect_scale(outcome) == "level"
 
 
 # Nobody writes into a page, and nothing depends on chance
@@ -615,7 +617,7 @@ def hostile(plan: Plan) -> list[RunRecord]:
 def test_a_hostile_run_puts_nothing_of_its_own_into_the_pages(tmp_path: Path):
     plan = smoke("loss_curves")
     kept = [{"hash": HOSTILE, "since": HOSTILE, "plan": {"arms": {HOSTILE: {}}, "decisions": {HOSTILE: {}}}}]
-    build(Found(tuple(hostile(plan))), tmp_path / "out", True, plan=plan, plans=kept)
+    build_report(FoundRuns(tuple(hostile(plan))), tmp_path / "out", True, plan=plan, plans=kept)
     tags = Tags()
     tags.feed((tmp_path / "out" / "index.html").read_text())
     ours = set("html head meta title style body section h1 h2 h3 p em strong code blockquote ul li a".split())
@@ -637,7 +639,7 @@ def test_runs_lead_to_mlflow_where_a_server_shows_them():
     linked = replace(first, id="a" * 32, link="https://mlflow.example/#/runs/" + "a" * 32)
     told = page(decided(plan, [linked, *rest]), "loss_curves")
     assert f"[`{'a' * 32}`](https://mlflow.example/#/runs/{'a' * 32})" in told
-    shown = pages.html({"index.md": told}, {}, "t")
+    shown = pages.render_html({"index.md": told}, {}, "t")
     assert 'href="https://mlflow.example/#/runs/' in shown
     assert f"`{rest[0].id}`" in told
 
@@ -646,7 +648,7 @@ def test_the_same_runs_give_the_same_bytes_in_whatever_order_they_come():
     plan = smoke("mode_collapse")
     runs = made(plan, {"arc-1": {"metrics/overlap": 0.95}})
     shuffled = random.Random(3).sample(runs, len(runs))
-    one, other = (questions_answered(Found(tuple(each)), plan) for each in (runs, shuffled))
+    one, other = (answer_questions(FoundRuns(tuple(each)), plan) for each in (runs, shuffled))
     assert one == other
     assert set(one.pages) == {"index.md", "mode_collapse.md"}
     assert {path.rpartition("/")[2] for path in one.pictures} >= {
@@ -662,7 +664,7 @@ def test_the_same_runs_give_the_same_bytes_in_whatever_order_they_come():
 
 def test_the_gradients_of_both_losses_are_drawn():
     plan = smoke("diminished_gradient", seeds=2)
-    report = questions_answered(Found(tuple(made(plan))), plan)
+    report = answer_questions(FoundRuns(tuple(made(plan))), plan)
     assert "pictures/diminished_gradient-gradients.svg" in report.pictures
     assert outcome(decided(plan, made(plan)), "B2-tuned") == NO_VERDICT
 
@@ -686,7 +688,7 @@ def test_what_an_earlier_protocol_measured_otherwise_is_left_out_and_said(tmp_pa
     for run in made(plan, {arm.name: {"metrics/copies": 0.02} for arm in plan.arms}):
         old = {name: value for name, value in ENVIRONMENT.items() if name != "protocol_version"}
         on_disk(tmp_path, replace(run, environment=old))
-    runs = find((), tmp_path).runs
+    runs = find_runs((), tmp_path).runs
     assert {run.protocol_version for run in runs} == {1}
     assert not any(run.reference or any("copies" in line["metrics"] for line in run.lines) for run in runs)
     markdown = index(decided(plan, runs), runs)
@@ -719,7 +721,7 @@ def test_the_command_answers_the_questions_from_run_folders(tmp_path: Path, call
     shutil.move(tmp_path / "runs", tmp_path / "elsewhere")
     called(command, *[word.replace("runs", "elsewhere") if word == "runs" else word for word in asked])
     assert first == {path: path.read_bytes() for path in (tmp_path / "out").rglob("*.*")}
-    assert read(RunFolder(tmp_path / "elsewhere" / runs[0].name)).updates == UPDATES
+    assert read_run(RunFolder(tmp_path / "elsewhere" / runs[0].name)).updates == UPDATES
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
@@ -727,13 +729,13 @@ def test_a_kept_picture_is_the_one_that_is_shown(mode: str):
     noise = np.random.default_rng(0).integers(0, 256, (60, 60, len(mode)), dtype=np.uint8)
     out = io.BytesIO()
     Image.fromarray(noise.squeeze()).save(out, "png")
-    kept = as_shown(out.getvalue())
-    shown = [figures.sample_picture(data, SAMPLE_COLORS) for data in (out.getvalue(), kept)]
+    kept = as_displayed(out.getvalue())
+    shown = [figures.compact_picture(data, SAMPLE_COLORS) for data in (out.getvalue(), kept)]
     assert shown[0] == shown[1]
     if mode == "L":
         assert kept == shown[0]
         assert len(kept) < len(out.getvalue()) / 1.5
-    assert as_shown(b"no picture") == b"no picture"
+    assert as_displayed(b"no picture") == b"no picture"
 
 
 def test_the_records_beside_a_report_make_the_same_report(tmp_path: Path, called):
@@ -770,7 +772,7 @@ def test_records_are_those_of_run_folders(tmp_path: Path, called):
         report("out", records=True)
     run = made(smoke("loss_curves", seeds=1))[0]
     with pytest.raises(UserError, match="so its records cannot be kept"):
-        packed(tmp_path, [run], (), "runs")
+        pack_records(tmp_path, [run], (), "runs")
 
 
 def test_nothing_of_a_figure_is_cut_off(monkeypatch: pytest.MonkeyPatch):
@@ -792,19 +794,19 @@ def test_nothing_of_a_figure_is_cut_off(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Figure, "savefig", measured)
     answers = decided(plan, made(plan), tuned=tuned("mnist"))
     for question in plan.questions:
-        assert all(data for _, data in illustrations.pictures(answers, question))
+        assert all(picture.data for picture in draw_pictures(answers, question))
     assert "share of training images\nabove test images" in labels
 
 
 def test_pictures_of_an_earlier_report_go_and_those_of_others_stay(tmp_path: Path):
     index = {"index.md": "Made by `python -m reports.build`."}
     report = Report("t", index, {"pictures/a.svg": b"a"}, (), frozenset())
-    write(report, tmp_path / "out")
-    write(replace(report, pictures={"pictures/b.svg": b"b"}), tmp_path / "out")
+    write_report(report, tmp_path / "out")
+    write_report(replace(report, pictures={"pictures/b.svg": b"b"}), tmp_path / "out")
     assert [path.name for path in (tmp_path / "out" / "pictures").iterdir()] == ["b.svg"]
     (tmp_path / "own" / "pictures").mkdir(parents=True)
     (tmp_path / "own" / "pictures" / "mine.png").write_bytes(b"mine")
-    write(report, tmp_path / "own")
+    write_report(report, tmp_path / "own")
     assert (tmp_path / "own" / "pictures" / "mine.png").exists()
 
 

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.cli.options import Parser
-from benchmarks.cli.options import main as run_command
+from benchmarks.cli.options import Parser, run_command
 from tests.soak import calibration, endurance, figures, fuzzing, kills, metrics, mutants, repetitions
 from variants.recipe import UserError, unknown
 

@@ -374,9 +374,8 @@ def render_page(figures: dict[str, Any]) -> str:
 
 
 def _table(header: list[str], body: list[list[str]]) -> str:
-    from reports.pages import table
-
-    return table(header, body, right=range(1, len(header)))
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *body]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _chunks(total: int) -> Iterator[int]:

@@ -42,7 +42,7 @@ def train_many_runs(count: int, work: Path) -> None:
 def train_many_epochs(count: int, work: Path) -> None:
     """Trains one run of many epochs, and prints a measurement after each."""
     from benchmarks import configure, train
-    from benchmarks.training.watcher import ProgressListener
+    from benchmarks.training.listener import ProgressListener
 
     class Printer(ProgressListener):
         def line(self, line: dict) -> None:
@@ -50,7 +50,7 @@ def train_many_epochs(count: int, work: Path) -> None:
 
     config = configure("cgan_mlp", "digits", epochs=count, evaluate_every=10, **TINY)
     uri = f"sqlite:///{work / 'mlflow.db'}"
-    train(config, runs_dir=work / "runs", tracking_uri=uri, pictures="milestones", watcher=Printer())
+    train(config, runs_dir=work / "runs", tracking_uri=uri, pictures="milestones", listener=Printer())
 
 
 def measure(what: str, count: int, work: Path, say: Callable[[str], None]) -> list[dict[str, float]]:

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser
-from benchmarks.cli.options import main as run_command
+from benchmarks.cli import options
+from benchmarks.cli.options import Parser, run_command
 from benchmarks.config import PRECISIONS
 from benchmarks.questions.base import FID_MARGIN, LN_FID, Outcome
-from reports.analysis.verdicts import FEWEST_SEEDS, Comparison, DecidingTest, Numbers, Verdict, decide
+from reports.analysis.verdicts import FEWEST_SEEDS, DecidingContrast, DecidingTest, Numbers, Verdict, decide
 from variants import VARIANTS
 from variants.recipe import UserError, unknown
 
@@ -44,13 +44,13 @@ def parser() -> Parser:
         "--epoch-updates", type=int, default=0, metavar="N", help="generator updates in an epoch (the whole data)"
     )
     parser.add_argument("--samples", type=int, default=2500, metavar="N", help="fakes in an evaluation (2500)")
-    parser.add_argument("--workers", type=int, default=0, metavar="N", help="runs at once (as many as cores)")
-    parser.add_argument("--device", default="cpu", metavar="auto|cpu|cuda", help="where to train (cpu)")
-    parser.add_argument("--cuda-graphs", action="store_true", help="record updates and replay them (on a GPU)")
-    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="of the run folders (runs)")
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="datasets ($GANBENCH_DATA, else data)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where all figures are written")
-    plugins.add_option(parser)
+    options.add_workers(parser)
+    options.add_device(parser, "cpu")
+    options.add_cuda_graphs(parser)
+    options.add_runs_dir(parser)
+    options.add_data_dir(parser)
+    options.add_json(parser)
+    options.add_plugin(parser)
     return parser
 
 
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from benchmarks.suites.scheduler import require_all_ended, run_jobs
     from benchmarks.timing.machine import describe_machine, describe_software
     from benchmarks.timing.tables import render
-    from benchmarks.training.configure import completed, configure
+    from benchmarks.training.configure import add_classifier, configure
     from benchmarks.training.provenance import fingerprint
 
     device = resolve_device(asked.device)
@@ -102,13 +102,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for precision in (FULL, *asked.precision)
     ]
     # Every config is checked before a missing classifier is trained.
-    jobs = [RunGroup(tuple(completed(config, asked.data_dir) for config in each)) for each in configs]
+    jobs = [RunGroup(tuple(add_classifier(config, asked.data_dir) for config in each)) for each in configs]
     how = {"device": asked.device, "cuda_graphs": asked.cuda_graphs}
-    options = RunOptions(asked.runs_dir, asked.data_dir, pictures="none", track=False, **how)
+    run_options = RunOptions(asked.runs_dir, asked.data_dir, pictures="none", track=False, **how)
     with SuiteProgress("precision", sum(len(job.configs) for job in jobs)) as live:
-        require_all_ended(run_jobs(jobs, "processes", options, live, workers=asked.workers))
+        require_all_ended(run_jobs(jobs, "processes", run_options, live, workers=asked.workers))
     folders = {
-        (job.configs[0].variant, job.configs[0].precision): [options.runs_dir / each.name for each in job.configs]
+        (job.configs[0].variant, job.configs[0].precision): [run_options.runs_dir / each.name for each in job.configs]
         for job in jobs
     }
     verdicts = compare_precisions(
@@ -116,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     measured = {
         "kind": "precision",
-        "machine": describe_machine() | describe_software(device_name(device)) | {"threads": options.threads},
+        "machine": describe_machine() | describe_software(device_name(device)) | {"threads": run_options.threads},
         "code": fingerprint(),
         "dataset": jobs[0].configs[0].dataset.name,
         "epochs": asked.epochs,
@@ -147,7 +147,7 @@ def compare_precisions(runs: Mapping[tuple[str, str], tuple[Sequence[Path], Sequ
         for what, (outcome, margin) in MARGINS.items():
             if is_measured(outcome, [RunFolder(path).lines() for group in groups for path in group]):
                 full, reduced = (tuple(numbers(group, outcome)) for group in groups)
-                comparison = Comparison(what, outcome.label, precision, FULL, -margin, margin, "different")
+                comparison = DecidingContrast(what, outcome.label, precision, FULL, -margin, margin, "different")
                 pair = ((comparison, Numbers(reduced, full)),)
                 tests.append(DecidingTest(f"{variant}, {precision}, {what}", variant, pair))
     return decide(tests)

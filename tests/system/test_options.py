@@ -18,7 +18,7 @@ from metrics import gan_train
 from tests.conftest import ROOT, Done
 from tests.image_sets import NOISE, Images
 
-ENDING = re.compile(r'^if __name__ == "__main__":\n    (?:main|run_command)\((\w+)\)', re.MULTILINE)
+ENDING = re.compile(r'^if __name__ == "__main__":\n    run_command\((\w+)\)', re.MULTILINE)
 
 
 def command_lines() -> dict[str, Callable[[], int | None]]:
@@ -68,10 +68,7 @@ OF_THEIR_OWN = {
     "--out": "a page, a picture, or a folder",
     "--preset": "the one to run, or whose plan a report is of",
     "--tuned": "as a suite is told, or was told",
-    "--device": "of a run, or of timings and comparisons, which are of a CPU unless told otherwise",
     "--threads": "of a run, or of each loop that is timed",
-    "--stack": "the seeds of a run, or of an arm",
-    "--pictures": "of a run, or of a suite's many",
     "--epochs": "of a recipe, or of a comparison",
     "--epoch-updates": "of a recipe, or of a comparison",
 }
@@ -219,7 +216,7 @@ def test_a_command_reads_each_option_and_leaves_nothing_where_nobody_told_it_to(
     monkeypatch.setattr("benchmarks.evaluation.classifiers.QUICK_UPDATES", 3)
     monkeypatch.setattr("benchmarks.evaluation.classifiers.LEAST_UPDATES", 3)
     monkeypatch.setattr("benchmarks.evaluation.classifiers.EPOCHS", 1)
-    monkeypatch.setattr(gan_train, "UPDATES", 2)
+    monkeypatch.setattr(gan_train, "_UPDATES", 2)
     monkeypatch.setattr(presets, "RATES", (1e-3,))
     monkeypatch.setattr(presets, "TUNING_SEEDS", (1000,))
     images = replace(presets.SMOKE.budgets["images"], dataset="folder:own", options={"image_size": 8})

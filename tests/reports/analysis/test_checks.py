@@ -10,11 +10,11 @@ from benchmarks.questions import Check
 from benchmarks.questions.arms import CONDITIONAL, REPORT, SOURCE_UPDATES
 from benchmarks.questions.presets import MNIST, PRESETS
 from benchmarks.suites.plan import Plan, make_plan
-from reports.analysis.answers import Answer, Answers, answered
-from reports.analysis.checks import checked
-from reports.analysis.evidence import gathered
+from reports.analysis.answers import Answer, Answers, answer_plan
+from reports.analysis.checks import check_construct
+from reports.analysis.evidence import gather_evidence
 from reports.analysis.verdicts import NOT_TESTED
-from reports.reading.runs import RunRecord, find
+from reports.reading.runs import RunRecord, find_runs
 from tests.conftest import ROOT
 from tests.made_runs import decided, fid, index, made, page, smoke
 
@@ -48,7 +48,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Answers:
     """What the published records of MNIST answer."""
     folder = tmp_path_factory.mktemp("records")
     subprocess.run(["tar", "xf", RECORDS, "-C", folder], check=True)
-    return answered(gathered(make_plan(MNIST), find((), folder / "mnist-runs").runs))
+    return answer_plan(gather_evidence(make_plan(MNIST), find_runs((), folder / "mnist-runs").runs))
 
 
 def test_what_was_withdrawn_is_not_tested_by_the_published_records(published: Answers) -> None:
@@ -164,8 +164,8 @@ def test_the_reason_and_the_figures_are_told() -> None:
 def test_a_figure_that_no_run_has_fails_its_check() -> None:
     plan = smoke("dropout")
     runs = [replace(run, lines=tuple({**line, "probes": {}} for line in run.lines)) for run in made(plan)]
-    evidence = gathered(plan, runs)
-    found = checked(plan.decisions[0], evidence.by_name)
+    evidence = gather_evidence(plan, runs)
+    found = check_construct(plan.decisions[0], evidence.by_name)
     assert [check.measured for check in found if check.kind == "disease"] == ["not measured"]
     assert not all(check.holds for check in found)
 

@@ -9,8 +9,8 @@ import pytest
 from reports.analysis.statistics import ThreeSided, two_groups
 from reports.analysis.verdicts import (
     CONTRADICTED,
-    DOUBLE,
-    HALF,
+    DOUBLE_MARGIN,
+    HALF_MARGIN,
     IN_BETWEEN,
     NO_DIFFERENCE,
     NO_VERDICT,
@@ -18,16 +18,16 @@ from reports.analysis.verdicts import (
     UNDETERMINED,
     WELCH,
     Alternative,
-    Comparison,
+    DecidingContrast,
     DecidingTest,
     Numbers,
     Verdict,
     decide,
     raw_verdict,
 )
-from reports.figures import forest
+from reports.figures import draw_forest
 
-OVERLAP = Comparison("overlap", "overlap", "packing", "plain", -0.1, 0.1)
+OVERLAP = DecidingContrast("overlap", "overlap", "packing", "plain", -0.1, 0.1)
 # Ten values without ties, centred on zero, with a standard deviation of .03.
 NOISE = 0.03 * np.array([-1.6, -1.0, -0.65, -0.37, -0.12, 0.12, 0.37, 0.65, 1.0, 1.6])
 
@@ -42,8 +42,8 @@ def numbers(shift: float, seeds: int = 10, spread: float = 1.0, control: bool = 
 NOISES = {seeds: np.interp(np.linspace(0, 9, seeds), np.arange(10), NOISE) for seeds in (4, 5, 9, 20)}
 
 
-def deciding(shift: float, comparison: Comparison = OVERLAP, name: str = "t", **rest: object) -> DecidingTest:
-    return DecidingTest(name, "B1", ((comparison, numbers(shift, **rest)),))
+def deciding(shift: float, contrast: DecidingContrast = OVERLAP, name: str = "t", **rest: object) -> DecidingTest:
+    return DecidingTest(name, "B1", ((contrast, numbers(shift, **rest)),))
 
 
 @pytest.mark.parametrize(
@@ -198,12 +198,12 @@ def test_a_strong_verdict_is_not_fragile():
 def test_a_verdict_that_hangs_on_the_margin_is_fragile_by_it():
     (verdict,) = decide([deciding(0.2)])
     assert verdict.outcome == SUPPORTED
-    assert otherwise(verdict)[DOUBLE] == UNDETERMINED
+    assert otherwise(verdict)[DOUBLE_MARGIN] == UNDETERMINED
     assert verdict.fragile is True
-    assert HALF not in otherwise(verdict)
+    assert HALF_MARGIN not in otherwise(verdict)
     (nil,) = decide([deciding(0.0, spread=0.9)])
     assert nil.outcome == NO_DIFFERENCE
-    assert HALF in otherwise(decide([deciding(0.0, spread=2.0)])[0])
+    assert HALF_MARGIN in otherwise(decide([deciding(0.0, spread=2.0)])[0])
 
 
 def test_ranks_and_means_may_differ():
@@ -247,20 +247,20 @@ def test_another_better_arm_is_fragile_though_the_outcome_has_the_same_name():
     assert not verdict.reversed_by
 
 
-@pytest.mark.parametrize("comparison", [OVERLAP, EITHER, replace(OVERLAP, low=-0.1, high=-0.1)])
+@pytest.mark.parametrize("contrast", [OVERLAP, EITHER, replace(OVERLAP, low=-0.1, high=-0.1)])
 @pytest.mark.parametrize("shift", [0.6, -0.6])
-def test_every_reversal_of_sign_is_told_whichever_way_a_claim_is_worded(comparison: Comparison, shift: float):
+def test_every_reversal_of_sign_is_told_whichever_way_a_claim_is_worded(contrast: DecidingContrast, shift: float):
     turned = {"pixels": {"overlap": numbers(-shift)}}
-    (verdict,) = decide([replace(deciding(shift, comparison), alternatives=turned)])
+    (verdict,) = decide([replace(deciding(shift, contrast), alternatives=turned)])
     (other,) = verdict.reversed_by
     assert (other.way, verdict.fragile) == ("pixels", True)
     # An interval that a level lies in has no sign, and margins alone turn none.
-    inside = replace(comparison, low=-0.1, high=0.1, claims="inside")
+    inside = replace(contrast, low=-0.1, high=0.1, claims="inside")
     (verdict,) = decide([replace(deciding(0.0, inside), alternatives={"pixels": {"overlap": numbers(0.6)}})])
     assert (verdict.outcome, verdict.reversed_by) == (SUPPORTED, ())
     assert otherwise(verdict)["pixels"] == CONTRADICTED
     (verdict,) = decide([deciding(-0.15, replace(OVERLAP, low=-0.2, high=-0.2))])
-    assert (verdict.outcome, otherwise(verdict)[HALF]) == (SUPPORTED, CONTRADICTED)
+    assert (verdict.outcome, otherwise(verdict)[HALF_MARGIN]) == (SUPPORTED, CONTRADICTED)
     assert not verdict.reversed_by
 
 
@@ -280,11 +280,11 @@ def test_what_one_part_lacks_the_whole_test_lacks():
 
 def test_one_margin_that_is_not_zero_is_halved_and_doubled():
     one_sided = replace(OVERLAP, low=0.0, high=0.2)
-    assert DOUBLE in otherwise(decide([deciding(0.3, one_sided)])[0])
+    assert DOUBLE_MARGIN in otherwise(decide([deciding(0.3, one_sided)])[0])
     at_all = replace(COVERAGE, low=0.0, high=0.0)
     (verdict,) = decide([DecidingTest("t", "B1", ((one_sided, numbers(0.3)), (at_all, numbers(0.3))))])
     # From 0 to .4 there is no difference that matters.
-    assert otherwise(verdict)[DOUBLE] == NO_DIFFERENCE
+    assert otherwise(verdict)[DOUBLE_MARGIN] == NO_DIFFERENCE
 
 
 def test_the_wide_interval_has_a_share_of_the_error():
@@ -300,7 +300,7 @@ def test_fragility_counts_the_correction():
     with_correction = decide(tests)[0]
     assert with_correction.outcome == SUPPORTED
     alone = decide(tests[:1])[0]
-    assert DOUBLE in otherwise(with_correction)
+    assert DOUBLE_MARGIN in otherwise(with_correction)
     assert otherwise(alone).keys() <= otherwise(with_correction).keys()
 
 
@@ -331,6 +331,6 @@ def test_a_forest_shows_every_effect_with_both_intervals(tmp_path):
     failing = Numbers((*NOISE[:8], -math.inf, -math.inf), tuple(NOISE))
     tests = [deciding(0.3), deciding(0.0, name="n"), DecidingTest("f", "B1", ((OVERLAP, failing),))]
     effects = [(verdict.test, verdict.outcome, verdict.effects[0]) for verdict in decide(tests)]
-    drawn = forest(effects, "shift of the overlap")
-    assert drawn == forest(effects, "shift of the overlap")
+    drawn = draw_forest(effects, "shift of the overlap")
+    assert drawn == draw_forest(effects, "shift of the overlap")
     assert drawn.count(b"<!--") > 10
