@@ -1,6 +1,6 @@
-"""What a run is: everything that can change its result, frozen, and the key made of it. Needs no torch.
+"""Defines what a run is: everything that can change its result, frozen, and the key made of it. Needs no torch.
 
-Device, thread count and versions are environment: they are recorded beside a run and are not part of its key.
+Device, thread count and versions are environment: recorded with a run, and no part of its key.
 """
 
 import hashlib
@@ -13,24 +13,24 @@ from typing import Any
 
 from variants.recipe import NEUTRAL, Recipe, UserError, checked, shown, unknown
 
-# Fakes in an evaluation where a config says nothing; what has not this number has it in its key.
+# Samples in an evaluation if a config does not say; any other number is part of the key.
 SAMPLES = 10_000
-# Fakes in an evaluation where a person says nothing: half the test images of MNIST, so that as many of those can stand
-# for samples where the metrics of real data are measured.
+# Samples in an evaluation if the user does not say: half the test images of MNIST, so that the other half can stand for
+# samples when the metrics of real data are measured.
 DEFAULT_SAMPLES = 5_000
-# Probes that are cheap enough to be on in every run in which they can be measured.
+# Probes that are cheap enough for every run in which they can be measured.
 PROBES = ("generalization_gap", "label_use")
-# Of the networks' layers while they are trained; the first one is what is meant where nothing is said.
+# Number formats of the networks' layers in training; the first is the default.
 PRECISIONS = ("float32", "tf32", "bfloat16")
-# In place of a config's extractor until the classifier that judges such data is trained.
+# Stands for a config's extractor until the classifier of such data is trained.
 PENDING = "pending"
 FOLDER = "folder:"
 
 PROTOCOL_VERSION = 2
-"""Of what an evaluation measures, and how; recorded with a run, and no part of its key.
+"""Counts the changes in what an evaluation measures, and how; recorded with a run, and no part of its key.
 
 2: real data is a random sample of the reference against the rest of it, the discriminator's curves are means over all
-of its steps, and the figures of CHANGED are defined anew.
+of its steps, and the figures in CHANGED have new definitions.
 """
 CHANGED = ("copies", "copies_pixels", "checkerboard")
 
@@ -41,27 +41,24 @@ def _setting(default: Any, help: str, **limits: Any) -> Any:
 
 @dataclass(frozen=True)
 class DatasetConfig:
-    """Which data, and how it is prepared. `name` is a registered name, or `folder:PATH`.
+    """Says which data a run uses, and how it is prepared.
 
-    Of `folder:PATH` the name keeps the last part of PATH, which is displayed, and `path` the whole of it, by which the
-    images are found. Every dataset takes only some options; `benchmarks.datasets.load` refuses the others unless they
-    are neutral.
-
-    path: absolute, of a folder of images, else "". It is no part of the key, and configs that differ in it are equal:
-    the same images may lie elsewhere.
+    Every dataset takes only some options; `benchmarks.datasets.load` refuses the others unless they are neutral.
     """
 
+    # A registered name, or folder:PATH, of which the name keeps the last part of PATH, for display.
     name: str = "auto"
+    # Absolute path of a folder of images, else "". No part of the key or of equality: images may move.
     path: str = field(default="", compare=False, kw_only=True)
     image_size: int = _setting(
-        0, "height and width that a folder's images are resized to; 0: as the dataset has it", least=0
+        0, "height and width to which a folder's images are resized; 0: the dataset's own", least=0
     )
-    examples: int = _setting(0, "training examples, each class in its share; 0: all", least=0)
-    dropped_classes: int = _setting(0, "classes, the last ones, that training never sees", least=0)
-    radius: float = _setting(0.0, "radius of the circle that modes lie on; 0: as the dataset has it", least=0)
-    spacing: float = _setting(0.0, "distance between neighbouring modes; 0: as the dataset has it", least=0)
-    sigma: float = _setting(0.0, "standard deviation of each mode; 0: as the dataset has it", least=0)
-    modes: int = _setting(0, "how many modes; 0: as the dataset has it", least=0)
+    examples: int = _setting(0, "training examples, with the classes in their proportions; 0: all", least=0)
+    dropped_classes: int = _setting(0, "number of classes, the last ones, that are left out of training", least=0)
+    radius: float = _setting(0.0, "radius of the circle of modes; 0: the dataset's own", least=0)
+    spacing: float = _setting(0.0, "distance between neighbouring modes; 0: the dataset's own", least=0)
+    sigma: float = _setting(0.0, "standard deviation of each mode; 0: the dataset's own", least=0)
+    modes: int = _setting(0, "number of modes; 0: the dataset's own", least=0)
 
     def __post_init__(self) -> None:
         for f in fields(self):
@@ -72,12 +69,12 @@ class DatasetConfig:
         if not self.path and self.name.startswith(FOLDER) and self.name != FOLDER:
             object.__setattr__(self, "path", _absolute(self.name.removeprefix(FOLDER)))
             object.__setattr__(self, "name", FOLDER + os.path.basename(self.path))
-        # Else what is told would be another folder than what is read.
+        # Otherwise the folder that is named would not be the folder that is read.
         if self.path and (not os.path.isabs(self.path) or self.name != FOLDER + os.path.basename(self.path)):
             raise UserError(f"the dataset {shown(self.name)} does not lie in {shown(self.path)}")
 
     def as_dict(self, *, neutral: bool = True) -> dict[str, Any]:
-        """JSON values; with neutral=False only those that say which data it is: its name, and options that are set."""
+        """Returns JSON values; with neutral=False only the name and the options that are set."""
         told = {f.name: getattr(self, f.name) for f in fields(self)}
         if neutral:
             return told
@@ -87,7 +84,7 @@ class DatasetConfig:
 
 
 def _absolute(path: str) -> str:
-    """The path with links resolved. Raises UserError for text that is no path, or that no file could hold."""
+    """Returns the path with links resolved. Raises UserError for text that is no path, or not UTF-8."""
     try:
         found = os.path.realpath(os.path.expanduser(path))
         found.encode()
@@ -98,27 +95,27 @@ def _absolute(path: str) -> str:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Everything that can change the result of one run.
-
-    checksum: of the dataset's tensors; extractor: SHA-256 of the weights that judge; both in hexadecimal. The latter is
-    PENDING until the classifier of such data is trained.
-    evaluate_every: epochs between evaluations (the last epoch is always one); samples: fakes in an evaluation.
-    thorough: whether the last evaluation has the costly metrics too. precision: of the networks' layers in training;
-    losses, weights and everything that judges are float32. probes: names, in the order of the alphabet.
-    plugins: those that the run uses, each as name:SHA-256 of its source, in the order of the alphabet.
-    """
+    """Holds everything that can change the result of one run."""
 
     variant: str
     recipe: Recipe
     dataset: DatasetConfig
     seed: int
+    # SHA-256 of the dataset's tensors, in hexadecimal.
     checksum: str
+    # SHA-256 of the weights of the classifiers that judge, in hexadecimal; PENDING until they are trained.
     extractor: str
+    # Epochs between evaluations; the last epoch always has one.
     evaluate_every: int = 1
+    # Generated samples in an evaluation.
     samples: int = SAMPLES
+    # Whether the last evaluation has the costly metrics, too.
     thorough: bool = True
+    # Number format of the networks' layers in training; losses, weights and evaluations are float32.
     precision: str = PRECISIONS[0]
+    # Names of the probes, sorted.
     probes: tuple[str, ...] = PROBES
+    # The plugins in use, each as name:SHA-256 of its source, sorted.
     plugins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -132,7 +129,7 @@ class RunConfig:
         object.__setattr__(self, "plugins", tuple(sorted(set(self.plugins))))
 
     def as_dict(self, *, neutral: bool = True) -> dict[str, Any]:
-        """JSON values; with neutral=False the fields at their neutral default are left out, as in the key."""
+        """Returns JSON values; with neutral=False without the fields at their neutral default, as in the key."""
         values: dict[str, Any] = {}
         for f in fields(self):
             value = getattr(self, f.name)
@@ -146,7 +143,7 @@ class RunConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "RunConfig":
-        """The inverse of as_dict, of either form. Raises UserError for unknown fields and for values out of range."""
+        """Inverts as_dict, of either form. Raises UserError for unknown fields and for values out of range."""
         try:
             rest = {k: v for k, v in values.items() if k not in ("recipe", "dataset")}
             return cls(recipe=NEUTRAL.with_(values["recipe"]), dataset=DatasetConfig(**values["dataset"]), **rest)
@@ -155,18 +152,18 @@ class RunConfig:
 
     @property
     def key(self) -> str:
-        """SHA-256 of the canonical JSON: what makes two runs the same. Raises UserError while the judge is PENDING."""
+        """Returns the SHA-256 of the canonical JSON, which identifies the run. Raises UserError while PENDING."""
         if self.extractor == PENDING:
             raise UserError(
                 f"the classifier that judges {self.dataset.name} is not trained yet, and a run has no key before; "
-                "benchmarks.training.configure.completed trains it, as train does"
+                "benchmarks.training.configure.add_classifier trains it, as train does"
             )
         text = json.dumps(self.as_dict(neutral=False), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
     def name(self) -> str:
-        """What the run folder and the MLflow run are called."""
+        """Returns the name of the run folder and of the MLflow run."""
         dataset = "".join(c if c.isalnum() or c in "_." else "-" for c in self.dataset.name.replace(":", "-")).strip(
             "-."
         )[-40:]

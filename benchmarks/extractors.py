@@ -1,48 +1,41 @@
-"""python -m benchmarks.extractors: trains the classifiers whose features and predictions judge the generators.
+"""python -m benchmarks.extractors: trains the classifiers that give the features and predicted classes of images.
 
     python -m benchmarks.extractors --dataset mnist --seeds 0 1 2
 
-writes `metrics/extractors/<dataset>-<seed>.safetensors`, which are part of the project: train them again only to
-replace them, for that changes the identity of every figure measured with them. For data without a pinned
-classifier, `extractor_for` trains one at its first use and keeps it beside the data.
+writes `metrics/extractors/<dataset>-<seed>.safetensors`. These files are part of the project: train them again only to
+replace them, because that changes the identity of every value measured with them. A classifier of data that has no
+pinned one is trained at its first use and kept beside the data.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, main
-
-if TYPE_CHECKING:
-    pass
-
-from benchmarks.evaluation.classifiers import BATCH, EPOCHS, LEAST_UPDATES, SEEDS, pin
+from benchmarks.cli.options import Parser, add_data_dir, add_plugin, run_command
 
 
-def command(arguments: Sequence[str] | None = None) -> None:
-    parser = Parser("benchmarks.extractors", description="Trains and pins the classifiers that judge a dataset.")
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = Parser("benchmarks.extractors", description="Trains and pins the classifiers of a dataset.")
     parser.add_argument("--dataset", default="mnist", metavar="NAME", help="a dataset of labelled images (mnist)")
-    parser.add_argument(
-        "--seeds", type=int, nargs="+", default=list(SEEDS), metavar="N", help="one classifier each (0 1 2)"
-    )
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="datasets ($GANBENCH_DATA, else data)")
+    parser.add_argument("--seeds", type=int, nargs="+", metavar="N", help="one classifier each (0 1 2)")
+    add_data_dir(parser)
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (metrics/extractors)")
-    plugins.add_option(parser)
+    add_plugin(parser)
     chosen = parser.parse_args(arguments)
     plugins.load_plugins(chosen.plugin)
 
     from benchmarks.config import DatasetConfig
     from benchmarks.datasets import load
+    from benchmarks.evaluation.classifiers import PINNED_SEEDS, train_extractor
     from metrics.features import PINNED
 
     dataset = load(DatasetConfig(chosen.dataset), chosen.data_dir)
-    updates = max(LEAST_UPDATES, EPOCHS * (len(dataset.train) // BATCH))
-    for seed in chosen.seeds:
+    for seed in chosen.seeds or PINNED_SEEDS:
         path = (chosen.out or PINNED) / f"{dataset.extractor}-{seed}.safetensors"
-        pinned = pin(dataset, path, seed, updates, lambda sentence: print(sentence, flush=True))
+        pinned = train_extractor(dataset, path, seed, 0, lambda sentence: print(sentence, flush=True))
         print(f"{path}: accuracy {pinned.accuracy:.2%}, {path.stat().st_size} bytes, sha256 {pinned.sha256}")
+    return 0
 
 
 if __name__ == "__main__":
-    main(command)
+    run_command(main)

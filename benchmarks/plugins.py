@@ -31,7 +31,6 @@ from variants import VARIANTS, Variant
 from variants.recipe import Recipe, UserError
 
 if TYPE_CHECKING:
-    from benchmarks.cli.options import Parser
     from benchmarks.questions import Question
 
 GROUP = "gan_benchmark.plugins"
@@ -54,16 +53,6 @@ class PluginFile:
 HASHES: dict[str, str] = {}
 FILES: list[PluginFile] = []
 ADDED: dict[tuple[str, str], str] = {}
-
-
-def add_option(parser: "Parser") -> None:
-    parser.add_argument(
-        "--plugin",
-        action="append",
-        default=[],
-        metavar="FILE.py",
-        help="adds what a file of yours defines: variants, datasets, questions, …; can be given several times",
-    )
 
 
 def list_arguments() -> list[str]:

@@ -1,20 +1,19 @@
 """python -m benchmarks.run: trains one variant, with one or more seeds."""
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import fields, replace
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, add_tracking, given, main, refuse_unread
+from benchmarks.cli import options
+from benchmarks.cli.options import Parser, read_fields, read_run_options, refuse_unread, run_command
 from benchmarks.config import DEFAULT_SAMPLES, PRECISIONS, PROBES, DatasetConfig
 from variants import VARIANTS
 from variants.recipe import FIELDS, UserError, unknown
 
 if TYPE_CHECKING:
-    from benchmarks.cli.progress import RunProgress
-    from benchmarks.executors import RunGroup
+    from benchmarks.executors import RunGroup, RunOptions
     from benchmarks.inference.run import Run
 
 DATASET_OPTIONS = [f for f in fields(DatasetConfig) if f.metadata]
@@ -24,90 +23,98 @@ def parser() -> Parser:
     parser = Parser(
         "benchmarks.run",
         usage="python -m benchmarks.run --variant NAME [options]",
-        description="Trains a GAN variant, judges it, logs it to MLflow. What is not given is the variant's own.",
+        description="Trains a GAN variant, evaluates it, and logs it to MLflow. Settings that are not given are those "
+        "of the variant.",
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=40, width=110),
     )
     what = parser.add_argument_group("what")
-    what.add_argument("--variant", default="cgan_mlp", metavar="NAME", help=f"one of {', '.join(VARIANTS)} (cgan_mlp)")
     what.add_argument(
-        "--dataset", default="auto", metavar="NAME", help="a dataset, or folder:PATH (auto: MNIST, else digits)"
+        "--variant", default="cgan_mlp", metavar="NAME", help=f"variant to train: {', '.join(VARIANTS)} (cgan_mlp)"
     )
     what.add_argument(
-        "--recipe", default="", metavar="NAME", help="a recipe of the variant, a .toml file, or a run folder"
+        "--dataset",
+        default="auto",
+        metavar="NAME",
+        help="a dataset, or folder:PATH for your own images (auto: MNIST, else digits)",
+    )
+    what.add_argument(
+        "--recipe",
+        default="",
+        metavar="NAME",
+        help="settings to start from: a recipe of the variant, a .toml file, or a run folder",
     )
     seeds = what.add_mutually_exclusive_group()
-    seeds.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the run (0)")
-    seeds.add_argument("--seeds", type=int, nargs="+", metavar="N", help="several runs, one a seed")
-    plugins.add_option(what)
-    what.add_argument("--list", action="store_true", help="show variants, datasets, losses and noises, and end")
+    seeds.add_argument("--seed", type=int, default=0, metavar="N", help="random seed of the run (0)")
+    seeds.add_argument("--seeds", type=int, nargs="+", metavar="N", help="train one run for each of these seeds")
+    options.add_plugin(what)
+    what.add_argument("--list", action="store_true", help="list variants, datasets, losses and noises, and exit")
 
     how = parser.add_argument_group("how")
     how.add_argument(
         "--evaluate-every", type=int, default=0, metavar="N", help="epochs between evaluations (a tenth of all)"
     )
     how.add_argument(
-        "--samples", type=int, default=DEFAULT_SAMPLES, metavar="N", help=f"fakes in an evaluation ({DEFAULT_SAMPLES})"
+        "--samples",
+        type=int,
+        default=DEFAULT_SAMPLES,
+        metavar="N",
+        help=f"generated samples in each evaluation ({DEFAULT_SAMPLES})",
     )
-    how.add_argument("--quick-metrics", action="store_true", help="leave out the metrics that are costly to measure")
+    how.add_argument("--quick-metrics", action="store_true", help="leave out the metrics that take long to measure")
     how.add_argument(
         "--probes",
         nargs="+",
         default=PROBES,
         metavar="NAME",
-        help=f"what else is measured during training, or none ({' '.join(PROBES)})",
+        help=f"additional measurements during training, or none ({' '.join(PROBES)})",
     )
     how.add_argument(
         "--precision",
         default=PRECISIONS[0],
         metavar="|".join(PRECISIONS),
-        help=f"of the networks' layers in training ({PRECISIONS[0]})",
+        help=f"number format of the networks' layers in training ({PRECISIONS[0]})",
     )
-    how.add_argument("--device", default="auto", metavar="auto|cpu|cuda|mps", help="where to train (auto)")
+    options.add_device(how)
     how.add_argument(
-        "--threads", type=int, default=0, metavar="N", help="CPU threads (torch's own choice; 1 beside a GPU)"
+        "--threads", type=int, default=0, metavar="N", help="CPU threads (torch's own choice; 1 if a GPU trains)"
     )
-    how.add_argument(
-        "--stack", default="auto", metavar="auto|on|off", help="train several seeds as one (auto: on a GPU)"
-    )
-    how.add_argument("--cuda-graphs", action="store_true", help="record updates and replay them (on a GPU)")
-    how.add_argument("--retrain", action="store_true", help="train again what is already trained")
+    options.add_stack(how)
+    options.add_cuda_graphs(how)
+    options.add_retrain(how)
 
     where = parser.add_argument_group("where")
-    where.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="of the run folders (runs)")
-    where.add_argument(
-        "--data-dir", type=Path, default=None, metavar="DIR", help="datasets ($GANBENCH_DATA, else data)"
-    )
-    add_tracking(where)
-    where.add_argument("--no-tracking", action="store_true", help="write run folders only")
-    where.add_argument(
-        "--pictures", default="all", metavar="all|milestones|none", help="epochs whose samples are drawn (all)"
-    )
+    options.add_runs_dir(where)
+    options.add_data_dir(where)
+    options.add_tracking(where)
+    options.add_no_tracking(where)
+    options.add_pictures(where, "all")
 
     training = parser.add_argument_group("recipe: training")
     architecture = parser.add_argument_group("recipe: architecture, for the variants that read it")
     for field in FIELDS.values():
-        parser.add_field(training if field.metadata["part"] == "training" else architecture, field)
+        options.add_field(training if field.metadata["part"] == "training" else architecture, field)
     data = parser.add_argument_group("dataset options, for the datasets that take them")
     for field in DATASET_OPTIONS:
-        parser.add_field(data, field)
+        options.add_field(data, field)
     return parser
 
 
-def run() -> int:
-    asked = parser().parse_args()
+def main(arguments: Sequence[str] | None = None) -> int:
+    asked = parser().parse_args(arguments)
     plugins.load_plugins(asked.plugin)
     if asked.list:
         from benchmarks.cli.tables import show_choices
 
         return show_choices()
     refuse_unread(asked, "no_tracking", "tracking_uri", "experiment")
-    # What can be refused without torch is refused before it is imported, which takes seconds.
+    # What can be refused without torch is refused before its import, which takes seconds.
     if asked.variant not in VARIANTS:
         raise unknown("variant", asked.variant, VARIANTS)
     if asked.precision not in PRECISIONS:
         raise unknown("precision", asked.precision, PRECISIONS, see="it is one of " + ", ".join(PRECISIONS))
-    overrides = given(asked, FIELDS)
-    dataset = DatasetConfig(asked.dataset, **given(asked, DATASET_OPTIONS))
+    overrides = read_fields(asked, FIELDS)
+    dataset = DatasetConfig(asked.dataset, **read_fields(asked, DATASET_OPTIONS))
+    run_options = read_run_options(asked)
     seeds = asked.seeds or [asked.seed]
     if repeated := {seed for seed in seeds if seeds.count(seed) > 1}:
         raise UserError(f"--seeds has {min(repeated)} twice; a seed is one run")
@@ -121,24 +128,21 @@ def run() -> int:
     from benchmarks.algorithm.device import check_precision, resolve_device
     from benchmarks.cli.progress import say
     from benchmarks.cli.tables import show_summary
-    from benchmarks.executors import RunGroup, RunOptions
+    from benchmarks.executors import RunGroup
     from benchmarks.executors.base import split_job
-    from benchmarks.pictures.epochs import pictured_epochs
-    from benchmarks.training.configure import completed, configure
+    from benchmarks.training.cache import load_dataset
+    from benchmarks.training.configure import add_classifier, configure
     from benchmarks.training.loop import Diverged
-    from benchmarks.training.shared import loaded
 
-    settings = RunOptions(device=asked.device, stack=asked.stack)
     check_precision(asked.precision, device := resolve_device(asked.device))
-    pictured_epochs(asked.pictures, 1)
     if asked.cuda_graphs:
         refuse_without_graphs(device)
 
-    # What a GPU leaves to the CPU is small, and sixteen threads take twenty times as long for it as one.
+    # A GPU leaves little work to the CPU, for which sixteen threads take twenty times as long as one.
     if asked.threads or device.type == "cuda":
         torch.set_num_threads(asked.threads or 1)
-    data = loaded(dataset, asked.data_dir, seeds[0])
-    # All configs before the first run, so that what is refused is refused before anything is trained.
+    data = load_dataset(dataset, asked.data_dir, seeds[0])
+    # All configs are made before the first run, so that nothing is trained before all are accepted.
     configs = [
         configure(
             asked.variant,
@@ -155,22 +159,10 @@ def run() -> int:
         )
         for seed in seeds
     ]
-    configs = [completed(config, asked.data_dir) for config in configs]
-    options = {
-        "runs_dir": asked.runs_dir,
-        "data_dir": asked.data_dir,
-        "device": asked.device,
-        "pictures": asked.pictures,
-        "tracking_uri": asked.tracking_uri,
-        "experiment": asked.experiment,
-        "track": not asked.no_tracking,
-        "retrain": asked.retrain,
-        "cuda_graphs": asked.cuda_graphs,
-        "notes": data.notes,
-    }
+    group = RunGroup(tuple(add_classifier(config, asked.data_dir) for config in configs), data.notes)
     failed = 0
-    for part in split_job(RunGroup(tuple(configs)), settings, 1, say):
-        for config, ended in zip(part.configs, trained(part, options), strict=True):
+    for part in split_job(group, run_options, 1, say):
+        for config, ended in zip(part.configs, train_part(part, run_options), strict=True):
             if isinstance(ended, Diverged):
                 say(f"failed: {ended}; its curves are kept in {asked.runs_dir / config.name}")
                 failed += 1
@@ -181,27 +173,19 @@ def run() -> int:
     return 1 if failed else 0
 
 
-def trained(part: "RunGroup", options: dict[str, Any]) -> "list[Run | BaseException]":
-    """How each run of a part of a job ended; the screen shows the first one's progress."""
+def train_part(part: "RunGroup", run_options: "RunOptions") -> "list[Run | BaseException]":
+    """Trains runs as one and returns how each ended. The screen shows the progress of the first one."""
     from benchmarks.cli.progress import RunProgress
-    from benchmarks.executors.base import forwarding
-    from benchmarks.training.lockstep import train_together
-    from benchmarks.training.loop import Diverged
-    from benchmarks.training.train import train
+    from benchmarks.executors.base import forward_messages
+    from benchmarks.training.lockstep import train_group
 
     with RunProgress() as screen:
-        if len(part.configs) > 1:
-            beside = [forwarding(partial(_beside, screen, config.name)) for config in part.configs[1:]]
-            return train_together(part.configs, [screen, *beside], **options)
-        try:
-            return [train(part.configs[0], watcher=screen, **options)]
-        except Diverged as diverged:
-            return [diverged]
-
-
-def _beside(screen: "RunProgress", name: str, sentence: str) -> None:
-    screen.say(f"{name}: {sentence}")
+        others = [
+            forward_messages(lambda sentence, name=config.name: screen.say(f"{name}: {sentence}"))
+            for config in part.configs[1:]
+        ]
+        return train_group(part.configs, run_options, part.notes, [screen, *others])
 
 
 if __name__ == "__main__":
-    main(run)
+    run_command(main)

@@ -1,50 +1,64 @@
-"""python -m benchmarks.sample: new pictures from a finished run."""
+"""python -m benchmarks.sample: draws new samples from a finished run."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, add_tracking, main
+from benchmarks.cli.options import Parser, add_plugin, add_runs_dir, add_tracking, run_command
 from variants.recipe import UserError
 
 if TYPE_CHECKING:
     pass
 
-from benchmarks.inference.drawing import IMAGES, MOST, POINTS, class_of, interpolation_picture, picture
+from benchmarks.inference.drawing import (
+    DEFAULT_IMAGES,
+    DEFAULT_POINTS,
+    MOST_SAMPLES,
+    draw_interpolations,
+    draw_new_samples,
+    find_class,
+)
 
 
 def parser() -> Parser:
     parser = Parser("benchmarks.sample", description=__doc__.partition(": ")[2])
-    parser.add_argument("--run", required=True, metavar="RUN", help="a run folder, the name of a run, or its MLflow id")
-    parser.add_argument("--label", metavar="NAME", help="of what class, for conditional variants (all, in turn)")
-    parser.add_argument("--prompt", metavar="TEXT", help='for variants that read, such as "a bold seven leaning left"')
-    parser.add_argument("--count", type=int, metavar="N", help=f"how many ({IMAGES}; of points {POINTS})")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the noise (0)")
+    parser.add_argument("--run", required=True, metavar="RUN", help="a run folder, a run's name, or its MLflow id")
+    parser.add_argument("--label", metavar="NAME", help="class of the samples, for conditional variants (all in turn)")
     parser.add_argument(
-        "--interpolate", action="store_true", help="rows of pictures, each from one noise vector to another"
+        "--prompt",
+        metavar="TEXT",
+        help='description, for text variants, such as "a bold seven leaning left"',
     )
-    parser.add_argument("--out", type=Path, metavar="FILE.png", help="where to write (RUN.png in this folder)")
-    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="of the run folders (runs)")
+    parser.add_argument(
+        "--count", type=int, metavar="N", help=f"samples ({DEFAULT_IMAGES} images, {DEFAULT_POINTS} points)"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="random seed of the noise (0)")
+    parser.add_argument(
+        "--interpolate", action="store_true", help="draw rows of images, each from one noise vector to another"
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE.png", help="file to write (RUN.png in this folder)")
+    add_runs_dir(parser)
     add_tracking(parser)
-    plugins.add_option(parser)
+    add_plugin(parser)
     return parser
 
 
-def command() -> None:
-    asked = parser().parse_args()
+def main(arguments: Sequence[str] | None = None) -> int:
+    asked = parser().parse_args(arguments)
     plugins.load_plugins(asked.plugin)
-    if asked.count is not None and not 1 <= asked.count <= MOST:
-        raise UserError(f"--count is from 1 to {MOST}, not {asked.count}")
+    if asked.count is not None and not 1 <= asked.count <= MOST_SAMPLES:
+        raise UserError(f"--count is from 1 to {MOST_SAMPLES}, not {asked.count}")
     if asked.seed < 0:
         raise UserError(f"--seed is at least 0, not {asked.seed}")
     if asked.out and asked.out.suffix.lower() != ".png":
         raise UserError(f"--out is the name of a .png file, not {str(asked.out)!r}")
 
-    from benchmarks.inference.finding import find_run
+    from benchmarks.inference.find import find_run
 
     run = find_run(asked.run, asked.runs_dir, asked.tracking_uri, asked.experiment)
-    label = None if asked.label is None else class_of(run, asked.label)
-    draw = interpolation_picture if asked.interpolate else picture
+    label = None if asked.label is None else find_class(run, asked.label)
+    draw = draw_interpolations if asked.interpolate else draw_new_samples
     drawn = draw(run, asked.count, label, asked.prompt, asked.seed)
     out = asked.out or Path(f"{run.folder.name}.png")
     try:
@@ -52,7 +66,8 @@ def command() -> None:
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror or error}") from None
     print(f"wrote {out}")
+    return 0
 
 
 if __name__ == "__main__":
-    main(command)
+    run_command(main)

@@ -1,42 +1,40 @@
-"""python -m benchmarks.show: what a run was, what was measured, where its pictures are, and how to run it again."""
+"""python -m benchmarks.show: shows a run's settings and metrics, where its pictures are, and how to repeat it."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, add_tracking, main
-from benchmarks.run_folder.symptoms import marked
+from benchmarks.cli.options import Parser, add_plugin, add_runs_dir, add_tracking, run_command
+from benchmarks.run_folder.symptoms import describe_symptoms
 
 if TYPE_CHECKING:
     from benchmarks.inference.run import Run
 
-PICTURES = (".png", ".gif")
+_PICTURES = (".png", ".gif")
 
 
 def parser() -> Parser:
     parser = Parser("benchmarks.show", description=__doc__.partition(": ")[2])
-    parser.add_argument("run", metavar="RUN", help="a run folder, the name of a run, or its MLflow id")
-    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="of the run folders (runs)")
+    parser.add_argument("run", metavar="RUN", help="a run folder, a run's name, or its MLflow id")
+    add_runs_dir(parser)
     add_tracking(parser)
-    plugins.add_option(parser)
+    add_plugin(parser)
     return parser
 
 
-def command() -> None:
-    asked = parser().parse_args()
+def main(arguments: Sequence[str] | None = None) -> int:
+    asked = parser().parse_args(arguments)
     plugins.load_plugins(asked.plugin)
 
     from benchmarks.cli.progress import say
     from benchmarks.cli.tables import show_metrics
-    from benchmarks.inference.finding import find_run
+    from benchmarks.inference.find import find_run
 
     run = find_run(asked.run, asked.runs_dir, asked.tracking_uri, asked.experiment)
-    say(heading(run))
-    for name, value in facts(run):
-        say(f"{name:<11}{value}")
-    for name, value in loss_changes(run):
+    say(format_heading(run))
+    for name, value in (*iter_facts(run), *iter_loss_changes(run)):
         say(f"{name:<11}{value}")
     if run.metrics:
         show_metrics(run)
@@ -44,17 +42,18 @@ def command() -> None:
         say("its folder is not here; its pictures are among its artifacts in MLflow")
     else:
         say(f"folder {run.path}, pictures")
-        for line in pictures(run):
+        for line in list_pictures(run):
             say(f"  {line}")
-    if line := again(run, asked.runs_dir):
+    if line := make_repeat_command(run, asked.runs_dir):
         say("to run it again")
         say(f"  {line}")
+    return 0
 
 
-def again(run: "Run", runs_dir: Path) -> str:
-    """The command that makes it again where it is: from here, with the data that it had on this machine; "" if unknown.
+def make_repeat_command(run: "Run", runs_dir: Path) -> str:
+    """Returns the command that trains the run again where it is, on the data folder it had here; "" if unknown.
 
-    runs_dir: where a run would go of which MLflow alone has the folder.
+    runs_dir: takes the place of the run's own folder if only MLflow has that.
     """
     from benchmarks.run_folder.folder import HERE
 
@@ -69,16 +68,16 @@ def again(run: "Run", runs_dir: Path) -> str:
     return " ".join((command, *map(shlex.quote, words)))
 
 
-def heading(run: "Run") -> str:
-    """Its name, and how far it is."""
+def format_heading(run: "Run") -> str:
+    """Returns the name of a run, and how far it is."""
     status = run.folder.status()
     at = f", epoch {status['epoch']} of {run.config.recipe.epochs}" if "epoch" in status else ""
     why = f": {status['cause']}" if status.get("cause") else ""
     return f"{run.config.name}: {status['state']}{at}{why}"
 
 
-def facts(run: "Run") -> Iterator[tuple[str, str]]:
-    """What it was, as pairs of a name and a value."""
+def iter_facts(run: "Run") -> Iterator[tuple[str, str]]:
+    """Yields the settings and circumstances of a run, as pairs of a name and a value."""
     from benchmarks.training.provenance import fingerprint
 
     config, environment = run.config, run.folder.environment()
@@ -86,7 +85,7 @@ def facts(run: "Run") -> Iterator[tuple[str, str]]:
     told = data.as_dict(neutral=False)
     options = [f"{name} {value}" for name, value in told.items() if name != "name"]
     yield "variant", config.variant
-    yield "recipe", recipe(run)
+    yield "recipe", describe_recipe(run)
     yield "dataset", ", ".join((data.name, *options, f"checksum {config.checksum[:8]}"))
     yield "seed", str(config.seed)
     classifier = f", by classifier {config.extractor[:8]}" if config.extractor else ""
@@ -101,12 +100,12 @@ def facts(run: "Run") -> Iterator[tuple[str, str]]:
             yield "stale", "the code that decides results has changed since; --retrain trains it again"
         for note in run.folder.notes():
             yield "note", note
-    if symptoms := marked(run.folder.status()):
+    if symptoms := describe_symptoms(run.folder.status()):
         yield "symptoms", symptoms
 
 
-def loss_changes(run: "Run") -> Iterator[tuple[str, str]]:
-    """Whether each loss rose or fell: the mean of the last tenth of the epochs against the first one (I3e)."""
+def iter_loss_changes(run: "Run") -> Iterator[tuple[str, str]]:
+    """Yields whether each loss rose or fell: the mean of the last tenth of the epochs against the first (I3e)."""
     from benchmarks.questions.loss_curves import DISCRIMINATOR, GENERATOR
     from benchmarks.questions.outcomes import read_outcome
 
@@ -122,8 +121,8 @@ def loss_changes(run: "Run") -> Iterator[tuple[str, str]]:
         yield "loss", f"of the {network} {moved} from {first:.3g} in the first epoch to {first + change:.3g} at the end"
 
 
-def recipe(run: "Run") -> str:
-    """The name of the recipe, and what is changed in it; all that it switches on where the variant is not there."""
+def describe_recipe(run: "Run") -> str:
+    """Returns the name of the recipe and the fields that differ from it; all its fields if the variant is unknown."""
     from variants import VARIANTS, load_variant
 
     config = run.config
@@ -134,12 +133,12 @@ def recipe(run: "Run") -> str:
     return name + "".join(f", {field} {value}" for field, value in changes.items())
 
 
-def pictures(run: "Run") -> list[str]:
-    """The paths of its pictures; of the samples, which may be hundreds, the last."""
+def list_pictures(run: "Run") -> list[str]:
+    """Returns the paths of the pictures; of the sample pictures, which may be hundreds, the last."""
     samples = run.folder.pictures()
     folders = [folder for folder in (run.path, run.path / "probes") if not folder.is_symlink()]
     found = [path for folder in folders for path in sorted(folder.glob("*"))]
-    lines = [str(path) for path in found if path.suffix in PICTURES and path.is_file() and not path.is_symlink()]
+    lines = [str(path) for path in found if path.suffix in _PICTURES and path.is_file() and not path.is_symlink()]
     if samples:
         last = run.path / run.folder.picture_name(max(samples))
         lines.append(f"{last}" + (f" (the last of {len(samples)})" if len(samples) > 1 else ""))
@@ -147,4 +146,4 @@ def pictures(run: "Run") -> list[str]:
 
 
 if __name__ == "__main__":
-    main(command)
+    run_command(main)

@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser
-from benchmarks.cli.options import main as run_command
+from benchmarks.cli.options import Parser, add_cuda_graphs, add_data_dir, add_device, add_json, add_plugin, run_command
 from benchmarks.config import PRECISIONS
 from variants import VARIANTS
 from variants.recipe import UserError, unknown
@@ -47,7 +46,7 @@ def parser() -> Parser:
     case = parser.add_argument_group("of what")
     case.add_argument("--variant", nargs="+", metavar="NAME", help=f"of {', '.join(VARIANTS)} (all that can)")
     case.add_argument("--dataset", nargs="+", default=["auto"], metavar="NAME", help="(auto: MNIST, else digits)")
-    plugins.add_option(case)
+    add_plugin(case)
     case.add_argument("--recipe", default="", metavar="NAME", help="a recipe of the variants (their own)")
     case.add_argument("--against", default="stock", metavar="stock|none", help="the loop to compare with (stock)")
     case.add_argument(
@@ -67,15 +66,15 @@ def parser() -> Parser:
     how.add_argument(
         "--seeds", type=int, nargs="+", default=[1], metavar="N", help="that ours trains as one; told of each (1)"
     )
-    how.add_argument("--device", default="cpu", metavar="auto|cpu|cuda", help="where to train (cpu)")
-    how.add_argument("--cuda-graphs", action="store_true", help="record updates and replay them (on a GPU)")
+    add_device(how, "cpu")
+    add_cuda_graphs(how)
     how.add_argument("--rounds", type=int, default=7, metavar="N", help="how often each is timed (7)")
     how.add_argument("--seconds", type=float, default=2.0, metavar="S", help="of each in a round, about (2)")
     how.add_argument(
         "--run-seconds", type=float, default=60.0, metavar="S", help="of training in a real run, 0 for none (60)"
     )
-    how.add_argument("--data-dir", type=Path, metavar="DIR", help="datasets ($GANBENCH_DATA, else data)")
-    how.add_argument("--json", type=Path, metavar="FILE", help="where all figures are written")
+    add_data_dir(how)
+    add_json(how)
     how.add_argument("--picture", type=Path, metavar="FILE", help="where --growth draws its curves")
     return parser
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, add_tracking, refuse_unread
-from benchmarks.cli.options import main as run_command
+from benchmarks.cli import options
+from benchmarks.cli.options import Parser, read_run_options, refuse_unread, run_command
 from benchmarks.executors import EXECUTORS
 from benchmarks.questions.presets import PRESETS, find_preset
 from benchmarks.suites.scheduler import Progress, counted, expectation, prepared, shared_out
@@ -24,7 +24,7 @@ def parser() -> Parser:
     what.add_argument("--questions", nargs="+", default=[], metavar="NAME", help="only these (all)")
     what.add_argument("--dataset", default="", metavar="NAME", help="takes the place of the preset's images")
     what.add_argument("--seeds", type=int, default=0, metavar="N", help="seeds of each arm (the preset's)")
-    plugins.add_option(what)
+    options.add_plugin(what)
     what.add_argument(
         "--tuned", type=Path, default=None, metavar="FILE", help="of benchmarks.tune --out (the one with the code)"
     )
@@ -32,21 +32,17 @@ def parser() -> Parser:
     how = parser.add_argument_group("how")
     how.add_argument("--executor", default="processes", metavar="NAME", help="inline, processes or ray (processes)")
     how.add_argument("--address", default="", metavar="ADDRESS", help="of a Ray cluster (one on this machine)")
-    how.add_argument("--workers", type=int, default=0, metavar="N", help="runs at once (as many as cores, 2 on a GPU)")
-    how.add_argument("--device", default="auto", metavar="auto|cpu|cuda|mps", help="where to train (auto)")
-    how.add_argument(
-        "--stack", default="auto", metavar="auto|on|off", help="train seeds of an arm as one (auto: on a GPU)"
-    )
-    how.add_argument("--pictures", default="milestones", metavar="all|milestones|none", help="(milestones)")
-    how.add_argument("--cuda-graphs", action="store_true", help="record updates and replay them (on a GPU)")
-    how.add_argument("--retrain", action="store_true", help="train again what is already trained")
+    options.add_workers(how)
+    options.add_device(how)
+    options.add_stack(how)
+    options.add_pictures(how, "milestones")
+    options.add_cuda_graphs(how)
+    options.add_retrain(how)
     where = parser.add_argument_group("where")
-    where.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="of the run folders (runs)")
-    where.add_argument(
-        "--data-dir", type=Path, default=None, metavar="DIR", help="datasets ($GANBENCH_DATA, else data)"
-    )
-    add_tracking(where)
-    where.add_argument("--no-tracking", action="store_true", help="write run folders only")
+    options.add_runs_dir(where)
+    options.add_data_dir(where)
+    options.add_tracking(where)
+    options.add_no_tracking(where)
     return parser
 
 
@@ -60,8 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if asked.executor not in EXECUTORS:
         raise unknown("executor", asked.executor, EXECUTORS, see="one of " + ", ".join(EXECUTORS))
 
-    from benchmarks.cli.progress import SuiteProgress, duration
-    from benchmarks.executors import RunOptions
+    from benchmarks.cli.progress import SuiteProgress, format_duration
     from benchmarks.suites.plan import make_plan
     from benchmarks.suites.plan_history import record_plan
     from benchmarks.suites.scheduler import run_jobs
@@ -72,18 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     jobs, missing = prepared(plan, asked.data_dir, judge=not asked.plan)
     todo, done = counted(jobs, asked.runs_dir, asked.retrain)
     expected = expectation(plan, tuned)
-    settings = RunOptions(
-        asked.runs_dir,
-        asked.data_dir,
-        device=asked.device,
-        pictures=asked.pictures,
-        tracking_uri=asked.tracking_uri,
-        experiment=asked.experiment,
-        track=not asked.no_tracking,
-        retrain=asked.retrain,
-        stack=asked.stack,
-        cuda_graphs=asked.cuda_graphs,
-    )
+    settings = read_run_options(asked)
     with SuiteProgress(chosen.name, todo + done) as live:
         live.say(
             f"{len(plan.questions)} questions, {len(plan.decisions)} decisions, {len(plan.arms)} arms, "
@@ -95,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         seconds = sum(expected[arm.name] * len(job.configs) for arm, job in jobs)
         if todo and seconds:
             seconds *= todo / (todo + done)
-            live.say(f"about {duration(seconds)} of one core for what is left")
+            live.say(f"about {format_duration(seconds)} of one core for what is left")
         if asked.plan:
             for arm in plan.arms:
                 live.say(f"  {arm.name:<28} {len(arm.seeds):>3} seeds  {', '.join(arm.questions)}")

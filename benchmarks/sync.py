@@ -1,11 +1,12 @@
-"""python -m benchmarks.sync: sends run folders to MLflow: all that a tracking server missed, each value once."""
+"""python -m benchmarks.sync: uploads run folders to MLflow: everything that a server missed, each value once."""
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.cli.options import Parser, add_tracking, main
+from benchmarks.cli.options import Parser, add_runs_dir, add_tracking, run_command
 from variants.recipe import UserError, unknown
 
 if TYPE_CHECKING:
@@ -15,41 +16,41 @@ if TYPE_CHECKING:
 def parser() -> Parser:
     parser = Parser("benchmarks.sync", description=__doc__.partition(": ")[2])
     parser.add_argument("run", nargs="*", metavar="RUN", help="names of run folders, or their paths (all)")
-    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="of the run folders (runs)")
+    add_runs_dir(parser)
     add_tracking(parser)
     return parser
 
 
-def command() -> int:
-    asked = parser().parse_args()
+def main(arguments: Sequence[str] | None = None) -> int:
+    asked = parser().parse_args(arguments)
 
-    from benchmarks.tracking.client import prepare, redacted, resolved
-    from benchmarks.tracking.upload import remembered, sync_when_free
+    from benchmarks.tracking.client import prepare_experiment, redact_uri, resolve_uri
+    from benchmarks.tracking.upload import read_memory, sync_when_free
 
-    folders = chosen(asked.run, asked.runs_dir)
-    uri, experiment = resolved(asked.tracking_uri), asked.experiment
-    # A server that is down is told once, before any run.
-    prepare(uri, experiment)
+    folders = choose_folders(asked.run, asked.runs_dir)
+    uri, experiment = resolve_uri(asked.tracking_uri), asked.experiment
+    # Refuses a server that is down once, before any run.
+    prepare_experiment(uri, experiment)
     sent, failed = 0, 0
     for folder in folders:
         try:
-            before = remembered(folder, uri, experiment)
+            before = read_memory(folder, uri, experiment)
             sync_when_free(folder, uri, experiment, print)
-            sent += remembered(folder, uri, experiment) != before
+            sent += read_memory(folder, uri, experiment) != before
         except UserError as refused:
             failed += 1
             print(f"{folder.name} was not sent: {refused}", file=sys.stderr)
     whole = len(folders) - sent - failed
-    print(f"MLflow at {redacted(uri)}: {len(folders)} runs, {sent} sent, {whole} there already, {failed} failed")
+    print(f"MLflow at {redact_uri(uri)}: {len(folders)} runs, {sent} sent, {whole} there already, {failed} failed")
     return 1 if failed else 0
 
 
-def chosen(names: list[str], runs_dir: Path) -> "list[RunFolder]":
-    """The folders of these runs; all of them where no name is given. Raises UserError where there is none."""
-    from benchmarks.run_folder.folder import CONFIG, RunFolder, run_folders
+def choose_folders(names: list[str], runs_dir: Path) -> "list[RunFolder]":
+    """Returns the folders of these runs; all where no name is given. Raises UserError where there is none."""
+    from benchmarks.run_folder.folder import CONFIG, RunFolder, list_run_folders
 
     if not names:
-        if folders := run_folders(runs_dir):
+        if folders := list_run_folders(runs_dir):
             return folders
         raise UserError(
             f"there are no runs in {runs_dir}; train one with python -m benchmarks.run, or name another folder"
@@ -58,11 +59,11 @@ def chosen(names: list[str], runs_dir: Path) -> "list[RunFolder]":
     for name in names:
         path = Path(name) if "/" in name or os.sep in name else runs_dir / name
         if not (path / CONFIG).is_file():
-            known = [folder.name for folder in run_folders(runs_dir)] if runs_dir.is_dir() else []
+            known = [folder.name for folder in list_run_folders(runs_dir)] if runs_dir.is_dir() else []
             raise unknown("run", name, known, see=f"it is not in {runs_dir}")
         found.append(RunFolder(path))
     return found
 
 
 if __name__ == "__main__":
-    main(command)
+    run_command(main)

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser
-from benchmarks.cli.options import main as run_command
+from benchmarks.cli.options import Parser, add_data_dir, add_plugin, add_runs_dir, add_workers, run_command
 from benchmarks.suites.tuning import (
     Journal,
     added,
@@ -33,14 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--arms", nargs="+", default=[], metavar="NAME", help="only these; others stay as they were tuned (all)"
     )
-    plugins.add_option(parser)
-    parser.add_argument("--workers", type=int, default=0, metavar="N", help="runs at once (as many as cores)")
-    parser.add_argument(
-        "--runs-dir", type=Path, default=Path("runs/tuning"), metavar="DIR", help="of the run folders (runs/tuning)"
-    )
-    parser.add_argument(
-        "--data-dir", type=Path, default=None, metavar="DIR", help="datasets ($GANBENCH_DATA, else data)"
-    )
+    add_plugin(parser)
+    add_workers(parser)
+    add_runs_dir(parser, "runs/tuning")
+    add_data_dir(parser)
     parser.add_argument("--out", type=Path, default=None, metavar="FILE", help="where to write (with the code)")
     asked = parser.parse_args(arguments)
     plugins.load_plugins(asked.plugin)
@@ -52,11 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise UserError(f"the preset {wanted.name} is not tuned")
     from benchmarks.cli.progress import SuiteProgress
     from benchmarks.executors import RunGroup, RunOptions
-    from benchmarks.inference.finding import load_run
+    from benchmarks.inference.find import load_run
     from benchmarks.questions.presets import TUNING_SEEDS
     from benchmarks.suites.scheduler import all_ended, run_jobs
     from benchmarks.suites.tuned_settings import tuning_file
-    from benchmarks.training.configure import completed
+    from benchmarks.training.configure import add_classifier
     from benchmarks.training.provenance import fingerprint
 
     out = asked.out or tuning_file(wanted.name)
@@ -66,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         before(wanted, out)  # or a damaged file would be told of after the runs
     tried = [trial for trial in trials(wanted) if not asked.arms or trial.name in asked.arms]
     configs = [[trial.arm.config(seed, asked.data_dir) for seed in trial.arm.seeds] for trial in tried]
-    jobs = [RunGroup(tuple(completed(config, asked.data_dir) for config in each)) for each in configs]
+    jobs = [RunGroup(tuple(add_classifier(config, asked.data_dir) for config in each)) for each in configs]
     settings = RunOptions(asked.runs_dir, asked.data_dir, device="cpu", pictures="none", track=False)
     with SuiteProgress(f"tuning of {wanted.name}", sum(len(job.configs) for job in jobs)) as live:
         all_ended(run_jobs(jobs, "processes", settings, live, workers=asked.workers))

@@ -1,8 +1,7 @@
-"""Words that are true of an image of a digit and can be measured from its pixels: which digit, how thick, which way it
-leans.
+"""Measures which words are true of an image of a digit: which digit, how thick, which way it leans.
 
-The rule is deterministic and is the same for real and for generated images. Which digit it is comes from a label or a
-classifier; the rest is computed here.
+The rule is deterministic, and the same for real and for generated images. The digit comes from a label or a classifier;
+thickness and slant are measured from the pixels.
 """
 
 from dataclasses import dataclass
@@ -15,26 +14,26 @@ from torch.nn.functional import pad
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 THICKNESSES = ("thin", "bold")
 SLANTS = ("left", "upright", "right")
-WORDS = (*DIGITS, *THICKNESSES, *SLANTS)  # a token is a word's place here
+WORDS = (*DIGITS, *THICKNESSES, *SLANTS)
+"""The vocabulary: a token is a word's index."""
 
 
 @dataclass(frozen=True)
 class CaptionRule:
-    """Where one word ends and the next begins, for one kind of image.
+    """Holds the thresholds between words, for one kind of image."""
 
-    bold: thickness, in pixels, above which a stroke is bold. upright: for each digit the slant that counts as upright.
-    lean: how far the slant must be from that, to either side, before the digit leans.
-    """
-
+    # The thickness, in pixels, above which a stroke is bold.
     bold: float
+    # For each digit the slant that counts as upright.
     upright: tuple[float, ...]
+    # How far the slant must be from upright, to either side, before the digit leans.
     lean: float
 
 
 # All chosen, not tuned, from quantiles of the training images. `bold` is the median thickness. On MNIST a digit leans
 # beyond a shear of 0.15, or 8.5 degrees, from the vertical: 17 % left, 40 % upright, 43 % right. On 8x8 images, where
 # digits fill their box, the moments say more of a digit's shape than of its slant (the median is -0.20 for sixes and
-# 0.14 for sevens); so there a digit leans against the median of its kind, and `lean` makes about equal parts.
+# 0.14 for sevens). So there a digit leans against the median of its kind, and `lean` makes about equal parts.
 RULES = {
     "mnist": CaptionRule(bold=2.48, upright=(0.0,) * 10, lean=0.15),
     "digits": CaptionRule(
@@ -44,10 +43,10 @@ RULES = {
 
 
 def thickness(images: Float[Tensor, "batch 1 height width"]) -> Float[Tensor, " batch"]:
-    """The mean width of the strokes, in pixels: twice the area of the ink over the length of its outline.
+    """Returns the mean width of the strokes, in pixels: twice the area of the ink over the length of its outline.
 
-    A stroke of width w and length L has area w L and outline 2 L, but for its ends. The outline is the total variation
-    of the ink, by Roberts' differences over 2x2 pixels, so soft edges count as much as hard ones, and paler ink changes
+    A stroke of width w and length L has area w L and, without its ends, outline 2 L. The outline is the total variation
+    of the ink, by Roberts' differences over 2x2 pixels: soft edges count as much as hard ones, and paler ink changes
     nothing. An empty image has thickness 0.
     """
     ink = _ink(images)
@@ -59,9 +58,9 @@ def thickness(images: Float[Tensor, "batch 1 height width"]) -> Float[Tensor, " 
 
 
 def slant(images: Float[Tensor, "batch 1 height width"]) -> Float[Tensor, " batch"]:
-    """The shear of the ink: pixels to the right for one pixel up. Positive leans right, and 0 is upright or empty.
+    """Returns the shear of the ink: pixels to the right for one pixel up. Positive leans right; 0 is upright or empty.
 
-    The ratio of second central moments, -mu_11 / mu_02, with which handwriting is usually straightened.
+    It is the ratio of second central moments -mu_11 / mu_02, which is commonly used to straighten handwriting.
     """
     ink = _ink(images)
     height, width = ink.shape[1:]
@@ -73,10 +72,13 @@ def slant(images: Float[Tensor, "batch 1 height width"]) -> Float[Tensor, " batc
     return -(ink * across * down).sum((1, 2)) / (ink * down * down).sum((1, 2)).clamp_min(1e-6)
 
 
-def captions(
+def caption_tokens(
     images: Float[Tensor, "batch 1 height width"], digits: Int64[Tensor, " batch"], rule: CaptionRule
 ) -> Int64[Tensor, "batch 3"]:
-    """The words of each image, as tokens: digit, thickness, slant. images: in [-1, 1]. digits: what each one shows."""
+    """Returns the words of each image, as tokens: digit, thickness, slant.
+
+    images: in [-1, 1]. digits: the digit in each image.
+    """
     bold = (thickness(images) > rule.bold).long()
     leaning = slant(images) - torch.tensor(rule.upright, device=images.device)[digits]
     towards = (leaning > -rule.lean).long() + (leaning > rule.lean).long()
@@ -84,7 +86,7 @@ def captions(
 
 
 def all_captions() -> Int64[Tensor, "captions 3"]:
-    """Every combination of one word for each of the three, as tokens, in the order of the words."""
+    """Returns every combination of a digit, a thickness and a slant, as tokens, in the order of the words."""
     parts = (DIGITS, THICKNESSES, SLANTS)
     starts = (0, len(DIGITS), len(DIGITS) + len(THICKNESSES))
     return torch.cartesian_prod(*(torch.arange(len(part)) + start for part, start in zip(parts, starts, strict=True)))

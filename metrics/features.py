@@ -1,8 +1,8 @@
-"""The pinned classifiers that turn images into features, and the files that hold them.
+"""Defines the classifiers that turn images into features, and their files.
 
-On digits the features of an ImageNet network mean little, so images are judged by a small classifier of the same data.
-One architecture serves every image set; its weights are a file of a few hundred kB, and the SHA-256 of that file's
-bytes is its identity, which belongs to every figure that was measured with it.
+Features of an ImageNet network mean little on digits, so features come from a small classifier of the same data. One
+architecture serves every image set. Its weights are a file of a few hundred kB; the SHA-256 of the file's bytes is its
+identity, and belongs to every value measured with it.
 """
 
 import copy
@@ -22,38 +22,38 @@ from torch.nn import functional
 from torch.nn.utils import fusion
 
 from metrics.base import Unmeasurable
-from metrics.chunks import at_once
+from metrics.chunks import chunk_rows
 
 WIDTHS = (16, 32, 48, 64)
-FEATURES = 64
+FEATURE_COUNT = 64
 SMALLEST_MAP = 4
 PINNED = Path(__file__).with_name("extractors")
 ARCHITECTURE = "convolutions 3x3 of 16, 32, 48, 64 channels, strides 1 then 2 down to 4x4, linear to 64, ReLU"
 
+# A unit whose deviation over training data is below this share of the largest one is dead; chosen, not tuned.
 DEAD = 1e-3
-"""A unit with less than this share of the largest deviation over training data tells nothing; chosen, not tuned."""
-# Share of a feature that differs between equal images by rounding alone, as float32 has it.
+# The share of a feature by which float32 rounding alone separates equal images.
 _ROUNDING = 1e-6
-
-_CHUNK = 125  # with channels last, what fits the cache: twice as fast as 1,000 at once
+# With channels last, so many images fit the cache: twice as fast as 1,000 at once.
+_CHUNK = 125
 _LARGEST_FILE = 16 * 2**20
-LARGEST_SIDE = 512
+LARGEST_IMAGE_SIDE = 512
 
 
 def _layout(device: torch.device) -> torch.memory_format:
-    """In which images of few channels are read fastest."""
+    """Returns the memory format in which convolutions read images of few channels fastest."""
     return torch.channels_last if device.type == "cpu" else torch.contiguous_format
 
 
 class BadExtractor(ValueError):
-    """A file of weights that cannot be used. Its text is one sentence for the person who named it."""
+    """Tells in one sentence why a file of weights cannot be used."""
 
 
 class Classifier(nn.Module):
-    """A small convolutional classifier of images of any shape (channels, height, width) of at least 4 x 4.
+    """Classifies images of any shape (channels, height, width) of at least 4 x 4, by a few convolutions.
 
-    Its penultimate layer, 64 units after a ReLU, gives the features. batch_norm: with batch normalisation, as it is
-    trained; `fused` gives the same function without.
+    The penultimate layer, 64 units after a ReLU, gives the features. batch_norm: include batch normalisation, for
+    training; `fused` returns the same function without it.
     """
 
     def __init__(self, shape: tuple[int, int, int], classes: int, *, batch_norm: bool = False) -> None:
@@ -65,14 +65,14 @@ class Classifier(nn.Module):
             self.convolutions.append(nn.Conv2d(channels, wider, 3, stride, 1, bias=not batch_norm))
             self.norms.append(nn.BatchNorm2d(wider) if batch_norm else nn.Identity())
             channels, height, width = wider, -(-height // stride), -(-width // stride)
-        self.embedding = nn.Linear(channels * height * width, FEATURES, bias=not batch_norm)
-        self.norms.append(nn.BatchNorm1d(FEATURES) if batch_norm else nn.Identity())
-        self.head = nn.Linear(FEATURES, classes)
+        self.embedding = nn.Linear(channels * height * width, FEATURE_COUNT, bias=not batch_norm)
+        self.norms.append(nn.BatchNorm1d(FEATURE_COUNT) if batch_norm else nn.Identity())
+        self.head = nn.Linear(FEATURE_COUNT, classes)
 
     def forward(
         self, images: Float[Tensor, "batch channels height width"]
     ) -> tuple[Float[Tensor, "batch features"], Float[Tensor, "batch classes"]]:
-        """Features (non-negative) and class logits."""
+        """Returns features (non-negative) and class logits."""
         x = images
         for convolution, norm in zip(self.convolutions, self.norms, strict=False):
             x = functional.relu(norm(convolution(x)))
@@ -80,7 +80,7 @@ class Classifier(nn.Module):
         return features, self.head(features)
 
     def fused(self) -> "Classifier":
-        """The same function, with each batch normalisation's running statistics folded into the layer before it."""
+        """Returns the same function, with each batch normalisation folded into the layer before it."""
         trained = copy.deepcopy(self).eval()
         folded = copy.deepcopy(trained)
         for i, norm in enumerate(trained.norms[:-1]):
@@ -94,65 +94,61 @@ class Classifier(nn.Module):
 
 @dataclass(frozen=True)
 class Extractor:
-    """A frozen classifier with its identity.
-
-    name, seed: the data it knows and the seed it was trained with. accuracy: on the test images of that data.
-    sha256: of the file's bytes. shape, classes: of the images it takes. mean, deviation: (features,) of its features
-    over its real training images, float64. facts: everything its file says of itself.
-    """
+    """Holds a frozen classifier with its identity."""
 
     classifier: Classifier
+    # The data that it was trained on.
     name: str
+    # The seed of its training.
     seed: int
+    # On the test images of its data.
     accuracy: float
+    # Of the bytes of its file.
     sha256: str
+    # Of the images that it takes.
     shape: tuple[int, int, int]
     classes: int
+    # Of its features over the training images: (features,), float64.
     mean: Tensor
     deviation: Tensor
+    # The metadata of its file.
     facts: Mapping[str, Any]
 
     @torch.no_grad()
-    def both(
+    def features_and_logits(
         self, images: Float[Tensor, "batch channels height width"]
     ) -> tuple[Float[Tensor, "batch features"], Float[Tensor, "batch classes"]]:
-        """Features and class logits, float32, of images in [-1, 1]; taken in chunks, so memory stays small."""
+        """Returns features and class logits, float32, of images in [-1, 1]. Works in chunks, in little memory."""
         if images.shape[1:] != self.shape:
             raise ValueError(f"the extractor {self.name} takes images of {self.shape}, not {tuple(images.shape[1:])}")
-        # There before the feature maps come: between these, what is kept of a chunk would have the heap grow.
-        features, logits = (torch.empty(len(images), width, device=images.device) for width in (FEATURES, self.classes))
-        size = at_once(_CHUNK, images)
+        # Allocated before the feature maps: small results that are kept between them would make the heap grow.
+        features, logits = (
+            torch.empty(len(images), width, device=images.device) for width in (FEATURE_COUNT, self.classes)
+        )
+        size = chunk_rows(_CHUNK, images)
         for start in range(0, len(images), size):
             chunk = images[start : start + size].float().contiguous(memory_format=_layout(images.device))
             features[start : start + size], logits[start : start + size] = self.classifier(chunk)
         return features, logits
 
-    def features(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch features"]:
-        """Activations of the penultimate layer."""
-        return self.both(images)[0]
-
-    def logits(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
-        """Class logits."""
-        return self.both(images)[1]
-
     def read(
         self, images: Float[Tensor, "batch channels height width"]
     ) -> tuple[Float[Tensor, "batch features"], Int[Tensor, " batch"]]:
-        """Features, and the most likely class."""
-        features, logits = self.both(images)
+        """Returns features, and the most likely class."""
+        features, logits = self.features_and_logits(images)
         return features, logits.argmax(1)
 
-    def standardized(self, features: Float[Tensor, "batch features"]) -> Float[Tensor, "batch alive"]:
-        """Features in units of their deviation about their mean over real training images, dead units left out.
+    def standardize(self, features: Float[Tensor, "batch features"]) -> Float[Tensor, "batch alive"]:
+        """Standardises features by their mean and deviation over training images, and leaves out dead units.
 
-        Raises Unmeasurable where no unit tells one training image from another.
+        Raises Unmeasurable if all units are dead.
         """
         alive, mean, deviation = self._alive
         return (features[:, alive] - mean.to(features)) / deviation.to(features)
 
     @functools.cached_property
     def _alive(self) -> tuple[Int[Tensor, " alive"], Float[Tensor, " alive"], Float[Tensor, " alive"]]:
-        """Which units tell something, with their means and deviations."""
+        """The indices, means and deviations of the units that are not dead."""
         least = max(DEAD * self.deviation.max(), _ROUNDING * self.mean.abs().max())
         (alive,) = (self.deviation > least).nonzero(as_tuple=True)
         if not len(alive):
@@ -160,42 +156,42 @@ class Extractor:
         return alive, self.mean[alive], self.deviation[alive]
 
     def to(self, device: torch.device | str) -> "Extractor":
-        """This extractor on a device."""
+        """Returns this extractor on a device."""
         moved = copy.deepcopy(self.classifier).to(device, memory_format=_layout(torch.device(device)))
         return replace(self, classifier=moved, mean=self.mean.to(device), deviation=self.deviation.to(device))
 
 
 @dataclass(frozen=True)
 class Channelwise:
-    """An extractor of grey images that reads each colour channel of a stack of them by itself.
+    """Reads each colour channel of a stack of grey images by itself.
 
-    A stack of three digits has three times the features, and a class for each combination: the first channel's class
-    is the most significant digit of the stack's. (Metz et al. 2017; Srivastava et al. 2017: stacked MNIST.)
+    A stack of three digits has three times the features, and a class for each combination, of which the first channel
+    is the most significant digit (stacked MNIST: Metz et al. 2017; Srivastava et al. 2017).
     """
 
     extractor: Extractor
     channels: int
 
-    @property
-    def classes(self) -> int:
-        return self.extractor.classes**self.channels
-
     def read(
         self, images: Float[Tensor, "batch channels height width"]
     ) -> tuple[Float[Tensor, "batch features"], Int[Tensor, " batch"]]:
-        """Features of all channels side by side, and the class of the combination."""
+        """Returns the features of all channels side by side, and the class of the combination."""
         features, classes = self.extractor.read(images.flatten(0, 1)[:, None])
         places = self.extractor.classes ** torch.arange(self.channels - 1, -1, -1, device=images.device)
         return features.view(len(images), -1), (classes.view(len(images), -1) * places).sum(1)
 
-    def standardized(self, features: Float[Tensor, "batch features"]) -> Float[Tensor, "batch alive"]:
-        """Each channel's features, as Extractor.standardized gives them."""
+    def standardize(self, features: Float[Tensor, "batch features"]) -> Float[Tensor, "batch alive"]:
+        """Standardises each channel's features as Extractor.standardize does."""
         channels = features.view(len(features), self.channels, -1).unbind(1)
-        return torch.cat([self.extractor.standardized(each) for each in channels], dim=1)
+        return torch.cat([self.extractor.standardize(each) for each in channels], dim=1)
 
     def to(self, device: torch.device | str) -> "Channelwise":
-        """This reader on a device."""
+        """Returns this reader on a device."""
         return replace(self, extractor=self.extractor.to(device))
+
+
+FrozenClassifier = Extractor | Channelwise
+"""Reads images as features and predicted classes, and standardises features."""
 
 
 def save_extractor(
@@ -203,8 +199,8 @@ def save_extractor(
 ) -> None:
     """Writes a fused classifier, the statistics of its features over training images, and its facts.
 
-    facts holds at least name, seed, accuracy, shape and classes; all of it goes into one JSON text, because the order
-    of several metadata entries would not be the same in every run, and the file's bytes are the identity.
+    facts: at least name, seed, accuracy, shape and classes. They become one JSON text, because the order of several
+    metadata entries varies between runs, and the file's bytes are the identity.
     """
     tensors = {name: value.detach().contiguous() for name, value in classifier.state_dict().items()}
     tensors |= {"statistics.mean": mean.double(), "statistics.deviation": deviation.double()}
@@ -216,7 +212,7 @@ def save_extractor(
 
 
 def read_extractor(path: Path) -> Extractor:
-    """The extractor in a file. Raises BadExtractor for a file that is missing, damaged or of another kind."""
+    """Reads an extractor. Raises BadExtractor for a file that is missing, damaged or of another kind."""
     try:
         size = path.stat().st_size
         if size > _LARGEST_FILE:
@@ -228,22 +224,22 @@ def read_extractor(path: Path) -> Extractor:
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         facts = json.loads(header["__metadata__"]["extractor"])
         shape, classes = tuple(int(n) for n in facts["shape"]), int(facts["classes"])
-        if len(shape) != 3 or not all(0 < n <= LARGEST_SIDE for n in shape) or not 1 < classes <= 10_000:
+        if len(shape) != 3 or not all(0 < n <= LARGEST_IMAGE_SIDE for n in shape) or not 1 < classes <= 10_000:
             raise ValueError("its shape or its number of classes is out of range")
         tensors = safetensors.torch.load(data)
         if not all(bool(torch.isfinite(value).all()) for value in tensors.values()):
             raise ValueError("a weight is not finite")
         mean, deviation = (tensors.pop(f"statistics.{name}") for name in ("mean", "deviation"))
-        if mean.shape != (FEATURES,) or deviation.shape != (FEATURES,) or not bool((deviation >= 0).all()):
+        if mean.shape != (FEATURE_COUNT,) or deviation.shape != (FEATURE_COUNT,) or not bool((deviation >= 0).all()):
             raise ValueError("its statistics are not those of its features")
         if any(value.dtype != torch.float32 for value in tensors.values()):
             raise ValueError("a weight is not float32")
-        # On no device, so that no initial weights are drawn from the global random state only to be replaced.
+        # On the meta device, so that no initial weights are drawn from the global random state.
         with torch.device("meta"):
             classifier = Classifier(shape, classes)
         classifier.load_state_dict(tensors, assign=True)
         name, seed, accuracy = str(facts["name"]), int(facts["seed"]), float(facts["accuracy"])
-    except Exception as error:  # safetensors, json and torch each raise kinds of their own for damaged bytes
+    except Exception as error:  # safetensors, json and torch each raise their own errors for damaged bytes
         cause = (str(error) or type(error).__name__).splitlines()[0][:200]
         raise BadExtractor(
             f"{path} is not an extractor of this project, or is damaged ({cause}); "
@@ -255,10 +251,10 @@ def read_extractor(path: Path) -> Extractor:
 
 
 def pinned_path(name: str, seed: int = 0) -> Path:
-    """Where the pinned extractor of a dataset lies; the file need not exist."""
+    """Returns the path of a dataset's pinned extractor; the file need not exist."""
     return PINNED / f"{name}-{seed}.safetensors"
 
 
 def load_extractor(name: str, seed: int = 0) -> Extractor:
-    """The pinned extractor `metrics/extractors/<name>-<seed>.safetensors`. Raises BadExtractor."""
+    """Reads the pinned extractor `metrics/extractors/<name>-<seed>.safetensors`. Raises BadExtractor."""
     return read_extractor(pinned_path(name, seed))

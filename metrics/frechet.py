@@ -1,9 +1,8 @@
-"""The Fréchet distance between two sets of features, each taken as a Gaussian: FID.
+"""Computes the Fréchet distance between two sets of features, each fitted by a Gaussian: FID.
 
-Range [0, ∞), smaller is better; 0 for equal means and covariances. Two samples of one distribution do not reach 0:
-the bias grows with the number of features squared over the number of samples (Bińkowski et al. 2018; Chong & Forsyth
-2020), so sample counts and features are part of what a figure means.
-Heusel et al. 2017, eq. 6; Dowson & Landau 1982.
+Range [0, ∞), smaller is better; 0 for equal means and covariances. Two samples of one distribution do not reach 0: the
+bias grows with the number of features squared over the number of samples (Bińkowski et al. 2018; Chong & Forsyth 2020),
+so compare only values of the same features and sample counts. Heusel et al. 2017, eq. 6; Dowson & Landau 1982.
 """
 
 import functools
@@ -17,16 +16,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from metrics.base import Unmeasurable
-from metrics.chunks import at_once
+from metrics.chunks import chunk_rows
 
 _ROWS = 1024
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Mean (features,) and unbiased covariance (features, features) of `count` rows, float64, on the CPU.
+    """Holds the mean (features,) and unbiased covariance (features, features) of `count` rows, float64, on the CPU.
 
-    What is left to do with them is small, and LAPACK's.
+    The rest of the computation is small, and done by LAPACK.
     """
 
     mean: Tensor
@@ -41,16 +40,16 @@ class Moments:
 
 
 def moments(features: Float[Tensor, "samples features"] | Iterable[Float[Tensor, "samples features"]]) -> Moments:
-    """Moments of features, given whole or in chunks, summed in float64 in one pass and bounded memory.
+    """Computes moments of features, whole or in chunks, in float64, in one pass and bounded memory.
 
-    Raises Unmeasurable for fewer than two rows, which have no covariance.
+    Raises Unmeasurable for fewer than two rows.
     """
-    chunks = features.split(at_once(_ROWS, features)) if isinstance(features, Tensor) else features
+    chunks = features.split(chunk_rows(_ROWS, features)) if isinstance(features, Tensor) else features
     count, shift = 0, None
     for chunk in chunks:
         rows = chunk.double()
         if shift is None:
-            # Sums about a point near the mean keep the digits that sums about zero would cancel.
+            # Sums about zero would cancel digits that sums about a point near the mean keep.
             shift = rows.mean(0) if len(rows) else rows.new_zeros(rows.shape[1])
             total, products = torch.zeros_like(shift), shift.new_zeros(len(shift), len(shift))
         rows = rows - shift
@@ -65,9 +64,9 @@ def moments(features: Float[Tensor, "samples features"] | Iterable[Float[Tensor,
 
 
 def frechet_distance(fake: Moments, real: Moments) -> float:
-    """‖m₁ − m₂‖² + tr(S₁ + S₂ − 2 (S₁ S₂)^½), infinite where a moment is not finite.
+    """Returns ‖m₁ − m₂‖² + tr(S₁ + S₂ − 2 (S₁ S₂)^½), infinite where a moment is not finite.
 
-    The last term is the sum of the roots of the eigenvalues of S₁S₂, so no square root of a matrix is needed.
+    The last trace is the sum of the roots of the eigenvalues of S₁S₂, so no square root of a matrix is needed.
     """
     if not all(bool(torch.isfinite(m).all()) for m in (fake.mean, fake.covariance, real.mean, real.covariance)):
         return math.inf
@@ -77,11 +76,11 @@ def frechet_distance(fake: Moments, real: Moments) -> float:
 
 
 def product_eigenvalues(fake: Moments, real: Moments) -> Float[Tensor, " features"]:
-    """The eigenvalues of S₁S₂, which are real and not negative but for rounding.
+    """Returns the eigenvalues of S₁S₂: real, and not negative except by rounding.
 
-    LAPACK solves S₁S₂v = λv as a symmetric problem, by the Cholesky factor of S₂; of matrices of 1,024 features that
-    takes a sixteenth of the time of scipy's sqrtm. Where S₂ is singular, as of fewer samples than features, the same
-    eigenvalues are those of S₂^½ S₁ S₂^½.
+    LAPACK solves S₁S₂v = λv as a symmetric problem, by the Cholesky factor of S₂; with 1,024 features that takes a
+    sixteenth of the time of scipy's sqrtm. If S₂ is singular, as with fewer samples than features, the eigenvalues of
+    S₂^½ S₁ S₂^½ are computed, which are the same.
     """
     import scipy.linalg
 
@@ -95,6 +94,6 @@ def product_eigenvalues(fake: Moments, real: Moments) -> Float[Tensor, " feature
 
 
 def geometric_mean(distances: Iterable[float]) -> float:
-    """exp of the mean logarithm; how distances in several feature spaces become one figure."""
+    """Combines distances in several feature spaces into one value, 0 if one of them is 0."""
     values = list(distances)
     return math.exp(math.fsum(math.log(v) if v > 0 else -math.inf for v in values) / len(values))

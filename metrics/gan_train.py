@@ -1,8 +1,8 @@
-"""GAN-train: how well a fresh network that has only seen samples reads real data.
+"""Trains a fresh network on samples alone and tests it on real data: GAN-train.
 
-In [0, 1], larger is better. It falls with wrong labels, with missing variety and with unreal samples, and does not
-saturate as GAN-test does. Shmelkov et al. 2018, section 3. The network, its training and the number of samples are
-fixed: one hidden layer of 256 ReLU units, Adam 1e-3, batches of 100, 500 updates (chosen, not tuned).
+In [0, 1], larger is better. It falls with wrong labels, missing variety and unreal samples, and does not saturate as
+GAN-test does. Shmelkov et al. 2018, section 3. The network, its training and the number of samples are fixed: one
+hidden layer of 256 ReLU units, Adam 1e-3, batches of 100, 500 updates (chosen, not tuned).
 """
 
 from collections.abc import Iterator
@@ -13,17 +13,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.adam import adam
 
-from metrics.chunks import repeat
+from metrics.chunks import repeat_recorded
 
-SAMPLES = 5000
-SEEDS = (0, 1, 2)
-HIDDEN = 256
-UPDATES = 500
-BATCH = 100
-LEARNING_RATE = 1e-3
+MOST_SAMPLES = 5000
+_SEEDS = (0, 1, 2)
+_HIDDEN = 256
+_UPDATES = 500
+_BATCH = 100
+_ADAM = {"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
+_WITHOUT = {"weight_decay": 0.0, "amsgrad": False, "maximize": False}
 
 # Weights and biases of both layers, each (seeds, inputs, outputs).
-Stacked = tuple[Tensor, Tensor, Tensor, Tensor]
+_Weights = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 def gan_train(
@@ -32,69 +33,54 @@ def gan_train(
     real: Float[Tensor, "m *shape"],
     real_labels: Int[Tensor, " m"],
     classes: int,
-    seeds: tuple[int, ...] = SEEDS,
+    seeds: tuple[int, ...] = _SEEDS,
 ) -> float:
-    """Mean accuracy on real data over networks of several seeds, each trained on the samples with their labels."""
+    """Returns the mean accuracy on real data of networks of several seeds, trained on the samples and their labels."""
     x, test = samples.flatten(1), real.flatten(1)
-    weights = _trained(x, labels, classes, seeds)
+    weights = _train(x, labels, classes, seeds)
     with torch.no_grad():
-        read = _judged(test.expand(len(seeds), -1, -1), weights).argmax(2)
+        read = _logits(test.expand(len(seeds), -1, -1), weights).argmax(2)
     return (read == real_labels).double().mean().item()
 
 
-def _trained(x: Float[Tensor, "n values"], labels: Int[Tensor, " n"], classes: int, seeds: tuple[int, ...]) -> Stacked:
-    """The weights of a network for each seed, trained as one: small ones are bound by call overhead."""
-    weights = _initial(x.shape[1], classes, seeds, x.device)
-    batch = min(BATCH, len(x))
+def _train(x: Float[Tensor, "n values"], labels: Int[Tensor, " n"], classes: int, seeds: tuple[int, ...]) -> _Weights:
+    """Trains a network for each seed, all as one, since call overhead dominates small networks. Returns the weights."""
+    weights = _initialize(x.shape[1], classes, seeds, x.device)
+    batch = min(_BATCH, len(x))
     batches = [_batches(len(x), batch, seed) for seed in seeds]
-    order = torch.stack([torch.stack([next(each) for each in batches]) for _ in range(UPDATES)]).to(x.device)
+    order = torch.stack([torch.stack([next(each) for each in batches]) for _ in range(_UPDATES)]).to(x.device)
     done = torch.zeros(1, dtype=torch.long, device=x.device)
     means, squares = ([torch.zeros_like(weight) for weight in weights] for _ in range(2))
     steps = [torch.zeros((), device=x.device) for _ in weights]
 
     def update() -> None:
         (chosen,) = order[done]
-        logits = _judged(x[chosen], weights)
-        # The sum over the networks, so that each has the gradient of its own mean.
+        logits = _logits(x[chosen], weights)
+        # Summed over the networks, so that each has the gradient of its own mean.
         loss = functional.cross_entropy(logits.flatten(0, 1), labels[chosen.flatten()], reduction="sum") / batch
-        # Laid out in memory as the weights are: the fused update takes that for granted.
+        # The fused update assumes that gradients lie in memory as the weights do.
         gradients = [gradient.contiguous() for gradient in torch.autograd.grad(loss, weights)]
         with torch.no_grad():
             done.add_(1)
-            adam(
-                list(weights),
-                gradients,
-                means,
-                squares,
-                [],
-                steps,
-                fused=True,
-                amsgrad=False,
-                beta1=0.9,
-                beta2=0.999,
-                lr=LEARNING_RATE,
-                weight_decay=0.0,
-                eps=1e-8,
-                maximize=False,
-            )
+            adam(list(weights), gradients, means, squares, [], steps, fused=True, **_ADAM, **_WITHOUT)
 
-    repeat(update, UPDATES, x.device)
+    repeat_recorded(update, _UPDATES, x.device)
     return weights
 
 
-def _initial(values: int, classes: int, seeds: tuple[int, ...], device: torch.device) -> Stacked:
+def _initialize(values: int, classes: int, seeds: tuple[int, ...], device: torch.device) -> _Weights:
     networks = []
     with torch.random.fork_rng(devices=()):
         for seed in seeds:
             torch.manual_seed(seed)
-            networks.append((nn.Linear(values, HIDDEN), nn.Linear(HIDDEN, classes)))
+            networks.append((nn.Linear(values, _HIDDEN), nn.Linear(_HIDDEN, classes)))
     parts = [[(layer.weight.mT, layer.bias[None]) for layer in layers] for layers in zip(*networks, strict=True)]
     stacked = [torch.stack(each) for layers in parts for each in zip(*layers, strict=True)]
     first, first_bias, second, second_bias = (each.detach().to(device).requires_grad_() for each in stacked)
     return first, first_bias, second, second_bias
 
 
-def _judged(x: Float[Tensor, "seeds batch values"], weights: Stacked) -> Float[Tensor, "seeds batch classes"]:
+def _logits(x: Float[Tensor, "seeds batch values"], weights: _Weights) -> Float[Tensor, "seeds batch classes"]:
     first, first_bias, second, second_bias = weights
     return torch.baddbmm(second_bias, torch.baddbmm(first_bias, x, first).relu(), second)
 

@@ -1,8 +1,8 @@
-"""Which of the known modes of the data the samples reach, and how evenly.
+"""Counts which known modes of the data the samples reach, and how evenly.
 
-Modes are the classes of labelled images, told apart by a classifier, or the centres of a mixture in the plane, where
-overlap decides: uniform noise captures most modes of a ring or a grid, and its divergence is smaller than that of
-many published GANs, but it overlaps little.
+Modes are the classes of labelled images, by a classifier, or the centres of a mixture in the plane. On a mixture,
+overlap decides: uniform noise captures most modes of a ring or a grid, with a smaller divergence than many published
+GANs, but overlaps little.
 """
 
 import torch
@@ -16,16 +16,16 @@ HIGH_QUALITY_SIGMAS = 3.0
 
 
 def mode_counts(modes: Int[Tensor, " samples"], count: int) -> Float[Tensor, " modes"]:
-    """How many samples each of `count` modes has, as float64."""
+    """Counts the samples of each of `count` modes, as float64."""
     return torch.bincount(modes, minlength=count).double()
 
 
 def mode_coverage(counts: Float[Tensor, " modes"], truth: Float[Tensor, " modes"], samples: int) -> float:
-    """Share of the modes that get at least a tenth of their true share of all samples. In [0, 1], larger is better.
+    """Returns the share of modes with at least a tenth of their true share of all samples. In [0, 1], larger is better.
 
-    counts: samples that count for each mode; they may be fewer than `samples`, which is how many there were in all.
-    truth: counts, or shares, of real data; a mode that real data does not have is left out. The tenth keeps a few
-    misread samples from making full coverage; it is our own choice.
+    counts: the samples that count for each mode; `samples`: how many there were in all. truth: counts, or shares, of
+    real data; modes that it lacks are left out. Because of the tenth, which is our own choice, a few misclassified
+    samples do not make full coverage.
     """
     shares, true = counts.double() / samples, truth.double() / truth.sum()
     present = true > 0
@@ -33,16 +33,15 @@ def mode_coverage(counts: Float[Tensor, " modes"], truth: Float[Tensor, " modes"
 
 
 def modes_captured(counts: Float[Tensor, " modes"]) -> float:
-    """Number of modes with at least one sample. In [0, modes], larger is better. Srivastava et al. 2017, section 4."""
+    """Counts modes with at least one sample. In [0, modes], larger is better. Srivastava et al. 2017, section 4."""
     return float((counts > 0).sum())
 
 
 def mode_kl(counts: Float[Tensor, " modes"], truth: Float[Tensor, " modes"]) -> float:
-    """KL(samples ‖ truth) of the distributions over modes, in nats; 0 log 0 is 0. In [0, ∞), smaller is better.
+    """Returns KL(samples ‖ truth) of the distributions over modes, in nats. In [0, ∞), smaller is better; 0 log 0 = 0.
 
-    It is the reverse divergence, as reported for stacked MNIST: Srivastava et al. 2017; Lin et al. 2018, section 4.
-    Raises Unmeasurable where there is no sample, or one of a mode that the truth does not have: any number of such
-    samples would be infinitely far.
+    This is the reverse divergence, as reported for stacked MNIST: Srivastava et al. 2017; Lin et al. 2018, section 4.
+    Raises Unmeasurable without samples, and for samples of a mode that the truth lacks, whose divergence is infinite.
     """
     if not counts.any():
         raise Unmeasurable("there is no sample")
@@ -56,13 +55,13 @@ def mode_kl(counts: Float[Tensor, " modes"], truth: Float[Tensor, " modes"]) -> 
 def nearest_centres(
     points: Float[Tensor, "samples 2"], centres: Float[Tensor, "modes 2"]
 ) -> tuple[Int[Tensor, " samples"], Float[Tensor, " samples"]]:
-    """The nearest centre of each point, and the distance to it."""
+    """Returns the nearest centre of each point, and the distance to it."""
     distances, nearest = torch.cdist(points, centres, compute_mode="donot_use_mm_for_euclid_dist").min(1)
     return nearest, distances
 
 
 def high_quality(distances: Float[Tensor, " samples"], sigma: float) -> Bool[Tensor, " samples"]:
-    """Which points lie within 3 σ of their nearest centre. Of true samples, 1 − exp(−9/2) = 98.9 % do.
+    """Returns which points lie within 3 σ of their nearest centre. Of true samples, 1 − exp(−9/2) = 98.9 % do.
 
     Srivastava et al. 2017, section 4; Lin et al. 2018, section 4.1.
     """
@@ -70,11 +69,11 @@ def high_quality(distances: Float[Tensor, " samples"], sigma: float) -> Bool[Ten
 
 
 def overlap(points: Float[Tensor, "samples 2"], centres: Float[Tensor, "modes 2"], radius: float) -> float:
-    """Σ_k min(q_k, 1/K), with q_k the share of all points inside the disc of that radius round centre k.
+    """Returns Σ_k min(q_k, 1/K), where q_k is the share of all points in the disc of this radius round centre k.
 
-    In [0, 1], larger is better; 1 where each of K equal modes has its share. It tolerates blur within the disc and does
-    not saturate: a mode with half its share adds half. It is this project's own metric. Discs must not intersect.
-    Raises Unmeasurable without points.
+    In [0, 1], larger is better; 1 if each of K equal modes has its share. It tolerates blur within the disc and does
+    not saturate: a mode with half its share adds half. Discs must not intersect. This project's own metric. Raises
+    Unmeasurable without points.
     """
     if not len(points):
         raise Unmeasurable("there is no sample")
@@ -86,11 +85,11 @@ def overlap(points: Float[Tensor, "samples 2"], centres: Float[Tensor, "modes 2"
 def mode_spread(
     points: Float[Tensor, "samples 2"], centres: Float[Tensor, "modes 2"], radius: float, sigma: float
 ) -> float:
-    """Spread of the points within a mode over the true one: root mean square distance from their mean, over σ√2.
+    """Returns the spread of points within a mode over the true one: root mean square distance from the mean, over σ√2.
 
-    points: those in the disc of that radius round a centre count for its mode; the mean of the squares is over
-    modes with at least two of them; raises Unmeasurable where there is none. In [0, ∞); 1 is right, 0 is a mode of one
-    fixed point. It is this project's own metric.
+    Points in the disc of this radius round a centre count for its mode; squares are averaged over modes with at least
+    two of them. In [0, ∞); 1 is right, 0 is a mode of one fixed point. This project's own metric. Raises Unmeasurable
+    if no mode has two points.
     """
     nearest, distances = nearest_centres(points, centres)
     squares = []

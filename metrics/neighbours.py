@@ -1,7 +1,7 @@
-"""Precision, recall, density and coverage: manifolds made of balls that reach to the k-th nearest neighbour.
+"""Computes precision, recall, density and coverage: a manifold is made of balls that reach to the k-th neighbour.
 
-Each needs as many fakes as real samples, and is read beside its value for two sets of real samples: it is not 1 there.
-Recall also rises with noise, because noisy fakes have large balls, so it never decides alone.
+Pass as many fakes as real samples, and compare with the value for two sets of real samples, which is not 1. Recall also
+rises with noise, because noisy fakes have large balls, so it never decides alone.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from metrics.base import Unmeasurable
-from metrics.chunks import at_once
+from metrics.chunks import chunk_rows
 
 MANIFOLD_K = 3
 DENSITY_K = 5
@@ -22,20 +22,19 @@ _HALVINGS = 6
 
 
 def squared_distances(x: Float[Tensor, "n features"], y: Float[Tensor, "m features"]) -> Float[Tensor, "n m"]:
-    """Squared Euclidean distances, never negative; by the expanded square, so centre data that lies far from 0."""
+    """Returns squared Euclidean distances, never negative. Uses the expanded square: centre data that is far from 0."""
     return (_left(x) @ _right(y).mT).clamp_min_(0)
 
 
-def distances_in_parts(
+def iterate_distances(
     x: Float[Tensor, "n features"], y: Float[Tensor, "m features"]
 ) -> Iterator[tuple[slice, Float[Tensor, "part m"]]]:
-    """The same, but perhaps below 0 by rounding, of some rows of x after others: which ones, and their distances.
+    """Yields the rows of x in parts with their squared distances, which rounding may make negative.
 
-    Those of the next rows are put in the same place. Else what is kept of each part would lie in the gap that the
-    distances leave, and the heap would grow.
+    All parts share one buffer: results that are kept would fill the gap of a freed buffer, and the heap would grow.
     """
     left, right = _left(x), _right(y).mT
-    size = at_once(_ROWS, x)
+    size = chunk_rows(_ROWS, x)
     place = x.new_empty(min(size, len(x)), len(y))
     for start in range(0, len(x), size):
         rows = left[start : start + size]
@@ -51,11 +50,11 @@ def _right(y: Float[Tensor, "m features"]) -> Float[Tensor, "m more"]:
     return torch.cat((-2 * y, y.new_ones(len(y), 1), y.square().sum(1, keepdim=True)), dim=1)
 
 
-def smallest(values: Float[Tensor, "n m"], k: int) -> Float[Tensor, "n k"]:
-    """The k smallest values of each row, in order.
+def k_smallest(values: Float[Tensor, "n m"], k: int) -> Float[Tensor, "n k"]:
+    """Returns the k smallest values of each row, in order.
 
-    Each row is dealt out into groups, and only the k groups with the smallest minima are searched: the k smallest
-    values are among them. That takes a third of the time of topk on a CPU.
+    Each row is divided into groups, and only the k groups with the smallest minima are searched, which contain the k
+    smallest values. That takes a third of the time of topk on a CPU.
     """
     groups = values.shape[1] >> _HALVINGS
     if groups <= k:
@@ -71,32 +70,32 @@ def smallest(values: Float[Tensor, "n m"], k: int) -> Float[Tensor, "n k"]:
 
 
 def squared_radii(points: Float[Tensor, "n features"], ks: tuple[int, ...]) -> tuple[Float[Tensor, " n"], ...]:
-    """Squared distance of each point to its k-th nearest other point, for each k; infinite where there are too few."""
+    """Returns each point's squared distance to its k-th nearest other point, for each k; infinite if too few exist."""
     n = len(points)
     nearest = points.new_empty(n, min(max(ks), n))
-    for part, distances in distances_in_parts(points, points):
+    for part, distances in iterate_distances(points, points):
         own = torch.arange(len(distances), device=points.device)
         distances[own, part.start + own] = torch.inf
-        nearest[part] = smallest(distances, min(max(ks), n))
+        nearest[part] = k_smallest(distances, min(max(ks), n))
     nearest.clamp_min_(0)
-    # Where there are no k others, the last of the n is the point itself, at the infinite distance given to it above.
+    # Without k others, the last of the n is the point itself, at the infinite distance given to it above.
     return tuple(nearest[:, min(k, n) - 1] if n else nearest.flatten() for k in ks)
 
 
-def identical(points: Float[Tensor, "n features"]) -> bool:
-    """Whether all rows are the same but for rounding."""
+def all_equal(points: Float[Tensor, "n features"]) -> bool:
+    """Whether all rows are equal up to rounding."""
     return bool(torch.allclose(points, points[:1].expand_as(points), rtol=1e-5, atol=1e-6))
 
 
 def refuse_few(count: int, what: str) -> None:
-    """Raises Unmeasurable where so many points have no DENSITY_K others."""
+    """Raises Unmeasurable if so many points have no DENSITY_K neighbours."""
     if count <= DENSITY_K:
         raise Unmeasurable(f"a ball reaches to the {DENSITY_K}th neighbour, and only {count} {what} are compared")
 
 
 @dataclass(frozen=True)
 class Manifold:
-    """Real points (n, features) with their squared radii to the 3rd and to the 5th neighbour."""
+    """Holds real points (n, features) with their squared distances to the 3rd and to the 5th neighbour."""
 
     points: Tensor
     radii: Tensor
@@ -104,41 +103,41 @@ class Manifold:
 
 
 def manifold(points: Float[Tensor, "n features"]) -> Manifold:
-    """The real side, computed once. Raises Unmeasurable where its balls reach to no neighbour, or have no extent."""
+    """Computes the manifold of real points. Raises Unmeasurable if they are too few, or all the same."""
     refuse_few(len(points), "real examples")
-    if identical(points):
+    if all_equal(points):
         raise Unmeasurable("all real examples are the same")
     radii, density_radii = squared_radii(points, (MANIFOLD_K, DENSITY_K))
     return Manifold(points, radii, density_radii)
 
 
 class Neighbourhood(NamedTuple):
-    """precision, recall: Kynkäänniemi et al. 2019, eq. 2, k = 3. density, coverage: Naeem et al. 2020, eq. 5, 6, k = 5.
+    """Holds the four measures. Larger is better; all but density lie in [0, 1].
 
-    precision: share of fakes inside a ball of a real sample. recall: share of real samples inside a ball of a fake.
-    density: mean number of real balls that a fake lies in, over k; not bounded by 1. coverage: share of real
-    samples whose ball holds a fake. All are larger for better samples; all but density lie in [0, 1].
+    Precision and recall: Kynkäänniemi et al. 2019, eq. 2, k = 3. Density and coverage: Naeem et al. 2020, eq. 5, 6, k =
+    5.
     """
 
+    # The share of fakes inside a ball of a real sample.
     precision: float
+    # The share of real samples inside a ball of a fake.
     recall: float
+    # The mean number of real balls that a fake lies in, over k.
     density: float
+    # The share of real samples whose ball holds a fake.
     coverage: float
 
 
 def neighbourhood(fake: Float[Tensor, "n features"], real: Manifold) -> Neighbourhood:
-    """All four, in one pass over the distances and memory linear in the samples.
-
-    Raises Unmeasurable for samples that are too few to have the neighbours.
-    """
+    """Computes all four in one pass over the distances, in linear memory. Raises Unmeasurable for too few samples."""
     refuse_few(len(fake), "samples")
     (fake_radii,) = squared_radii(fake, (MANIFOLD_K,))
     precise, balls = 0, 0.0
     recalled = torch.zeros(len(real.points), device=fake.device)
     covered = torch.zeros_like(recalled)
-    # Flags as numbers of the distances' own type: to make and to add those takes a quarter of the time of booleans.
-    every_flag = fake.new_empty(min(at_once(_ROWS, fake), len(fake)), len(real.points))
-    for part, distances in distances_in_parts(fake, real.points):
+    # Flags have the type of the distances, which takes a quarter of the time of booleans.
+    every_flag = fake.new_empty(min(chunk_rows(_ROWS, fake), len(fake)), len(real.points))
+    for part, distances in iterate_distances(fake, real.points):
         flags, reach = every_flag[: len(distances)], fake_radii[part]
         precise += torch.le(distances, real.radii, out=flags).sum(1).count_nonzero()
         recalled += torch.le(distances, reach[:, None], out=flags).sum(0)
@@ -153,32 +152,32 @@ def neighbourhood(fake: Float[Tensor, "n features"], real: Manifold) -> Neighbou
     )
 
 
-def places_by_class(classes: Int[Tensor, " n"], count: int = 0) -> tuple[Int[Tensor, " members"], ...]:
-    """Where the members of each class stand, in order, for at least `count` classes. It waits for a device once."""
+def indices_by_class(classes: Int[Tensor, " n"], count: int = 0) -> tuple[Int[Tensor, " members"], ...]:
+    """Returns the indices of each class's members in order, of at least `count` classes. Waits for the device once."""
     sizes = classes.bincount(minlength=count).tolist()
     return classes.argsort(stable=True).split(sizes) if sizes else ()
 
 
 Balls = tuple[Tensor, Tensor]
-"""Real points (n, features) of one class, and the squared radius (n,) of the ball round each."""
+"""Holds real points (n, features) of one class, and the squared radius (n,) of the ball round each."""
 
 
 def class_balls(
     real: Float[Tensor, "n features"], classes: Int[Tensor, " n"], k: int = MANIFOLD_K
 ) -> tuple[Balls, ...]:
-    """The real side of `inside_class`, computed once: for each class, balls that reach to the k-th neighbour in it.
+    """Computes the manifold of each class: balls that reach to the k-th neighbour within the class.
 
-    A class without real samples has none. Raises Unmeasurable for a class with too few of them to have the
-    neighbours, or with no two that differ.
+    A class without real samples has no balls. Raises Unmeasurable for a class with too few of them, or with no two that
+    differ.
     """
-    members = [real[places] for places in places_by_class(classes)]
+    members = [real[places] for places in indices_by_class(classes)]
     for label, points in enumerate(members):
         if 0 < len(points) <= k:
             raise Unmeasurable(
-                f"what looks real is told by the {k} nearest others of a class, and class {label} has only "
+                f"a class's real manifold needs the {k} nearest others of each example, and class {label} has only "
                 f"{len(points)} real examples"
             )
-        if len(points) and identical(points):
+        if len(points) and all_equal(points):
             raise Unmeasurable(f"all real examples of class {label} are the same")
     return tuple((points, *squared_radii(points, (k,))) for points in members)
 
@@ -186,9 +185,9 @@ def class_balls(
 def inside_class(
     fake: Float[Tensor, "n features"], classes: Int[Tensor, " n"], real: Sequence[Balls]
 ) -> Bool[Tensor, " n"]:
-    """Whether each fake lies within a ball of a real sample of its own class. Nothing lies in a class without balls."""
+    """Returns whether each fake lies in a ball of a real sample of its own class."""
     inside = torch.zeros(len(fake), dtype=torch.bool, device=fake.device)
-    for (points, radii), places in zip(real, places_by_class(classes), strict=False):
+    for (points, radii), places in zip(real, indices_by_class(classes), strict=False):
         if len(points) and len(places):
             inside[places] = (squared_distances(fake[places], points) <= radii).any(1)
     return inside

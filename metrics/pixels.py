@@ -1,6 +1,6 @@
-"""A space of images that no classifier made: their principal components, and what those leave over.
+"""Projects images on the principal components of real images: features that come from no classifier.
 
-A classifier is trained to overlook what does not change the class, so plain pixel noise hardly moves its features.
+A classifier learns to ignore changes that keep the class, so plain pixel noise hardly moves its features.
 """
 
 from dataclasses import dataclass
@@ -14,36 +14,36 @@ from metrics.frechet import moments
 
 COMPONENTS = 20
 _COLUMNS = 4096
-# A variance below this share of the largest one is rounding. So is a largest one far below that of one grey level.
+# A variance below this share of the largest one is rounding error, and so is a largest one far below a grey level's.
 _ROUNDING, _LEAST = 1e-10, 1e-8
 
 
 @dataclass(frozen=True)
 class PixelSpace:
-    """mean (values,) and components (values, components) of flattened real images, float32."""
+    """Holds the mean (values,) and the components (values, components) of flattened real images, float32."""
 
     mean: Tensor
     components: Tensor
 
     def coordinates(self, images: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch components"]:
-        """The images in these components."""
+        """Projects images on the components."""
         return (images.flatten(1) - self.mean) @ self.components
 
 
 def pixel_space(images: Float[Tensor, "batch *shape"], components: int = COMPONENTS) -> PixelSpace:
-    """The space of the first principal components of these images, or of fewer where they vary along fewer.
+    """Computes the first principal components of these images, or fewer if they vary along fewer.
 
     Raises Unmeasurable for images that do not vary.
     """
     from scipy.linalg import eigh
 
     values = images.flatten(1)
-    # Fewer images than values span fewer components, and the matrix of their products is the smaller one.
+    # Fewer images than values span fewer components, and the matrix of their products is smaller.
     few = len(values) <= values.shape[1]
     mean, matrix = _products(values) if few else _covariance(values)
     size = len(matrix)
     variances, vectors = eigh(matrix.numpy(), subset_by_index=[max(0, size - components), size - 1])
-    # No image varies along the others: any direction would do as well, and the distance would depend on which is taken.
+    # No image varies along the other directions: they are arbitrary, and the distance would depend on the choice.
     varied = variances > _ROUNDING * max(variances[-1], _LEAST)
     if not varied.any():
         raise Unmeasurable("all real examples are the same")
@@ -60,7 +60,7 @@ def _covariance(values: Float[Tensor, "batch values"]) -> tuple[Tensor, Tensor]:
 
 
 def _products(values: Float[Tensor, "batch values"]) -> tuple[Tensor, Tensor]:
-    """The mean of the rows, and the products (batch, batch) of their differences from it; float64, on the CPU."""
+    """Returns the mean of the rows, and the products (batch, batch) of the centred rows; float64, on the CPU."""
     if len(values) < 2:
         raise Unmeasurable(f"a covariance needs at least 2 examples, not {len(values)}")
     mean = values.mean(0, dtype=torch.float64)
@@ -74,7 +74,7 @@ def _products(values: Float[Tensor, "batch values"]) -> tuple[Tensor, Tensor]:
 def _combined(
     values: Float[Tensor, "batch values"], mean: Float[Tensor, " values"], weights: Float[Tensor, "batch axes"]
 ) -> Float[Tensor, "values axes"]:
-    """The rows' differences from the mean, added up with each axis's weights; float64."""
+    """Returns the sum of the centred rows, weighted for each axis; float64."""
     middles = mean.to(values.device).split(_COLUMNS)
     parts = zip(values.split(_COLUMNS, dim=1), middles, strict=True)
     return torch.cat([(part.double() - middle).mT @ weights for part, middle in parts])

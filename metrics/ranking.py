@@ -1,4 +1,4 @@
-"""The probability that one score beats another: the area under the ROC curve, by ranks."""
+"""Computes the probability that one score beats another: the area under the ROC curve, by ranks."""
 
 import torch
 from jaxtyping import Float
@@ -6,10 +6,10 @@ from torch import Tensor
 
 
 def probability_above(left: Float[Tensor, " n"], right: Float[Tensor, " m"]) -> float:
-    """P(left > right) + ½ P(left = right) over all pairs. In [0, 1]; ½ where they cannot be told apart. NaN if empty.
+    """Returns P(left > right) + ½ P(left = right) over all pairs. In [0, 1]; ½ for equal distributions. NaN if empty.
 
-    It does not change when both are transformed by one increasing function, so a discriminator cannot better it by
-    shrinking its logits. Mann & Whitney 1947. With scores of train against test examples it is the generalisation gap.
+    One increasing function of both sides does not change it, so a discriminator cannot improve it by shrinking its
+    logits. Mann & Whitney 1947. With scores of training and test examples it is the generalisation gap.
     """
     if not len(left) or not len(right):
         return float("nan")
@@ -20,10 +20,10 @@ def probability_above(left: Float[Tensor, " n"], right: Float[Tensor, " m"]) -> 
 
 
 def paired_probability_above(right_scores: Float[Tensor, " n"], wrong_scores: Float[Tensor, "n others"]) -> float:
-    """P(a row's score > another score of that row), ties ½: label use.
+    """Returns P(right score > wrong score) over pairs within a row, ties ½: label use.
 
-    right_scores: D(x, y) of each image with its own label; wrong_scores: D(x, y′) with each of the other labels.
-    In [0, 1]; ½ for a discriminator that is blind to labels. Pairs are of one image, because images differ in realness.
+    right_scores: D(x, y) of each image with its own label; wrong_scores: D(x, y′) with each of the other labels. In
+    [0, 1]; ½ for a discriminator that ignores labels. Pairs are of one image, because images differ in realness.
     """
     differences = right_scores[:, None] - wrong_scores
     return ((differences > 0).double() + (differences == 0).double() / 2).mean().item()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, add_tracking, main, refuse_unread
+from benchmarks.cli.options import Parser, add_plugin, add_tracking, refuse_unread, run_command
 from variants.recipe import UserError
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def _stale(report: Report, out: Path) -> list[Path]:
     return old if report.records else old + list(out.glob(RECORDS))
 
 
-def command() -> None:
+def main() -> None:
     parser = Parser("reports.build", description=__doc__.partition(": ")[2].partition("\n")[0])
     parser.add_argument(
         "--runs", nargs="+", default=[], metavar="RUN", help="only these: names, MLflow ids, or run folders (all runs)"
@@ -200,7 +200,7 @@ def command() -> None:
     asked.add_argument("--seeds", type=int, default=0, metavar="N", help="as the suite was told (as the preset says)")
     asked.add_argument("--dataset", default="", metavar="NAME", help="as the suite was told (as the preset says)")
     asked.add_argument("--tuned", type=Path, default=None, metavar="FILE", help="as the suite was told (with the code)")
-    plugins.add_option(parser)
+    add_plugin(parser)
     options = parser.parse_args()
     plugins.load_plugins(options.plugin)
     if not options.preset and (options.questions or options.seeds or options.dataset or options.tuned):
@@ -229,4 +229,4 @@ def command() -> None:
 
 
 if __name__ == "__main__":
-    main(command)
+    run_command(main)

@@ -68,18 +68,18 @@ def in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
     from benchmarks.algorithm.gan import make_gan
     from benchmarks.training import loop
 
-    fresh_gan, sampler = loop.fresh_gan, loop.sampler
+    build_gan, sampler = loop.build_gan, loop.sampler
 
     def widened(module: torch.nn.Module, inputs: tuple) -> tuple:
         return tuple(each.double() if torch.is_tensor(each) and each.is_floating_point() else each for each in inputs)
 
     def wide(variant: Any, spec: Any, recipe: Any, *rest: Any) -> Any:
-        both = fresh_gan(variant, spec, recipe, *rest)
+        both = build_gan(variant, spec, recipe, *rest)
         for network in (both.generator.double(), both.discriminator.double()):
             network.register_forward_pre_hook(widened)
         return make_gan(both.generator, both.discriminator, recipe)
 
-    monkeypatch.setattr(loop, "fresh_players", wide)
+    monkeypatch.setattr(loop, "fresh_gan", wide)
     monkeypatch.setattr(loop, "sampler", lambda *given: lambda *asked: sampler(*given)(*asked).float())
 
 
@@ -142,7 +142,7 @@ def called(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Ca
         monkeypatch.setattr(sys, "argv", [command.__module__, *words])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
-            options.main(command)
+            options.run_command(command)
         return Done(ended.value.code, *capsys.readouterr())
 
     return call

@@ -1,4 +1,4 @@
-"""Runs that wait in the middle of training until a test lets them go on."""
+"""Makes runs that wait in the middle of training until a test lets them continue."""
 
 import os
 import time
@@ -48,7 +48,7 @@ def tiny(variant: str = "vanilla_gan", dataset: str = "ring8", seeds: int = 1, *
 
 
 def quick(runs_dir: Path, **changes) -> RunOptions:
-    """Without pictures, so that no worker imports matplotlib for them, and each run for itself, so that bits count."""
+    """Returns options without pictures, so that no worker imports matplotlib, and without stacking, for the bits."""
     return RunOptions(runs_dir, pictures="none", stack="off", **changes)
 
 
@@ -59,7 +59,7 @@ def results(executor_name: str, settings: RunOptions, *jobs: RunGroup, **options
 
 
 def bits(runs_dir: Path, config: RunConfig) -> tuple[list[dict], bytes]:
-    """What must be the same wherever a run was trained: its journal but for the clock, and its generator."""
+    """Returns the journal but for the clock, and the generator: the same bits wherever a run was trained."""
     folder = RunFolder(runs_dir / config.name)
     lines = [{k: v for k, v in line.items() if k != "timing"} for line in folder.lines()]
     return lines, (folder.path / "generator.safetensors").read_bytes()
@@ -73,7 +73,7 @@ def until(true: Callable[[], object], seconds: float = PATIENCE) -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process runs. One that ended counts as gone, even where nobody has asked how it ended."""
+    """Tells whether a process runs. A zombie counts as gone."""
     try:
         os.kill(pid, 0)
         return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

@@ -1,4 +1,4 @@
-"""Real tracking servers for tests: MLflow's own on SQLite or PostgreSQL, killed and started again; bad lines.
+"""Starts real tracking servers, MLflow's own on SQLite or PostgreSQL, kills and restarts them, and spoils the line.
 
 All listen on this machine alone and are stopped by their process ids.
 """
@@ -37,13 +37,13 @@ def free_port() -> int:
 
 
 def unprivileged() -> dict[str, object]:
-    """PostgreSQL does not run as root: root starts it as the user that came with it."""
+    """Returns the user for PostgreSQL, which does not run as root: root starts it as the user that came with it."""
     return {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
 
 
 @contextmanager
 def postgresql() -> Iterator[str]:
-    """The address of an empty database of the test's own."""
+    """Starts a PostgreSQL server, and yields the address of its empty database."""
     # Of its own user, and with a short path, since a socket's name has 107 characters at most.
     folder = Path(f"/tmp/ganbench-postgres-{os.getpid()}")
     folder.mkdir(mode=0o700)
@@ -70,7 +70,7 @@ def postgresql() -> Iterator[str]:
 
 
 class MlflowServer:
-    """An MLflow server on a store, with its artifacts in a folder. It keeps its address however often it is started."""
+    """An MLflow server on a store, with its artifacts in a folder. A restart keeps its address."""
 
     def __init__(self, store: str, folder: Path) -> None:
         self.store, self.folder, self.port = store, folder, free_port()
@@ -98,7 +98,7 @@ class MlflowServer:
         return self.process is not None and self.process.poll() is None
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """Ends the server and its workers, which are all that its session of processes has."""
+        """Ends the server and its workers: everything in its session of processes."""
         if self.running:
             os.killpg(self.process.pid, how)
             self.process.wait(60)

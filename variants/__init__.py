@@ -1,18 +1,20 @@
-"""What is compared: networks, noise, losses and remedies. Knows nothing of files, MLflow, devices or command lines.
+"""Defines what is compared: networks, noise, losses and remedies. Knows nothing of files, MLflow or command lines.
 
-recipe.py        Recipe: every choice of training and architecture; needs no torch
-base.py          DataSpec, DiscriminatorOutput, Variant: the contracts
-noise.py         distributions of the generator's input
-losses.py        adversarial losses, from logits
-exchange.py      what one update sees, and what was judged of it
-penalties.py     penalties on the discriminator's gradients
-remedies.py      packing, minibatch discrimination, replay, instance noise, looking ahead
-objective.py     what the loss and the terms of a recipe become, once
-conditioning.py  the ways in which a label enters a network
-blocks.py        layers that know how to be held still and from where to draw
-networks.py      the linear and the convolutional generator and discriminator
-seeds.py         the networks of several seeds as one
-NAME.py          one variant: its networks and its named recipes
+recipe.py        holds every choice of training and architecture; needs no torch
+base.py          defines the contracts DataSpec, DiscriminatorOutput and Variant
+NAME.py          defines one variant: its networks and its named recipes
+networks.py      builds the two networks of a recipe
+linear.py        builds the linear generator and discriminator
+convolutional.py builds the convolutional generator and discriminator
+conditioning.py  lets a label enter the networks
+blocks.py        provides layers that can freeze their buffers and draw from a given stream
+noise.py         draws the generator's input
+losses.py        defines adversarial losses, from logits
+batch.py         defines what one update and its losses read
+penalties.py     penalises the discriminator's gradients
+remedies.py      packs, compares, replays and adds noise to examples; looks ahead
+objective.py     makes the objective of a recipe: its loss and its terms
+stacked.py       stacks the networks of several seeds
 
 Adding a variant takes one file that defines VARIANT, and one line in VARIANTS.
 """
@@ -33,7 +35,7 @@ VARIANTS: dict[str, str | Variant] = {
 
 
 def load_variant(name: str) -> Variant:
-    """The variant of that name, imported when asked for. Raises UserError, with the nearest name, if there is none."""
+    """Imports and returns a variant. Raises UserError, with the nearest name, if there is none."""
     if name not in VARIANTS:
         raise unknown("variant", name, VARIANTS)
     entry = VARIANTS[name]

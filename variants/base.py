@@ -1,4 +1,4 @@
-"""The contracts of a variant: what its networks are told about the data, and what they must look like.
+"""Defines the contracts of a variant: what its networks know of the data, and how they are called.
 
 A generator is called `generator(noise, condition)` and a discriminator `discriminator(images, condition)`. The
 condition is a tensor of labels, a tensor of tokens, or None; an unconditional network ignores it. So the training steps
@@ -17,22 +17,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DataSpec:
-    """What a network needs to know about the data.
+    """Holds what a network needs to know about the data."""
 
-    shape: (channels, height, width) of an image, or (2,) for points of the plane.
-    bounded: whether every value lies in [-1, 1]; only then does a generator end in tanh.
-    classes: the number of classes, or None for unlabelled data.
-    vocabulary: the words of its captions, in the order of their tokens; () where there are none.
-    """
-
+    # (channels, height, width) of an image, or (2,) for points of the plane.
     shape: tuple[int, ...]
+    # Whether every value lies in [-1, 1]; only then does a generator end in tanh.
     bounded: bool = True
+    # None for data without labels.
     classes: int | None = None
+    # Words of the captions, in the order of their tokens; () where there are none.
     vocabulary: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
-        """Number of values in one example."""
+        """Counts the values in one example."""
         size = 1
         for length in self.shape:
             size *= length
@@ -44,12 +42,11 @@ class DataSpec:
 
 
 class DiscriminatorOutput(NamedTuple):
-    """What a discriminator says of a batch.
+    """Holds what a discriminator says of a batch."""
 
-    logits: (batch,) log-odds that each example is real; classes: (batch, classes) class logits of an auxiliary head.
-    """
-
+    # Log-odds that each example is real, (batch,).
     logits: "Tensor"
+    # Class logits of an auxiliary head, (batch, classes).
     classes: "Tensor | None" = None
 
 
@@ -59,39 +56,36 @@ def _serves_all(spec: DataSpec) -> str:
 
 @dataclass(frozen=True)
 class Variant:
-    """Networks plus named recipes; what else differs between experiments is a field of the recipe.
+    """Joins networks with named recipes; experiments differ in fields of the recipe."""
 
-    name: what the command line calls it. summary: one line for --list. claims: ids of the source's claims it serves.
-    build: (DataSpec, Recipe) -> (generator, discriminator), freshly initialised from torch's global random state,
-        which the caller seeds and restores.
-    recipes: named recipes. `default` is always there and is meant for images of about 28×28; `small`, where there is
-        one, for images of about 8×8, and `points` for points of the plane.
-    reads: the architecture fields of the recipe that `build` looks at; setting another is refused.
-    conditionings: the ways in which it can take labels; "none" makes it unconditional.
-    refuses: DataSpec -> "" where the variant serves such data, else why it cannot, as the end of a sentence.
-    one_by_one: "" where several seeds can be trained as one (`variants.stacked`), else why not, as the end of a
-        sentence. They can where the networks treat each example alone, but for the layers that are told of seeds there.
-        What
-        cannot be trained so is not recorded as a CUDA graph either.
-    """
-
+    # What the command line calls it.
     name: str
+    # One line for --list.
     summary: str
+    # Ids of the source's claims that it serves.
     claims: tuple[str, ...]
+    # Builds (generator, discriminator), initialised from torch's global random state, which the caller seeds and
+    # restores.
     build: "Callable[[DataSpec, Recipe], tuple[nn.Module, nn.Module]]"
+    # By name. `default` is always there, for images of about 28×28; `small` is for about 8×8, `points` for the plane.
     recipes: Mapping[str, Recipe]
+    # Architecture fields of the recipe that `build` reads; setting another one is refused.
     reads: frozenset[str]
+    # Ways in which it takes labels; "none" makes it unconditional.
     conditionings: tuple[str, ...] = ("none",)
+    # Returns "" for data that it serves, else why it cannot, as the end of a sentence.
     refuses: Callable[[DataSpec], str] = field(default=_serves_all)
+    # "" where several seeds can be stacked (`variants.stacked`) and updates recorded as CUDA graphs: its networks treat
+    # each example alone, apart from layers known there. Otherwise why not, as the end of a sentence.
     not_stackable_because: str = "the variant does not say that its networks treat each example alone"
 
     def recipe_for(self, spec: DataSpec) -> str:
-        """The name of the recipe that is taken for such data where nobody chose one."""
+        """Names the recipe for such data where nobody chose one."""
         wanted = "points" if not spec.is_image else "small" if max(spec.shape[1:]) <= 16 else "default"
         return wanted if wanted in self.recipes else "default"
 
     def nearest(self, recipe: Recipe) -> tuple[str, dict[str, object]]:
-        """The recipe that this one differs from in the fewest fields, by name, and the fields in which it does."""
+        """Finds the named recipe that differs in the fewest fields; returns its name and those fields."""
         changes = {
             name: {f: getattr(recipe, f) for f in FIELDS if getattr(recipe, f) != getattr(known, f)}
             for name, known in self.recipes.items()
@@ -100,6 +94,7 @@ class Variant:
         return name, changes[name]
 
     def recipe(self, name: str) -> Recipe:
+        """Returns the recipe of that name. Raises UserError where there is none."""
         if name not in self.recipes:
             raise unknown(f"recipe of {self.name}", name, self.recipes, see="it has " + ", ".join(self.recipes))
         return self.recipes[name]

@@ -1,6 +1,6 @@
-"""What one update sees, and what was judged of it.
+"""Defines what one update reads: a batch, and the inputs of its losses.
 
-Where several seeds are trained as one, every tensor has a leading axis of seeds, and there is a stream a seed.
+For stacked seeds every tensor has a leading axis of seeds, and there is one stream a seed.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,26 +13,27 @@ from torch import Generator, Tensor
 from variants.base import DiscriminatorOutput
 
 Discriminate = Callable[[Tensor, Tensor | None], DiscriminatorOutput]
-"""A discriminator as an update calls it: (examples, condition) -> DiscriminatorOutput."""
+"""Type of a discriminator as an update calls it: (examples, condition) -> DiscriminatorOutput."""
 
 
 class Batch(NamedTuple):
-    """What one update starts from.
+    """Holds what one update starts from."""
 
-    examples: real ones, (batch, *shape), with their condition. noise: (batch, noise_size), with the condition of the
-    fakes that are made of it. stream: where an update draws from, if it has to.
-    """
-
+    # Real examples, (batch, *shape).
     examples: Tensor
+    # Labels or tokens of the real examples.
     condition: Tensor | None
+    # Input of the generator, (batch, noise_size).
     noise: Tensor
+    # Labels or tokens that the fakes are made for.
     fake_condition: Tensor | None
+    # For random draws within the update.
     stream: Generator | Sequence[Generator]
 
 
 @dataclass(frozen=True, eq=False)
 class LossInputs:
-    """The two sides of an update: real examples and fakes, their conditions, and what was judged of each."""
+    """Holds what losses and penalties read: real examples and fakes, and what the discriminator says of each."""
 
     discriminator: Discriminate
     batch: Batch
@@ -42,6 +43,6 @@ class LossInputs:
     fake: DiscriminatorOutput
 
 
-def drawn(draw: Callable[[Generator], Tensor], stream: Generator | Sequence[Generator]) -> Tensor:
-    """What is drawn from a stream; of several streams, what is drawn from each, along a leading axis."""
+def draw_each(draw: Callable[[Generator], Tensor], stream: Generator | Sequence[Generator]) -> Tensor:
+    """Draws from a stream, or from each of several along a leading axis."""
     return draw(stream) if isinstance(stream, Generator) else torch.stack([draw(each) for each in stream])

@@ -1,26 +1,34 @@
-"""Layers that know what torch's own do not: how to be held still, from which stream to draw, and what is fast.
+"""Provides layers that torch lacks: they can freeze their buffers, draw from a given stream, or are faster on a CPU.
 
-A training step of one network runs the other in training mode, but must leave it as it was, statistics included; and
-dropout must not draw from the global random state, or a run could not be repeated beside others.
+A training step of one network runs the other in training mode, but must leave it as it was, statistics included.
+Dropout must not draw from the global random state, or a run could not be repeated beside others.
 
 Feature maps are channels_last throughout, in both directions: where an operation meets two layouts, or few channels,
 torch takes a path on a CPU that is up to twenty times slower.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
+from jaxtyping import Float
 from torch import Generator, Tensor, nn
 from torch.nn.functional import batch_norm, conv2d, conv_transpose2d, normalize, pad, pixel_shuffle, pixel_unshuffle
 from torch.nn.utils.parametrize import register_parametrization
 
+from variants.base import DataSpec
+from variants.recipe import Recipe
+
+Layer = Callable[..., nn.Module]
+Noise = Float[Tensor, "batch noise"]
+Examples = Float[Tensor, "batch *shape"]
+
 
 class BatchNorm(nn.Module):
-    """Batch normalisation over every axis but the second (Ioffe & Szegedy 2015).
+    """Normalises a batch over every axis but the second (Ioffe & Szegedy 2015).
 
-    In training it normalises by the batch's own statistics; unless `frozen_buffers`, it also moves the running ones, by
-    which it normalises in evaluation. (batch, features, ...) -> the same shape.
+    In training it uses the batch's own statistics and, unless `frozen_buffers` is set, updates the running ones, which
+    it uses in evaluation. (batch, features, ...) -> the same shape.
     """
 
     def __init__(self, features: int, momentum: float = 0.1, epsilon: float = 1e-5) -> None:
@@ -44,7 +52,7 @@ class BatchNorm(nn.Module):
 class Dropout(nn.Module):
     """Sets a share of the values to zero in training and scales up the rest (Srivastava et al. 2014).
 
-    It draws from `stream`, which `draw_from` sets; any shape, unchanged.
+    `draw_from` sets the stream that it draws from. Any shape, unchanged.
     """
 
     def __init__(self, share: float) -> None:
@@ -65,10 +73,10 @@ class Dropout(nn.Module):
 
 
 class SpectralNorm(nn.Module):
-    """A parametrisation that divides a weight by its largest singular value (Miyato et al. 2018, algorithm 1).
+    """Divides a weight by its largest singular value, as a parametrisation (Miyato et al. 2018, algorithm 1).
 
-    The value is followed by one power iteration for each forward pass in training, unless `frozen_buffers`. torch's own
-    cannot be held, and fails under vmap.
+    One power iteration a forward pass in training follows that value, unless `frozen_buffers` is set. torch's own
+    layer cannot be frozen, and fails under vmap.
     """
 
     def __init__(self, weight: Tensor, epsilon: float = 1e-12) -> None:
@@ -101,10 +109,10 @@ class SpectralNorm(nn.Module):
 
 
 class FromImage(nn.Conv2d):
-    """A strided convolution of an image, which has few channels: (batch, channels, 2h, 2w) -> (batch, after, h, w).
+    """Convolves an image, which has few channels, with stride 2: (batch, channels, 2h, 2w) -> (batch, after, h, w).
 
-    With the stride of 2 in the pixels it is one of stride 1 on blocks of 2×2 of them: the same sums, and on a CPU, the
-    gradient of the image in a third of the time.
+    On a CPU it convolves blocks of 2×2 pixels with stride 1: the same sums, and the gradient of the image in a third of
+    the time.
     """
 
     def __init__(self, *args, **options) -> None:
@@ -119,9 +127,9 @@ class FromImage(nn.Conv2d):
 
 
 class ToImage(nn.ConvTranspose2d):
-    """The transposed convolution that makes an image: (batch, before, h, w) -> (batch, channels, 2h, 2w).
+    """Makes an image by a transposed convolution of stride 2: (batch, before, h, w) -> (batch, channels, 2h, 2w).
 
-    As in FromImage, made in blocks of 2×2 pixels. An odd kernel is one with a last row and column of zeros.
+    On a CPU it makes blocks of 2×2 pixels, as FromImage reads them. An odd kernel gets a last row and column of zeros.
     """
 
     def __init__(self, *args, **options) -> None:
@@ -149,26 +157,26 @@ def refuse_other_strides(layer: nn.Conv2d | nn.ConvTranspose2d) -> None:
 
 
 class Unflatten(nn.Unflatten):
-    """(batch, channels · height · width) -> (batch, channels, height, width), channels_last in memory."""
+    """Reshapes (batch, channels · height · width) to (batch, channels, height, width), channels_last in memory."""
 
     def forward(self, x: Tensor) -> Tensor:
         return channels_last(super().forward(x))
 
 
 def flat(x: Tensor) -> Tensor:
-    """The inverse of Unflatten: (batch, channels, height, width) -> (batch, channels · height · width)."""
+    """Reshapes (batch, channels, height, width) to (batch, channels · height · width), the inverse of Unflatten."""
     return in_its_layout(x).flatten(1)
 
 
 def in_its_layout(x: Tensor) -> Tensor:
-    """A feature map, as it is, to which the gradient comes back channels_last, whatever is done with it next."""
+    """Returns a feature map unchanged, whose gradient comes back channels_last whatever is done with it next."""
     if x.requires_grad and x.is_contiguous(memory_format=torch.channels_last):
         x.register_hook(channels_last)
     return x
 
 
 def channels_last(x: Tensor) -> Tensor:
-    """The same values in that order in memory, copied where they are not."""
+    """Returns the same values with channels last in memory, copied only where they are not."""
     return x.contiguous(memory_format=torch.channels_last)
 
 
@@ -180,24 +188,24 @@ def normalize_spectrally(network: nn.Module) -> None:
 
 
 def draw_from(network: nn.Module, stream: Generator | Sequence[Generator]) -> None:
-    """Lets every layer that draws at random draw from this stream; from several, where there are several seeds."""
+    """Sets the stream of every layer that draws at random; one stream a seed for stacked seeds."""
     for module in network.modules():
         if hasattr(module, "stream"):
             module.stream = stream
 
 
-def holdable(network: nn.Module) -> list[nn.Module]:
-    """The layers of a network that can be held. They are looked for once: a walk takes as long as a small layer."""
+def _layers_with_buffers(network: nn.Module) -> list[nn.Module]:
+    """Lists the layers that can freeze their buffers; once, since a walk takes as long as a small layer."""
     kept = network.__dict__
-    if "_holdable" not in kept:
-        kept["_holdable"] = [module for module in network.modules() if hasattr(module, "held")]
-    return kept["_holdable"]
+    if "_layers_with_buffers" not in kept:
+        kept["_layers_with_buffers"] = [module for module in network.modules() if hasattr(module, "frozen_buffers")]
+    return kept["_layers_with_buffers"]
 
 
 @contextmanager
 def frozen_buffers(network: nn.Module) -> Iterator[None]:
-    """Within it, a forward pass in training mode leaves the buffers of the network as they are."""
-    layers = holdable(network)
+    """Keeps the buffers of a network as they are during forward passes in training mode."""
+    layers = _layers_with_buffers(network)
     for layer in layers:
         layer.frozen_buffers = True
     try:
@@ -205,3 +213,18 @@ def frozen_buffers(network: nn.Module) -> Iterator[None]:
     finally:
         for layer in layers:
             layer.frozen_buffers = False
+
+
+def hidden(layer: Layer, before: int, after: int, kind: str, slope: float) -> list[nn.Module]:
+    """Makes a layer, its normalisation and LeakyReLU; without a bias where the normalisation would remove it."""
+    if kind == "batch":
+        return [layer(before, after, bias=False), BatchNorm(after), nn.LeakyReLU(slope)]
+    return [layer(before, after), nn.LeakyReLU(slope)]
+
+
+def dropout(recipe: Recipe) -> list[nn.Module]:
+    return [Dropout(recipe.dropout)] if recipe.dropout else []
+
+
+def output(layer: nn.Module, spec: DataSpec) -> list[nn.Module]:
+    return [layer, nn.Tanh()] if spec.bounded else [layer]

@@ -1,4 +1,4 @@
-"""How a label enters the networks (claims I1a, I1b and I2 of the source, and what later papers do instead).
+"""Lets a label enter the networks: claims I1a, I1b and I2 of the source, and what later papers do instead.
 
 kind         in the generator            in the discriminator
 embedding    joins the noise             joins the flattened image (linear) or the last feature map (convolutional)
@@ -22,7 +22,7 @@ from variants.remedies import MinibatchDiscrimination
 
 
 class LabelEmbedding(nn.Module):
-    """A learned vector for each class: (batch,) -> (batch, size). I1b; Mirza & Osindero 2014."""
+    """Looks up a learned vector for each class: (batch,) -> (batch, size). I1b; Mirza & Osindero 2014."""
 
     def __init__(self, classes: int, size: int) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class LabelEmbedding(nn.Module):
 
 
 class LabelChannel(nn.Module):
-    """One-hot, a dense layer to height·width, one more channel: (batch,) -> (batch, 1, height, width). I1a."""
+    """Maps a one-hot label to one more channel by a dense layer: (batch,) -> (batch, 1, height, width). I1a."""
 
     def __init__(self, classes: int, height: int, width: int) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class LabelChannel(nn.Module):
 
 
 class TextEncoder(nn.Module):
-    """Word embeddings, read in order by a gated recurrent unit: (batch, words) -> (batch, size). C4."""
+    """Encodes a caption by word embeddings and a gated recurrent unit: (batch, words) -> (batch, size). C4."""
 
     def __init__(self, words: int, size: int) -> None:
         super().__init__()
@@ -61,19 +61,19 @@ class TextEncoder(nn.Module):
 
 
 def join(x: Tensor, label: Tensor) -> Tensor:
-    """Concatenates along the second axis: where x is flat, so is the label; where x is a map, so is the label."""
+    """Concatenates along the second axis, after giving the label the form of x: flat, or a feature map."""
     if x.ndim == 2:
         return torch.cat((x, label.flatten(1)), dim=1)
     if label.ndim == 2:
         label = label[:, :, None, None].expand(-1, -1, *x.shape[2:])
     if x.is_contiguous(memory_format=torch.channels_last):
-        # Or all that follows would be in another layout.
+        # Otherwise all that follows would be in another layout.
         x, label = in_its_layout(x), channels_last(label)
     return torch.cat((x, label), dim=1)
 
 
 def embedding(spec: DataSpec, recipe: Recipe) -> LabelEmbedding | TextEncoder:
-    """What turns a condition into a vector: of labels, or of words."""
+    """Makes the layer that turns a condition, labels or words, into a vector."""
     if recipe.conditioning == "text":
         return TextEncoder(len(spec.vocabulary), recipe.embedding_size or len(spec.vocabulary))
     return LabelEmbedding(spec.classes, recipe.embedding_size or spec.classes)
@@ -82,7 +82,7 @@ def embedding(spec: DataSpec, recipe: Recipe) -> LabelEmbedding | TextEncoder:
 def generator_label(
     spec: DataSpec, recipe: Recipe, halvings: int = 0
 ) -> LabelEmbedding | TextEncoder | LabelChannel | None:
-    """What turns labels into the generator's second input; a channel is as large as the image, halved so often."""
+    """Makes the layer for the generator's second input; a channel has the image's size, halved so often."""
     if recipe.conditioning == "none":
         return None
     return label_channel(spec, halvings) if recipe.conditioning == "channel" else embedding(spec, recipe)
@@ -96,7 +96,7 @@ def label_channel(spec: DataSpec, halvings: int = 0) -> LabelChannel:
 
 
 class Head(nn.Module):
-    """The end of a discriminator: features (batch, features) and labels (batch,) or None -> DiscriminatorOutput."""
+    """Ends a discriminator: features (batch, features) and labels (batch,) or None -> DiscriminatorOutput."""
 
     def __init__(self, features: int, spec: DataSpec, recipe: Recipe) -> None:
         super().__init__()

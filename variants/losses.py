@@ -1,4 +1,4 @@
-"""Adversarial losses: pure, stable functions of the discriminator's logits.
+"""Defines adversarial losses: pure, numerically stable functions of the discriminator's logits.
 
 With D = sigmoid(logit), -log D = softplus(-logit) and -log(1 - D) = softplus(logit), which stay finite, and keep the
 sign of their gradient, for logits of any size. Every loss is minimised and is a mean over the last
@@ -18,68 +18,67 @@ Loss = Float[Tensor, "*seeds"]
 
 @dataclass(frozen=True)
 class AdversarialLoss:
-    """A pair of losses, both functions of (real_logits, fake_logits).
+    """Pairs the losses of both networks, each a function of (real_logits, fake_logits)."""
 
-    summary: one line for --list. cross_entropy: the discriminator's loss is binary cross-entropy. compares: the
-    generator's loss looks at the real logits too. shift_invariant: adding a constant to all logits changes nothing for
-    the discriminator, so the bias of its last layer has no gradient.
-    """
-
+    # One line for --list.
     summary: str
     discriminator: Callable[[Logits, Logits], Loss]
     generator: Callable[[Logits, Logits], Loss]
+    # Whether the discriminator's loss is binary cross-entropy.
     cross_entropy: bool = False
+    # Whether the generator's loss reads the real logits too.
     compares: bool = False
+    # Whether a constant added to all logits changes nothing, so that the bias of the last layer has no gradient.
     shift_invariant: bool = False
 
 
 def cross_entropy_discriminator(real: Logits, fake: Logits) -> Loss:
-    """-log D(x) - log(1 - D(G(z))): Goodfellow et al. 2014, equation 1, with the sign turned. 2 ln 2 at D = 1/2."""
+    """Returns -log D(x) - log(1 - D(G(z))), 2 ln 2 at D = 1/2: Goodfellow et al. 2014, equation 1, sign turned."""
     return softplus(-real).mean(-1) + softplus(fake).mean(-1)
 
 
 def saturating_generator(real: Logits, fake: Logits) -> Loss:
-    """log(1 - D(G(z))): Goodfellow et al. 2014, equation 1. Its gradient vanishes as D(G(z)) goes to 0."""
+    """Returns log(1 - D(G(z))): Goodfellow et al. 2014, equation 1. Its gradient vanishes as D(G(z)) goes to 0."""
     return -softplus(fake).mean(-1)
 
 
 def non_saturating_generator(real: Logits, fake: Logits) -> Loss:
-    """-log D(G(z)): Goodfellow et al. 2014, section 3, in place of log(1 - D(G(z)))."""
+    """Returns -log D(G(z)): Goodfellow et al. 2014, section 3, in place of log(1 - D(G(z)))."""
     return softplus(-fake).mean(-1)
 
 
 def least_squares_discriminator(real: Logits, fake: Logits) -> Loss:
-    """(D(x) - 1)²/2 + D(G(z))²/2, on logits: Mao et al. 2017, equation 9 (a = 0, b = c = 1)."""
+    """Returns (D(x) - 1)²/2 + D(G(z))²/2, on logits: Mao et al. 2017, equation 9 (a = 0, b = c = 1)."""
     return (real - 1).square().mean(-1) / 2 + fake.square().mean(-1) / 2
 
 
 def least_squares_generator(real: Logits, fake: Logits) -> Loss:
-    """(D(G(z)) - 1)²/2: Mao et al. 2017, equation 9."""
+    """Returns (D(G(z)) - 1)²/2: Mao et al. 2017, equation 9."""
     return (fake - 1).square().mean(-1) / 2
 
 
 def hinge_discriminator(real: Logits, fake: Logits) -> Loss:
-    """max(0, 1 - D(x)) + max(0, 1 + D(G(z))), on logits: Lim & Ye 2017; Miyato et al. 2018, equation 16."""
+    """Returns max(0, 1 - D(x)) + max(0, 1 + D(G(z))), on logits: Lim & Ye 2017; Miyato et al. 2018, equation 16."""
     return relu(1 - real).mean(-1) + relu(1 + fake).mean(-1)
 
 
 def critic(real: Logits, fake: Logits) -> Loss:
-    """D(G(z)) - D(x), on logits: Arjovsky et al. 2017, equation 2, with the sign turned."""
+    """Returns D(G(z)) - D(x), on logits: Arjovsky et al. 2017, equation 2, with the sign turned."""
     return fake.mean(-1) - real.mean(-1)
 
 
 def raise_critic(real: Logits, fake: Logits) -> Loss:
-    """-D(G(z)), on logits: Arjovsky et al. 2017, equation 4; Miyato et al. 2018, equation 17."""
+    """Returns -D(G(z)), on logits: Arjovsky et al. 2017, equation 4; Miyato et al. 2018, equation 17."""
     return -fake.mean(-1)
 
 
 def relativistic_discriminator(real: Logits, fake: Logits) -> Loss:
-    """-log sigmoid(D(x) - D(G(z))) over pairs: Jolicoeur-Martineau 2019, equation 5; Huang et al. 2024, equation 3."""
+    """Returns -log sigmoid(D(x) - D(G(z))) over pairs: Jolicoeur-Martineau 2019, equation 5; Huang et al. 2024, (3)."""
     return softplus(fake - real).mean(-1)
 
 
 def relativistic_generator(real: Logits, fake: Logits) -> Loss:
-    """-log sigmoid(D(G(z)) - D(x)) over pairs."""
+    """Returns -log sigmoid(D(G(z)) - D(x)) over pairs."""
     return softplus(real - fake).mean(-1)
 
 

@@ -1,4 +1,4 @@
-"""Distributions of the generator's input.
+"""Draws the generator's input.
 
 A distribution is a function `(shape, stream) -> tensor`: it draws from the given generator alone, on its device.
 """
@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Generator, Tensor
 
-Noise = Callable[[Sequence[int], Generator], Tensor]
+DrawNoise = Callable[[Sequence[int], Generator], Tensor]
 
 
 def gaussian(shape: Sequence[int], stream: Generator) -> Tensor:
@@ -41,7 +41,7 @@ def truncated_gaussian(shape: Sequence[int], stream: Generator) -> Tensor:
 # Of a standard normal cut off at ±2: 1 - 2·2·φ(2) / (Φ(2) - Φ(-2)), and its root.
 TRUNCATED_DEVIATION = math.sqrt(1 - 4 * math.exp(-2) / math.sqrt(2 * math.pi) / math.erf(math.sqrt(2)))
 
-NOISES: dict[str, Noise] = {
+NOISES: dict[str, DrawNoise] = {
     "gaussian": gaussian,
     "uniform": uniform,
     "uniform_unit": uniform_unit,

@@ -1,7 +1,6 @@
-"""What the loss and the other terms of a recipe become, once, before training.
+"""Makes the objective of a recipe: the adversarial loss plus weighted terms, which are functions of LossInputs.
 
-An objective is the adversarial loss plus weighted terms; a term is a function of an LossInputs. Here too is said which
-fields of a recipe do not go together.
+It also refuses fields of a recipe that exclude each other.
 """
 
 from collections.abc import Callable
@@ -20,7 +19,7 @@ Term = Callable[[LossInputs], Tensor]
 
 @dataclass(frozen=True)
 class Objective:
-    """The two losses that training minimises: the adversarial one, and terms with their weights."""
+    """Holds the losses that both networks minimise: the adversarial loss, and terms with their weights."""
 
     adversarial: AdversarialLoss
     discriminator_terms: tuple[tuple[float, Term], ...] = ()
@@ -36,7 +35,7 @@ class Objective:
 
 
 def objective(recipe: Recipe) -> Objective:
-    """Raises UserError for a loss that does not exist, and for fields that do not go together."""
+    """Makes the objective of a recipe. Raises UserError for an unknown loss, and for fields that exclude each other."""
     if recipe.loss not in LOSSES:
         raise unknown("loss", recipe.loss, LOSSES)
     loss = LOSSES[recipe.loss]
@@ -46,7 +45,7 @@ def objective(recipe: Recipe) -> Objective:
         (recipe.r1, r1),
         (recipe.r2, r2),
         (recipe.gradient_penalty, gradient_penalty),
-        (recipe.label_smoothing, smoothed),
+        (recipe.label_smoothing, label_smoothing_term),
         (float(recipe.matching_aware), matching_aware),
         (auxiliary, class_of_real),
         (auxiliary, class_of_fake),
@@ -59,7 +58,7 @@ def objective(recipe: Recipe) -> Objective:
 
 
 def refuse_what_excludes_itself(recipe: Recipe, loss: AdversarialLoss) -> None:
-    """Raises UserError for the first pair of fields that cannot be had together."""
+    """Raises UserError for the first pair of fields that exclude each other."""
     entropic = ", ".join(name for name, other in LOSSES.items() if other.cross_entropy)
     if recipe.label_smoothing and not loss.cross_entropy:
         raise UserError(f"--label-smoothing is for cross-entropy, which --loss {recipe.loss} has not; take {entropic}")
@@ -86,8 +85,8 @@ def refuse_what_excludes_itself(recipe: Recipe, loss: AdversarialLoss) -> None:
         raise UserError("--replay has no pairs of real and fake for --loss relativistic; take another loss")
 
 
-def smoothed(inputs: LossInputs) -> Tensor:
-    """One-sided label smoothing (Salimans et al. 2016, section 3.4).
+def label_smoothing_term(inputs: LossInputs) -> Tensor:
+    """Adds one-sided label smoothing (Salimans et al. 2016, section 3.4).
 
     With target 1 - s in place of 1, cross-entropy grows by s·(softplus(l) - softplus(-l)) = s·l; s is the weight.
     """
@@ -95,7 +94,7 @@ def smoothed(inputs: LossInputs) -> Tensor:
 
 
 def matching_aware(inputs: LossInputs) -> Tensor:
-    """Real examples with captions of others count as fakes, half of them all (Reed et al. 2016, algorithm 1)."""
+    """Counts real examples with captions of others as fakes, half of all fakes (Reed et al. 2016, algorithm 1)."""
     batch = inputs.batch
     wrong = batch.condition.roll(1, -2)
     differs = (wrong != batch.condition).any(-1).to(batch.examples.dtype)
@@ -105,12 +104,12 @@ def matching_aware(inputs: LossInputs) -> Tensor:
 
 
 def class_of_real(inputs: LossInputs) -> Tensor:
-    """-log P(class | example) for real ones: the auxiliary classifier of Odena et al. 2017, equation 3."""
+    """Returns -log P(class | example) of real examples: the auxiliary classifier of Odena et al. 2017, equation 3."""
     return class_loss(inputs.real.classes, inputs.batch.condition)
 
 
 def class_of_fake(inputs: LossInputs) -> Tensor:
-    """The same for fakes; both networks minimise it."""
+    """Returns -log P(class | example) of fakes, which both networks minimise."""
     return class_loss(inputs.fake.classes, inputs.fake_condition)
 
 

@@ -1,17 +1,17 @@
-"""Penalties on the discriminator's gradients with respect to what it judges.
+"""Penalises the discriminator's gradients with respect to the examples that it judges.
 
-Each is a function of an LossInputs, -> scalar, or (seeds,) where there are several, with gradients kept for the
+Each penalty maps LossInputs to (), or to (seeds,) for stacked networks, and can be differentiated by the
 discriminator's weights. A pack is judged as one example, so its gradient is that of all its members together.
 """
 
 import torch
 from torch import Tensor
 
-from variants.batch import Discriminate, LossInputs, drawn
+from variants.batch import Discriminate, LossInputs, draw_each
 
 
 def squared_norms(discriminator: Discriminate, examples: Tensor, condition: Tensor | None) -> Tensor:
-    """(*seeds, judgements) |∇_x D(x)|², on logits."""
+    """Returns |∇_x D(x)|² on logits, (*seeds, judgements)."""
     examples = examples.detach().requires_grad_()
     logits = discriminator(examples, condition).logits
     (gradient,) = torch.autograd.grad(logits.sum(), examples, create_graph=True)
@@ -19,20 +19,20 @@ def squared_norms(discriminator: Discriminate, examples: Tensor, condition: Tens
 
 
 def r1(inputs: LossInputs) -> Tensor:
-    """|∇D|²/2 at real examples (Mescheder et al. 2018, equation 9)."""
+    """Returns |∇D|²/2 at real examples (Mescheder et al. 2018, equation 9)."""
     return squared_norms(inputs.discriminator, inputs.batch.examples, inputs.batch.condition).mean(-1) / 2
 
 
 def r2(inputs: LossInputs) -> Tensor:
-    """|∇D|²/2 at fakes (Mescheder et al. 2018, equation 10)."""
+    """Returns |∇D|²/2 at fakes (Mescheder et al. 2018, equation 10)."""
     return squared_norms(inputs.discriminator, inputs.fakes, inputs.fake_condition).mean(-1) / 2
 
 
 def gradient_penalty(inputs: LossInputs) -> Tensor:
-    """(|∇D| - 1)² between real examples and fakes (Gulrajani et al. 2017, equation 3)."""
+    """Returns (|∇D| - 1)² between real examples and fakes (Gulrajani et al. 2017, equation 3)."""
     real, fakes, judged = inputs.batch.examples, inputs.fakes, inputs.real.logits.shape
     *seeds, batch = real.shape[: len(judged)]
-    shares = drawn(
+    shares = draw_each(
         lambda stream: torch.rand(judged[-1], generator=stream, dtype=real.dtype, device=real.device),
         inputs.batch.stream,
     )

@@ -1,4 +1,4 @@
-"""The recipe: every choice a person can make about training a variant and about its networks.
+"""Defines the recipe: every choice about training a variant and about its networks.
 
 A recipe is plain, frozen data and needs no torch, so that a command line can be built from it at once.
 Its fields come in two parts. *Training* fields mean the same for every variant. *Architecture* fields are
@@ -18,7 +18,7 @@ CONDITIONING = ("none", "embedding", "channel", "projection", "auxiliary", "gene
 
 
 class UserError(ValueError):
-    """A choice that is not possible. Its text is one sentence for the person who made it."""
+    """Reports a mistake of the person at the keyboard, in one sentence."""
 
     def __init__(self, sentence: str) -> None:
         # What it quotes may be a stranger's: no other lines, and nothing that a terminal obeys.
@@ -26,13 +26,13 @@ class UserError(ValueError):
 
 
 def shown(value: Any) -> str:
-    """A value as a sentence quotes it: what a file of a stranger holds may be of any length."""
+    """Quotes a value for a sentence, cut to 100 characters: a stranger's file may hold anything."""
     text = repr(value)
     return text if len(text) <= 100 else text[:100] + "…"
 
 
 def unknown(kind: str, name: str, known: Iterable[str], see: str = "--list shows all") -> UserError:
-    """The refusal of a name that does not exist, with the nearest one that does."""
+    """Makes the error for a name that does not exist, with the nearest one that does."""
     near = difflib.get_close_matches(str(name)[:100], list(known), n=1, cutoff=0.5)
     return UserError(f"unknown {kind} {shown(name)}; " + (f"did you mean {near[0]!r}? ({see})" if near else see))
 
@@ -46,7 +46,7 @@ def _architecture(default: Any, help: str, **limits: Any) -> Any:
 
 
 def checked(f: Field, value: Any) -> Any:
-    """The value of a dataclass field in the field's own type and within its limits. Raises UserError otherwise."""
+    """Converts a value to a dataclass field's type. Raises UserError for another type, or beyond the limits."""
     limits, option = f.metadata, "--" + f.name.replace("_", "-")
     if isinstance(f.default, tuple):
         if not isinstance(value, (tuple, list)):
@@ -86,7 +86,7 @@ def _number(option: str, kind: type, limits: Mapping[str, Any], value: Any) -> i
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a variant is trained, and what its networks are made of.
+    """Holds how a variant is trained, and what its networks are made of.
 
     The metadata of a field holds its part, its help, and its limits: `least` (inclusive), `above` and `below`
     (exclusive), and `choices`, a tuple. The names of noises and losses are open (plugins add some) and are
@@ -149,14 +149,14 @@ class Recipe:
             object.__setattr__(self, f.name, checked(f, getattr(self, f.name)))
 
     def with_(self, overrides: Mapping[str, Any]) -> "Recipe":
-        """This recipe with some fields changed. Raises UserError for a field that does not exist."""
+        """Returns this recipe with some fields changed. Raises UserError for a field that does not exist."""
         for name in overrides:
             if name not in FIELDS:
                 raise unknown("recipe field", name, FIELDS, see="--help shows all")
         return replace(self, **{name: checked(FIELDS[name], value) for name, value in overrides.items()})
 
     def as_dict(self, *, neutral: bool = True) -> dict[str, Any]:
-        """The fields as JSON values; with neutral=False only those that differ from the neutral default."""
+        """Returns the fields as JSON values; with neutral=False only those that differ from the neutral default."""
         values = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
         if neutral:
             return values

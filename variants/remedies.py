@@ -1,10 +1,10 @@
-"""What helps against mode collapse and the like by changing what a discriminator sees or what a generator foresees.
+"""Provides remedies that change what the discriminator sees or what the generator foresees.
 
-Packed                  B1a: several examples are judged together
-MinibatchDiscrimination B1a: a layer that compares the examples of a batch
-Replay                  B1c: old fakes among the new ones
-Noisy                   noise on everything that is judged
-unrolled                the generator answers the discriminator of some updates later
+Packed                  B1a: judges several examples together
+MinibatchDiscrimination B1a: compares the examples of a batch
+Replay                  B1c: mixes old fakes into the new ones
+Noisy                   adds noise to real examples and fakes
+unrolled                lets the generator answer the discriminator of some updates later
 """
 
 from collections.abc import Callable, Sequence
@@ -35,7 +35,7 @@ class Packed(nn.Module):
 
 
 class Noisy(nn.Module):
-    """Adds Gaussian noise of a deviation to what is judged, in training (Sønderby et al. 2017, section 3.2)."""
+    """Adds Gaussian noise to real examples and fakes in training (Sønderby et al. 2017, section 3.2)."""
 
     def __init__(self, discriminator: nn.Module, deviation: float) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class Noisy(nn.Module):
 
 
 class MinibatchDiscrimination(nn.Module):
-    """Tells each example how close the others of its batch are: (batch, features) -> (batch, features + kernels).
+    """Appends to each example how close the others of its batch are: (batch, features) -> (batch, features + kernels).
 
     o(x_i)_b = Σ_{j ≠ i} exp(-|M_ib - M_jb|₁) with M_i = f(x_i)·T in kernels × dimensions (Salimans et al. 2016, section
     3.2; there the sum has j = i too, which only adds 1).
@@ -69,8 +69,10 @@ class MinibatchDiscrimination(nn.Module):
 
 
 class Replay:
-    """A buffer of old fakes with their conditions, of which a share enters each discriminator batch (Shrivastava et al.
-    2017, section 2.3). Once it is full, the new fakes that made room for old ones take their places in the buffer.
+    """Keeps old fakes with their conditions, and puts a share of them into each discriminator batch.
+
+    Once the buffer is full, the new fakes that were left out of the batch replace the old ones that entered it
+    (Shrivastava et al. 2017, section 2.3).
     """
 
     def __init__(self, share: float, size: int) -> None:
@@ -79,7 +81,7 @@ class Replay:
         self.condition: Tensor | None = None
 
     def restore(self, fakes: Tensor, condition: Tensor | None) -> None:
-        """Fills the buffer with what was kept of another."""
+        """Fills the buffer with the fakes and conditions of a checkpoint."""
         self.filled = len(fakes)
         self.fakes = fakes.new_empty(self.size, *fakes.shape[1:])
         self.fakes[: self.filled] = fakes
@@ -88,7 +90,7 @@ class Replay:
             self.condition[: self.filled] = condition
 
     def mix(self, fakes: Tensor, condition: Tensor | None, stream: Generator) -> tuple[Tensor, Tensor | None]:
-        """The batch with its first examples replaced by old ones, once there are enough of them."""
+        """Replaces the first examples of a batch by old ones, once there are enough of them."""
         count = round(self.share * len(fakes))
         if self.fakes is None:
             self.fakes = fakes.new_empty(self.size, *fakes.shape[1:])
@@ -114,11 +116,11 @@ class Replay:
 def unrolled(
     discriminator: nn.Module, optimizer: Optimizer, loss: Callable[[Callable], Tensor], steps: int
 ) -> Callable[..., DiscriminatorOutput]:
-    """The discriminator as it will be after some of its own updates, which a gradient can pass through.
+    """Returns the discriminator as it will be after some of its own updates; gradients pass through these.
 
     loss: of a discriminator `(examples, condition) -> DiscriminatorOutput`. The updates are Adam's, from its state, or
-    plain gradient descent (Metz et al. 2017, section 2.2); the discriminator itself stays as it is. Adam's epsilon
-    stands under the root, because a root has no derivative at 0.
+    plain gradient descent (Metz et al. 2017, section 2.2); the discriminator itself does not change. Adam's epsilon
+    is moved under the root, because a root has no derivative at 0.
     """
     weights = dict(discriminator.named_parameters())
     (group,) = optimizer.param_groups

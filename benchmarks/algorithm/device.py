@@ -1,4 +1,4 @@
-"""benchmarks.algorithm.device: TODO."""
+"""Chooses the device, and sets what decides how it rounds and how fast it is."""
 
 import ctypes
 import os
@@ -13,9 +13,10 @@ from variants import UserError
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device of that name; auto is CUDA where there is one, else the CPU. Raises UserError where there is none.
+    """Returns the device of that name; auto is CUDA where there is one, else the CPU. Raises UserError for a missing
+    one.
 
-    From then on float32 is float32 there: torch has convolutions on a GPU round it to TF32, unless told otherwise.
+    It also makes float32 exact: by default torch rounds convolutions on a GPU to TF32.
     """
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
@@ -30,7 +31,7 @@ def resolve_device(name: str) -> torch.device:
 
 
 def device_name(device: torch.device) -> str:
-    """What a person calls it: the model of a GPU, else its kind."""
+    """Names a device for a person: the model of a GPU, else its kind."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
@@ -48,9 +49,9 @@ def check_precision(precision: str, device: torch.device) -> None:
 
 @cache
 def keep_memory() -> None:
-    """Has glibc keep freed memory for the next step: giving it back to the system takes half of a convolutional step.
+    """Lets glibc keep freed memory for the next step; returning it to the system takes half of a convolutional step.
 
-    Elsewhere it does nothing. It changes no result.
+    With other C libraries it does nothing. It changes no result.
     """
     mmap_threshold, trim_threshold = -3, -1  # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of malloc.h
     if platform.libc_ver()[0] == "glibc":
@@ -60,7 +61,7 @@ def keep_memory() -> None:
 
 
 def peak_memory(device: torch.device) -> float:
-    """Largest memory so far in MiB: of the process, or on the GPU. NaN where the system does not tell."""
+    """Returns the largest memory so far, in MiB: of the process, or on the GPU. NaN where the system does not tell."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     if os.name != "posix":

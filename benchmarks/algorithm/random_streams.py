@@ -1,9 +1,8 @@
-"""The named random streams of a run.
+"""Seeds the named random streams of a run.
 
 Each stream is a torch.Generator that is seeded afresh in every epoch from a hash of (seed, stream, epoch), and nothing
-draws from the global random state. So a run goes on at the beginning of an epoch without any stored random state, what
-is drawn for an evaluation or a probe cannot shift training, and a seed sees the same numbers whatever is trained beside
-it.
+draws from the global random state. So a run resumes at an epoch without any stored random
+state, evaluations and probes cannot shift training, and a seed sees the same numbers whatever is trained beside it.
 """
 
 import hashlib
@@ -15,14 +14,14 @@ from torch import Generator
 
 
 def stream(seed: int, name: str, epoch: int = 0, device: str | torch.device = "cpu") -> Generator:
-    """The stream of that name in that epoch, as a generator on the device."""
+    """Returns the stream of that name in that epoch, as a generator on the device."""
     digest = hashlib.sha256(f"{seed}/{name}/{epoch}".encode()).digest()
     return Generator(device).manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
 @contextmanager
 def initialisation(seed: int) -> Iterator[None]:
-    """Within it, torch's layers initialise themselves by the run's own stream; the global state comes back after.
+    """Lets torch's layers initialise themselves from the run's own stream, and restores the global state after.
 
     Layers draw their initial weights from the global state and offer no other way.
     """

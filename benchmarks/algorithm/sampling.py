@@ -1,4 +1,4 @@
-"""Samples of a generator as it stands, in training or after it."""
+"""Draws samples from a generator, in training or after it."""
 
 from collections.abc import Callable
 
@@ -9,11 +9,11 @@ from variants import Recipe
 from variants.noise import NOISES
 
 Generate = Callable[[Tensor | None, int], Tensor]
-"""(condition, count) -> samples."""
+"""Type of a function (condition, count) -> samples."""
 
 
 def sampler(generator: nn.Module, recipe: Recipe, noise: Generator) -> Generate:
-    """A function (condition, count) -> samples, of a generator in evaluation mode, with noise from one stream."""
+    """Returns a function that samples a generator in evaluation mode, with noise from one stream."""
 
     @torch.no_grad()
     def generate(condition: Tensor | None, count: int) -> Tensor:

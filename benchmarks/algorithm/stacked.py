@@ -1,4 +1,4 @@
-"""benchmarks.algorithm.stacked: TODO."""
+"""Trains several seeds as one: by stacked networks, or, for recorded convolutions on a GPU, side by side."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -7,9 +7,9 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from benchmarks.algorithm.batches import side_by_side
-from benchmarks.algorithm.cuda_graphs import Recorder, updates_of
-from benchmarks.algorithm.epoch import Updates, means, ready, train_updates
+from benchmarks.algorithm.batches import stacked_batches
+from benchmarks.algorithm.cuda_graphs import Recorder, make_updates
+from benchmarks.algorithm.epoch import Updates, mean_values, prepare_training, train_updates
 from benchmarks.algorithm.gan import GAN, make_gan
 from benchmarks.algorithm.random_streams import stream
 from benchmarks.datasets import Split
@@ -18,12 +18,15 @@ from variants.objective import Objective
 from variants.remedies import Noisy
 from variants.stacked import StackedNetwork, StackedReplay
 
+NETWORKS = ("generator", "discriminator", "ema_generator")
+OPTIMIZERS = ("generator_optimizer", "discriminator_optimizer")
+
 
 def goes_abreast(both: GAN, recorder: Recorder | None) -> bool:
-    """Whether seeds of such players go abreast: they are recorded, and have convolutions.
+    """Tells whether seeds of such a GAN are trained abreast: their updates are recorded, and they have convolutions.
 
-    Those of all seeds at once, in groups, take half as long again. Where nothing is recorded a GPU waits for launches,
-    and one for all seeds is better.
+    Convolutions of all seeds in groups take half as long again. Where nothing is recorded a GPU waits for launches, and
+    one launch for all seeds is better.
     """
     return recorder is not None and any(
         isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
@@ -33,10 +36,10 @@ def goes_abreast(both: GAN, recorder: Recorder | None) -> bool:
 
 
 class Abreast:
-    """Several seeds that are each trained alone, an update of each in turn, on a stream of the GPU for each.
+    """Trains several seeds each alone, an update of each in turn, on a stream of the GPU for each.
 
-    alone: each seed's players. steps: their updates. lanes: their streams; None where a device has none. What is
-    recorded has to run on the stream of its recording: recordings of one stream share memory that products work in.
+    alone: each seed's GAN. steps: their updates. lanes: their streams; None where a device has none. A recording has to
+    run on the stream that it was made on: recordings of one stream share the memory in which cuBLAS works.
     """
 
     def __init__(
@@ -47,7 +50,7 @@ class Abreast:
     def updates(
         self, data: Sequence[Split], seeds: Sequence[int], epoch: int, count: int
     ) -> Iterator[list[dict[str, Tensor]]]:
-        """The updates of one epoch: what those of each seed measured, to be read through `curves`."""
+        """Does the updates of one epoch; yields the measurements of each seed, to be read through `curves`."""
         trained = [
             train_updates(steps, d, seed, epoch, count) for steps, d, seed in zip(self.steps, data, seeds, strict=True)
         ]
@@ -61,15 +64,15 @@ class Abreast:
             yield measured
 
     def curves(self, values: Sequence[list[dict[str, Tensor]]]) -> dict[str, list[float]]:
-        """As that of a Stack."""
+        """Averages the measurements of an epoch, for each seed."""
         for lane in filter(None, self.lanes):
             torch.cuda.current_stream(lane.device).wait_stream(lane)
-        of_each = [means(own) for own in zip(*values, strict=True)]
+        of_each = [mean_values(own) for own in zip(*values, strict=True)]
         return {name: [own[name] for own in of_each] for name in of_each[0]}
 
 
 class StackedGAN:
-    """The players of several seeds as one, with one optimiser for each network. alone: each seed's own."""
+    """Trains the GANs of several seeds as one, with one optimiser for each network. alone: each seed's own GAN."""
 
     def __init__(
         self, alone: Sequence[GAN], objective: Objective, recipe: Recipe, recorder: Recorder | None = None
@@ -88,84 +91,82 @@ class StackedGAN:
                 states = [getattr(own, role).state.get(w, {}) for own, w in zip(alone, weights, strict=True)]
                 if states[0]:
                     of_all = {name: [each[name] for each in states] for name in states[0]}
-                    state[stacked] = {name: gathered(name, values, stacked) for name, values in of_all.items()}
-        self.steps = updates_of(self.gan, objective, recipe, recorder)
+                    state[stacked] = {name: _stack_state(name, values, stacked) for name, values in of_all.items()}
+        self.steps = make_updates(self.gan, objective, recipe, recorder)
 
     def weights(self, role: str) -> Iterator[tuple[nn.Parameter, ...]]:
-        """The weights that an optimiser moves: those of all seeds as one, and those of each."""
+        """Yields each weight that an optimiser moves: the stacked one, then that of each seed."""
         optimizers = [getattr(each, role) for each in (self.gan, *self.alone)]
         return zip(*(optimizer.param_groups[0]["params"] for optimizer in optimizers), strict=True)
 
     def updates(
         self, data: Sequence[Split], seeds: Sequence[int], epoch: int, count: int
     ) -> Iterator[dict[str, Tensor]]:
-        """The updates of one epoch, as `updates.train_updates` has them; what they measured is (seeds,)."""
+        """Does the updates of one epoch; each measurement is (seeds,)."""
         layers = tuple(stream(s, "layers", epoch, d.data.device) for s, d in zip(seeds, data, strict=True))
         for own, each in zip(self.alone, layers, strict=True):
-            ready(own, each)
-        return self.steps.epoch(layers, side_by_side(self.recipe, data, seeds, epoch), epoch, count)
+            prepare_training(own, each)
+        return self.steps.epoch(layers, stacked_batches(self.recipe, data, seeds, epoch), epoch, count)
 
     def curves(self, values: Sequence[dict[str, Tensor]]) -> dict[str, list[float]]:
-        """The means of what the updates of an epoch measured, of each seed; which get what they have learnt."""
+        """Averages the measurements of an epoch, for each seed, and hands the trained weights out to the seeds."""
         self.hand_out()
-        # The only place where training waits for the device.
+        # Training waits for the device only here.
         return {name: torch.stack([each[name] for each in values]).mean(0).tolist() for name in values[0]}
 
     @torch.no_grad()
     def hand_out(self) -> None:
-        """Gives each seed's own players what they have learnt."""
+        """Copies the trained weights and the state of the optimisers to each seed's own GAN."""
         # All at once: on a GPU, so many copies would otherwise wait for Python.
         torch._foreach_copy_(*zip(*self.pairs, strict=True))
         for own in self.alone:
             for role in OPTIMIZERS:
                 getattr(own, role).param_groups[0]["lr"] = getattr(self.gan, role).param_groups[0]["lr"]
-            for mine, all_ in zip(noisy(own.discriminator), noisy(self.gan.discriminator), strict=True):
+            for mine, all_ in zip(_noise_layers(own.discriminator), _noise_layers(self.gan.discriminator), strict=True):
                 mine.deviation = all_.deviation
 
     @cached_property
     def pairs(self) -> list[tuple[Tensor, Tensor]]:
-        """Every tensor of each seed alone, and where it is found among those of all. Looked up after an update, by
-        which the optimisers have their state."""
+        """Pairs of each seed's own tensor and its part of the stacked one.
+
+        Looked up after an update, when the optimisers have their state.
+        """
         found: list[tuple[Tensor, Tensor]] = []
         for name in NETWORKS:
             if (network := getattr(self.gan, name)) is not None:
-                alone = [tensors(getattr(own, name)) for own in self.alone]
-                for together, *mine in zip(tensors(network), *alone, strict=True):
-                    found += [(own, of_seed(together, place, own)) for place, own in enumerate(mine)]
+                alone = [_tensors(getattr(own, name)) for own in self.alone]
+                for together, *mine in zip(_tensors(network), *alone, strict=True):
+                    found += [(own, part_of_seed(together, place, own)) for place, own in enumerate(mine)]
         for role in OPTIMIZERS:
             for stacked, *weights in self.weights(role):
                 for name, value in getattr(self.gan, role).state.get(stacked, {}).items():
                     for place, (own, weight) in enumerate(zip(self.alone, weights, strict=True)):
-                        part, like = (value, value) if name == "step" else (of_seed(value, place, weight), weight)
+                        part, like = (value, value) if name == "step" else (part_of_seed(value, place, weight), weight)
                         found.append((getattr(own, role).state[weight].setdefault(name, torch.empty_like(like)), part))
         return found
 
 
-NETWORKS = ("generator", "discriminator", "ema_generator")
-OPTIMIZERS = ("generator_optimizer", "discriminator_optimizer")
-
-
-def tensors(network: nn.Module) -> list[Tensor]:
+def _tensors(network: nn.Module) -> list[Tensor]:
     return [*network.parameters(), *network.buffers()]
 
 
-def noisy(network: nn.Module) -> list[Noisy]:
+def _noise_layers(network: nn.Module) -> list[Noisy]:
     return [module for module in network.modules() if isinstance(module, Noisy)]
 
 
-def gathered(name: str, values: Sequence[Tensor], weight: Tensor) -> Tensor:
-    """A value that an optimiser keeps for a weight, of all seeds; the count of steps is the same for all."""
+def _stack_state(name: str, values: Sequence[Tensor], weight: Tensor) -> Tensor:
+    """Stacks a value that an optimiser keeps for a weight; the count of steps has to be the same for all seeds."""
     if name != "step":
-        # As the weights of all seeds are: fused Adam goes through both in the order of memory.
+        # Laid out as the stacked weights are: fused Adam goes through both in the order of memory.
         together = torch.zeros_like(weight)
         for place, value in enumerate(values):
-            of_seed(together, place, value).copy_(value)
+            part_of_seed(together, place, value).copy_(value)
         return together
     if any(not torch.equal(value, values[0]) for value in values):
         raise ValueError("these seeds have done different numbers of steps")
     return values[0].clone()
 
 
-def of_seed(together: Tensor, place: int, alone: Tensor) -> Tensor:
-    """One seed's part of a tensor of all seeds, without the inputs that a linear layer has more than alone."""
+def part_of_seed(together: Tensor, place: int, alone: Tensor) -> Tensor:
+    """Returns one seed's part of a stacked tensor, without the inputs that padding added to a linear layer."""
     return together[place][..., : alone.shape[-1]] if alone.ndim else together[place]

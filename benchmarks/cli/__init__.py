@@ -1,1 +1,6 @@
-"""TODO."""
+"""Reads command lines and writes to the terminal, for all commands.
+
+options.py    parses command lines: each shared option once, each mistake in one sentence
+progress.py   shows the progress of a run and of a suite
+tables.py     prints the metrics of a run, and the choices that there are
+"""

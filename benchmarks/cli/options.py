@@ -1,17 +1,20 @@
-"""What all command lines share: options from dataclass fields, mistakes told in one sentence. Needs no torch."""
+"""Parses command lines: one definition for each shared option, one sentence for each mistake. Needs no torch."""
 
 import argparse
 import difflib
 import sys
+from argparse import _ActionsContainer as Options  # a parser, or one of its groups
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import Field
+from dataclasses import Field, fields
+from pathlib import Path
 from typing import Any, NoReturn
 
+from benchmarks.training.options import RunOptions
 from variants.recipe import UserError, checked
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that refuses with one sentence and exit code 2, and names the nearest option."""
+    """Refuses a mistake with one sentence and exit code 2, and suggests the nearest option."""
 
     def __init__(self, module: str, **rest: Any) -> None:
         super().__init__(prog=f"python -m {module}", allow_abbrev=False, **rest)
@@ -29,43 +32,119 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"error: {message} (--help shows all options)\n")
 
-    def add_field(self, group: argparse._ArgumentGroup, field: Field) -> None:
-        """An option for a dataclass field; one that is not given is not in the parsed result."""
-        group.add_argument(
-            "--" + field.name.replace("_", "-"),
-            dest=field.name,
-            default=argparse.SUPPRESS,
-            type=_reader(field),
-            nargs="+" if isinstance(field.default, tuple) else None,
-            metavar=_metavar(field),
-            help=field.metadata["help"].replace("%", "%%"),
-        )
 
-
-def add_tracking(group: "argparse._ActionsContainer") -> None:
-    """The options that say where MLflow is: --tracking-uri and --experiment."""
-    group.add_argument(
-        "--tracking-uri", metavar="URI", help="of MLflow ($MLFLOW_TRACKING_URI, else sqlite:///mlflow.db)"
+def add_runs_dir(options: Options, default: str = "runs") -> None:
+    options.add_argument(
+        "--runs-dir", type=Path, default=Path(default), metavar="DIR", help=f"folder that holds run folders ({default})"
     )
-    group.add_argument("--experiment", metavar="NAME", help="of MLflow ($MLFLOW_EXPERIMENT_NAME, else gan-benchmark)")
 
 
-def given(parsed: argparse.Namespace, fields: Mapping[str, Field] | Iterable[Field]) -> dict[str, Any]:
-    """The fields that were given as options, checked. Raises UserError for a value out of range."""
-    known = fields.values() if isinstance(fields, Mapping) else fields
-    return {f.name: checked(f, getattr(parsed, f.name)) for f in known if hasattr(parsed, f.name)}
+def add_data_dir(options: Options) -> None:
+    options.add_argument(
+        "--data-dir", type=Path, metavar="DIR", help="folder that holds the datasets ($GANBENCH_DATA, else data)"
+    )
+
+
+def add_tracking(options: Options) -> None:
+    """Adds --tracking-uri and --experiment, which say where MLflow is."""
+    options.add_argument(
+        "--tracking-uri", metavar="URI", help="MLflow store or server ($MLFLOW_TRACKING_URI, else sqlite:///mlflow.db)"
+    )
+    options.add_argument(
+        "--experiment", metavar="NAME", help="MLflow experiment ($MLFLOW_EXPERIMENT_NAME, else gan-benchmark)"
+    )
+
+
+def add_no_tracking(options: Options) -> None:
+    options.add_argument("--no-tracking", action="store_true", help="write run folders only, and nothing to MLflow")
+
+
+def add_plugin(options: Options) -> None:
+    options.add_argument(
+        "--plugin",
+        action="append",
+        default=[],
+        metavar="FILE.py",
+        help="load your own variants, datasets, questions, … from a Python file; repeat for several files",
+    )
+
+
+def add_device(options: Options, default: str = "auto") -> None:
+    options.add_argument(
+        "--device", default=default, metavar="auto|cpu|cuda|mps", help=f"device to train on ({default})"
+    )
+
+
+def add_workers(options: Options) -> None:
+    options.add_argument(
+        "--workers", type=int, default=0, metavar="N", help="runs to train at once (one per CPU core, 2 on a GPU)"
+    )
+
+
+def add_stack(options: Options) -> None:
+    options.add_argument(
+        "--stack", default="auto", metavar="auto|on|off", help="train several seeds as one network (auto: on a GPU)"
+    )
+
+
+def add_cuda_graphs(options: Options) -> None:
+    options.add_argument(
+        "--cuda-graphs", action="store_true", help="record the updates as CUDA graphs and replay them (on a GPU)"
+    )
+
+
+def add_retrain(options: Options) -> None:
+    options.add_argument("--retrain", action="store_true", help="train runs anew even if they are finished")
+
+
+def add_pictures(options: Options, default: str) -> None:
+    options.add_argument(
+        "--pictures",
+        default=default,
+        metavar="all|milestones|none",
+        help=f"epochs after which sample pictures are drawn ({default})",
+    )
+
+
+def add_json(options: Options) -> None:
+    options.add_argument("--json", type=Path, metavar="FILE", help="write all figures to this JSON file, too")
+
+
+def add_field(options: Options, field: Field) -> None:
+    """Adds an option for a dataclass field; the parsed result lacks it unless it is given."""
+    options.add_argument(
+        "--" + field.name.replace("_", "-"),
+        dest=field.name,
+        default=argparse.SUPPRESS,
+        type=_reader(field),
+        nargs="+" if isinstance(field.default, tuple) else None,
+        metavar=_metavar(field),
+        help=field.metadata["help"].replace("%", "%%"),
+    )
+
+
+def read_fields(asked: argparse.Namespace, wanted: Mapping[str, Field] | Iterable[Field]) -> dict[str, Any]:
+    """Returns the fields that were given as options, checked. Raises UserError for a value out of range."""
+    known = wanted.values() if isinstance(wanted, Mapping) else wanted
+    return {f.name: checked(f, getattr(asked, f.name)) for f in known if hasattr(asked, f.name)}
+
+
+def read_run_options(asked: argparse.Namespace) -> RunOptions:
+    """Returns the options of a command that trains runs. Raises UserError for a choice that does not exist."""
+    names = {f.name for f in fields(RunOptions)} - {"threads", "track"}
+    return RunOptions(**{name: getattr(asked, name) for name in names}, track=not asked.no_tracking)
 
 
 def refuse_unread(asked: argparse.Namespace, by: str, *options: str) -> None:
-    """Raises UserError for an option that was given and is not read, because the option `by` was given as well."""
+    """Raises UserError for an option that was given although the option `by` switches it off."""
     for option in options:
         if getattr(asked, by) and getattr(asked, option, None):
             words = [f"--{name.replace('_', '-')}" for name in (option, by)]
             raise UserError(f"{words[0]} is not read beside {words[1]}; leave one of them out")
 
 
-def main(command: Callable[[], int | None]) -> NoReturn:
-    """Runs a command and ends the process: 2 and one sentence for a person's mistake, 130 for Ctrl-C."""
+def run_command(command: Callable[[], int | None]) -> NoReturn:
+    """Runs a command and ends the process: 2 and one sentence for a user's mistake, 130 for Ctrl-C."""
     try:
         sys.exit(command() or 0)
     except UserError as refused:

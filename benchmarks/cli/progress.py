@@ -1,4 +1,4 @@
-"""benchmarks.cli.progress: TODO."""
+"""Shows the progress of a run and of a suite."""
 
 import time
 
@@ -8,28 +8,28 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from benchmarks.config import RunConfig
 from benchmarks.executors import Result
-from benchmarks.training.watcher import ProgressListener
+from benchmarks.training.listener import ProgressListener
 
 console = Console(highlight=False)
 
-# Seconds between two movements of the bar, each of which a small network's update would notice; chosen, not tuned.
+# Seconds between two redraws of the bar, which cost as much as a small network's update; chosen, not tuned.
 BAR_SECONDS = 0.1
-# What fits in one line, in this order; the summary has them all.
+# Metrics of the line after an evaluation, in this order, if they apply; the summary has all.
 HEADLINES = ("fid", "accuracy", "mode_coverage", "overlap", "modes_captured")
 
 
 def say(sentence: str) -> None:
-    """Prints a line as it is: not wrapped, so that a path or a command in it can be copied."""
-    console.print(printable(sentence), markup=False, soft_wrap=True)
+    """Prints a line unwrapped, so that a path or a command in it can be copied."""
+    console.print(clean_text(sentence), markup=False, soft_wrap=True)
 
 
-def printable(text: str) -> str:
-    """Without the characters that would steer a terminal: a run folder may come from a stranger."""
+def clean_text(text: str) -> str:
+    """Replaces the characters that would control a terminal: a run folder may come from a stranger."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 class RunProgress(ProgressListener):
-    """A progress bar, and a line for each evaluation."""
+    """Shows a progress bar of one run, and a line for each evaluation."""
 
     def __init__(self) -> None:
         self.progress = Progress(
@@ -87,17 +87,15 @@ class RunProgress(ProgressListener):
             console.print(f"epoch {line['epoch']:>4}  {shown}")
 
 
-# Seconds between two lines about the progress where there is no terminal to draw a bar on; chosen, not tuned.
-EVERY = 60.0
+# Seconds between two progress lines if there is no terminal to draw a bar on; chosen, not tuned.
+_LINE_SECONDS = 60.0
 
 
 class SuiteProgress:
-    """How many runs are done, running and failed, and the time to go. A context manager.
-
-    expected: seconds that each run is expected to take; 0 until the first ones tell.
-    """
+    """Shows how many runs are done, running and failed, and the time to go. A context manager."""
 
     def __init__(self, title: str, runs: int, expected: float = 0.0) -> None:
+        """expected: seconds that a run is expected to take, until the first ones have ended; 0: unknown."""
         self.console = Console(highlight=False)
         self.runs, self.done, self.failed, self.seconds, self.expected = runs, 0, 0, 0.0, expected
         self.killed = 0
@@ -123,10 +121,10 @@ class SuiteProgress:
             self.progress.stop()
 
     def say(self, sentence: str) -> None:
-        self.console.print(printable(sentence), markup=False, soft_wrap=True)
+        self.console.print(clean_text(sentence), markup=False, soft_wrap=True)
 
     def hear(self, sentence: str) -> None:
-        """Says what a run says, `NAME: sentence`, unless another one has said it, as all do with notes on the data."""
+        """Prints the sentence of a run, `NAME: sentence`, once: notes on the data come from every run."""
         what = sentence.partition(": ")[2] or sentence
         if what not in self._heard:
             self._heard.add(what)
@@ -140,7 +138,7 @@ class SuiteProgress:
             self._trained += 1
             self.seconds += result.seconds
         self.progress.update(self.task, completed=self.done, state=self.state)
-        if not self.console.is_terminal and time.monotonic() - self._told > EVERY:
+        if not self.console.is_terminal and time.monotonic() - self._told > _LINE_SECONDS:
             self._told = time.monotonic()
             self.say(f"{self.done} of {self.runs} runs; {self.state}")
 
@@ -152,12 +150,12 @@ class SuiteProgress:
         if self.killed:
             words.append(f"{self.killed} not ended")
         if each and left:
-            words.append(f"about {duration(left * each / self.workers)} to go")
+            words.append(f"about {format_duration(left * each / self.workers)} to go")
         return ", ".join(words)
 
 
-def duration(seconds: float) -> str:
-    """`45 s`, `12 min`, `3.5 h`."""
+def format_duration(seconds: float) -> str:
+    """Formats seconds: `45 s`, `12 min`, `3.5 h`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,10 +1,10 @@
-"""What a person sees in the terminal: a bar while a run trains, a line an evaluation, a table at the end."""
+"""Prints the metrics of a run, and the choices that options have."""
 
 from rich.markup import escape
 from rich.table import Table
 
-from benchmarks.cli.progress import console, printable, say
-from benchmarks.evaluation.catalogue import record
+from benchmarks.cli.progress import clean_text, console, say
+from benchmarks.evaluation.catalogue import find_metric
 from benchmarks.evaluation.probes import PROBES
 from benchmarks.inference.run import Run
 from benchmarks.run_folder.folder import ABSENT, ABSENT_REFERENCE
@@ -15,7 +15,7 @@ from variants.noise import NOISES
 
 
 def show_summary(run: Run, tracking_uri: str | None, experiment: str | None = None, *, tracked: bool) -> None:
-    """The metrics of a run beside those of real data, what its probes found, where the run is, and how to open it."""
+    """Prints the metrics of a run beside those of real data, its probes, where it is, and how to open it."""
     if run.found:
         say(f"already trained, here: {run.path} (--retrain does it again)")
         if run.folder.environment().get("code") != fingerprint():
@@ -23,11 +23,11 @@ def show_summary(run: Run, tracking_uri: str | None, experiment: str | None = No
     show_metrics(run)
     say(f"run folder: {run.path}")
     if tracked:
-        from benchmarks.tracking.client import SYNC
-        from benchmarks.tracking.upload import where_to_look
+        from benchmarks.tracking.client import SYNC_COMMAND
+        from benchmarks.tracking.upload import find_page
 
-        where = where_to_look(run.folder, tracking_uri, experiment)
-        say(f"in MLflow:  {where}" if where else f"not in MLflow yet: {SYNC} sends it")
+        where = find_page(run.folder, tracking_uri, experiment)
+        say(f"in MLflow:  {where}" if where else f"not in MLflow yet: {SYNC_COMMAND} sends it")
 
 
 def show_metrics(run: Run) -> None:
@@ -44,7 +44,7 @@ def show_metrics(run: Run) -> None:
 
 
 def metrics_table(run: Run) -> Table:
-    """The metrics of the last evaluation beside those of real data, and what probes found."""
+    """Returns the metrics of the last evaluation beside those of real data, and the results of probes."""
     reference = run.folder.reference()
     table = Table(title=escape(run.config.name), title_justify="left")
     table.add_column("metric")
@@ -53,29 +53,29 @@ def metrics_table(run: Run) -> Table:
     table.add_column("better")
     for name, value in run.metrics.items():
         real = f"{reference[name]:.4g}" if name in reference else ""
-        table.add_row(escape(printable(name)), f"{value:.4g}", real, _better(name))
+        table.add_row(escape(clean_text(name)), f"{value:.4g}", real, _better(name))
     if probed := [line["probes"] for line in run.folder.lines() if line.get("probes")]:
         table.add_section()
         for name, value in probed[-1].items():
-            table.add_row(escape(printable(name)), f"{value:.4g}")
+            table.add_row(escape(clean_text(name)), f"{value:.4g}")
     return table
 
 
 def _better(metric: str) -> str:
     try:
-        return {"min": "lower", "max": "higher"}[record(metric).direction]
+        return {"min": "lower", "max": "higher"}[find_metric(metric).direction]
     except UserError:
-        # Of a plugin that is not loaded here.
+        # The metric of a plugin that is not loaded here.
         return ""
 
 
 def show_choices() -> int:
-    """Every name that an option takes, with one line."""
-    from benchmarks.datasets import DATASETS, summary
+    """Prints every name that an option takes, with one line about it."""
+    from benchmarks.datasets import DATASETS, describe_dataset
 
     groups = {
         "variants": {name: load_variant(name).summary for name in VARIANTS},
-        "datasets": {name: summary(name) for name in DATASETS},
+        "datasets": {name: describe_dataset(name) for name in DATASETS},
         "losses": {name: loss.summary for name, loss in LOSSES.items()},
         "noises": {name: (noise.__doc__ or "").strip().partition("\n")[0] for name, noise in NOISES.items()},
         "probes": {name: probe.summary for name, probe in PROBES.items()},

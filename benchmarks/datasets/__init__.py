@@ -1,15 +1,15 @@
-"""The datasets: each is held in memory as one tensor a split, ready to be cut into batches.
+"""Loads datasets into memory, each split as one tensor, ready to be cut into batches.
 
-    base.py       Split, Dataset, Classes, Centres: what a dataset is
-    images.py     auto, digits, mnist, fashion_mnist, kmnist, cifar10: labelled images that are published
-    folder.py     folder:PATH, a person's own images
-    mixtures.py   ring8, grid25, arc: points of the plane with known centres
-    stacked.py    stacked_mnist, stacked_digits: three digits as colour channels, 1,000 modes
-    captions.py   captions_mnist, captions_digits: digits with words that are true of them
-    download.py   a published file, fetched whole or not at all
+base.py      defines Split, Dataset and the kinds of modes (Classes, Centres, StackedClasses)
+images.py    loads published labelled images: auto, digits, mnist, fashion_mnist, kmnist, cifar10
+folder.py    loads a user's own images: folder:PATH
+mixtures.py  draws points of the plane round known centres: ring8, grid25, arc
+stacked.py   stacks three digits as colour channels, 1,000 modes: stacked_mnist, stacked_digits
+captions.py  adds words that are true of digits: captions_mnist, captions_digits
+download.py  downloads a published file, whole or not at all
 
-A dataset is a function `(config, data_dir, seed) -> Dataset`, marked by `takes` with the options that it reads. Its
-docstring's first line is what --list shows.
+A dataset is a function `(config, data_dir, seed) -> Dataset`, marked by `takes` with the options that it reads. --list
+shows the first line of its docstring.
 """
 
 import os
@@ -25,11 +25,11 @@ from benchmarks.datasets.base import (
     Classes,
     Dataset,
     Split,
-    Stacked,
+    StackedClasses,
     checksum_of,
-    normalised,
-    placed,
-    reduced,
+    normalise,
+    place_split,
+    reduce_training,
     takes,
 )
 from variants.recipe import UserError, unknown
@@ -41,14 +41,14 @@ __all__ = [
     "Classes",
     "Dataset",
     "Split",
-    "Stacked",
+    "StackedClasses",
     "checksum_of",
     "data_folder",
     "depends_on_seed",
+    "describe_dataset",
     "load",
-    "normalised",
-    "placed",
-    "summary",
+    "normalise",
+    "place_split",
     "takes",
 ]
 
@@ -71,26 +71,26 @@ DATASETS: dict[str, str | Callable[[DatasetConfig, Path, int], Dataset]] = {
 
 
 def data_folder(data_dir: Path | str | None = None) -> Path:
-    """Where datasets lie: the argument, else the variable GANBENCH_DATA, else data/."""
+    """Returns the folder of all datasets: the argument, else the variable GANBENCH_DATA, else data/."""
     return Path(data_dir or os.environ.get("GANBENCH_DATA") or "data").expanduser()
 
 
-def summary(name: str) -> str:
-    """What a dataset is, in one line."""
+def describe_dataset(name: str) -> str:
+    """Describes a dataset in one line."""
     return (_function(name).__doc__ or "").strip().partition("\n")[0]
 
 
 def depends_on_seed(config: DatasetConfig) -> bool:
-    """Whether the dataset that a config names is another one for each seed, as far as its function says."""
+    """Whether a config's dataset differs from seed to seed. Unknown datasets count as different."""
     name = _name(config)
     return name not in DATASETS or getattr(_function(name), "takes_seed", True)
 
 
 def load(config: DatasetConfig, data_dir: Path | str | None = None, seed: int = 0) -> Dataset:
-    """The dataset that a config names, in memory.
+    """Loads the dataset of a config into memory.
 
     data_dir: see data_folder. seed: of the run; only datasets that are drawn at random depend on it. Raises UserError
-    for a name or an option that does not exist there, and for data that is missing, damaged or cannot be downloaded.
+    for an unknown name or option, and for data that is missing, damaged or cannot be downloaded.
     """
     name = _name(config)
     if name not in DATASETS:
@@ -101,7 +101,7 @@ def load(config: DatasetConfig, data_dir: Path | str | None = None, seed: int = 
         if field.metadata and field.name not in read and getattr(config, field.name) != field.default:
             raise UserError(f"--{field.name.replace('_', '-')} does not apply to the dataset {name}")
     folder = data_folder(data_dir)
-    return reduced(replace(function(config, folder, seed), data_dir=folder), config)
+    return reduce_training(replace(function(config, folder, seed), data_dir=folder), config)
 
 
 def _name(config: DatasetConfig) -> str:

@@ -1,4 +1,4 @@
-"""What a dataset is, once it is in memory: splits of examples, what is known of their modes, and a checksum."""
+"""Defines a dataset in memory: its splits, the known modes of its examples, and a checksum."""
 
 import hashlib
 from collections.abc import Callable
@@ -19,27 +19,26 @@ from variants.recipe import UserError
 
 @dataclass(frozen=True)
 class Classes:
-    """The modes are the classes of the labels."""
+    """Describes modes that are the classes of the labels."""
 
     count: int
 
 
 @dataclass(frozen=True, eq=False)
 class Centres:
-    """The modes are points of the plane, each the centre of a Gaussian.
+    """Describes modes that are Gaussians in the plane."""
 
-    points: (modes, 2), float32. sigma: standard deviation along each axis. disc: radius, in units of sigma, of the disc
-    round a centre inside which a sample counts for that mode when overlap is measured.
-    """
-
+    # The centres, float32.
     points: Float[Tensor, "modes 2"]
+    # The standard deviation along each axis.
     sigma: float
+    # The radius, in units of sigma, of the disc round a centre whose samples count for the mode in `overlap`.
     disc: float
 
 
 @dataclass(frozen=True)
-class Stacked:
-    """The modes are the combinations of one class for each channel, counted by a classifier of single channels."""
+class StackedClasses:
+    """Describes modes that are combinations of one class a channel, counted by a classifier of single channels."""
 
     classes: int
     channels: int
@@ -51,23 +50,18 @@ class Stacked:
 
 @dataclass(frozen=True, eq=False)
 class Captions:
-    """How the captions of a dataset were made, and which combinations of words training never sees.
-
-    held_out: int64 (combinations, words), as tokens.
-    """
+    """Describes how the captions of a dataset are made."""
 
     rule: CaptionRule
+    # The captions that are held out of training, as tokens.
     held_out: Int64[Tensor, "combinations words"]
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Examples that belong together, held whole in memory.
+    """Holds examples in memory, such as the training split."""
 
-    data: uint8 images (examples, channels, height, width), or float32 points (examples, 2).
-    labels: int64 (examples,), or None.
-    """
-
+    # uint8 images (examples, channels, height, width), or float32 points (examples, 2).
     data: Tensor
     labels: Int64[Tensor, " examples"] | None = None
 
@@ -75,30 +69,30 @@ class Split:
         return len(self.data)
 
     def has_labels_of(self, other: "Split") -> bool:
-        """Whether every label of another split occurs here; always, where there are none."""
+        """Whether every label of another split occurs here; True without labels."""
         if self.labels is None or other.labels is None:
             return True
-        return other.kinds <= self.kinds
+        return other.label_set <= self.label_set
 
     @cached_property
-    def kinds(self) -> frozenset[int]:
+    def label_set(self) -> frozenset[int]:
         """The labels that occur."""
         return frozenset(self.labels.unique().tolist())
 
     def images(self, indices: Tensor | slice) -> Float[Tensor, "batch *shape"]:
-        """The examples a network sees, on the data's device: images in [-1, 1] (mean 0.5, deviation 0.5)."""
-        return normalised(taken(self.data, indices))
+        """Returns examples as a network sees them, on the data's device: images in [-1, 1]."""
+        return normalise(take_rows(self.data, indices))
 
     def condition(self, indices: Tensor | slice) -> Int64[Tensor, "batch *words"] | None:
-        """What a conditional network is told of these examples: their labels, or None."""
+        """Returns the condition that a conditional network gets: the labels, or None."""
         return None if self.labels is None else self.labels[indices]
 
     def tensors(self) -> tuple[Tensor, ...]:
-        """All that the examples are made of: what the checksum is taken over."""
+        """Returns all tensors of the examples, over which the checksum is computed."""
         return (self.data,) if self.labels is None else (self.data, self.labels)
 
-    def part(self, indices: Tensor) -> "Split":
-        """These examples of it, in this order."""
+    def select(self, indices: Tensor) -> "Split":
+        """Returns these examples in this order, as a split."""
         labels = None if self.labels is None else self.labels[indices]
         return replace(self, data=self.data[indices], labels=labels)
 
@@ -109,55 +103,56 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A dataset in memory.
-
-    train, test: kept apart. reference: what distribution metrics compare samples with, and reference_note says why.
-    modes: what is known of the modes of the data, or None. class_names: one name a class, () where unlabelled.
-    checksum: SHA-256 over all tensors, in hexadecimal. notes: sentences that a person has to be shown, loudly.
-    extractor: name of the classifier that judges the samples; "" where the samples are their own features.
-    captions: rule and held-out captions, where the examples have captions. data_dir: the folder that it was loaded
-    from, beside which a classifier that is trained at its first use is kept.
-    """
+    """Holds a dataset in memory."""
 
     name: str
     spec: DataSpec
     train: Split
+    # Never trained on.
     test: Split
+    # The split with which distribution metrics compare samples.
     reference: Split
+    # What the reference is, as a part of a sentence.
     reference_note: str
-    modes: Classes | Centres | Stacked | None
+    # None where nothing is known of the modes.
+    modes: Classes | Centres | StackedClasses | None
+    # One name a class; () without labels.
     class_names: tuple[str, ...]
+    # SHA-256 over all tensors, in hexadecimal.
     checksum: str
+    # Sentences that the user must see.
     notes: tuple[str, ...] = ()
+    # The name of the classifier of the samples; "" if samples are their own features.
     extractor: str = ""
     captions: Captions | None = None
+    # The folder of all datasets. A classifier that is trained at its first use is kept there.
     data_dir: Path = Path("data")
 
     @cached_property
     def conditions(self) -> Int64[Tensor, "conditions *words"]:
-        """Every label or caption that occurs, in training or test, once."""
+        """Every label or caption that occurs in training or test, once."""
         return torch.cat([split.condition(slice(None)) for split in (self.train, self.test)]).unique(dim=0)
 
 
-# Training and test examples of two datasets.
+# Holds training and test examples of two datasets.
 @lru_cache(maxsize=4)
-def placed(split: Split, device: torch.device) -> Split:
-    """The split on a device, the same object each time."""
+def place_split(split: Split, device: torch.device) -> Split:
+    """Copies a split to a device, and returns the same object each time."""
     return split.to(device)
 
 
-def taken(data: Tensor, indices: Tensor | slice) -> Tensor:
-    """Rows of a tensor. By index_select where it can be: on uint8 images it takes a tenth of the time of indexing."""
+def take_rows(data: Tensor, indices: Tensor | slice) -> Tensor:
+    """Selects rows of a tensor. On uint8 images index_select takes a tenth of the time of indexing."""
     return data[indices] if isinstance(indices, slice) else data.index_select(0, indices)
 
 
-def normalised(data: Tensor) -> Float[Tensor, "..."]:
-    """uint8 images as float32 in [-1, 1]; what is already float32 stays as it is."""
+def normalise(data: Tensor) -> Float[Tensor, "..."]:
+    """Converts uint8 images to float32 in [-1, 1]; float32 data stays as it is."""
     return data.float().div_(127.5).sub_(1.0) if data.dtype == torch.uint8 else data
 
 
 def checksum_of(*splits: Split) -> str:
-    """SHA-256, in hexadecimal, over the type, shape and bytes of every tensor of these splits."""
+    """Computes SHA-256, in hexadecimal, over the type, shape and bytes of every tensor of these splits."""
     digest = hashlib.sha256()
     for split in splits:
         for tensor in split.tensors():
@@ -169,11 +164,11 @@ def checksum_of(*splits: Split) -> str:
 REDUCIBLE = ("examples", "dropped_classes")
 
 
-def reduced(dataset: Dataset, config: DatasetConfig) -> Dataset:
-    """The dataset with fewer training examples, where its config asks for that; what it is judged by stays whole.
+def reduce_training(dataset: Dataset, config: DatasetConfig) -> Dataset:
+    """Reduces the training split as the config asks; test and reference stay whole.
 
-    The examples that stay are evenly spaced over the training split in the order of its classes, so that each class
-    keeps its share to within one. Raises UserError where there are not so many examples or classes.
+    The kept examples are evenly spaced over the training split in the order of its classes, so that each class keeps
+    its share to within one. Raises UserError if there are fewer examples or classes.
     """
     if not (config.examples or config.dropped_classes):
         return dataset
@@ -191,16 +186,16 @@ def reduced(dataset: Dataset, config: DatasetConfig) -> Dataset:
     return replace(dataset, train=train, checksum=checksum_of(train, dataset.test))
 
 
-def drawing(seed: int, dataset: str, part: str) -> np.random.Generator:
-    """The random stream that a part of a dataset is drawn from. NumPy's: it promises the same numbers everywhere."""
+def numpy_stream(seed: int, dataset: str, part: str) -> np.random.Generator:
+    """Returns the random stream of a part of a dataset: NumPy's, which gives the same numbers on every machine."""
     digest = hashlib.sha256(f"{seed}/{dataset}/{part}".encode()).digest()
     return np.random.default_rng(int.from_bytes(digest, "big"))
 
 
 def takes(*options: str, seed: bool = True) -> Callable[[Callable], Callable]:
-    """Marks a dataset's function with the fields of DatasetConfig that it reads; the others are refused.
+    """Marks a dataset's function with the fields of DatasetConfig that it reads; others are refused.
 
-    seed: whether the data depends on the seed of the run; without that it is loaded once for all of them.
+    seed: whether the data depends on the seed of the run; if not, it is loaded once for all seeds.
     """
 
     def mark(function: Callable) -> Callable:

@@ -1,4 +1,4 @@
-"""Digits with a caption of three words: which digit, how thick, which way it leans. The rule is metrics/captions.py."""
+"""Adds captions of three words to digits: which digit, how thick, which way it leans, by metrics/captions.py."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,17 +10,15 @@ from torch import Tensor
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import images
 from benchmarks.datasets.base import Captions, Dataset, Split, checksum_of, takes
-from metrics.captions import RULES, WORDS, all_captions, captions
+from metrics.captions import RULES, WORDS, all_captions, caption_tokens
 from variants.base import DataSpec
 
 
 @dataclass(frozen=True, eq=False)
 class CaptionedSplit(Split):
-    """Images with labels and captions; a conditional network is told the caption, not the label.
+    """Holds images with labels and captions; the condition of a network is the caption, not the label."""
 
-    tokens: (examples, 3), each a place in the vocabulary.
-    """
-
+    # Indices into the vocabulary.
     tokens: Int64[Tensor, "examples 3"] | None = None
 
     def condition(self, indices: Tensor | slice) -> Int64[Tensor, "batch 3"]:
@@ -29,8 +27,8 @@ class CaptionedSplit(Split):
     def tensors(self) -> tuple[Tensor, ...]:
         return (*super().tensors(), self.tokens)
 
-    def part(self, indices: Tensor) -> "CaptionedSplit":
-        return replace(super().part(indices), tokens=self.tokens[indices])
+    def select(self, indices: Tensor) -> "CaptionedSplit":
+        return replace(super().select(indices), tokens=self.tokens[indices])
 
     def to(self, device: torch.device | str) -> "CaptionedSplit":
         return replace(super().to(device), tokens=self.tokens.to(device))
@@ -49,9 +47,9 @@ def captions_digits(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset
 
 
 def held_out_captions() -> Int64[Tensor, "captions 3"]:
-    """Every fifth of the 60 captions, in the order of their words: 12.
+    """Returns the 12 captions that are held out of training: every fifth of the 60, in the order of their words.
 
-    They are not in training, but each of their words is: every digit keeps four or five of its six captions.
+    Each of their words occurs in training: every digit keeps four or five of its six captions.
     """
     return all_captions()[::5]
 
@@ -61,14 +59,13 @@ def _captioned(plain: Dataset) -> Dataset:
     held_out = held_out_captions()
 
     def with_captions(split: Split) -> CaptionedSplit:
-        # In pieces that stay in the processor's cache: eight times as fast as pieces of 4,096, and no gigabyte in use.
+        # Pieces that fit the processor's cache: eight times as fast as pieces of 4,096, and in little memory.
         pieces = torch.arange(len(split)).split(256)
-        tokens = torch.cat([captions(split.images(piece), split.labels[piece], rule) for piece in pieces])
+        tokens = torch.cat([caption_tokens(split.images(piece), split.labels[piece], rule) for piece in pieces])
         return CaptionedSplit(split.data, split.labels, tokens)
 
-    every = with_captions(plain.train)
-    seen = ~among(every.tokens, held_out)
-    train = CaptionedSplit(every.data[seen], every.labels[seen], every.tokens[seen])
+    train = with_captions(plain.train)
+    train = train.select(~occur_in(train.tokens, held_out))
     test = with_captions(plain.test)
     reference = test if plain.reference is plain.test else with_captions(plain.reference)
     return replace(
@@ -83,6 +80,6 @@ def _captioned(plain: Dataset) -> Dataset:
     )
 
 
-def among(tokens: Int64[Tensor, "batch 3"], listed: Int64[Tensor, "captions 3"]) -> Bool[Tensor, " batch"]:
-    """Whether each caption is one of those listed."""
-    return (tokens[:, None] == listed[None]).all(2).any(1)
+def occur_in(tokens: Int64[Tensor, "batch 3"], listed: Int64[Tensor, "captions 3"]) -> Bool[Tensor, " batch"]:
+    """Returns whether each caption is in the list."""
+    return (tokens[:, None] == listed).all(2).any(1)

@@ -1,7 +1,7 @@
-"""A published file, fetched whole or not at all.
+"""Downloads a published file, whole or not at all.
 
-torchvision's own downloads wait without limit where packets vanish, and leave a half file behind that later passes for
-a whole one; so only its folders and its tables of addresses are followed here (a test compares the tables).
+torchvision's own downloads wait without limit when packets are lost, and leave partial files that later pass for whole
+ones. So only its folders and its tables of addresses are used here (a test compares the tables).
 """
 
 import hashlib
@@ -19,20 +19,20 @@ from urllib.parse import urlsplit
 
 from variants.recipe import UserError
 
-STALLED = 20.0  # seconds without a byte after which a download is given up
-LARGEST = 2**28  # bytes; the largest archive that is published here has 170 MB
+STALLED = 20.0  # seconds without data until a download is abandoned
+LARGEST = 2**28  # bytes; the largest published archive has 170 MB
 PIECE = 2**20
 
 
 class Unreachable(UserError):
-    """No address gave the file; the text is the reason alone, without a full stop."""
+    """Tells why no address gave the file, without a full stop."""
 
 
-def fetch(path: Path, urls: Iterable[str], md5: str, patience: float) -> None:
-    """Downloads a file from the first address that gives the right one. Nothing stands at `path` before it is whole.
+def download_file(path: Path, urls: Iterable[str], md5: str, patience: float) -> None:
+    """Downloads a file from the first address that gives the right one. Nothing stands at `path` until it is whole.
 
-    patience: seconds to wait for an answer, over all addresses together; not for the download itself. Raises
-    Unreachable where no address gives the file, and UserError where it cannot be written.
+    patience: seconds to wait for an answer, of all addresses together; it does not limit the download. Raises
+    Unreachable if no address gives the file, and UserError if it cannot be written.
     """
     addresses = tuple(urls)
     reasons = []
@@ -40,7 +40,7 @@ def fetch(path: Path, urls: Iterable[str], md5: str, patience: float) -> None:
         try:
             with _answer(url, patience / len(addresses)) as answer:
                 total = int(answer.headers.get("Content-Length") or 0)
-                write_whole(path, _shown(_pieces(answer), path.name, total), md5)
+                write_file(path, _show_progress(_pieces(answer), path.name, total), md5)
             return
         except (OSError, HTTPException, ValueError) as error:
             if isinstance(error, UserError) and not isinstance(error, Unreachable):
@@ -50,8 +50,8 @@ def fetch(path: Path, urls: Iterable[str], md5: str, patience: float) -> None:
     raise Unreachable("; ".join(reasons))
 
 
-def write_whole(path: Path, pieces: Iterable[bytes], md5: str = "") -> None:
-    """Writes a file beside its place and puts it there when it is complete, and right if an MD5 is given."""
+def write_file(path: Path, pieces: Iterable[bytes], md5: str = "") -> None:
+    """Writes a file under another name, and renames it when it is complete and has the given MD5."""
     digest = hashlib.md5(usedforsecurity=False)
     with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,7 +67,7 @@ def write_whole(path: Path, pieces: Iterable[bytes], md5: str = "") -> None:
             with _writing(path):
                 os.fsync(file.fileno())
         if md5 and digest.hexdigest() != md5:
-            raise Unreachable("what it sent is not the published file (its MD5 differs)")
+            raise Unreachable("it sent another file than the published one (the MD5 differs)")
         with _writing(path):
             os.chmod(beside, 0o644)  # a temporary file is private, a dataset is not
             os.replace(beside, path)
@@ -90,7 +90,7 @@ def md5_of(path: Path) -> str:
 
 
 def _answer(url: str, seconds: float) -> HTTPResponse:
-    # Looking up a name knows no timeout; so it is done in a thread that can be left behind.
+    # Name resolution has no timeout, so it runs in a thread that can be abandoned.
     answers: SimpleQueue[HTTPResponse | Exception] = SimpleQueue()
 
     def ask() -> None:
@@ -116,12 +116,12 @@ def _pieces(answer: HTTPResponse) -> Iterator[bytes]:
     while piece := answer.read(PIECE):
         size += len(piece)
         if size > LARGEST:
-            raise Unreachable("what it sends has no end")
+            raise Unreachable(f"it sends more than {LARGEST:,} bytes")
         yield piece
 
 
-def _shown(pieces: Iterable[bytes], name: str, total: int) -> Iterator[bytes]:
-    """The same pieces, with a bar on standard error as they come."""
+def _show_progress(pieces: Iterable[bytes], name: str, total: int) -> Iterator[bytes]:
+    """Passes the pieces on, and shows a progress bar on standard error."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 

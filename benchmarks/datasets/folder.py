@@ -1,4 +1,4 @@
-"""A person's own images: one subfolder a class."""
+"""Loads a user's own images: one subfolder a class."""
 
 import warnings
 from collections import Counter
@@ -14,12 +14,12 @@ from PIL import Image, ImageOps
 
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets.base import Dataset, Split, takes
-from benchmarks.datasets.images import labelled
-from metrics.features import LARGEST_SIDE, SMALLEST_MAP
+from benchmarks.datasets.images import make_labelled
+from metrics.features import LARGEST_IMAGE_SIDE, SMALLEST_MAP
 from variants.recipe import UserError
 
 DEFAULT_SIZE = 32
-# Only what decodes pixels: Pillow also opens formats that it hands to other programs.
+# Only formats that Pillow decodes itself: it hands others to external programs.
 FORMATS = {
     ".png": "PNG",
     ".jpg": "JPEG",
@@ -33,15 +33,16 @@ FORMATS = {
     ".ppm": "PPM",
 }
 MOST_BYTES = 4 * 2**30  # of all images together, once they are resized
-NEARLY_BLACK = (
-    64  # the brightest of all values, of 255, below which a note asks whether that is meant; chosen, not tuned
-)
+# The brightest value, of 255, below which a note calls the images nearly black; chosen, not tuned.
+NEARLY_BLACK = 64
 
 
-class Deep(NamedTuple):
-    """A grey image of more than 8 bits, resized, and the range of the values that its file has."""
+class DeepImage(NamedTuple):
+    """Holds a grey image of more than 8 bits."""
 
+    # Resized.
     values: Float32[np.ndarray, "size size"]
+    # The range of the values in its file.
     low: float
     high: float
 
@@ -50,38 +51,38 @@ class Deep(NamedTuple):
 def folder(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
     """folder:PATH, a person's own images, one subfolder a class, cut to squares of --image-size (32)
 
-    Each image is cut to the square in its middle and resized. They are grey where all of them are, else colour.
-    Transparent parts become white. Grey images of more than 8 bits are stretched: the darkest and the brightest value
-    of all of them become black and white, and that is said. Split: within a class, in the order of their names, the
-    second of every five is for testing. Links that lead out of the folder, and files that are not images by their name,
-    are left out, and that is said.
+    Each image is cropped to its central square and resized. The data is grey if all images are, else in colour.
+    Transparent parts become white. Grey images of more than 8 bits are stretched, so that the darkest and the brightest
+    value of all of them become black and white; a note says so. Split: within a class, in the order of their names, the
+    second of every five images is for testing. Links that lead out of the folder, and files without the name of an
+    image, are left out; a note says so.
 
-    There are at least two classes: the classifier that judges has nothing to learn from one.
+    Raises UserError for fewer than two classes, from which a classifier can learn nothing.
     """
     if not config.path or not Path(config.path).name:
         raise UserError("which folder? --dataset folder:PATH, where PATH has one subfolder of images for each class")
     root, size = Path(config.path), config.image_size or DEFAULT_SIZE
     if not root.is_dir():
         raise UserError(f"there is no folder {root}")
-    if not SMALLEST_MAP <= size <= LARGEST_SIDE:
+    if not SMALLEST_MAP <= size <= LARGEST_IMAGE_SIDE:
         raise UserError(
-            f"--image-size of a folder is {SMALLEST_MAP} to {LARGEST_SIDE}, which its judge reads, not {size}"
+            f"--image-size of a folder is {SMALLEST_MAP} to {LARGEST_IMAGE_SIDE}, as its classifier needs, not {size}"
         )
     notes: list[str] = []
     classes = _classes_of(root, notes)
     if len(classes) < 2:
         found = f"only one folder, {classes[0]}," if classes else "no folders"
-        beside = _endings(_entries(root)[1])
+        beside = _count_endings(_entries(root)[1])
         raise UserError(
             f"{root} has {found} in it{f' beside {beside}' if beside else ''}; it needs two or more, each with the "
-            "images of one class, so that the classifier that judges has something to learn"
+            "images of one class, so that the classifier has something to learn"
         )
     files = {name: _images_of(root / name, root, notes) for name in classes}
     for name, paths in files.items():
         if len(paths) < 2:
             raise UserError(
-                f"{root / name} has {len(paths)} images{_instead(root / name)}; a class needs at least 2 directly in "
-                "its folder, one to train and one to test"
+                f"{root / name} has {len(paths)} images{_describe_others(root / name)}; a class needs at least 2 "
+                "directly in its folder, one to train and one to test"
             )
     count = sum(len(paths) for paths in files.values())
     if count * 3 * size**2 > MOST_BYTES:
@@ -90,37 +91,37 @@ def folder(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
     data = torch.empty((count, 3, size, size), dtype=torch.uint8)
     labels = torch.empty(count, dtype=torch.int64)
     testing = torch.empty(count, dtype=torch.bool)
-    deep: dict[int, Deep] = {}
+    deep: dict[int, DeepImage] = {}
     every = ((path, label, place) for label, name in enumerate(classes) for place, path in enumerate(files[name]))
     for index, (path, label, place) in enumerate(every):
         image = _read(path, size)
-        if isinstance(image, Deep):
+        if isinstance(image, DeepImage):
             deep[index] = image
         else:
             data[index] = torch.from_numpy(image).permute(2, 0, 1)
         labels[index] = label
         testing[index] = place % 5 == 1
     if deep:
-        stretched, note = _stretched(list(deep.values()), count)
+        stretched, note = _stretch(list(deep.values()), count)
         data[list(deep)] = torch.from_numpy(stretched)[:, None]
         notes.append(note)
     if (data == data[:, :1]).all():
         data = data[:, :1].contiguous()
     if (brightest := int(data.max())) < NEARLY_BLACK:
         notes.append(f"the images of {root.name} are nearly black: their brightest value is {brightest} of 255")
-    dataset = labelled(
+    dataset = make_labelled(
         config.name,
         Split(data[~testing], labels[~testing]),
         Split(data[testing], labels[testing]),
         tuple(classes),
         notes=tuple(notes),
     )
-    # A classifier of such images is kept for later: of these very images, whatever other folders are called.
+    # The classifier is kept under a name of these very images, not of the folder.
     return replace(dataset, extractor=f"folder-{dataset.checksum[:12]}")
 
 
 def _entries(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Its folders and its files in the order of their names, without hidden ones."""
+    """Lists the folders and the files in a folder, in the order of their names, without hidden ones."""
     try:
         entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
         return [path for path in entries if path.is_dir()], [path for path in entries if path.is_file()]
@@ -129,7 +130,7 @@ def _entries(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _classes_of(root: Path, notes: list[str]) -> list[str]:
-    """The names of the class folders in their order. What is left out is noted."""
+    """Lists the names of the class folders, and notes what is left out."""
     return [path.name for path in _only_inside(_entries(root)[0], root, root, notes)]
 
 
@@ -137,36 +138,36 @@ def _only_inside(paths: list[Path], folder: Path, root: Path, notes: list[str]) 
     inside = [path for path in paths if path.resolve().is_relative_to(root.resolve())]
     if len(inside) < len(paths):
         left = f"{len(paths) - len(inside)} links that lead out of {root.name}"
-        notes.append(f"left out of {_told(folder, root)}: {left}")
+        notes.append(f"left out of {_relative_name(folder, root)}: {left}")
     return inside
 
 
-def _told(folder: Path, root: Path) -> str:
-    """A folder as notes name it, which are published: not where on this machine it lies."""
+def _relative_name(folder: Path, root: Path) -> str:
+    """Names a folder for notes, which are published, without its place on this machine."""
     return folder.relative_to(root.parent).as_posix()
 
 
 def _images_of(folder: Path, root: Path, notes: list[str]) -> list[Path]:
-    """The images of one class in the order of their names. What is left out is noted."""
+    """Lists the images of one class in the order of their names, and notes what is left out."""
     inside = _only_inside(_entries(folder)[1], folder, root, notes)
     images = [path for path in inside if path.suffix.lower() in FORMATS]
     if len(images) < len(inside):
         left = f"{len(inside) - len(images)} files that are not images by their name"
-        notes.append(f"left out of {_told(folder, root)}: {left}")
+        notes.append(f"left out of {_relative_name(folder, root)}: {left}")
     return images
 
 
-def _endings(files: Sequence[Path]) -> str:
-    """How many files there are of each ending, as `12 files .npy, 1 file .txt`; "" where there are none."""
+def _count_endings(files: Sequence[Path]) -> str:
+    """Counts files by their endings, as `12 files .npy, 1 file .txt`; "" for none."""
     counts = Counter(path.suffix.lower() or "without an ending" for path in files)
     return ", ".join(f"{count} file{'s' * (count > 1)} {ending}" for ending, count in counts.most_common(5))
 
 
-def _instead(folder: Path) -> str:
-    """What a folder with hardly an image has instead, as a part of a sentence from its comma on; "" for nothing."""
+def _describe_others(folder: Path) -> str:
+    """Describes what a folder with hardly any images has instead, as a part of a sentence from its comma on."""
     folders, files = _entries(folder)
     hidden = sum(path.name.startswith(".") for path in folder.iterdir())
-    others = _endings([path for path in files if path.suffix.lower() not in FORMATS])
+    others = _count_endings([path for path in files if path.suffix.lower() not in FORMATS])
     named = ", ".join(path.name for path in folders[:3]) + ", …" * (len(folders) > 3)
     inner = f"the folders {named}, which are not looked into (folder:{folder} takes them for the classes)"
     found = [inner] * bool(folders) + [others] * bool(others)
@@ -174,10 +175,10 @@ def _instead(folder: Path) -> str:
     return f", but {' and '.join(found)}" if found else ""
 
 
-def _stretched(images: Sequence[Deep], count: int) -> tuple[UInt8[np.ndarray, "images size size"], str]:
-    """Grey images of more than 8 bits in 8, by the range of all of them, and the note that says so.
+def _stretch(images: Sequence[DeepImage], count: int) -> tuple[UInt8[np.ndarray, "images size size"], str]:
+    """Scales grey images of more than 8 bits to 8 bits, by the range of all of them, and returns a note on it.
 
-    Such a file tells how many bits a value has, and not how many are used: a detector of 12 leaves 15 of 16 unused.
+    The range has to be measured: a 16-bit file of a 12-bit detector uses a sixteenth of its values.
     """
     values = np.stack([image.values for image in images])
     low, high = min(image.low for image in images), max(image.high for image in images)
@@ -186,29 +187,29 @@ def _stretched(images: Sequence[Deep], count: int) -> tuple[UInt8[np.ndarray, "i
     return np.rint((values - low) * (255 / ((high - low) or 1))).astype(np.uint8), note
 
 
-def _read(path: Path, size: int) -> UInt8[np.ndarray, "size size 3"] | Deep:
-    """One image, cut to the square in its middle and resized: as RGB, or Deep. Raises UserError, with its name."""
+def _read(path: Path, size: int) -> UInt8[np.ndarray, "size size 3"] | DeepImage:
+    """Reads an image, crops it to its central square and resizes it: RGB, or DeepImage. Raises UserError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=tuple(set(FORMATS.values()))) as image:
-                upright = _in_one_mode(ImageOps.exif_transpose(image))
+                upright = _convert_mode(ImageOps.exif_transpose(image))
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise UserError(
             f"{path} has more than {Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller, or remove it"
         ) from None
-    except Exception as error:  # decoders fail in many ways, and all of them mean this
+    except Exception as error:  # decoders raise many kinds of errors
         raise UserError(f"{path} cannot be read as an image ({error}); repair it, or remove it") from None
     resized = np.array(ImageOps.fit(upright, (size, size), Image.Resampling.LANCZOS))
     if upright.mode != "F":
         return resized
     low, high = upright.getextrema()
-    # Beside an edge, resizing swings past both sides of it.
-    return Deep(resized.clip(low, high), low, high)
+    # Resizing overshoots beside an edge.
+    return DeepImage(resized.clip(low, high), low, high)
 
 
-def _in_one_mode(image: Image.Image) -> Image.Image:
-    """The image as RGB, or as F where its values are of more than 8 bits, which Pillow would clip at 255."""
+def _convert_mode(image: Image.Image) -> Image.Image:
+    """Converts an image to RGB, or to F if its values have more than 8 bits, which Pillow would clip at 255."""
     if image.mode.startswith(("I", "F")):
         values = np.asarray(image).astype(np.float32)
         if not np.isfinite(values).all():

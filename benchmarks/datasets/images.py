@@ -1,4 +1,4 @@
-"""Labelled images that are published: the digits of scikit-learn, the MNIST family, CIFAR-10."""
+"""Loads published labelled images: the digits of scikit-learn, the MNIST family, CIFAR-10."""
 
 import gzip
 import hashlib
@@ -18,26 +18,26 @@ from torch import Tensor
 
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets.base import REDUCIBLE, Classes, Dataset, Split, checksum_of, takes
-from benchmarks.datasets.download import PIECE, Unreachable, fetch, md5_of, write_whole
+from benchmarks.datasets.download import PIECE, Unreachable, download_file, md5_of, write_file
 from variants.base import DataSpec
 from variants.recipe import UserError
 
 AGAINST_TEST = "against the {count:,} real test images, which no variant was trained on"
 TEN_DIGITS = tuple("0123456789")
 
-PATIENCE = 30.0  # seconds to wait for an answer where a person has asked for the data
-IMPATIENCE = 8.0  # the same where there is something to fall back to; a start without a network then loses under ten
+# Seconds to wait for an answer: for data that the user asked for, and for data that has a replacement.
+PATIENCE, IMPATIENCE = 30.0, 8.0
 
 
-class Missing(UserError):
-    """A published dataset that is neither on disk nor to be had. what: the sentence without its advice."""
+class MissingData(UserError):
+    """Tells that a published dataset is neither on disk nor can be downloaded. what: the sentence without advice."""
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what}; connect to a network, put that file there, or choose --dataset digits")
         self.what = what
 
 
-def labelled(
+def make_labelled(
     name: str,
     train: Split,
     test: Split,
@@ -48,9 +48,8 @@ def labelled(
     extractor: str = "",
     notes: tuple[str, ...] = (),
 ) -> Dataset:
-    """A dataset of labelled images, judged against its test split unless told otherwise."""
+    """Makes a dataset of labelled images, whose reference is its test split by default."""
     classes = len(class_names)
-    checksum = checksum_of(train, test)
     return Dataset(
         name=name,
         spec=DataSpec(tuple(train.data.shape[1:]), bounded=True, classes=classes),
@@ -60,7 +59,7 @@ def labelled(
         reference_note=reference_note or AGAINST_TEST.format(count=len(test)),
         modes=Classes(classes),
         class_names=class_names,
-        checksum=checksum,
+        checksum=checksum_of(train, test),
         extractor=extractor or name,
         notes=notes,
     )
@@ -70,20 +69,19 @@ def labelled(
 def digits(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
     """1,797 real digits, 8x8, grey; comes with scikit-learn, so it needs no network
 
-    Alpaydin & Kaynak 1998, the test part. Values 0 to 16 become 0 to 255, rounded. Split: with the images put in order
-    of their class, and within a class of the file, every other one of that sequence, from the second on, is for
-    testing. This gives 899 for training and 898 for testing, each class in its share to within one image; both splits
-    keep the order of the file.
+    Alpaydin & Kaynak 1998, the test part. Values 0 to 16 become 0 to 255, rounded. Split: with the images sorted by
+    class, and within a class in the order of the file, every second one is for testing. This gives 899 for training and
+    898 for testing, each class in its share to within one image; both splits keep the order of the file.
 
-    Protocol of the distribution metrics: the reference is the test split, which training never sees, so that a
-    generator which repeats its training images is not nearer to it than real images are. The price is the bias of FID:
-    it falls as one over the number of images, and with 898 of them it is twice that of all 1,797.
+    The reference of the distribution metrics is the test split, which training never sees, so that a generator which
+    repeats its training images is not nearer to it than real images are. The price is the bias of FID, proportional to
+    one over the number of images: with 898 of them it is twice that of all 1,797.
     """
-    images, labels = _bundled_digits()
+    images, labels = _read_digits()
     testing = torch.zeros(len(labels), dtype=torch.bool)
     testing[torch.argsort(labels, stable=True)[1::2]] = True
     test = Split(images[testing], labels[testing])
-    return labelled(
+    return make_labelled(
         "digits",
         Split(images[~testing], labels[~testing]),
         test,
@@ -93,8 +91,8 @@ def digits(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
     )
 
 
-def _bundled_digits() -> tuple[UInt8[Tensor, "images 1 8 8"], Int64[Tensor, " images"]]:
-    # Importing sklearn.datasets costs two seconds and reads this same file; so it is found without importing sklearn.
+def _read_digits() -> tuple[UInt8[Tensor, "images 1 8 8"], Int64[Tensor, " images"]]:
+    # Importing sklearn.datasets takes two seconds, and reads this same file.
     package = find_spec("sklearn")
     if package is None or not package.origin:
         raise UserError("the digits come with scikit-learn, which is not installed; pip install scikit-learn")
@@ -113,27 +111,27 @@ def _bundled_digits() -> tuple[UInt8[Tensor, "images 1 8 8"], Int64[Tensor, " im
 @takes(*REDUCIBLE, seed=False)
 def mnist(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
     """60,000 + 10,000 real digits, 28x28, grey (LeCun et al. 1998)"""
-    return _of_mnist_family(MNIST, data_dir, PATIENCE)
+    return _load_mnist_family(MNIST, data_dir, PATIENCE)
 
 
 @takes(*REDUCIBLE, seed=False)
 def fashion_mnist(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
     """60,000 + 10,000 pieces of clothing, 28x28, grey (Xiao et al. 2017)"""
-    return _of_mnist_family(FASHION_MNIST, data_dir, PATIENCE)
+    return _load_mnist_family(FASHION_MNIST, data_dir, PATIENCE)
 
 
 @takes(*REDUCIBLE, seed=False)
 def kmnist(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
     """60,000 + 10,000 cursive Japanese characters, 28x28, grey (Clanuwat et al. 2018)"""
-    return _of_mnist_family(KMNIST, data_dir, PATIENCE)
+    return _load_mnist_family(KMNIST, data_dir, PATIENCE)
 
 
 @takes(*REDUCIBLE, seed=False)
 def auto(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
     """The default: mnist where it is on disk or can be downloaded, else digits, and it says so"""
     try:
-        return _of_mnist_family(MNIST, data_dir, IMPATIENCE)
-    except Missing as error:
+        return _load_mnist_family(MNIST, data_dir, IMPATIENCE)
+    except MissingData as error:
         note = f"THIS IS `digits`, NOT MNIST: 1,797 images of 8x8, whose figures are not MNIST's; for {error.what}"
         return replace(digits(config, data_dir, seed), notes=(note,))
 
@@ -142,7 +140,7 @@ def auto(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
 def cifar10(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
     """50,000 + 10,000 photographs in 10 classes, 32x32, colour (Krizhevsky 2009)
 
-    Its binary version, because the other one, torchvision's, is read with pickle, which runs what the file says.
+    The binary version, because torchvision's version is read with pickle, which can run code from the file.
     """
     folder = data_dir / CIFAR10.folder
     training = [folder / f"data_batch_{number}.bin" for number in range(1, 6)]
@@ -150,59 +148,60 @@ def cifar10(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
     missing = [path for path in (*training, testing) if not path.is_file()]
     if missing:
         archive = data_dir / CIFAR10_ARCHIVE
-        _fetched(CIFAR10, archive, CIFAR10.archives[CIFAR10_ARCHIVE], data_dir, PATIENCE)
+        _ensure_archive(CIFAR10, archive, CIFAR10.archives[CIFAR10_ARCHIVE], data_dir, PATIENCE)
         _unpack_cifar10(archive, missing)
-    batches = [_cifar10_batch(path) for path in training]
+    batches = [_read_cifar10_batch(path) for path in training]
     train = Split(torch.cat([images for images, _ in batches]), torch.cat([labels for _, labels in batches]))
-    return labelled("cifar10", train, Split(*_cifar10_batch(testing)), CIFAR10.class_names)
+    return make_labelled("cifar10", train, Split(*_read_cifar10_batch(testing)), CIFAR10.class_names)
 
 
 @dataclass(frozen=True)
-class Published:
-    """A dataset as it is published.
+class PublishedFiles:
+    """Describes a dataset as it is published."""
 
-    title: what people call it. name: what the command line calls it. folder: where its files lie below the data folder,
-    as torchvision has it. mirrors: addresses, each a prefix of the files' names. archives: MD5 of each file as
-    published. contents: MD5 of a file once unpacked, where it is known.
-    """
-
+    # Its usual name.
     title: str
+    # Its name on the command line.
     name: str
+    # The folder of its files, below the data folder, as in torchvision.
     folder: str
+    # Addresses, each a prefix of the files' names.
     mirrors: tuple[str, ...]
+    # The MD5 of each published file.
     archives: Mapping[str, str]
     class_names: tuple[str, ...]
+    # The MD5 of each unpacked file, where it is known.
     contents: Mapping[str, str] = field(default_factory=dict)
 
 
-def _of_mnist_family(published: Published, data_dir: Path, patience: float) -> Dataset:
+def _load_mnist_family(published: PublishedFiles, data_dir: Path, patience: float) -> Dataset:
     folder = data_dir / published.folder
     for archive, md5 in published.archives.items():
         path = folder / archive.removesuffix(".gz")
         if not path.is_file():
-            _fetched(published, folder / archive, md5, data_dir, patience)
+            _ensure_archive(published, folder / archive, md5, data_dir, patience)
             with gzip.open(folder / archive) as file:
-                write_whole(path, iter(lambda: file.read(PIECE), b""))
-    train, test = (_idx_split(published, folder, part) for part in ("train", "t10k"))
-    return labelled(published.name, train, test, published.class_names)
+                write_file(path, iter(lambda: file.read(PIECE), b""))
+    train, test = (_read_idx_split(published, folder, part) for part in ("train", "t10k"))
+    return make_labelled(published.name, train, test, published.class_names)
 
 
-def _fetched(published: Published, path: Path, md5: str, data_dir: Path, patience: float) -> None:
-    """Sees to it that the archive lies there and is the published one."""
+def _ensure_archive(published: PublishedFiles, path: Path, md5: str, data_dir: Path, patience: float) -> None:
+    """Downloads the archive unless it is there and is the published one."""
     if path.is_file() and md5_of(path) == md5:
         return
     try:
-        fetch(path, [mirror + path.name for mirror in published.mirrors], md5, patience)
+        download_file(path, [mirror + path.name for mirror in published.mirrors], md5, patience)
     except Unreachable as error:
         where, name = data_dir / published.folder, path.name
-        raise Missing(
+        raise MissingData(
             f"{published.title} is not complete in {where}: {name} could not be downloaded ({error})"
         ) from None
 
 
-def _idx_split(published: Published, folder: Path, part: str) -> Split:
+def _read_idx_split(published: PublishedFiles, folder: Path, part: str) -> Split:
     images, labels = (folder / f"{part}-{kind}-ubyte" for kind in ("images-idx3", "labels-idx1"))
-    split = Split(_idx(published, images, 3)[:, None], _idx(published, labels, 1).long())
+    split = Split(_read_idx(published, images, 3)[:, None], _read_idx(published, labels, 1).long())
     if tuple(split.data.shape[1:]) != (1, 28, 28):
         raise _damaged(images, f"its images are {split.data.shape[2]}x{split.data.shape[3]}, not 28x28")
     if len(split.labels) != len(split):
@@ -212,8 +211,8 @@ def _idx_split(published: Published, folder: Path, part: str) -> Split:
     return split
 
 
-def _idx(published: Published, path: Path, axes: int) -> UInt8[Tensor, "..."]:
-    """An IDX file of unsigned bytes: two zeros, the type, the number of axes, their big-endian lengths, the values."""
+def _read_idx(published: PublishedFiles, path: Path, axes: int) -> UInt8[Tensor, "..."]:
+    """Reads an IDX file of unsigned bytes: two zeros, type, number of axes, their big-endian lengths, values."""
     start = 4 + 4 * axes
     with open(path, "rb") as file:
         header = file.read(start)
@@ -238,17 +237,17 @@ def _md5(*parts: bytes | np.ndarray) -> str:
 
 
 def _unpack_cifar10(archive: Path, missing: list[Path]) -> None:
-    # Only files of these very names are taken, as bytes: so no name in the archive decides where anything is written.
+    # Only files of these very names are read, so no name in the archive decides where anything is written.
     with tarfile.open(archive) as packed:
         for path in missing:
             content = packed.extractfile(f"{path.parent.name}/{path.name}")
             if content is None:
                 raise _damaged(archive, f"there is no {path.name} in it")
-            write_whole(path, iter(lambda content=content: content.read(PIECE), b""))
+            write_file(path, iter(lambda content=content: content.read(PIECE), b""))
 
 
-def _cifar10_batch(path: Path) -> tuple[UInt8[Tensor, "images 3 32 32"], Int64[Tensor, " images"]]:
-    """A file of records: one byte of label, then 32x32 red, green and blue bytes."""
+def _read_cifar10_batch(path: Path) -> tuple[UInt8[Tensor, "images 3 32 32"], Int64[Tensor, " images"]]:
+    """Reads a file of records: one byte of label, then 32x32 red, green and blue bytes."""
     length = path.stat().st_size
     if length == 0 or length % 3073:
         raise _damaged(path, f"its {length:,} bytes are not whole records of 3,073")
@@ -263,7 +262,7 @@ def _damaged(path: Path, how: str) -> UserError:
     return UserError(f"{path} is damaged or only half there: {how}; delete it, and it will be downloaded again")
 
 
-MNIST = Published(
+MNIST = PublishedFiles(
     title="MNIST",
     name="mnist",
     folder="MNIST/raw",
@@ -283,7 +282,7 @@ MNIST = Published(
     class_names=TEN_DIGITS,
 )
 
-FASHION_MNIST = Published(
+FASHION_MNIST = PublishedFiles(
     title="Fashion-MNIST",
     name="fashion_mnist",
     folder="FashionMNIST/raw",
@@ -308,7 +307,7 @@ FASHION_MNIST = Published(
     ),
 )
 
-KMNIST = Published(
+KMNIST = PublishedFiles(
     title="KMNIST",
     name="kmnist",
     folder="KMNIST/raw",
@@ -323,7 +322,7 @@ KMNIST = Published(
 )
 
 CIFAR10_ARCHIVE = "cifar-10-binary.tar.gz"
-CIFAR10 = Published(
+CIFAR10 = PublishedFiles(
     title="CIFAR-10",
     name="cifar10",
     folder="cifar-10-batches-bin",

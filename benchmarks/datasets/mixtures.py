@@ -1,7 +1,7 @@
-"""Mixtures of Gaussians in the plane: data whose modes and density are known exactly.
+"""Draws mixtures of Gaussians in the plane, whose modes and density are known exactly.
 
-Each is a fixed draw of float32 points from the run's seed, another one for testing, every mode equally likely. The
-label of a point is the mode that it was drawn from, for networks that judge by class; others take no notice.
+The run's seed determines a draw of float32 points, and another one for testing; all modes are equally likely. The label
+of a point is its mode; unconditional networks ignore it.
 """
 
 import math
@@ -11,15 +11,16 @@ import numpy as np
 import torch
 
 from benchmarks.config import DatasetConfig
-from benchmarks.datasets.base import Centres, Dataset, Split, checksum_of, drawing, takes
+from benchmarks.datasets.base import Centres, Dataset, Split, checksum_of, numpy_stream, takes
 from variants.base import DataSpec
 from variants.recipe import UserError
 
-TRAIN_POINTS = 100_000
-TEST_POINTS = 10_000
+_TRAIN_POINTS = 100_000
+_TEST_POINTS = 10_000
 RING_MODES = 8
 ARC_PLACES = 16
-NEIGHBOURS = 2 * math.sin(math.pi / RING_MODES)  # from one centre of the unit ring of eight to the next
+# The distance of neighbouring centres on the unit ring of eight.
+_NEIGHBOURS = 2 * math.sin(math.pi / RING_MODES)
 
 
 @takes("radius", "sigma")
@@ -41,20 +42,20 @@ def grid25(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
 def arc(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
     """1 to 16 Gaussians (--modes 8) side by side on one circle, as far apart as those of ring8; drawn by the seed
 
-    For asking what the number of modes does, with nothing else changed: the circle always has room for sixteen, and the
-    first so many of its places are taken. So whatever the number, every mode is where it was, as wide as it was, as far
-    from the origin and from its neighbours (--spacing, by default as in ring8, --sigma 0.01). On a ring that is divided
-    by the number the neighbours would come closer, on a line the last mode would move away.
+    Varies the number of modes and nothing else. The circle has sixteen places, of which the first ones are taken, so
+    for any number the modes keep their places, widths, and distances from the origin and from their neighbours
+    (--spacing, by default as in ring8, --sigma 0.01). On an evenly divided ring the neighbours would come closer, and
+    on a line the last mode would move away.
     """
     modes = config.modes or 8
     if modes > ARC_PLACES:
         raise UserError(f"--modes is at most {ARC_PLACES} on the arc, not {modes}")
-    radius = (config.spacing or NEIGHBOURS) / (2 * math.sin(math.pi / ARC_PLACES))
+    radius = (config.spacing or _NEIGHBOURS) / (2 * math.sin(math.pi / ARC_PLACES))
     return _mixture("arc", _on_circle(radius, ARC_PLACES, modes), config.sigma or 0.01, 10.0, seed)
 
 
 def _on_circle(radius: float, places: int, taken: int) -> np.ndarray:
-    # Not linspace up to 2 pi: its last point is its first one again, which has made many a ring of eight one of seven.
+    # linspace up to 2 pi would repeat the first point as the last one, and make a ring of eight one of seven.
     angles = np.arange(taken) * (2 * math.pi / places)
     return radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
@@ -62,13 +63,13 @@ def _on_circle(radius: float, places: int, taken: int) -> np.ndarray:
 def _mixture(name: str, centres: np.ndarray, sigma: float, disc: float, seed: int) -> Dataset:
     modes = len(centres)
 
-    def drawn(part: str, count: int) -> Split:
-        random = drawing(seed, name, part)
+    def draw(part: str, count: int) -> Split:
+        random = numpy_stream(seed, name, part)
         labels = random.integers(modes, size=count)
         points = centres[labels] + sigma * random.standard_normal((count, 2))
         return Split(torch.from_numpy(points.astype(np.float32)), torch.from_numpy(labels))
 
-    train, test = drawn("train", TRAIN_POINTS), drawn("test", TEST_POINTS)
+    train, test = draw("train", _TRAIN_POINTS), draw("test", _TEST_POINTS)
     return Dataset(
         name=name,
         spec=DataSpec((2,), bounded=False, classes=modes),

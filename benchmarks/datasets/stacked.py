@@ -1,7 +1,7 @@
-"""Three grey digits as the colour channels of one image: 1,000 modes that a classifier of digits can count.
+"""Stacks three grey digits as the colour channels of one image: 1,000 modes that a classifier of digits can count.
 
-Srivastava et al. 2017 (VEEGAN), Lin et al. 2018 (PacGAN). What is held in memory is which three images make a stack;
-the stacks themselves, 300 MB for MNIST, are put together when a batch is taken.
+Srivastava et al. 2017 (VEEGAN), Lin et al. 2018 (PacGAN). Memory holds which three images make a stack; the stacks
+themselves, 300 MB for MNIST, are made batch by batch.
 """
 
 from dataclasses import dataclass, replace
@@ -14,30 +14,38 @@ from torch import Tensor
 
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import images
-from benchmarks.datasets.base import Dataset, Split, Stacked, checksum_of, drawing, normalised, taken, takes
+from benchmarks.datasets.base import (
+    Dataset,
+    Split,
+    StackedClasses,
+    checksum_of,
+    normalise,
+    numpy_stream,
+    take_rows,
+    takes,
+)
 from variants.base import DataSpec
 
 CHANNELS = 3
 TRAIN_STACKS = 128_000  # Lin et al. 2018
-TEST_STACKS = 26_000  # as many as samples are judged, ibid.
+TEST_STACKS = 26_000  # as many as samples in their evaluation
 
 
 @dataclass(frozen=True, eq=False)
 class StackedSplit(Split):
-    """data: int64 (examples, 3), for each channel a place in `source`. labels: None.
+    """Holds stacks as indices: `data` is int64 (examples, 3), for each channel an index into `source`."""
 
-    source: uint8 (images, 1, height, width), the grey images. digits: int64 (images,), what each of those shows.
-    """
-
+    # The grey images.
     source: UInt8[Tensor, "images 1 height width"] | None = None
+    # The digit of each grey image.
     digits: Int64[Tensor, " images"] | None = None
 
     def images(self, indices: Tensor | slice) -> Float[Tensor, "batch 3 height width"]:
-        triples = taken(self.data, indices)
-        return normalised(taken(self.source, triples.flatten()).reshape(*triples.shape, *self.source.shape[2:]))
+        triples = take_rows(self.data, indices)
+        return normalise(take_rows(self.source, triples.flatten()).reshape(*triples.shape, *self.source.shape[2:]))
 
     def modes(self, indices: Tensor | slice) -> Int64[Tensor, " batch"]:
-        """The true mode of each stack, 0 to 999: its digits read as one number, red first."""
+        """Returns the true mode of each stack, 0 to 999: its digits read as one number, red first."""
         return self.digits[self.data[indices]] @ torch.tensor([100, 10, 1], device=self.digits.device)
 
     def tensors(self) -> tuple[Tensor, ...]:
@@ -63,7 +71,7 @@ def _stacked(plain: Dataset, seed: int) -> Dataset:
     name = f"stacked_{plain.name}"
 
     def stacks(split: Split, part: str, count: int) -> StackedSplit:
-        triples = drawing(seed, name, part).integers(len(split), size=(count, CHANNELS), dtype=np.int64)
+        triples = numpy_stream(seed, name, part).integers(len(split), size=(count, CHANNELS), dtype=np.int64)
         return StackedSplit(torch.from_numpy(triples), None, split.data, split.labels)
 
     train, test = stacks(plain.train, "train", TRAIN_STACKS), stacks(plain.test, "test", TEST_STACKS)
@@ -74,7 +82,7 @@ def _stacked(plain: Dataset, seed: int) -> Dataset:
         test=test,
         reference=test,
         reference_note=f"against {len(test):,} stacks of the {len(plain.test):,} real test images",
-        modes=Stacked(len(plain.class_names), CHANNELS),
+        modes=StackedClasses(len(plain.class_names), CHANNELS),
         class_names=(),
         checksum=checksum_of(train, test),
         extractor=plain.extractor,

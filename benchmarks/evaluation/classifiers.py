@@ -1,4 +1,4 @@
-"""benchmarks.evaluation.classifiers: TODO."""
+"""Finds the classifiers that give features and predicted classes of images, and trains those that are missing."""
 
 import math
 import re
@@ -6,83 +6,74 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
+from torch.nn import functional
 
 from benchmarks.datasets import Dataset
-from metrics.features import Extractor
+from metrics.features import (
+    ARCHITECTURE,
+    BadExtractor,
+    Classifier,
+    Extractor,
+    pinned_path,
+    read_extractor,
+    save_extractor,
+)
 from variants.recipe import UserError
 
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
-
-    from benchmarks.datasets import Dataset
-    from metrics.features import Classifier, Extractor
-
-
-BATCH = 128
-LEARNING_RATE = 4e-3
-WEIGHT_DECAY = 1e-4
+_BATCH = 128
+_LEARNING_RATE = 4e-3
+_WEIGHT_DECAY = 1e-4
+# Epochs of a pinned classifier, and the least number of updates. Chosen, not tuned.
 EPOCHS, LEAST_UPDATES = 25, 3_000
-"""For a pinned classifier: so many epochs, and no fewer updates than that. Chosen, not tuned."""
+# Updates of a classifier that is trained while somebody waits for it.
 QUICK_UPDATES = 2_500
-"""For a classifier that is trained because somebody waits for it."""
-SEEDS = (0, 1, 2)
-LEAST_ACCURACY, LEAST_REFERENCE = 0.9, 500
-"""Below these a run bears a note: the share of test images that a classifier is right on, and the examples of the
-reference. Chosen, not tuned."""
-LARGEST_TURN, LARGEST_SHIFT, LARGEST_ZOOM = math.radians(12), 0.07, 0.1
-RECIPE = (
-    f"AdamW, one cycle to {LEARNING_RATE:g}, weight decay {WEIGHT_DECAY:g}, cross-entropy, batch {BATCH}; each image "
-    f"turned by up to 12 degrees, shifted by up to 7 % and scaled by up to 10 %, each uniformly"
+PINNED_SEEDS = (0, 1, 2)
+# The accuracy on test images, and the examples of the reference, below which a run bears a note. Chosen, not tuned.
+_LEAST_ACCURACY, _LEAST_REFERENCE = 0.9, 500
+_LARGEST_TURN, _LARGEST_SHIFT, _LARGEST_ZOOM = math.radians(12), 0.07, 0.1
+_RECIPE = (
+    f"AdamW, one cycle to {_LEARNING_RATE:g}, weight decay {_WEIGHT_DECAY:g}, cross-entropy, batch {_BATCH}; each "
+    "image turned by up to 12 degrees, shifted by up to 7 % and scaled by up to 10 %, each uniformly"
 )
 
 
-def jittered(images: "Tensor", generator: "torch.Generator") -> "Tensor":
-    """Images of (batch, channels, height, width), each turned, shifted and scaled a little at random."""
-    import torch
-    from torch.nn import functional
-
+def jitter(images: Tensor, generator: Generator) -> Tensor:
+    """Turns, shifts and scales each image of (batch, channels, height, width) a little at random."""
     turn, across, down, zoom = torch.rand(4, len(images), generator=generator) * 2 - 1
-    turn, zoom = turn * LARGEST_TURN, 1 + zoom * LARGEST_ZOOM
+    turn, zoom = turn * _LARGEST_TURN, 1 + zoom * _LARGEST_ZOOM
     cosine, sine = zoom * turn.cos(), zoom * turn.sin()
     # The plane of affine_grid is 2 wide, so a share of the width is twice that there.
-    rows = torch.stack([cosine, -sine, 2 * LARGEST_SHIFT * across, sine, cosine, 2 * LARGEST_SHIFT * down], dim=1)
+    rows = torch.stack([cosine, -sine, 2 * _LARGEST_SHIFT * across, sine, cosine, 2 * _LARGEST_SHIFT * down], dim=1)
     grid = functional.affine_grid(rows.view(-1, 2, 3), list(images.shape), align_corners=False)
     return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
 
 def train_classifier(
-    images: "Tensor",
-    labels: "Tensor",
+    images: Tensor,
+    labels: Tensor,
     classes: int,
     seed: int,
     *,
     updates: int,
     progress: Callable[[int, float], None] = lambda update, loss: None,
-) -> "Classifier":
-    """A fused classifier, trained on uint8 images (n, channels, height, width) with int64 labels (n,).
+) -> Classifier:
+    """Trains a classifier on uint8 images (n, channels, height, width) with int64 labels (n,), and fuses it.
 
-    The same seed, machine and thread count give the same bits, and the global random state is left as it was.
-    progress: called about every hundredth of the way with the number of updates done and the last loss.
+    The same seed, machine and thread count give the same bits; the global random state is unchanged. progress: called
+    about a hundred times, with the number of updates done and the last loss.
     """
-    import torch
-    from torch.nn import functional
-
-    from metrics.features import Classifier
-
-    generator = torch.Generator().manual_seed(seed)
+    generator = Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)
         classifier = Classifier(tuple(images.shape[1:]), classes, batch_norm=True)
     classifier = classifier.to(memory_format=torch.channels_last).train()
-    optimizer = torch.optim.AdamW(classifier.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=updates)
+    optimizer = torch.optim.AdamW(classifier.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LEARNING_RATE, total_steps=updates)
     for update, chosen in enumerate(_batches(len(images), updates, generator), start=1):
-        batch = jittered(images[chosen].float() / 127.5 - 1, generator)
+        batch = jitter(images[chosen].float() / 127.5 - 1, generator)
         _, logits = classifier(batch.contiguous(memory_format=torch.channels_last))
         loss = functional.cross_entropy(logits, labels[chosen])
         optimizer.zero_grad()
@@ -94,10 +85,8 @@ def train_classifier(
     return classifier.fused()
 
 
-def _batches(count: int, updates: int, generator: "torch.Generator") -> Iterator["Tensor"]:
-    import torch
-
-    batch = min(BATCH, count)
+def _batches(count: int, updates: int, generator: Generator) -> Iterator[Tensor]:
+    batch = min(_BATCH, count)
     done = 0
     while True:
         order = torch.randperm(count, generator=generator)
@@ -108,16 +97,15 @@ def _batches(count: int, updates: int, generator: "torch.Generator") -> Iterator
             yield order[start : start + batch]
 
 
-def pin(dataset: "Dataset", path: Path, seed: int, updates: int, say: Callable[[str], None]) -> "Extractor":
-    """Trains a classifier on a dataset's training images, tests it on its test images, and writes it to a file."""
-    import torch
-    from torch.nn import functional
+def train_extractor(dataset: Dataset, path: Path, seed: int, updates: int, say: Callable[[str], None]) -> Extractor:
+    """Trains a classifier on a dataset's training images, tests it on the test images, and writes it to a file.
 
-    from metrics.features import ARCHITECTURE, read_extractor, save_extractor
-
+    updates: 0 for as many as a pinned classifier has. Raises UserError for data without labelled images.
+    """
     if dataset.spec.classes is None or not dataset.spec.is_image:
         raise UserError(f"a classifier needs labelled images, and {dataset.name} has none")
     train, test = dataset.train, dataset.test
+    updates = updates or max(LEAST_UPDATES, EPOCHS * (len(train) // _BATCH))
     classifier = train_classifier(
         train.data,
         train.labels,
@@ -129,19 +117,17 @@ def pin(dataset: "Dataset", path: Path, seed: int, updates: int, say: Callable[[
     with torch.no_grad():
         features = torch.cat([classifier(train.images(slice(i, i + 500)))[0] for i in range(0, len(train), 500)])
         logits = torch.cat([classifier(test.images(slice(i, i + 500)))[1] for i in range(0, len(test), 500)])
-    accuracy = (logits.argmax(1) == test.labels).double().mean().item()
-    loss = functional.cross_entropy(logits, test.labels).item()
     facts = {
         "name": dataset.extractor,
         "seed": seed,
-        "accuracy": accuracy,
-        "test_loss": round(loss, 5),
+        "accuracy": (logits.argmax(1) == test.labels).double().mean().item(),
+        "test_loss": round(functional.cross_entropy(logits, test.labels).item(), 5),
         "shape": dataset.spec.shape,
         "classes": dataset.spec.classes,
         "dataset": dataset.name,
         "checksum": dataset.checksum,
         "architecture": ARCHITECTURE,
-        "recipe": f"{RECIPE}; {updates} updates",
+        "recipe": f"{_RECIPE}; {updates} updates",
         "torch": torch.__version__.partition("+")[0],
     }
     try:
@@ -151,30 +137,26 @@ def pin(dataset: "Dataset", path: Path, seed: int, updates: int, say: Callable[[
     return read_extractor(path)
 
 
-def extractor_path(dataset: "Dataset", seed: int = 0) -> Path:
-    """Where the classifier that judges a dataset lies, or will: the pinned one, else beside the data."""
-    from metrics.features import pinned_path
-
+def _extractor_path(dataset: Dataset, seed: int) -> Path:
+    """Returns the path of a dataset's classifier: the pinned file if it exists, else a file beside the data."""
     if (pinned := pinned_path(dataset.extractor, seed)).is_file():
         return pinned
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", dataset.extractor).strip(".-")[-60:]
     return dataset.data_dir / "extractors" / f"{name}-{seed}-{dataset.checksum[:8]}.safetensors"
 
 
-def is_trained(dataset: "Dataset") -> bool:
-    """Whether the deciding classifier of a dataset is there, or none is needed, so that judging trains nothing."""
-    return not dataset.extractor or extractor_path(dataset, SEEDS[0]).is_file()
+def is_trained(dataset: Dataset) -> bool:
+    """Whether the deciding classifier of a dataset exists, or none is needed."""
+    return not dataset.extractor or _extractor_path(dataset, PINNED_SEEDS[0]).is_file()
 
 
-def extractor_for(dataset: "Dataset", seed: int = 0) -> "Extractor":
-    """The classifier that judges a dataset: the pinned one, or one that is trained at its first use.
+def classifier_of(dataset: Dataset, seed: int = 0) -> Extractor:
+    """Returns a dataset's classifier: the pinned one, or one that is trained at its first use.
 
-    The latter is kept beside the data, and said on standard error. Raises UserError for data without labelled images,
-    and for a file that cannot be used.
+    The latter is kept beside the data, and announced on standard error. Raises UserError for data without labelled
+    images, and for a file that cannot be used.
     """
-    from metrics.features import BadExtractor, read_extractor
-
-    path = extractor_path(dataset, seed)
+    path = _extractor_path(dataset, seed)
     try:
         if path.is_file():
             return read_extractor(path)
@@ -188,46 +170,44 @@ def extractor_for(dataset: "Dataset", seed: int = 0) -> "Extractor":
         f"{dataset.name} has no pinned classifier; one is trained now, once, and kept in {path} (some minutes)",
         file=sys.stderr,
     )
-    extractor = pin(dataset, path, seed, QUICK_UPDATES, say)
+    extractor = train_extractor(dataset, path, seed, QUICK_UPDATES, say)
     print(f"\r{dataset.name}: classifier trained, accuracy {extractor.accuracy:.2%} on test images", file=sys.stderr)
     return extractor
 
 
-def classifiers_of(dataset: "Dataset") -> "tuple[Extractor, ...]":
-    """All classifiers that judge a dataset, the deciding one first: those of every seed that is pinned, else one.
+def classifiers_of(dataset: Dataset) -> tuple[Extractor, ...]:
+    """Returns all classifiers of a dataset, the deciding one first: one a pinned seed, or a single one.
 
-    Empty where samples are their own features.
+    Empty for data whose samples are their own features.
     """
-    from metrics.features import pinned_path
-
     if not dataset.extractor:
         return ()
-    others = [seed for seed in SEEDS[1:] if pinned_path(dataset.extractor, seed).is_file()]
-    return tuple(extractor_for(dataset, seed) for seed in (SEEDS[0], *others))
+    others = [seed for seed in PINNED_SEEDS[1:] if pinned_path(dataset.extractor, seed).is_file()]
+    return tuple(classifier_of(dataset, seed) for seed in (PINNED_SEEDS[0], *others))
 
 
-def doubts(dataset: "Dataset", judges: "Sequence[Extractor]") -> tuple[str, ...]:
-    """Sentences that a reader of the metrics has to know: the classifier is often wrong, the reference is small."""
+def list_caveats(dataset: Dataset, classifiers: Sequence[Extractor]) -> tuple[str, ...]:
+    """Lists what a reader of the metrics has to know, as sentences: an inaccurate classifier, a small reference."""
     found = []
-    if judges and (worst := min(judge.accuracy for judge in judges)) < LEAST_ACCURACY:
+    if classifiers and (worst := min(each.accuracy for each in classifiers)) < _LEAST_ACCURACY:
         found.append(
-            f"the classifier that judges {dataset.name} is right on only {worst:.0%} of the test images, below "
-            f"{LEAST_ACCURACY:.0%}: what is measured with it says little"
+            f"the classifier of {dataset.name} is right on only {worst:.0%} of the test images, below "
+            f"{_LEAST_ACCURACY:.0%}: metrics that use it say little"
         )
-    if len(dataset.reference) < LEAST_REFERENCE:
+    if len(dataset.reference) < _LEAST_REFERENCE:
         found.append(
-            f"the reference of {dataset.name} has only {len(dataset.reference)} examples, below {LEAST_REFERENCE}: "
-            "distances such as FID are biased upwards, and metrics differ much by chance"
+            f"the reference of {dataset.name} has only {len(dataset.reference)} examples, below {_LEAST_REFERENCE}: "
+            "distances such as FID are biased upwards, and metrics vary much by chance"
         )
     return tuple(found)
 
 
 def classifiers_sha256(dataset: Dataset) -> str:
-    """The identity of what judges a dataset, whose classifier is trained now where there is none."""
-    return combined_sha256(classifiers_of(dataset))
+    """Returns the identity of a dataset's classifiers. Trains the classifier if there is none."""
+    return combine_sha256(classifiers_of(dataset))
 
 
-def combined_sha256(judges: Iterable[Extractor]) -> str:
-    """SHA-256 of the extractor's file, or of those of several, joined in order; empty where there is none."""
-    digests = [judge.sha256 for judge in judges]
+def combine_sha256(classifiers: Iterable[Extractor]) -> str:
+    """Returns the SHA-256 of the one extractor's file, or of the joined digests of several; "" without any."""
+    digests = [each.sha256 for each in classifiers]
     return sha256("".join(digests).encode()).hexdigest() if len(digests) > 1 else "".join(digests)

@@ -1,58 +1,61 @@
-"""Plants known defects into real data, and finds which metric notices which.
+"""Plants known defects into real data, to see which metric notices which.
 
-Real examples that neither the reference nor the training split has play the generator. Each defect is planted into
-them, and every metric is measured with and without it, on several random splits of the data. A metric *notices* a
-defect when it gets worse in every split by more than three standard deviations of its values on sound samples over the
-splits, and by more than a hundredth of their mean; it is *fooled* when it gets better by as much.
+Real examples that are neither in the reference nor in the training split stand for a generator's samples. Every metric
+is measured on them with and without each defect, on several random splits of the data. A metric *notices* a defect if
+it gets worse in every split by more than three standard deviations of its values on sound samples over the splits, and
+by more than a hundredth of their mean; it is *fooled* if it gets better by as much.
 """
 
 import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional
+
+from benchmarks.algorithm.sampling import Generate
+from benchmarks.datasets import Dataset, Split
+from benchmarks.evaluation.catalogue import METRICS, find_metric
+from benchmarks.evaluation.evaluator import Evaluator
+from benchmarks.evaluation.matching import match_labels
 from variants.recipe import UserError
 
-if TYPE_CHECKING:
-    from torch import Generator, Tensor
-
-    from benchmarks.datasets import Dataset, Split
-    from benchmarks.evaluation.evaluator import Evaluator
-
-SPLITS = {"mnist": 3}
-USUAL_SPLITS = 5
-# The class that is dropped, so that the next one is made instead, and the one of which every sample is the same.
-DROPPED, REPEATED = 3, 7
-MARGIN, LEAST = 3.0, 0.01
-SOURCE = 10_000
-POINTS = 2_500
-COPIES = 20
-NOISE = 0.2
-PATTERN = 0.15
-WRONG = 0.1
+# All chosen, not tuned. How many standard deviations, and what share of the mean, a metric has to move.
+_DEVIATIONS, _SHARE = 3.0, 0.01
+_SPLITS, _USUAL_SPLITS = {"mnist": 3}, 5
+# The class that is replaced by the next one, and the class of which every sample is the same.
+_DROPPED, _REPEATED = 3, 7
+# Examples that are set aside to stand for samples, and samples of points.
+_SOURCE, _POINTS = 10_000, 2_500
+_COPIES = 20
+_NOISE, _PATTERN = 0.2, 0.15
+_WRONG = 0.1
 
 
 @dataclass(frozen=True)
-class Planting:
-    """What a defect is planted into.
+class DefectInput:
+    """Holds what a defect is planted into."""
 
-    sound: (n, *shape) fresh real examples. labels: (n,) what was asked for. source: the split that they come from, and
-    places: (n,) where in it. training: the split that a generator would have learnt from.
-    """
+    # Fresh real examples, (n, *shape).
+    sound: Tensor
+    # The labels that they were asked for, (n,).
+    labels: Tensor
+    # The split that they come from, and their places in it, (n,).
+    source: Split
+    places: Tensor
+    # The split that a generator would have been trained on.
+    training: Split
+    dataset: Dataset
+    generator: Generator
 
-    sound: "Tensor"
-    labels: "Tensor"
-    source: "Split"
-    places: "Tensor"
-    training: "Split"
-    dataset: "Dataset"
-    generator: "Generator"
+    @property
+    def next_labels(self) -> Tensor:
+        return (self.labels + 1) % len(self.dataset.class_names)
 
-    def another(self, labels: "Tensor", split: "Split | None" = None) -> "Tensor":
-        """A random example of each of these labels, from the source or another split."""
-        import torch
-
+    def draw(self, labels: Tensor, split: Split | None = None) -> Tensor:
+        """Draws a random example of each of these labels, from the source or another split."""
         split = split or self.source
         chosen = torch.empty_like(labels)
         for label in labels.unique():
@@ -61,237 +64,225 @@ class Planting:
             chosen[wanted] = members[torch.randint(len(members), (int(wanted.sum()),), generator=self.generator)]
         return split.images(chosen)
 
-    def noise(self) -> "Tensor":
-        import torch
+    def draw_flags(self, share: float) -> Tensor:
+        """Chooses about this share of the samples at random."""
+        return torch.rand(len(self.labels), generator=self.generator) < share
 
-        return torch.randn(self.sound.shape, generator=self.generator)
+    def put(self, these: Tensor, where: Tensor) -> Tensor:
+        """Replaces the chosen samples."""
+        return torch.where(where.view(-1, *[1] * (self.sound.dim() - 1)), these, self.sound)
 
 
-def dropped_class(p: Planting) -> "Tensor":
+# The docstring of each of the following is its line in the table of defects.
+
+
+def drop_class(d: DefectInput) -> Tensor:
     """one class is never made; the next one is made instead"""
-    labels = p.labels.clone()
-    labels[labels == DROPPED] = DROPPED + 1
-    return _where(p.labels == DROPPED, p.another(labels), p.sound)
+    labels = d.labels.clone()
+    labels[labels == _DROPPED] = _DROPPED + 1
+    return d.put(d.draw(labels), d.labels == _DROPPED)
 
 
-def one_image(p: Planting) -> "Tensor":
+def repeat_one(d: DefectInput) -> Tensor:
     """every sample of one class is the same perfect image"""
-    of_class = p.labels == REPEATED
-    return _where(of_class, p.sound[of_class][:1].expand_as(p.sound), p.sound)
+    of_class = d.labels == _REPEATED
+    return d.put(d.sound[of_class][:1].expand_as(d.sound), of_class)
 
 
-def duplicates(p: Planting) -> "Tensor":
+def duplicate(d: DefectInput) -> Tensor:
     """a twentieth of the samples, each twenty times"""
-    import torch
-
-    chosen = torch.empty_like(p.labels)
-    for label in p.labels.unique():
-        members = (p.labels == label).nonzero().flatten()
-        chosen[members] = members[torch.arange(len(members)) // COPIES]
-    return p.sound[chosen]
+    chosen = torch.empty_like(d.labels)
+    for label in d.labels.unique():
+        members = (d.labels == label).nonzero().flatten()
+        chosen[members] = members[torch.arange(len(members)) // _COPIES]
+    return d.sound[chosen]
 
 
-def wrong_labels(p: Planting) -> "Tensor":
+def mislabel(d: DefectInput) -> Tensor:
     """a tenth of the samples show the next class"""
-    import torch
-
-    wrong = torch.rand(len(p.labels), generator=p.generator) < WRONG
-    return _where(wrong, p.another((p.labels + 1) % len(p.dataset.class_names)), p.sound)
+    wrong = d.draw_flags(_WRONG)
+    return d.put(d.draw(d.next_labels), wrong)
 
 
-def pixel_noise(p: Planting) -> "Tensor":
+def add_noise(d: DefectInput) -> Tensor:
     """Gaussian noise of deviation 0.2 on every pixel, where black is −1 and white is 1"""
-    return (p.sound + NOISE * p.noise()).clamp(-1, 1)
+    return (d.sound + _NOISE * torch.randn(d.sound.shape, generator=d.generator)).clamp(-1, 1)
 
 
-def uniform_noise(p: Planting) -> "Tensor":
+def draw_noise(d: DefectInput) -> Tensor:
     """nothing but uniform noise"""
-    import torch
-
-    low, high = p.sound.amin(0), p.sound.amax(0)
-    if p.dataset.spec.is_image:
+    low, high = d.sound.amin(0), d.sound.amax(0)
+    if d.dataset.spec.is_image:
         low, high = -torch.ones(()), torch.ones(())
-    return low + (high - low) * torch.rand(p.sound.shape, generator=p.generator)
+    return low + (high - low) * torch.rand(d.sound.shape, generator=d.generator)
 
 
-def blends(p: Planting) -> "Tensor":
+def blend(d: DefectInput) -> Tensor:
     """each sample is the mean of two real images, of the class that was asked for and of the next one"""
-    return (p.sound + p.another((p.labels + 1) % len(p.dataset.class_names))) / 2
+    return (d.sound + d.draw(d.next_labels)) / 2
 
 
-def copies(p: Planting) -> "Tensor":
+def copy_training(d: DefectInput) -> Tensor:
     """each sample is a training image"""
-    return p.another(p.labels, p.training)
+    return d.draw(d.labels, d.training)
 
 
-def blur(p: Planting) -> "Tensor":
+def blur(d: DefectInput) -> Tensor:
     """each sample is blurred by the kernel 1 2 1 in both directions"""
-    import torch
-    from torch.nn import functional
-
     line = torch.tensor([0.25, 0.5, 0.25])
-    channels = p.sound.shape[1]
+    channels = d.sound.shape[1]
     kernel = torch.outer(line, line).expand(channels, 1, 3, 3)
-    return functional.conv2d(functional.pad(p.sound, (1, 1, 1, 1), mode="replicate"), kernel, groups=channels)
+    return functional.conv2d(functional.pad(d.sound, (1, 1, 1, 1), mode="replicate"), kernel, groups=channels)
 
 
-def checkerboard(p: Planting) -> "Tensor":
+def add_checkerboard(d: DefectInput) -> Tensor:
     """a checkerboard of amplitude 0.15 on every image, of period 2: fields of one pixel"""
-    return (p.sound + PATTERN * board(p.sound, 2)).clamp(-1, 1)
+    return (d.sound + _PATTERN * draw_checkerboard(d.sound, 2)).clamp(-1, 1)
 
 
-def coarse_checkerboard(p: Planting) -> "Tensor":
+def add_coarse_checkerboard(d: DefectInput) -> Tensor:
     """the same of period 4, as the first of two layers of stride 2 leaves it: fields of 2 × 2 pixels"""
-    return (p.sound + PATTERN * board(p.sound, 4)).clamp(-1, 1)
+    return (d.sound + _PATTERN * draw_checkerboard(d.sound, 4)).clamp(-1, 1)
 
 
-def board(images: "Tensor", period: int) -> "Tensor":
-    """A checkerboard of −1 and 1 of this period, as large as the images."""
-    import torch
+def widen(d: DefectInput) -> Tensor:
+    """every mode five times as wide"""
+    centres = d.dataset.modes.points[d.labels]
+    return centres + 5 * (d.sound - centres)
 
+
+def bridge(d: DefectInput) -> Tensor:
+    """a tenth of the samples lie between two modes"""
+    between = d.draw_flags(_WRONG)
+    return d.put(blend(d), between)
+
+
+def draw_checkerboard(images: Tensor, period: int) -> Tensor:
+    """Draws a checkerboard of −1 and 1 of this period, (height, width) as the images."""
     rows, columns = (torch.arange(side) // (period // 2) for side in images.shape[2:])
     return 1 - 2 * ((rows[:, None] + columns) % 2)
 
 
-def wider(p: Planting) -> "Tensor":
-    """every mode five times as wide"""
-    centres = p.dataset.modes.points[p.labels]
-    return centres + 5 * (p.sound - centres)
-
-
-def bridges(p: Planting) -> "Tensor":
-    """a tenth of the samples lie between two modes"""
-    import torch
-
-    between = torch.rand(len(p.labels), generator=p.generator) < WRONG
-    return _where(between, (p.sound + p.another((p.labels + 1) % len(p.dataset.class_names))) / 2, p.sound)
-
-
-def _where(chosen: "Tensor", these: "Tensor", those: "Tensor") -> "Tensor":
-    import torch
-
-    return torch.where(chosen.view(-1, *[1] * (those.dim() - 1)), these, those)
-
-
-IMAGE_DEFECTS: dict[str, Callable[[Planting], "Tensor"]] = {
-    "dropped class": dropped_class,
-    "one image in a class": one_image,
-    "duplicates": duplicates,
-    "wrong labels": wrong_labels,
-    "pixel noise": pixel_noise,
-    "uniform noise": uniform_noise,
-    "blends": blends,
-    "copies of training": copies,
+Plant = Callable[[DefectInput], Tensor]
+IMAGE_DEFECTS: dict[str, Plant] = {
+    "dropped class": drop_class,
+    "one image in a class": repeat_one,
+    "duplicates": duplicate,
+    "wrong labels": mislabel,
+    "pixel noise": add_noise,
+    "uniform noise": draw_noise,
+    "blends": blend,
+    "copies of training": copy_training,
     "blur": blur,
-    "checkerboard": checkerboard,
-    "coarse checkerboard": coarse_checkerboard,
+    "checkerboard": add_checkerboard,
+    "coarse checkerboard": add_coarse_checkerboard,
 }
-POINT_DEFECTS: dict[str, Callable[[Planting], "Tensor"]] = {
-    "dropped mode": dropped_class,
-    "one point in a mode": one_image,
-    "duplicates": duplicates,
-    "uniform noise": uniform_noise,
-    "wider modes": wider,
-    "bridges": bridges,
+POINT_DEFECTS: dict[str, Plant] = {
+    "dropped mode": drop_class,
+    "one point in a mode": repeat_one,
+    "duplicates": duplicate,
+    "uniform noise": draw_noise,
+    "wider modes": widen,
+    "bridges": bridge,
 }
 
 
 @dataclass(frozen=True)
-class Table:
-    """What was measured on one dataset: sound[metric] and planted[defect][metric] hold one value for each split."""
+class DefectTable:
+    """Holds the measurements on one dataset, and decides what each metric notices."""
 
     dataset: str
+    # How many examples were compared, as a sentence.
     facts: str
+    # By metric: "min" or "max".
     directions: dict[str, str]
+    # Metrics whose perfect value lies inside their range.
     interior: frozenset[str]
+    # By metric: one value a split, of sound samples.
     sound: dict[str, list[float]]
+    # By defect, then metric: the same of samples with the defect.
     planted: dict[str, dict[str, list[float]]]
 
     def verdict(self, metric: str, defect: str) -> str:
-        """`noticed`, `fooled`, or "" where the metric does not move, of one metric and one defect."""
+        """Returns "noticed", "fooled", "" if the metric does not move, or "no sample to measure"."""
         sign = 1 if self.directions[metric] == "min" else -1
         sound, planted = ([sign * v for v in values] for values in (self.sound[metric], self.planted[defect][metric]))
         if any(map(math.isnan, planted)):
             return "no sample to measure"
-        margin = max(MARGIN * statistics.stdev(sound), LEAST * abs(statistics.fmean(sound)))
+        margin = max(_DEVIATIONS * statistics.stdev(sound), _SHARE * abs(statistics.fmean(sound)))
         worse = [p - s for p, s in zip(planted, sound, strict=True)]
         if min(worse) > margin:
             return "noticed"
-        # A metric whose right value lies inside its range, as ½ for memorisation, is not fooled by being below it.
+        # A value below a perfect one inside the range, such as ½ for memorisation, does not fool the metric.
         return "fooled" if max(worse) < -margin and metric not in self.interior else ""
 
 
-def measure(dataset: "Dataset", splits: int, say: Callable[[str], None], samples: int = 0) -> Table:
-    """Plants every defect into a dataset, in each of several random splits. samples: of each comparison; 0 for all."""
-    import torch
+def measure_defects(dataset: Dataset, say: Callable[[str], None], samples: int = 0) -> DefectTable:
+    """Plants every defect into a dataset, in several random splits, and measures every metric.
 
-    from benchmarks.evaluation.catalogue import METRICS, record
-
+    samples: of each comparison; 0 for all. Raises UserError for data without enough labelled classes or examples.
+    """
+    if dataset.test.labels is None:
+        raise UserError(f"defects are planted by class, and {dataset.name} has no labels; choose another dataset")
+    if (classes := len(dataset.class_names)) <= _REPEATED:
+        raise UserError(
+            f"defects are planted into {_REPEATED + 1} classes, and {dataset.name} has {classes}; "
+            "choose another dataset"
+        )
     defects = IMAGE_DEFECTS if dataset.spec.is_image else POINT_DEFECTS
+    splits = _SPLITS.get(dataset.name, _USUAL_SPLITS)
     sound: dict[str, list[float]] = {}
     planted: dict[str, dict[str, list[float]]] = {name: {} for name in defects}
     for split in range(splits):
-        generator = torch.Generator().manual_seed(split)
-        evaluator, planting = prepared(dataset, generator, samples)
-        for defect, plant in {"": lambda p: p.sound, **defects}.items():
+        evaluator, given = prepare_split(dataset, Generator().manual_seed(split), samples)
+        for defect, plant in {"": lambda d: d.sound, **defects}.items():
             say(f"{dataset.name}: split {split + 1} of {splits}, {defect or 'sound samples'}")
             values = sound if not defect else planted[defect]
-            measured = evaluator.evaluate(handing_out(plant(planting)), final=True)
+            measured = evaluator.evaluate(replay_samples(plant(given)), final=True)
             for name, value in (measured | dict.fromkeys(evaluator.absent, math.nan)).items():
-                if not record(name).family:
+                if not find_metric(name).family:
                     values.setdefault(name, []).append(value)
     interior = frozenset(
         name for name, m in METRICS.items() if m.range[0] < m.perfect < m.range[1] and m.direction == "min"
     )
     facts = (
-        f"{len(planting.sound):,} samples against {len(evaluator.dataset.reference):,} real examples, "
-        f"{len(planting.training):,} for training, {splits} splits"
+        f"{len(given.sound):,} samples against {len(evaluator.dataset.reference):,} real examples, "
+        f"{len(given.training):,} for training, {splits} splits"
     )
-    return Table(dataset.name, facts, {name: record(name).direction for name in sound}, interior, sound, planted)
+    directions = {name: find_metric(name).direction for name in sound}
+    return DefectTable(dataset.name, facts, directions, interior, sound, planted)
 
 
-def prepared(dataset: "Dataset", generator: "Generator", samples: int = 0) -> "tuple[Evaluator, Planting]":
-    """An evaluator, and fresh real examples that its reference and its training split do not have."""
-    import torch
-
-    from benchmarks.datasets import Split
-    from benchmarks.evaluation.evaluator import Evaluator
-    from benchmarks.evaluation.matching import alike
-
-    def part(split: Split, indices: torch.Tensor) -> Split:
-        return Split(split.data[indices], split.labels[indices])
-
+def prepare_split(dataset: Dataset, generator: Generator, samples: int = 0) -> tuple[Evaluator, DefectInput]:
+    """Returns an evaluator, and fresh real examples that are neither in its reference nor in its training split."""
     reference, training = dataset.test, dataset.train
     if len(training) < 2 * len(reference):
         # Half of the training examples would be fewer than the samples: the whole in three parts.
         every = Split(*(torch.cat(pair) for pair in zip(training.tensors(), reference.tensors(), strict=True)))
         order = torch.randperm(len(every), generator=generator)
-        reference, source, training = (part(every, indices) for indices in order.chunk(3))
+        reference, source, training = (every.select(indices) for indices in order.chunk(3))
     else:
-        size = min(SOURCE, len(training) // 2)
+        size = min(_SOURCE, len(training) // 2)
         order = torch.randperm(len(training), generator=generator)
-        source, training = part(training, order[:size]), part(training, order[size:])
-    parts = {"reference": reference, "samples": source, "training": training}
-    for what, split in parts.items():
-        if lacking := set(range(len(dataset.class_names))) - split.kinds:
+        source, training = training.select(order[:size]), training.select(order[size:])
+    for name, split in {"reference": reference, "samples": source, "training": training}.items():
+        if lacking := set(range(len(dataset.class_names))) - split.label_set:
             raise UserError(
                 f"defects are planted by class, and {dataset.name} has too few examples of "
-                f"{dataset.class_names[min(lacking)]} to leave the {what} one; choose another dataset"
+                f"{dataset.class_names[min(lacking)]} to leave the {name} one; choose another dataset"
             )
-    count = samples or (len(reference) if dataset.spec.is_image else POINTS)
+    count = samples or (len(reference) if dataset.spec.is_image else _POINTS)
     if samples or len(reference) > len(source):
-        reference = part(reference, alike(reference, reference, min(count, len(reference))))
+        reference = reference.select(match_labels(reference, reference, min(count, len(reference))))
     changed = replace(dataset, train=training, test=reference, reference=reference)
     evaluator = Evaluator(changed, count)
     labels = reference.labels[evaluator.chosen]
-    places = _without_repeats(source.labels, labels)
-    return evaluator, Planting(source.images(places), labels, source, places, training, changed, generator)
+    places = _find_labels(source.labels, labels)
+    return evaluator, DefectInput(source.images(places), labels, source, places, training, changed, generator)
 
 
-def _without_repeats(available: "Tensor", labels: "Tensor") -> "Tensor":
-    """For each label a place in `available` that has it: each place once, then again from the first."""
-    import torch
-
+def _find_labels(available: Tensor, labels: Tensor) -> Tensor:
+    """Returns for each label a place in `available` that has it: each place once, then again from the first."""
     places = torch.empty_like(labels)
     for label in labels.unique():
         members, wanted = (available == label).nonzero().flatten(), labels == label
@@ -299,11 +290,11 @@ def _without_repeats(available: "Tensor", labels: "Tensor") -> "Tensor":
     return places
 
 
-def handing_out(samples: "Tensor") -> "Callable[[Tensor | None, int], Tensor]":
-    """A generator that gives these samples in their order."""
+def replay_samples(samples: Tensor) -> Generate:
+    """Returns a generator that hands out these samples in their order."""
     given = 0
 
-    def generate(condition: "Tensor | None", count: int) -> "Tensor":
+    def generate(condition: Tensor | None, count: int) -> Tensor:
         nonlocal given
         given += count
         return samples[given - count : given]
@@ -311,13 +302,11 @@ def handing_out(samples: "Tensor") -> "Callable[[Tensor | None, int], Tensor]":
     return generate
 
 
-MARKS = {"noticed": "**{}**", "fooled": "_{}_ ✗", "": "{}", "no sample to measure": "–"}
+_MARKS = {"noticed": "**{}**", "fooled": "_{}_ ✗", "": "{}", "no sample to measure": "–"}
 
 
-def page(tables: Sequence[Table]) -> str:
-    """The Markdown page of these tables."""
-    from benchmarks.evaluation.catalogue import METRICS
-
+def format_page(tables: Sequence[DefectTable]) -> str:
+    """Returns the Markdown page of these tables."""
     lines = [
         "# Which metric notices which defect",
         "",
@@ -340,7 +329,7 @@ def page(tables: Sequence[Table]) -> str:
         for metric in table.sound:
             verdicts = [table.verdict(metric, defect) for defect in defects]
             cells = [
-                MARKS[verdict].format(_figure(table.planted[defect][metric]))
+                _MARKS[verdict].format(_figure(table.planted[defect][metric]))
                 for verdict, defect in zip(verdicts, defects, strict=True)
             ]
             better = {"min": "lower", "max": "higher"}[table.directions[metric]]

@@ -1,87 +1,99 @@
-"""A generator, judged: every metric that applies, each with its value on real data under the same protocol.
+"""Measures every applicable metric of a generator, and the same metrics of real data under the same protocol.
 
-Samples are compared with the dataset's reference split. They are given its labels: its own where there are as many
-samples as it has examples, else labels of the same frequencies; always the same ones, in the same order. Metrics
-marked "each" in their record are measured at every evaluation, those marked "final" at the last one.
+Samples are compared with the dataset's reference split, and generated for its labels: its own if there are as many
+samples as examples, else labels of the same frequencies; always the same labels, in the same order. Metrics of cost
+"each" are measured at every evaluation, those of cost "final" at the last one.
 """
 
 import math
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from benchmarks.algorithm.random_streams import stream
-from benchmarks.datasets import Centres, Classes, Dataset, Split, Stacked
+from benchmarks.algorithm.sampling import Generate
+from benchmarks.datasets import Centres, Classes, Dataset, Split, StackedClasses
 from benchmarks.evaluation.catalogue import METRICS
 from benchmarks.evaluation.classifiers import classifiers_of
-from benchmarks.evaluation.comparison import SampleSet
-from benchmarks.evaluation.matching import alike, drawn_alike
-from benchmarks.evaluation.reference import BATCH, Classifying, ReferenceSet
+from benchmarks.evaluation.matching import draw_matched, match_reference
+from benchmarks.evaluation.reference import ReferenceSet
+from benchmarks.evaluation.samples import SampleSet
 from metrics.base import Unmeasurable
-from metrics.chunks import at_once
-from metrics.features import Channelwise, Extractor
+from metrics.chunks import chunk_rows
+from metrics.features import Channelwise, Extractor, FrozenClassifier
 from variants.recipe import UserError
 
-Generate = Callable[[Tensor | None, int], Tensor]
-SMALLEST_LARGE = 16
-UNTOLD = "there was nothing to measure it on"
-"""The reason why a metric is absent whose value is not a number."""
+# Samples that are generated at once on a CPU.
+_GENERATED_AT_ONCE = 1000
+# The smallest side of images that count as large.
+_SMALLEST_LARGE = 16
+_NO_VALUE = "there was nothing to measure it on"
+"""The reason why a metric whose value is NaN is absent."""
 NOT_FINITE = "not_finite_samples"
-"""What stands in the place of all metrics where samples are not finite: how many are not."""
+"""The number of samples that are not finite; if there are any, it is the only value of an evaluation."""
 
 
 class Evaluator:
-    """Judges generators of one dataset. The real side is computed at the first evaluation, once.
+    """Evaluates generators of one dataset. The real side is computed at the first evaluation, once.
 
-    samples: how many a generator has to make. judges: the extractors, by default those of the dataset. device:
-    where labels are handed to the generator, and where metrics are computed if it knows float64.
-    chosen: (samples,) the reference examples whose labels a generator is asked for, in order.
-    seconds: what each metric took when last measured; what several need is counted for the first one.
-    absent: of the metrics that were last asked for, those that could not be measured, each with the reason.
+    samples: how many a generator makes. classifiers: by default those of the dataset. device: where the generator gets
+    its labels, and where metrics are computed if the device knows float64.
+
+    Attributes: chosen: (samples,), the reference examples whose labels a generator is asked for, in order. seconds: the
+    time of each metric when last measured; what several metrics need counts for the first one. absent: the metrics that
+    were last asked for and could not be measured, each with the reason.
     """
 
     def __init__(
         self,
         dataset: Dataset,
         samples: int = 10_000,
-        judges: tuple[Extractor, ...] | None = None,
+        classifiers: tuple[Extractor, ...] | None = None,
         *,
         device: torch.device | str = "cpu",
     ) -> None:
         if samples < 2:
             raise UserError(f"an evaluation needs at least 2 samples, not {samples}")
-        self.samples, self.device = samples, torch.device(device)
+        self.dataset, self.samples, self.device = dataset, samples, torch.device(device)
         self._place = torch.device("cpu") if self.device.type == "mps" else self.device
-        self.extractors = classifiers_of(dataset) if judges is None else judges
-        self.dataset = dataset
-        self.chosen = like_the_reference(dataset.reference, samples)
+        self.classifiers = classifiers_of(dataset) if classifiers is None else classifiers
+        self.chosen = match_reference(dataset.reference, samples)
         self.seconds: dict[str, float] = {}
         self.absent: dict[str, str] = {}
 
     @cached_property
     def facts(self) -> frozenset[str]:
-        """What there is to measure with: see Metric.needs."""
-        spec, judged = self.dataset.spec, bool(self.extractors)
-        # Without a classifier nothing tells which class a sample is of.
-        modes = self.dataset.modes if judged or isinstance(self.dataset.modes, Centres) else None
-        there = {
+        """The conditions that the data meet, as in Metric.needs."""
+        spec, classified = self.dataset.spec, bool(self.classifiers)
+        # Without a classifier the class of a sample is unknown.
+        modes = self.dataset.modes if classified or isinstance(self.dataset.modes, Centres) else None
+        facts = {
             "images": spec.is_image,
-            "large": spec.is_image and min(spec.shape[1:]) >= SMALLEST_LARGE,
-            "extractor": judged,
+            "large": spec.is_image and min(spec.shape[1:]) >= _SMALLEST_LARGE,
+            "extractor": classified,
             "labels": self.dataset.reference.labels is not None,
             "modes": modes is not None,
             "classes": isinstance(modes, Classes),
             "centres": isinstance(modes, Centres),
-            "mixture": isinstance(modes, Centres | Stacked),
-            "captions": judged and self.dataset.captions is not None,
+            "mixture": isinstance(modes, Centres | StackedClasses),
+            "captions": classified and self.dataset.captions is not None,
         }
-        return frozenset(name for name, is_there in there.items() if is_there)
+        return frozenset(name for name, holds in facts.items() if holds)
+
+    @cached_property
+    def reference(self) -> ReferenceSet:
+        """The real side of the comparison."""
+        shape, split = self.dataset.spec.shape, self.dataset.reference.to(self._place)
+        classifiers: tuple[FrozenClassifier, ...] = tuple(
+            (each if each.shape == shape else Channelwise(each, shape[0])).to(self._place) for each in self.classifiers
+        )
+        return ReferenceSet(self.dataset, split, classifiers, self.samples)
 
     def names(self, *, final: bool = True, conditional: bool = True) -> list[str]:
-        """The metrics, and families of metrics, that are measured."""
+        """Lists the metrics, and families of metrics, that apply."""
         facts = self.facts | ({"condition"} if conditional and "labels" in self.facts else set())
         return [name for name, metric in METRICS.items() if metric.needs <= facts and (final or metric.cost == "each")]
 
@@ -93,14 +105,13 @@ class Evaluator:
         conditional: bool = True,
         only: Collection[str] | None = None,
     ) -> dict[str, float]:
-        """Every metric of a generator that can be measured; `absent` tells of the others. Where samples are not finite,
-        only how many are not, as NOT_FINITE.
+        """Measures every applicable metric of a generator; `absent` holds the others. See NOT_FINITE.
 
-        generate: (labels or None, count) -> samples (count, *shape) in [-1, 1] for images. final: also what is measured
-        only once. conditional: whether the generator uses the labels; without, what asks for them is absent. only: the
-        metrics, or families of them, that are wanted.
+        generate: (labels or None, count) -> samples (count, *shape), in [-1, 1] for images. final: include metrics that
+        are measured only once. conditional: whether the generator uses labels; without, metrics that need them are left
+        out. only: the metrics, or families of metrics, to measure.
         """
-        samples = self._generated(generate)
+        samples = self._generate(generate)
         names = self.names(final=final, conditional=conditional)
         if only is not None:
             names = [name for name in names if name in only]
@@ -111,11 +122,12 @@ class Evaluator:
         return self.measure(names, self.compare(samples, conditional=conditional))
 
     def compare(self, samples: Tensor, *, conditional: bool = True) -> SampleSet:
-        """Samples (samples, *shape), made for the labels of `chosen`, beside the reference."""
-        return SampleSet(self.real, samples, *(self._asked_for if conditional else (None, None)))
+        """Puts samples (samples, *shape), generated for the labels of `chosen`, beside the reference."""
+        conditions = self._conditions(self.dataset.reference, self.chosen) if conditional else (None, None)
+        return SampleSet(self.reference, samples, *conditions)
 
     def measure(self, names: Iterable[str], comparison: SampleSet) -> dict[str, float]:
-        """These metrics, and families of metrics, of one comparison; those that it does not allow are `absent`."""
+        """Measures these metrics, and families of metrics; `absent` holds those that cannot be measured."""
         values: dict[str, float] = {}
         self.seconds, self.absent = {}, {}
         for name in names:
@@ -123,102 +135,71 @@ class Evaluator:
             try:
                 value = METRICS[name].measure(comparison)
             except Unmeasurable as error:
-                self.absent[name] = error.reason
+                self.absent[name] = str(error)
                 continue
             self.seconds[name] = time.perf_counter() - began
             members = {f"{name}_{k}": v for k, v in value.items()} if isinstance(value, Mapping) else {name: value}
             values |= {member: v for member, v in members.items() if not math.isnan(v)}
-            self.absent |= {member: UNTOLD for member, v in members.items() if math.isnan(v)}
+            self.absent |= {member: _NO_VALUE for member, v in members.items() if math.isnan(v)}
         return values
 
-    def reference(self, *, final: bool = True) -> dict[str, float]:
-        """Every metric with real examples in the place of samples, which training never saw: see reference_note."""
-        names, held = self.names(final=final), self.stand_ins
-        if not len(held):
+    def measure_real_data(self, *, final: bool = True) -> dict[str, float]:
+        """Measures every metric with unseen real examples in place of samples; see real_data_note."""
+        names, held_out = self.names(final=final), self.held_out
+        if not len(held_out):
             self.seconds, self.absent = {}, dict.fromkeys(names, "one real example cannot stand for samples as well")
             return {}
-        return self.measure(names, self.beside_the_others(held))
+        return self.measure(names, self.compare_held_out(held_out))
 
-    def beside_the_others(self, held: Tensor) -> SampleSet:
-        """These examples of the reference in the place of samples, beside the rest of it."""
-        reference, rest = self.real.reference, torch.ones(len(self.real.reference), dtype=torch.bool)
-        rest[held] = False
-        side, held = self.real.part(rest.nonzero().flatten(), len(held)), held.to(self._place)
-        return SampleSet(side, reference.images(held), *self._asked(reference, held))
+    def compare_held_out(self, held_out: Tensor) -> SampleSet:
+        """Puts these examples of the reference, as samples, beside the rest of it."""
+        split, rest = self.reference.split, torch.ones(len(self.reference.split), dtype=torch.bool)
+        rest[held_out] = False
+        reference, held_out = self.reference.select(rest.nonzero().flatten(), len(held_out)), held_out.to(self._place)
+        return SampleSet(reference, split.images(held_out), *self._conditions(split, held_out))
 
     @cached_property
-    def stand_ins(self) -> Tensor:
-        """The reference examples, as many as samples but at most half, that stand for samples of a perfect generator.
+    def held_out(self) -> Tensor:
+        """The reference examples that stand for samples: as many as samples, but at most half of the reference.
 
-        They are drawn at random with the label frequencies of the reference, by a stream of the data's checksum.
+        They are drawn at random, with the label frequencies of the reference, from a stream of the data's checksum.
         """
         reference = self.dataset.reference
         own = stream(0, f"real data/{self.dataset.checksum}")
-        return drawn_alike(reference, min(self.samples, len(reference) // 2), own)
+        return draw_matched(reference, min(self.samples, len(reference) // 2), own)
 
     @cached_property
-    def reference_error(self) -> float:
-        """How many times the bias of the samples' FID that in `reference` has: it falls as one over the counts."""
-        whole, held = len(self.dataset.reference), len(self.stand_ins)
-        return (1 / held + 1 / (whole - held)) / (1 / self.samples + 1 / whole)
+    def fid_bias_ratio(self) -> float:
+        """The bias of FID in `measure_real_data` over the bias for samples; it is proportional to 1/n + 1/m."""
+        whole, held_out = len(self.dataset.reference), len(self.held_out)
+        return (1 / held_out + 1 / (whole - held_out)) / (1 / self.samples + 1 / whole)
 
     @cached_property
-    def reference_note(self) -> str:
-        """What `reference` compares, in one sentence, and what its smaller number of examples does to FID."""
-        whole, held = len(self.dataset.reference), len(self.stand_ins)
-        if not held:
+    def real_data_note(self) -> str:
+        """One sentence on what `measure_real_data` compares, and on the bias of its FID."""
+        whole, held_out = len(self.dataset.reference), len(self.held_out)
+        if not held_out:
             return "no real examples are left to stand for samples"
         return (
-            f"{held:,} examples of the reference, drawn at random, against the other {whole - held:,}: FID has "
-            f"{self.reference_error:.3g} times the bias there that {self.samples:,} samples have against all {whole:,}"
+            f"{held_out:,} examples of the reference, drawn at random, against the other {whole - held_out:,}: FID has "
+            f"{self.fid_bias_ratio:.3g} times the bias there that {self.samples:,} samples have against all {whole:,}"
         )
 
-    def _generated(self, generate: Generate) -> Tensor:
+    def _generate(self, generate: Generate) -> Tensor:
         samples = torch.empty(self.samples, *self.dataset.spec.shape, device=self._place)
-        size = at_once(BATCH, samples)
+        conditions = self.dataset.reference.condition(self.chosen)
+        conditions = None if conditions is None else conditions.to(self.device)
+        size = chunk_rows(_GENERATED_AT_ONCE, samples)
         for start in range(0, self.samples, size):
             part = samples[start : start + size]
-            condition = None if self._conditions is None else self._conditions[start : start + size]
+            condition = None if conditions is None else conditions[start : start + size]
             made = generate(condition, len(part))
             if made.shape != part.shape:
                 raise ValueError(f"the generator made samples of shape {tuple(made.shape)}, not {tuple(part.shape)}")
             part.copy_(made.detach())
         return samples
 
-    @cached_property
-    def _conditions(self) -> Tensor | None:
-        """What a generator is told of each sample, on its device."""
-        condition = self.dataset.reference.condition(self.chosen)
-        return None if condition is None else condition.to(self.device)
-
-    @cached_property
-    def _asked_for(self) -> tuple[Tensor | None, Tensor | None]:
-        return self._asked(self.dataset.reference, self.chosen)
-
-    @cached_property
-    def _judges(self) -> tuple[Classifying, ...]:
-        shape = self.dataset.spec.shape
-        return tuple(
-            (each if each.shape == shape else Channelwise(each, shape[0])).to(self._place) for each in self.extractors
-        )
-
-    @cached_property
-    def real(self) -> ReferenceSet:
-        """The reference, and what is computed from it."""
-        return ReferenceSet(self.dataset, self.dataset.reference.to(self._place), self._judges, self.samples)
-
-    def _asked(self, split: Split, chosen: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        """Labels of these examples, and captions where there are any."""
+    def _conditions(self, split: Split, chosen: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """Returns the labels of these examples, and their captions if the dataset has captions."""
         labels = None if split.labels is None else split.labels[chosen].to(self._place)
         return labels, split.condition(chosen).to(self._place) if self.dataset.captions else None
-
-
-def like_the_reference(reference: Split, samples: int) -> Tensor:
-    """Indices (samples,) into the reference whose labels have its frequencies, to within one sample a label.
-
-    All of them in order where there are as many. Otherwise labels are spread evenly over the order, so that any
-    beginning of it has nearly the same frequencies. Without labels the reference is gone through as often as needed.
-    """
-    if samples == len(reference) or reference.labels is None:
-        return torch.arange(samples) % len(reference)
-    return alike(reference, reference, samples)

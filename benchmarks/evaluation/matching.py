@@ -1,4 +1,4 @@
-"""benchmarks.evaluation.matching: TODO."""
+"""Chooses examples with the label frequencies of the reference, so that a comparison is not one of frequencies."""
 
 import torch
 from torch import Tensor
@@ -7,11 +7,11 @@ from benchmarks.datasets import Split
 from variants.recipe import UserError
 
 
-def alike(split: Split, reference: Split, samples: int) -> Tensor:
-    """Indices (samples,) into a split, with the label frequencies of the reference, spread evenly over the order.
+def match_labels(split: Split, reference: Split, samples: int) -> Tensor:
+    """Returns indices (samples,) into a split, with the reference's label frequencies, spread evenly over the order.
 
-    A label's examples are taken in their order, again from the first where there are too few. Raises UserError where
-    the split lacks a label that the reference has.
+    Takes the examples of a label in their order, and starts again where there are too few. Raises UserError where the
+    split lacks a label of the reference.
     """
     if reference.labels is None or not samples:
         return torch.arange(samples) % len(split)
@@ -31,16 +31,27 @@ def alike(split: Split, reference: Split, samples: int) -> Tensor:
     return torch.cat(chosen)[torch.cat(places).argsort(stable=True)]
 
 
-def drawn_alike(reference: Split, count: int, generator: torch.Generator) -> Tensor:
-    """Indices (count,) of different examples, random within each label, with the label frequencies of all."""
+def match_reference(reference: Split, samples: int) -> Tensor:
+    """Returns indices (samples,) into the reference with its label frequencies, to within one sample a label.
+
+    They are in order if there are as many samples as examples. Otherwise labels are spread evenly, so that any
+    beginning has nearly the same frequencies. Without labels the reference is repeated as often as needed.
+    """
+    if samples == len(reference) or reference.labels is None:
+        return torch.arange(samples) % len(reference)
+    return match_labels(reference, reference, samples)
+
+
+def draw_matched(reference: Split, count: int, generator: torch.Generator) -> Tensor:
+    """Draws indices (count,) of different examples, at random within each label, with the label frequencies of all."""
     shuffled = torch.randperm(len(reference), generator=generator)
-    return shuffled[alike(reference.part(shuffled), reference, count)]
+    return shuffled[match_labels(reference.select(shuffled), reference, count)]
 
 
-def thinned(rows: Tensor, most: int, labels: Tensor | None = None) -> Tensor:
-    """At most so many rows, evenly spread over their order; with labels, over the examples of each label.
+def thin(rows: Tensor, most: int, labels: Tensor | None = None) -> Tensor:
+    """Keeps at most so many rows, evenly spread over their order; with labels, over the examples of each label.
 
-    Labels may come in turn, as those of `alike` do: then every second row has half of them only.
+    Without labels, every second row of labels that alternate, as from `match_labels`, would hold half of the labels.
     """
     if len(rows) <= most:
         return rows

@@ -1,14 +1,13 @@
 """Where runs are trained: in this process, in worker processes, or on a Ray cluster. Nothing else knows which.
 
-    with open_executor("processes", Settings(Path("runs")), workers=4) as executor:
+    with open_executor("processes", RunOptions(Path("runs")), workers=4) as executor:
         futures = [future for job in jobs for future in executor.submit(job)]
         results = [future.result() for future in futures]
 
-base.py        Job, Settings, Result, Executor: the contract, and how the training of one run becomes a Result
-inline.py      in this process, one run after the other
-processes.py   in worker processes of this machine, whose death costs only the run that they had
-ray.py         on the machines of a Ray cluster, which share no disk; an optional extra
-sending.py     the thread that sends runs that ended to MLflow, for the first two
+base.py        defines the contract (RunGroup, Result, Executor), the queue of tasks, training as Results
+inline.py      trains in this process, one run after the other
+processes.py   trains in worker processes of this machine, whose death costs only the run that they had
+ray.py         trains on the machines of a Ray cluster, which share no disk; an optional extra
 
 Importing this package imports neither torch nor Ray nor MLflow.
 """
@@ -18,7 +17,8 @@ from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 
-from benchmarks.executors.base import Executor, Result, RunGroup, RunOptions
+from benchmarks.executors.base import Executor, Result, RunGroup
+from benchmarks.training.options import RunOptions
 from variants.recipe import UserError, unknown
 
 EXECUTORS = {
@@ -30,16 +30,15 @@ EXECUTORS = {
 
 def open_executor(
     name: str,
-    settings: RunOptions,
+    options: RunOptions,
     workers: int = 0,
     address: str = "",
     say: Callable[[str], None] = warnings.warn,
 ) -> Executor:
-    """The executor of that name, ready for jobs.
+    """Opens the executor of that name, ready for jobs. Raises UserError for a choice that is not possible.
 
     workers: runs at once, 0 for as many as there are CPU cores, or 2 on a GPU. address: of a Ray cluster, "" for one on
-    this machine that ends with the executor. say: is told what the person should know; threads may call it. Raises
-    UserError for a choice that is not possible.
+    this machine that ends with the executor. say: is called with messages for the person, also from threads.
     """
     if name not in EXECUTORS:
         raise unknown("executor", name, EXECUTORS, see="one of " + ", ".join(EXECUTORS))
@@ -51,15 +50,15 @@ def open_executor(
         )
     if name == "ray" and find_spec("ray") is None:
         raise UserError("--executor ray needs Ray, which is not installed; pip install 'gan-benchmark[ray]' has it")
-    if settings.cuda_graphs and name != "ray":
+    if options.cuda_graphs and name != "ray":
         # Now, and not once for each run; the machines of a cluster have devices of their own.
         from benchmarks.algorithm.cuda_graphs import refuse_without_graphs
         from benchmarks.algorithm.device import resolve_device
 
-        refuse_without_graphs(resolve_device(settings.device))
+        refuse_without_graphs(resolve_device(options.device))
     module, _, kind = EXECUTORS[name].partition(":")
-    options = {"address": address} if name == "ray" else {}
-    return getattr(import_module(module), kind)(settings, workers, say=say, **options)
+    rest = {"address": address} if name == "ray" else {}
+    return getattr(import_module(module), kind)(options.absolute(), workers, say=say, **rest)
 
 
 __all__ = ["EXECUTORS", "Executor", "Result", "RunGroup", "RunOptions", "open_executor"]

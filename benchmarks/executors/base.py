@@ -1,31 +1,33 @@
-"""The contract of the executors, and how the training of runs becomes their Results. Needs no torch."""
+"""Defines the contract of executors and what they share: tasks, their queue, training as Results. Needs no torch."""
 
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from benchmarks.config import RunConfig
-from variants.recipe import UserError, unknown
+from benchmarks.tracking.background import Uploader
+from benchmarks.training.options import RunOptions
+from variants.recipe import UserError
 
 if TYPE_CHECKING:
-    from benchmarks.training.watcher import ProgressListener
+    from benchmarks.training.listener import ProgressListener
 
-STACK = ("auto", "on", "off")
-STOPPED = "it was stopped before its end; the same command goes on with it"
+STOPPED = "it was stopped before its end; the same command resumes it"
+# Seconds that a worker has to mark its run as stopped and to end; chosen, not tuned.
+STOP_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
 class RunGroup:
-    """Configs that differ in their seed only: they may be trained together. There is one run folder a seed.
-
-    notes: what a reader of these runs has to know, such as that other data took the place of what was asked for.
-    """
+    """A job: configs that differ in their seed only, so that they may be trained together; one run folder each."""
 
     configs: tuple[RunConfig, ...]
+    # For readers of these runs, such as that other data took the place of those asked for.
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -37,81 +39,48 @@ class RunGroup:
         if len({config.seed for config in self.configs}) < len(self.configs):
             raise ValueError("a seed is one run, and a job has it once")
 
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What is the same for all jobs and cannot change a result, but for rounding.
-
-    threads: of torch for each run. track: whether MLflow gets the runs. stack: whether the seeds of a job are trained
-    as one: "on", "off", or "auto", which is on a GPU only: on a CPU the bits of a run would depend on which others
-    were still to be trained. The rest, cuda_graphs too, is as in `training.train`.
-    """
-
-    runs_dir: Path = Path("runs")
-    data_dir: Path | None = None
-    device: str = "auto"
-    pictures: str = "milestones"
-    threads: int = 1
-    tracking_uri: str | None = None
-    experiment: str | None = None
-    track: bool = True
-    retrain: bool = False
-    stack: str = "auto"
-    cuda_graphs: bool = False
-
-    def __post_init__(self) -> None:
-        if self.stack not in STACK:
-            raise unknown("choice of --stack", self.stack, STACK, see="one of " + ", ".join(STACK))
-        if self.threads < 1:
-            raise UserError(f"a run has at least 1 thread, not {self.threads}")
-        # Absolute, because the working folder of a worker may be another one.
-        object.__setattr__(self, "runs_dir", Path(self.runs_dir).absolute())
-        if self.data_dir is not None:
-            object.__setattr__(self, "data_dir", Path(self.data_dir).absolute())
-
     @property
-    def training(self) -> dict[str, Any]:
-        """What `training.train` and `together.train_together` are told; `track` is for the executor to say."""
-        names = ("runs_dir", "data_dir", "device", "pictures", "tracking_uri", "experiment", "retrain", "cuda_graphs")
-        return {name: getattr(self, name) for name in names}
+    def names(self) -> list[str]:
+        """Returns the names of the run folders."""
+        return [config.name for config in self.configs]
 
 
 @dataclass(frozen=True)
 class Result:
-    """How the run of one seed ended.
+    """How the run of one seed ended."""
 
-    name: of its run folder. state: FINISHED; FAILED, by what training itself did; or KILLED, by anything else, so that
-    the run has not ended. cause: of the latter two, one sentence. machine: whether the cause was the machine (a worker
-    killed, a node lost, no memory, no disk), so that a second try may help. seconds: wall-clock of the training, 0
-    where it was found already trained, which is `found`.
-    """
-
+    # Of its run folder.
     name: str
+    # FINISHED; FAILED, by what training itself did; or KILLED, by anything else, so that the run has not ended.
     state: str
+    # Of the latter two, one sentence.
     cause: str = ""
+    # Whether a second try may help: a worker was killed, a node lost, memory or disk full.
     machine: bool = False
+    # Wall-clock of the training; 0 where the run was found already trained.
     seconds: float = 0.0
     found: bool = False
 
 
 class Executor(Protocol):
-    """Trains jobs. workers: how many runs at once."""
+    """Trains jobs."""
 
+    # How many runs at once.
     workers: int
 
     def submit(self, job: RunGroup) -> list[Future[Result]]:
-        """Has a job trained: a future for each of its configs, in their order.
+        """Has a job trained, and returns a future for each of its configs, in their order.
 
-        What goes wrong with a run is in its Result: no future raises it. Runs start in the order of submission. A
-        future whose run has not started can be cancelled.
+        No future raises the error of a run: it is in the Result. Runs start in the order of submission. A future whose
+        run has not started can be cancelled.
         """
         ...
 
     def close(self, cancel: bool = False) -> None:
-        """Waits until all is trained and has arrived in MLflow; for a server, a bounded time.
+        """Waits until everything is trained and has arrived in MLflow; for a server, a bounded time.
 
-        With cancel=True what has not started is cancelled, and what is in training is stopped so that it can go on
-        later from its last checkpoint; its Result is KILLED with the cause STOPPED.
+        With cancel=True cancels what has not started, and stops what is in training so that it can resume from its last
+        checkpoint; its Result is KILLED with the cause STOPPED.
         """
         ...
 
@@ -122,101 +91,164 @@ class Executor(Protocol):
         self.close(cancel=kind is not None)
 
 
-def split_job(job: RunGroup, settings: RunOptions, workers: int, say: Callable[[str], None]) -> list[RunGroup]:
-    """A job in parts, each of runs that one worker trains as one; of one run each where they are not to be.
+# Tasks and their queue
+
+
+@dataclass(frozen=True)
+class Task:
+    """Runs that one worker trains, as one where there are several, and a future for each."""
+
+    job: RunGroup
+    futures: tuple[Future[Result], ...]
+
+    @classmethod
+    def of(cls, job: RunGroup) -> Self:
+        return cls(job, tuple(Future() for _ in job.configs))
+
+    def start(self) -> Self | None:
+        """Marks the runs as started, and returns the task without those that were cancelled; None if none is left."""
+        left = [
+            (config, future)
+            for config, future in zip(self.job.configs, self.futures, strict=True)
+            if future.running() or future.set_running_or_notify_cancel()
+        ]
+        if not left:
+            return None
+        configs, futures = zip(*left, strict=True)
+        return replace(self, job=RunGroup(configs, self.job.notes), futures=futures)
+
+    def cancel(self) -> None:
+        for future in self.futures:
+            future.cancel()
+            # Or nobody who waits for several futures would hear of it.
+            future.set_running_or_notify_cancel()
+
+    def finish(self, results: Sequence[Result]) -> None:
+        for future, result in zip(self.futures, results, strict=True):
+            future.set_result(result)
+
+    def kill(self, cause: str, seconds: float = 0.0) -> list[Result]:
+        """Returns the same Result for each run: the machine ended it."""
+        return [Result(name, "KILLED", cause, machine=True, seconds=seconds) for name in self.job.names]
+
+
+class TaskQueue:
+    """Tasks that wait for the threads of an executor. `change` guards it, and is notified of tasks and of the end."""
+
+    def __init__(self) -> None:
+        self.change = threading.Condition()
+        self.waiting: deque[Task] = deque()
+        self.closed = self.cancelled = False
+
+    def add(self, tasks: Sequence[Task]) -> list[Future[Result]]:
+        """Appends tasks, and returns the futures of their runs."""
+        with self.change:
+            if self.closed:
+                raise RuntimeError("this executor is closed")
+            self.waiting += tasks
+            self.change.notify_all()
+        return [future for task in tasks for future in task.futures]
+
+    def close(self, cancel: bool, threads: Sequence[threading.Thread], stop: Callable[[], None] = lambda: None) -> None:
+        """Takes no more tasks, and waits for the threads; Ctrl-C meanwhile cancels, as does `cancel`.
+
+        stop: is called once when tasks are cancelled, with `change` held, to stop those in training.
+        """
+        try:
+            self._end(cancel, stop)
+            for thread in threads:
+                thread.join()
+        except BaseException:
+            self._end(True, stop)
+            for thread in threads:
+                thread.join()
+            raise
+
+    def _end(self, cancel: bool, stop: Callable[[], None]) -> None:
+        with self.change:
+            self.closed = True
+            if cancel and not self.cancelled:
+                self.cancelled = True
+                for task in self.waiting:
+                    task.cancel()
+                self.waiting.clear()
+                stop()
+            self.change.notify_all()
+
+
+def split_job(job: RunGroup, options: RunOptions, workers: int, say: Callable[[str], None]) -> list[RunGroup]:
+    """Splits a job into parts, each of runs that one worker trains as one; into single runs where they are not to be.
 
     say: is told why seeds that were asked to be trained as one are not.
     """
     size = 1
-    if len(job.configs) > 1 and settings.stack != "off":
+    if len(job.configs) > 1 and options.stack != "off":
         from benchmarks.algorithm.device import resolve_device
         from variants import load_variant
 
         config = job.configs[0]
         try:
-            variant, device = load_variant(config.variant), resolve_device(settings.device).type
+            variant, device = load_variant(config.variant), resolve_device(options.device).type
         except UserError:
             # Each run says so in its Result.
             return [RunGroup((each,), job.notes) for each in job.configs]
-        if variant.not_stackable_because and settings.stack == "on":
+        if variant.not_stackable_because and options.stack == "on":
             say(f"seeds of {config.variant} are trained one by one: {variant.not_stackable_because}")
-        if not variant.not_stackable_because and (settings.stack == "on" or device == "cuda"):
+        if not variant.not_stackable_because and (options.stack == "on" or device == "cuda"):
             # Every worker gets some, but a GPU is the same one for all of them.
             size = len(job.configs) if device == "cuda" else -(-len(job.configs) // workers)
     return [RunGroup(job.configs[at : at + size], job.notes) for at in range(0, len(job.configs), size)]
 
 
-def train_here(
-    config: RunConfig,
-    settings: RunOptions,
-    *,
-    notes: Sequence[str] = (),
-    track: bool = False,
-    watcher: "ProgressListener | None" = None,
-) -> Result:
-    """Trains one run in this process. Whatever goes wrong becomes a Result, but for KeyboardInterrupt."""
-    from benchmarks.training.train import train
+def make_uploader(options: RunOptions, say: Callable[[str], None]) -> Uploader:
+    """Starts the thread that uploads the runs of an executor as they end."""
+    where = options.runs_dir, options.tracking_uri, options.experiment
+    return Uploader(*where, track=options.track, interval=0.0, say=say)
 
+
+# Training, and its Results
+
+
+def train_job(
+    job: RunGroup, options: RunOptions, say: Callable[[str, str], None], *, track: bool = False
+) -> list[Result]:
+    """Trains the runs of a job in this process, several as one, and returns their Results. Raises KeyboardInterrupt.
+
+    say: is called with the name of a run and a sentence. seconds of a Result: its share.
+    """
+    from benchmarks.training.lockstep import train_group
+
+    listeners = [forward_messages(partial(say, name)) for name in job.names]
     began = time.perf_counter()
     try:
-        run = train(
-            config,
-            **settings.training,
-            track=track,
-            notes=notes,
-            watcher=watcher,
-        )
+        ended = train_group(job.configs, replace(options, track=track), job.notes, listeners)
     # A plugin may call sys.exit, which must not end the other runs.
     except (Exception, SystemExit) as error:
-        return failure(config.name, error, time.perf_counter() - began, settings)
-    return Result(config.name, "FINISHED", seconds=0.0 if run.found else time.perf_counter() - began, found=run.found)
-
-
-def train_together_here(
-    job: RunGroup, settings: RunOptions, say: Callable[[str, str], None], *, track: bool = False
-) -> list[Result]:
-    """Trains the runs of a job as one in this process: their Results, as `train_here` has one.
-
-    say: is told of which run, by name, and what. seconds of a Result: its share.
-    """
-    from benchmarks.training.lockstep import train_together
-
-    names = [config.name for config in job.configs]
-    began = time.perf_counter()
-    try:
-        ended = train_together(
-            job.configs,
-            [forwarding(partial(say, name)) for name in names],
-            **settings.training,
-            track=track,
-            notes=job.notes,
-        )
-    except (Exception, SystemExit) as error:
-        ended = [error] * len(names)
-    seconds = (time.perf_counter() - began) / len(names)
+        ended = [error] * len(job.configs)
+    seconds = (time.perf_counter() - began) / len(job.configs)
     return [
-        failure(name, each, seconds, settings)
+        make_failure(name, each, seconds, options)
         if isinstance(each, BaseException)
         else Result(name, "FINISHED", seconds=0.0 if each.found else seconds, found=each.found)
-        for name, each in zip(names, ended, strict=True)
+        for name, each in zip(job.names, ended, strict=True)
     ]
 
 
-def failure(name: str, error: BaseException, seconds: float, settings: RunOptions) -> Result:
-    """What went wrong, in one sentence without secrets, and whether the machine was the cause."""
-    from benchmarks.tracking.client import redacted, resolved
-    from benchmarks.training.loop import Diverged, told
+def make_failure(name: str, error: BaseException, seconds: float, options: RunOptions) -> Result:
+    """Returns the Result of a run that an error ended: one sentence, without secrets, and whether the machine did."""
+    from benchmarks.tracking.client import redact_uri, resolve_uri
+    from benchmarks.training.loop import Diverged, describe_error
 
-    uri = resolved(settings.tracking_uri)
+    uri = resolve_uri(options.tracking_uri)
     state = "FAILED" if isinstance(error, Diverged) else "KILLED"
-    cause = told(error).replace(uri, redacted(uri))[:500]
-    return Result(name, state, cause, machine=caused_by_machine(error), seconds=seconds)
+    cause = describe_error(error).replace(uri, redact_uri(uri))[:500]
+    return Result(name, state, cause, machine=is_machine_fault(error), seconds=seconds)
 
 
-def caused_by_machine(error: BaseException | None) -> bool:
-    """Whether this, or what it was raised from, is a failure of memory, disk or network."""
+def is_machine_fault(error: BaseException | None) -> bool:
+    """Tells whether an error, or its cause, is a failure of memory, disk or network."""
     while error is not None:
-        # torch says it with a RuntimeError on a CPU, and with a kind of its own, derived from that, on a GPU.
+        # torch raises a RuntimeError on a CPU, and a class derived from it on a GPU.
         text = str(error).lower() if isinstance(error, RuntimeError) else ""
         if isinstance(error, MemoryError | OSError) or "out of memory" in text or "can't allocate memory" in text:
             return True
@@ -224,10 +256,10 @@ def caused_by_machine(error: BaseException | None) -> bool:
     return False
 
 
-def forwarding(say: Callable[[str], None]) -> "ProgressListener":
-    """A watcher of training that passes on what the person should know, and nothing else."""
-    from benchmarks.training.watcher import ProgressListener
+def forward_messages(say: Callable[[str], None]) -> "ProgressListener":
+    """Makes a listener that passes on messages for the person, and nothing else."""
+    from benchmarks.training.listener import ProgressListener
 
-    watcher = ProgressListener()
-    watcher.say = say  # type: ignore[method-assign]
-    return watcher
+    listener = ProgressListener()
+    listener.say = say  # type: ignore[method-assign]
+    return listener

@@ -1,70 +1,48 @@
-"""Training in this process, one run after the other."""
+"""Trains in this process, one run after the other."""
 
 import warnings
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from benchmarks.executors.base import (
-    Executor,
-    Result,
-    RunGroup,
-    RunOptions,
-    forwarding,
-    split_job,
-    train_here,
-    train_together_here,
-)
-from benchmarks.tracking.sending import Sender
+from benchmarks.executors.base import Executor, Result, RunGroup, Task, make_uploader, split_job, train_job
+from benchmarks.training.options import RunOptions
 from variants.recipe import UserError
 
 
 class Inline(Executor):
     """Trains at `submit`, which returns when the job is trained; Ctrl-C leaves it as KeyboardInterrupt.
 
-    So futures are done when one has them. To hear of each run as it ends, submit the jobs one by one.
+    Its futures are done when `submit` returns. To hear of each run as it ends, submit the jobs one by one.
     """
 
-    def __init__(self, settings: RunOptions, workers: int = 0, say: Callable[[str], None] = warnings.warn) -> None:
+    def __init__(self, options: RunOptions, workers: int = 0, say: Callable[[str], None] = warnings.warn) -> None:
         if workers > 1:
             raise UserError(f"--executor inline trains one run at a time, not {workers}; processes trains several")
         self.workers = 1
-        self._settings, self._say = settings, say
-        self._sender = Sender(settings, say)
+        self._options, self._say = options, say
+        self._uploader = make_uploader(options, say)
 
     def submit(self, job: RunGroup) -> list[Future[Result]]:
         import torch
 
         threads = torch.get_num_threads()
         # Another number of threads sums in another order: the same one as in a worker gives the same bits.
-        torch.set_num_threads(self._settings.threads)
+        torch.set_num_threads(self._options.threads)
         try:
-            together = split_job(job, self._settings, 1, self._say)
-            return [future for part in together for future in self._trained(part)]
+            parts = split_job(job, self._options, 1, self._say)
+            return [future for part in parts for future in self._train(Task.of(part))]
         finally:
             torch.set_num_threads(threads)
 
-    def _trained(self, part: RunGroup) -> list[Future[Result]]:
-        futures: list[Future[Result]] = [Future() for _ in part.configs]
-        for future in futures:
-            future.set_running_or_notify_cancel()
+    def _train(self, task: Task) -> tuple[Future[Result], ...]:
+        task.start()
         try:
-            for future, result in zip(futures, self._results(part), strict=True):
-                future.set_result(result)
+            task.finish(train_job(task.job, self._options, lambda name, text: self._say(f"{name}: {text}")))
         finally:
             # An interrupted run as well: MLflow shows it as killed.
-            for config in part.configs:
-                self._sender.send(config.name)
-        return futures
-
-    def _results(self, part: RunGroup) -> list[Result]:
-        if len(part.configs) > 1:
-            return train_together_here(part, self._settings, self._tell)
-        (config,) = part.configs
-        watcher = forwarding(lambda sentence: self._tell(config.name, sentence))
-        return [train_here(config, self._settings, notes=part.notes, watcher=watcher)]
-
-    def _tell(self, name: str, sentence: str) -> None:
-        self._say(f"{name}: {sentence}")
+            for name in task.job.names:
+                self._uploader.notify(name)
+        return task.futures
 
     def close(self, cancel: bool = False) -> None:
-        self._sender.close(patient=not cancel)
+        self._uploader.close(patient=not cancel)

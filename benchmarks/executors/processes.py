@@ -1,8 +1,8 @@
-"""Training in worker processes of this machine.
+"""Trains in worker processes of this machine.
 
-Each worker is a process with a pipe, and a thread of the parent that feeds it. So it is known which run a worker had
-when it died, and only that run is lost; concurrent.futures' own pool breaks as a whole and does not say whose task it
-was. The parent decides about everything: workers ignore Ctrl-C, write nothing to the screen, and end with the parent.
+Each worker is a process with a pipe, and a thread of the parent that feeds it. When a worker dies, the parent knows its
+run, and only that run is lost; the pool of concurrent.futures breaks as a whole and does not say whose task it was. The
+parent decides about everything: workers ignore Ctrl-C, write nothing to the screen, and end with the parent.
 """
 
 import os
@@ -10,160 +10,102 @@ import signal
 import threading
 import time
 import warnings
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.resource_tracker import ensure_running
 
 from benchmarks import plugins
 from benchmarks.executors.base import (
+    STOP_SECONDS,
     STOPPED,
     Executor,
     Result,
     RunGroup,
-    RunOptions,
-    failure,
-    forwarding,
+    Task,
+    TaskQueue,
+    make_failure,
+    make_uploader,
     split_job,
-    train_here,
-    train_together_here,
+    train_job,
 )
-from benchmarks.tracking.sending import Sender
+from benchmarks.training.options import RunOptions
 from variants.recipe import UserError
 
-# Seconds that a worker has to mark its run as stopped and to end; chosen, not tuned.
-STOP_SECONDS = 30.0
 # Workers on a GPU: two took three quarters of the time of one for jobs of ten seeds, and four two thirds.
 ON_A_GPU = 2
-
-
-@dataclass(frozen=True)
-class Task:
-    """Runs that one worker is to train, as one where there are several, and a future for each."""
-
-    job: RunGroup
-    futures: tuple[Future[Result], ...]
-
-    def started(self) -> "Task | None":
-        """What is left of it now that it starts: the runs that were not cancelled."""
-        left = [
-            (config, future)
-            for config, future in zip(self.job.configs, self.futures, strict=True)
-            if future.set_running_or_notify_cancel()
-        ]
-        configs, futures = zip(*left, strict=True) if left else ((), ())
-        return Task(RunGroup(configs, self.job.notes), futures) if left else None
-
-    def give(self, results: Sequence[Result]) -> None:
-        for future, result in zip(self.futures, results, strict=True):
-            future.set_result(result)
-
-    def failed(self, error: BaseException | str, seconds: float, settings: RunOptions) -> list[Result]:
-        """The same end of each run: by an error, or by the machine, in a sentence."""
-        names = [config.name for config in self.job.configs]
-        if isinstance(error, str):
-            return [Result(name, "KILLED", error, machine=True, seconds=seconds) for name in names]
-        return [failure(name, error, seconds, settings) for name in names]
 
 
 class Processes(Executor):
     """Worker processes, which start when there is work for them, and keep data in memory from run to run."""
 
-    def __init__(self, settings: RunOptions, workers: int = 0, say: Callable[[str], None] = warnings.warn) -> None:
-        self.workers = workers or usual(settings)
-        self._settings, self._say = settings, say
-        self._sender = Sender(settings, say)
-        # Guards all below. It is notified of new tasks and of the end.
-        self._change = threading.Condition()
-        self._tasks: deque[Task] = deque()
+    def __init__(self, options: RunOptions, workers: int = 0, say: Callable[[str], None] = warnings.warn) -> None:
+        self.workers = workers or count_workers(options)
+        self._options, self._say = options, say
+        self._uploader = make_uploader(options, say)
+        self._queue = TaskQueue()
+        # Guarded by the queue's `change`: the threads of the workers, how many of them wait, and who trains what.
         self._slots: list[threading.Thread] = []
         self._idle = 0
         self._busy: dict[str, Worker] = {}
-        self._closed = self._cancelled = False
         if os.name == "posix":
             # Starting it lets Ctrl-C through again in the thread that does so, which is not to be one of ours.
             ensure_running()
 
     def submit(self, job: RunGroup) -> list[Future[Result]]:
-        tasks = [
-            Task(part, tuple(Future() for _ in part.configs))
-            for part in split_job(job, self._settings, self.workers, self._say)
-        ]
-        with self._change:
-            if self._closed:
-                raise RuntimeError("this executor is closed")
-            self._tasks += tasks
-            missing = min(len(self._tasks) - self._idle, self.workers - len(self._slots))
-            for _ in range(missing):
+        tasks = [Task.of(part) for part in split_job(job, self._options, self.workers, self._say)]
+        with self._queue.change:
+            futures = self._queue.add(tasks)
+            for _ in range(min(len(self._queue.waiting) - self._idle, self.workers - len(self._slots))):
                 slot = threading.Thread(target=self._serve, name="executor", daemon=True)
                 self._slots.append(slot)
                 slot.start()
-            self._change.notify_all()
-        return [future for task in tasks for future in task.futures]
+        return futures
 
     def running(self) -> dict[str, int]:
-        """The runs that are in training, and the process ids of their workers."""
-        with self._change:
+        """Returns the runs in training, and the process ids of their workers."""
+        with self._queue.change:
             return {name: worker.pid for name, worker in self._busy.items()}
 
     def close(self, cancel: bool = False) -> None:
         try:
-            self._end(cancel)
-            for slot in self._slots:
-                slot.join()
-        except BaseException:
-            # Ctrl-C while waiting.
-            cancel = True
-            self._end(cancel)
-            for slot in self._slots:
-                slot.join()
-            raise
+            self._queue.close(cancel, self._slots, stop=self._stop)
         finally:
-            self._sender.close(patient=not cancel)
+            self._uploader.close(patient=not self._queue.cancelled)
 
-    def _end(self, cancel: bool) -> None:
-        with self._change:
-            self._closed = True
-            if cancel and not self._cancelled:
-                self._cancelled = True
-                for future in (future for task in self._tasks for future in task.futures):
-                    future.cancel()
-                    # Or who waits for several futures would not hear of it.
-                    future.set_running_or_notify_cancel()
-                self._tasks.clear()
-                for worker in set(self._busy.values()):
-                    worker.stop()
-            self._change.notify_all()
+    def _stop(self) -> None:
+        for worker in set(self._busy.values()):
+            worker.stop()
 
     def _serve(self) -> None:
-        """What the thread of one worker does: has it train, and puts a new one in its place when it died."""
+        """Runs the thread of one worker: has it train, and puts a new one in its place when it died."""
         if hasattr(signal, "pthread_sigmask"):
             # Workers inherit it, so that Ctrl-C does not reach them even while they start.
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         worker: Worker | None = None
         while (task := self._next()) is not None:
-            if (task := task.started()) is None:
+            if (task := task.start()) is None:
                 continue
-            names, began, lost = [config.name for config in task.job.configs], time.perf_counter(), False
+            names, began, lost = task.job.names, time.perf_counter(), False
             try:
-                with self._change:
-                    if self._cancelled:
-                        task.give(task.failed(STOPPED, 0.0, self._settings))
+                with self._queue.change:
+                    if self._queue.cancelled:
+                        task.finish(task.kill(STOPPED))
                         continue
-                    worker = worker or Worker(self._settings)
+                    worker = worker or Worker(self._options)
                     self._busy |= dict.fromkeys(names, worker)
                 results = worker.train(task, self._say)
             except Exception as error:
                 # A worker that cannot be started, or a `say` that fails while the worker is in the middle.
-                results, lost = task.failed(error, time.perf_counter() - began, self._settings), True
-            with self._change:
+                seconds, lost = time.perf_counter() - began, True
+                results = [make_failure(name, error, seconds, self._options) for name in names]
+            with self._queue.change:
                 for name in names:
                     self._busy.pop(name, None)
-                if self._cancelled:
+                if self._queue.cancelled:
                     results = [replace(each, cause=STOPPED) if each.machine else each for each in results]
             if worker is not None and (lost or any(result.machine for result in results)):
                 # What is left of it may be short of memory, or still be training.
@@ -171,30 +113,29 @@ class Processes(Executor):
                 worker.end()
                 worker = None
             for name in names:
-                self._sender.send(name)
-            task.give(results)
+                self._uploader.notify(name)
+            task.finish(results)
         if worker is not None:
             worker.end()
 
     def _next(self) -> Task | None:
-        with self._change:
+        with self._queue.change:
             self._idle += 1
-            while not self._tasks and not self._closed:
-                self._change.wait()
+            while not self._queue.waiting and not self._queue.closed:
+                self._queue.change.wait()
             self._idle -= 1
-            return self._tasks.popleft() if self._tasks else None
+            return self._queue.waiting.popleft() if self._queue.waiting else None
 
 
 class Worker:
-    """A worker process as its parent sees it. All but `stop` is called by one thread."""
+    """A worker process as its parent sees it. One thread calls everything but `stop`."""
 
-    def __init__(self, settings: RunOptions) -> None:
+    def __init__(self, options: RunOptions) -> None:
         context = get_context("spawn")
-        self._settings = settings
         self._pipe, theirs = context.Pipe()
         self._stop_by = float("inf")
         self._process = context.Process(
-            target=work, args=(theirs, settings, tuple(plugins.FILES)), name="gan-benchmark worker", daemon=True
+            target=run_worker, args=(theirs, options, tuple(plugins.FILES)), name="gan-benchmark worker", daemon=True
         )
         try:
             self._process.start()
@@ -204,7 +145,7 @@ class Worker:
         self.pid: int = self._process.pid  # type: ignore[assignment]
 
     def train(self, task: Task, say: Callable[[str], None]) -> list[Result]:
-        """Has the worker train, and waits for it. say: is told what the worker says meanwhile."""
+        """Has the worker train, waits for it, and passes its messages on to `say`."""
         began = time.perf_counter()
         with suppress(EOFError, OSError):
             self._pipe.send(task.job)
@@ -219,7 +160,7 @@ class Worker:
                 elif there or time.monotonic() > self._stop_by:
                     break
         self.end()
-        return task.failed(self._death(), time.perf_counter() - began, self._settings)
+        return task.kill(self._describe_death(), time.perf_counter() - began)
 
     def stop(self) -> None:
         """Has the worker stop its run, mark it as killed, and end. Returns at once."""
@@ -235,7 +176,7 @@ class Worker:
             if not self._process.is_alive():
                 return
 
-    def _death(self) -> str:
+    def _describe_death(self) -> str:
         code = self._process.exitcode
         if code is None or code >= 0:
             return f"its worker process ended in the middle, with exit status {code}"
@@ -245,29 +186,29 @@ class Worker:
         )
 
 
-def usual(settings: RunOptions) -> int:
-    """How many workers there are where nobody says: as many as cores, but few on a GPU.
+def count_workers(options: RunOptions) -> int:
+    """Returns the default number of workers: as many as there are cores for, but few on a GPU.
 
-    It gives its time to one process after the other, each of which takes GiB of its memory; a second one trains while
-    the first judges and draws.
+    A GPU serves one process after the other, each of which takes GiB of its memory; a second process trains while the
+    first evaluates and draws.
     """
-    if settings.device != "cpu":
+    if options.device != "cpu":
         from benchmarks.algorithm.device import resolve_device
 
-        # A device that is not there is told in each Result.
+        # Each Result says so if the device is missing.
         with suppress(UserError):
-            if resolve_device(settings.device).type == "cuda":
+            if resolve_device(options.device).type == "cuda":
                 return ON_A_GPU
-    return max(1, cores() // settings.threads)
+    return max(1, count_cores() // options.threads)
 
 
-def cores() -> int:
-    """The CPU cores that this process may use."""
+def count_cores() -> int:
+    """Returns how many CPU cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def work(pipe: Connection, settings: RunOptions, files: Sequence[plugins.PluginFile]) -> None:
-    """What a worker process does: trains what comes through the pipe, until that is closed."""
+def run_worker(pipe: Connection, options: RunOptions, files: Sequence[plugins.PluginFile]) -> None:
+    """Trains, in a worker process, the jobs that come through the pipe, until that is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # The parent's way to stop a run; `train` then marks it as killed.
     signal.signal(signal.SIGTERM, _interrupt)
@@ -275,32 +216,24 @@ def work(pipe: Connection, settings: RunOptions, files: Sequence[plugins.PluginF
     for stream in range(3):
         os.dup2(nowhere, stream)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    # For what reads it when it is imported; torch is told below.
-    os.environ["OMP_NUM_THREADS"] = str(settings.threads)
+    # For libraries that read it when they are imported; torch is told below.
+    os.environ["OMP_NUM_THREADS"] = str(options.threads)
     with suppress(EOFError, OSError, KeyboardInterrupt):
-        problem = _prepare(settings, files)
+        problem = _prepare(options, files)
         while True:
             job = pipe.recv()
-            pipe.send(_trained(job, settings, pipe, problem))
+            if problem is None:
+                pipe.send(train_job(job, options, lambda name, sentence: pipe.send((name, sentence))))
+            else:
+                pipe.send([make_failure(name, problem, 0.0, options) for name in job.names])
 
 
-def _trained(job: RunGroup, settings: RunOptions, pipe: Connection, problem: Exception | None) -> list[Result]:
-    """The Results of a job, whose sentences go through the pipe with the name of their run."""
-    if problem is not None:
-        return [failure(config.name, problem, 0.0, settings) for config in job.configs]
-    if len(job.configs) > 1:
-        return train_together_here(job, settings, lambda name, sentence: pipe.send((name, sentence)))
-    (config,) = job.configs
-    watcher = forwarding(lambda sentence: pipe.send((config.name, sentence)))
-    return [train_here(config, settings, notes=job.notes, watcher=watcher)]
-
-
-def _prepare(settings: RunOptions, files: Sequence[plugins.PluginFile]) -> Exception | None:
-    """Imports what training needs, and adopts the parent's plugins. Gives what went wrong."""
+def _prepare(options: RunOptions, files: Sequence[plugins.PluginFile]) -> Exception | None:
+    """Imports what training needs, and adopts the parent's plugins; returns the error where that fails."""
     try:
         import torch
 
-        torch.set_num_threads(settings.threads)
+        torch.set_num_threads(options.threads)
         plugins.adopt(files)
     except Exception as error:
         return error
@@ -315,5 +248,5 @@ def _end_with_parent() -> None:
     parent = parent_process()
     if parent is not None:
         parent.join()
-        # As by kill -9: the run reads as killed, and goes on from its last checkpoint.
+        # As by kill -9: the run reads as killed, and resumes from its last checkpoint.
         os._exit(1)

@@ -1,11 +1,11 @@
-"""Training on the machines of a Ray cluster, which share no disk: results come back through MLflow.
+"""Trains on the machines of a Ray cluster, which share no disk: results come back through MLflow.
 
 Every machine has this project installed, in the same version (`pip install 'gan-benchmark[ray]'`); one with other code
-refuses its runs. Plugins given as files go along as source; installed ones are installed there too. A run is trained
-into a temporary folder of its machine, which sends it to MLflow; this process then fetches the run folder from there,
-without checkpoints. So a run whose machine is lost, or that is stopped, begins anew; what MLflow has of the first try
-is marked as killed, by this process where the worker could not, and as superseded. Names and passwords for a tracking
-server, as MLflow's own variables, are to be set on every machine.
+refuses its runs. Plugins given as files are sent as source; installed ones have to be installed there too. A machine
+trains a run into a temporary folder and uploads it to MLflow; this process then downloads the run folder, without
+checkpoints. So a run whose machine is lost, or that is stopped, begins anew; its first try is marked in MLflow as
+killed, by this process where the worker could not, and as superseded. Set names and passwords for a tracking server, as
+MLflow's own variables, on every machine.
 
 A run reserves as many CPU cores as it has threads, and a GPU where the device is cuda, or auto in a cluster with GPUs.
 """
@@ -19,7 +19,6 @@ import tempfile
 import threading
 import time
 import warnings
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -30,7 +29,19 @@ from urllib.parse import urlsplit
 
 from benchmarks import plugins
 from benchmarks.config import RunConfig
-from benchmarks.executors.base import STOPPED, Executor, Result, RunGroup, RunOptions, failure, forwarding, train_here
+from benchmarks.executors.base import (
+    STOP_SECONDS,
+    STOPPED,
+    Executor,
+    Result,
+    RunGroup,
+    Task,
+    TaskQueue,
+    make_failure,
+    make_uploader,
+    train_job,
+)
+from benchmarks.training.options import RunOptions
 from variants.recipe import UserError
 
 if TYPE_CHECKING:
@@ -38,36 +49,37 @@ if TYPE_CHECKING:
 
 # How often Ray trains a run again whose worker or machine was lost; chosen, not tuned.
 RETRIES = 2
-# Seconds that a run has to stop beside what MLflow may take, that a cluster has to answer, and between two looks at it;
-# chosen, not tuned.
-STOP_SECONDS, REACH_SECONDS, LOOK_SECONDS = 10.0, 10.0, 0.2
+# Seconds that a cluster has to answer, and between two looks at it; chosen, not tuned.
+REACH_SECONDS, LOOK_SECONDS = 10.0, 0.2
 # Bytes of shared memory of a cluster started here: the least that Ray takes, since results are small.
 _SHARED_MEMORY = 80 * 2**20
 
 
 @dataclass(frozen=True)
-class Task:
-    """One run that is to be trained. prefix: what the ids of its folders begin with, one for each try."""
+class RayTask(Task):
+    """A task of one run."""
 
-    config: RunConfig
-    notes: tuple[str, ...]
+    # The beginning of the ids of its folders, one for each try.
     prefix: str = field(default_factory=lambda: secrets.token_hex(4))
-    future: Future[Result] = field(default_factory=Future)
+
+    @property
+    def config(self) -> RunConfig:
+        return self.job.configs[0]
 
 
 class OnRay(Executor):
-    """One Ray task a run. A thread of this process hands them out, and another one fetches what is trained."""
+    """One Ray task a run. A thread of this process hands them out, and another one downloads the trained runs."""
 
     def __init__(
         self,
-        settings: RunOptions,
+        options: RunOptions,
         workers: int = 0,
         address: str = "",
         say: Callable[[str], None] = warnings.warn,
     ) -> None:
-        if not settings.track:
+        if not options.track:
             raise UserError("--executor ray brings results back through MLflow, so it does not go without tracking")
-        if settings.stack == "on":
+        if options.stack == "on":
             raise UserError("--executor ray trains each seed as a task of its own; leave out --stack on")
         # Ray reads these when it is imported.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -80,79 +92,55 @@ class OnRay(Executor):
         import ray
 
         from benchmarks.datasets import data_folder
-        from benchmarks.tracking.client import experiment_name, prepare, resolved
+        from benchmarks.tracking.client import prepare_experiment, resolve_experiment, resolve_uri
         from benchmarks.training.provenance import fingerprint
 
         self._say = say
-        self._settings = replace(
-            settings,
-            tracking_uri=resolved(settings.tracking_uri),
-            experiment=experiment_name(settings.experiment),
-            data_dir=data_folder(settings.data_dir).absolute(),
+        self._options = replace(
+            options,
+            tracking_uri=resolve_uri(options.tracking_uri),
+            experiment=resolve_experiment(options.experiment),
+            data_dir=data_folder(options.data_dir).absolute(),
         )
         self._connected = not ray.is_initialized()
         if self._connected:
-            connect(address, workers * settings.threads)
+            join_cluster(address, workers * options.threads)
         try:
             nodes = ray.nodes()
             if self._connected and not address and nodes[0]["NodeManagerAddress"] != "127.0.0.1":
                 say("Ray was imported before, so that what it starts here listens to other machines as well")
-            check_cluster(nodes, self._settings)
+            check_cluster(nodes, self._options)
             # The tables of a local database are made once, before several workers would.
-            prepare(self._settings.tracking_uri, self._settings.experiment)
-            self.workers = workers or slots(settings)
-            needs: dict[str, float] = {"num_cpus": settings.threads}
-            if settings.device == "cuda" or (settings.device == "auto" and ray.cluster_resources().get("GPU")):
+            prepare_experiment(self._options.tracking_uri, self._options.experiment)
+            self.workers = workers or count_slots(options)
+            needs: dict[str, float] = {"num_cpus": options.threads}
+            if options.device == "cuda" or (options.device == "auto" and ray.cluster_resources().get("GPU")):
                 needs["num_gpus"] = 1
-            self._train = ray.remote(max_retries=RETRIES, retry_exceptions=False, **needs)(train_there)
+            self._train = ray.remote(max_retries=RETRIES, retry_exceptions=False, **needs)(train_on_cluster)
             # Once for all runs.
-            self._shared = ray.put((self._settings, tuple(plugins.FILES), fingerprint()))
+            self._shared = ray.put((self._options, tuple(plugins.FILES), fingerprint()))
         except BaseException:
             self._disconnect()
             raise
+        self._uploader = make_uploader(self._options, say)
         self._limit = workers
-        # Guards all below. It is notified of new tasks and of the end.
-        self._change = threading.Condition()
-        self._waiting: deque[Task] = deque()
-        self._training: dict[ObjectRef, Task] = {}
-        self._closed = self._cancelled = False
+        self._queue = TaskQueue()
+        # Guarded by the queue's `change`.
+        self._training: dict[ObjectRef, RayTask] = {}
         self._fetching = ThreadPoolExecutor(1, "fetch")
         self._thread = threading.Thread(target=self._keep_going, name="executor", daemon=True)
         self._thread.start()
 
     def submit(self, job: RunGroup) -> list[Future[Result]]:
-        tasks = [Task(config, job.notes) for config in job.configs]
-        with self._change:
-            if self._closed:
-                raise RuntimeError("this executor is closed")
-            self._waiting += tasks
-            self._change.notify_all()
-        return [task.future for task in tasks]
+        return self._queue.add([RayTask.of(RunGroup((config,), job.notes)) for config in job.configs])
 
     def close(self, cancel: bool = False) -> None:
         try:
-            self._end(cancel)
-            self._thread.join()
-        except BaseException:
-            # Ctrl-C while waiting.
-            self._end(cancel=True)
-            self._thread.join()
-            raise
+            self._queue.close(cancel, [self._thread])
         finally:
             self._fetching.shutdown()
             self._disconnect()
-
-    def _end(self, cancel: bool) -> None:
-        with self._change:
-            self._closed = True
-            if cancel:
-                self._cancelled = True
-                for task in self._waiting:
-                    task.future.cancel()
-                    # Or who waits for several futures would not hear of it.
-                    task.future.set_running_or_notify_cancel()
-                self._waiting.clear()
-            self._change.notify_all()
+            self._uploader.close(patient=not self._queue.cancelled)
 
     def _disconnect(self) -> None:
         import ray
@@ -161,41 +149,43 @@ class OnRay(Executor):
             ray.shutdown()
 
     def _keep_going(self) -> None:
-        """What the thread does: keeps the cluster busy, and hands on what is trained."""
+        """Runs the thread that keeps the cluster busy and passes results on."""
         try:
             while self._hand_out():
                 self._collect(LOOK_SECONDS)
-                if self._cancelled:
+                if self._queue.cancelled:
                     self._stop()
         except Exception as error:
             # The cluster is gone.
-            with self._change:
-                left = [*self._training.values(), *self._waiting]
+            with self._queue.change:
+                left = [*self._training.values(), *self._queue.waiting]
                 self._training.clear()
-                self._waiting.clear()
-                self._closed = True
+                self._queue.waiting.clear()
+                self._queue.closed = True
             for task in left:
-                if task.future.running() or task.future.set_running_or_notify_cancel():
-                    lost = failure(task.config.name, error, 0.0, self._settings)
-                    self._fetching.submit(self._ended, task, replace(lost, machine=True))
+                if task.start():
+                    lost = make_failure(task.config.name, error, 0.0, self._options)
+                    self._fetching.submit(self._finish, task, replace(lost, machine=True))
 
     def _hand_out(self) -> bool:
-        """Starts what there is room for. Waits where there is nothing to do; False once that is for good."""
-        with self._change:
-            while not (self._waiting or self._training or self._closed):
-                self._change.wait()
-            room = (self._limit or slots(self._settings)) - len(self._training)
-            while self._waiting and room > 0:
-                task = self._waiting.popleft()
-                if not task.future.set_running_or_notify_cancel():
+        """Starts as many runs as there is room for. Waits while there is nothing to do; returns False at the end."""
+        queue = self._queue
+        with queue.change:
+            while not (queue.waiting or self._training or queue.closed):
+                queue.change.wait()
+            room = (self._limit or count_slots(self._options)) - len(self._training)
+            while queue.waiting and room > 0:
+                if (task := queue.waiting.popleft().start()) is None:
                     continue
                 if self._is_found(task.config):
-                    self._fetching.submit(self._found, task)
+                    # What a server did not take when it was trained, it may take now.
+                    self._uploader.notify(task.config.name)
+                    task.finish([Result(task.config.name, "FINISHED", found=True)])
                     continue
-                values = task.config.as_dict()
-                self._training[self._train.remote(self._shared, values, task.notes, task.prefix)] = task
+                sent = self._train.remote(self._shared, task.config.as_dict(), task.job.notes, task.prefix)
+                self._training[sent] = task
                 room -= 1
-            return bool(self._waiting or self._training or not self._closed)
+            return bool(queue.waiting or self._training or not queue.closed)
 
     def _collect(self, seconds: float) -> None:
         import ray
@@ -204,98 +194,83 @@ class OnRay(Executor):
             return
         done, _ = ray.wait(list(self._training), num_returns=1, timeout=seconds)
         for reference in done:
-            with self._change:
+            with self._queue.change:
                 task = self._training.pop(reference)
             try:
                 payload = ray.get(reference)
             except Exception as error:
-                self._fetching.submit(self._ended, task, self._lost(task, error))
+                self._fetching.submit(self._finish, task, self._make_lost(task, error))
             else:
-                self._fetching.submit(self._fetched, task, payload)
+                self._fetching.submit(self._fetch, task, payload)
 
     def _stop(self) -> None:
-        """Stops what is in training: first as Ctrl-C would, so that it is marked as killed, and then for good."""
+        """Stops the runs in training: first as Ctrl-C would, so that they are marked as killed, and then for good."""
         import ray
 
         from benchmarks.tracking.client import CLOSE_SECONDS
 
-        # What MLflow does not get of a run before its worker ends is lost.
+        # Whatever MLflow does not get of a run before its worker ends is lost.
         for force, seconds in ((False, STOP_SECONDS + CLOSE_SECONDS), (True, STOP_SECONDS)):
             for reference in self._training:
                 ray.cancel(reference, force=force)
             give_up = time.monotonic() + seconds
             while self._training and time.monotonic() < give_up:
                 self._collect(LOOK_SECONDS)
-        with self._change:
+        with self._queue.change:
             left = list(self._training.values())
             self._training.clear()
         for task in left:
-            self._fetching.submit(self._ended, task, Result(task.config.name, "KILLED", STOPPED, machine=True))
+            self._fetching.submit(self._finish, task, *task.kill(STOPPED))
 
-    def _lost(self, task: Task, error: Exception) -> Result:
-        """What Ray raised in place of a result."""
+    def _make_lost(self, task: RayTask, error: Exception) -> Result:
+        """Returns the Result of a run in whose place Ray raised an error."""
         from ray.exceptions import RayTaskError
 
-        name = task.config.name
-        if self._cancelled:
-            return Result(name, "KILLED", STOPPED, machine=True)
-        if isinstance(error, RayTaskError):
+        cause = (
+            f"the machine or the worker that trained it was lost ({type(error).__name__}), {RETRIES + 1} times in a row"
+        )
+        if isinstance(error, RayTaskError) and not self._queue.cancelled:
             # Whatever training raises is a Result, so the task did not get as far.
-            return failure(name, error.cause or error, 0.0, self._settings)
-        kind = type(error).__name__
-        cause = f"the machine or the worker that trained it was lost ({kind}), {RETRIES + 1} times in a row"
-        return Result(name, "KILLED", cause, machine=True)
+            return make_failure(task.config.name, error.cause or error, 0.0, self._options)
+        return task.kill(STOPPED if self._queue.cancelled else cause)[0]
 
     def _is_found(self, config: RunConfig) -> bool:
-        """Whether the run folder is here and finished: the workers, who share no disk, cannot know."""
+        """Tells whether the run folder is here and finished, which the workers, who share no disk, cannot know."""
         from benchmarks.run_folder.folder import CONFIG, RunFolder
 
-        folder = RunFolder(self._settings.runs_dir / config.name)
+        folder = RunFolder(self._options.runs_dir / config.name)
         with suppress(UserError):
-            if (folder.path / CONFIG).is_file() and not self._settings.retrain:
+            if (folder.path / CONFIG).is_file() and not self._options.retrain:
                 return folder.config().key == config.key and folder.status()["state"] == "FINISHED"
         return False
 
-    def _found(self, task: Task) -> None:
-        """As everywhere: what a server did not take when it was trained, it may take now."""
-        from benchmarks.run_folder.folder import RunFolder
-        from benchmarks.tracking.upload import sync_when_free
-
-        try:
-            folder = RunFolder(self._settings.runs_dir / task.config.name)
-            sync_when_free(folder, self._settings.tracking_uri, self._settings.experiment)
-        except Exception as error:
-            with suppress(Exception):
-                self._say(f"{task.config.name}: {error}; nothing is lost: the same command sends it")
-        task.future.set_result(Result(task.config.name, "FINISHED", found=True))
-
-    def _fetched(self, task: Task, payload: Mapping[str, Any]) -> None:
-        """Gets the run folder of what was trained, and then gives its Result."""
+    def _fetch(self, task: RayTask, payload: Mapping[str, Any]) -> None:
+        """Downloads the run folder of a trained run, and then sets its Result."""
         result = Result(**payload["result"])
         try:
             for sentence in payload["said"]:
                 self._say(f"{result.name}: {sentence}")
             if payload["run_id"]:
-                bring_home(payload["run_id"], self._settings)
+                fetch_into_runs_dir(payload["run_id"], self._options)
         except Exception as error:
-            problem = failure(result.name, error, result.seconds, self._settings)
+            problem = make_failure(result.name, error, result.seconds, self._options)
             cause = f"it was trained, and its folder could not be fetched from MLflow: {problem.cause}"
             result = replace(problem, cause=cause, machine=True)
-        self._ended(task, result)
+        self._finish(task, result)
 
-    def _ended(self, task: Task, result: Result) -> None:
-        """Has MLflow know of tries whose worker or machine was lost, and then gives the Result."""
+    def _finish(self, task: RayTask, result: Result) -> None:
+        """Marks in MLflow the tries whose worker or machine was lost, and then sets the Result."""
         from benchmarks.tracking.upload import mark_lost
 
         try:
-            mark_lost(task.config.key, task.prefix, self._settings.tracking_uri, self._settings.experiment)
+            mark_lost(task.config.key, task.prefix, self._options.tracking_uri, self._options.experiment)
         except Exception as error:
             with suppress(Exception):
                 self._say(f"{result.name}: {error}; a try of it that was lost may be shown there as in training")
-        task.future.set_result(result)
+        task.finish([result])
 
 
-def connect(address: str, cores: int) -> None:
+def join_cluster(address: str, cores: int) -> None:
     """Joins a cluster, or starts one on this machine, with so many CPU cores, that nobody else can reach."""
     import ray
 
@@ -326,38 +301,38 @@ def connect(address: str, cores: int) -> None:
         raise UserError(f"{where}: {' '.join(str(error).split())[:300]}") from error
 
 
-def slots(settings: RunOptions) -> int:
-    """How many runs the cluster trains at once, as it is now."""
+def count_slots(options: RunOptions) -> int:
+    """Returns how many runs the cluster, as it is now, trains at once."""
     import ray
 
-    return max(1, int(ray.cluster_resources().get("CPU", 0) // settings.threads))
+    return max(1, int(ray.cluster_resources().get("CPU", 0) // options.threads))
 
 
-def check_cluster(nodes: Sequence[Mapping[str, Any]], settings: RunOptions) -> None:
+def check_cluster(nodes: Sequence[Mapping[str, Any]], options: RunOptions) -> None:
     """Raises UserError where the cluster has no machine for a run, or where not all its machines can reach MLflow.
 
     nodes: as `ray.nodes()` has them.
     """
-    from benchmarks.tracking.client import redacted
+    from benchmarks.tracking.client import redact_uri
 
     alive = [node for node in nodes if node["Alive"]]
     most = max((node["Resources"].get("CPU", 0) for node in alive), default=0)
-    if most < settings.threads:
+    if most < options.threads:
         raise UserError(
-            f"a run with {settings.threads} threads needs as many CPU cores, and no machine of the cluster has more "
+            f"a run with {options.threads} threads needs as many CPU cores, and no machine of the cluster has more "
             f"than {most:.0f}; say fewer --threads"
         )
-    uri = str(settings.tracking_uri)
-    others = sorted({node["NodeManagerAddress"] for node in alive if not is_own(node["NodeManagerAddress"])})
-    if others and only_here(uri):
+    uri = str(options.tracking_uri)
+    others = sorted({node["NodeManagerAddress"] for node in alive if not is_this_machine(node["NodeManagerAddress"])})
+    if others and is_only_local(uri):
         raise UserError(
-            f"MLflow at {redacted(uri)} can be reached by this machine only, and the cluster has others ({others[0]}); "
-            "start `mlflow server --host 0.0.0.0` and give its address with --tracking-uri"
+            f"MLflow at {redact_uri(uri)} can be reached by this machine only, and the cluster has others ({others[0]})"
+            "; start `mlflow server --host 0.0.0.0` and give its address with --tracking-uri"
         )
 
 
-def is_own(address: str) -> bool:
-    """Whether this machine has that IP address: only then can one listen on it."""
+def is_this_machine(address: str) -> bool:
+    """Tells whether this machine has that IP address: only then can one listen on it."""
     try:
         family, *_, place = socket.getaddrinfo(address, 0, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, socket.SOCK_STREAM) as listener:
@@ -367,8 +342,8 @@ def is_own(address: str) -> bool:
     return True
 
 
-def only_here(tracking_uri: str) -> bool:
-    """Whether an address of MLflow means another place, or none, on another machine."""
+def is_only_local(tracking_uri: str) -> bool:
+    """Tells whether an address of MLflow means another place, or none, on another machine."""
     from benchmarks.tracking.client import is_local
 
     if is_local(tracking_uri):
@@ -380,17 +355,17 @@ def only_here(tracking_uri: str) -> bool:
     return host == "localhost" or host.endswith(".localhost")
 
 
-def bring_home(run_id: str, settings: RunOptions) -> Path:
-    """Puts the run folder that MLflow has into runs_dir, in the place of what was there under its name."""
+def fetch_into_runs_dir(run_id: str, options: RunOptions) -> Path:
+    """Downloads a run folder into runs_dir, in the place of what was there under its name, and returns its path."""
     from benchmarks.run_folder.folder import RunFolder
-    from benchmarks.tracking.download import fetch
+    from benchmarks.tracking.download import fetch_run
 
-    settings.runs_dir.mkdir(parents=True, exist_ok=True)
+    options.runs_dir.mkdir(parents=True, exist_ok=True)
     # Beside its place, so that it appears there whole.
-    beside = Path(tempfile.mkdtemp(prefix=".fetched-", dir=settings.runs_dir))
+    beside = Path(tempfile.mkdtemp(prefix=".fetched-", dir=options.runs_dir))
     try:
-        fetched = fetch(run_id, settings.tracking_uri, beside)
-        place = settings.runs_dir / fetched.name
+        fetched = fetch_run(run_id, options.tracking_uri, beside)
+        place = options.runs_dir / fetched.name
         if place.exists():
             # Not while another process trains into it.
             with RunFolder(place).lock():
@@ -403,23 +378,23 @@ def bring_home(run_id: str, settings: RunOptions) -> Path:
 
 # On the machines of the cluster
 
-# What this worker has measured of real data, by the name of its file in runs/reference/: it is used again, as on one
-# machine, although each run has a folder of its own here.
+# Metrics of real data that this worker has measured, by the name of their file in runs/reference/: used again, as on
+# one machine, although each run has a folder of its own here.
 _MEASURED: dict[str, bytes] = {}
 
 
-def train_there(
+def train_on_cluster(
     shared: tuple[RunOptions, tuple[plugins.PluginFile, ...], str],
     values: Mapping[str, Any],
     notes: Sequence[str],
     prefix: str,
 ) -> dict[str, Any]:
-    """A Ray task: trains one run, sends it to MLflow, and gives {"result": …, "run_id": …, "said": …}.
+    """Trains one run, as a Ray task, uploads it to MLflow, and returns {"result": …, "run_id": …, "said": …}.
 
-    shared: the settings, the plugins and the fingerprint of the code of who asks. values: of the config. prefix: of
-    the id of its folder.
+    shared: the options, the plugins and the fingerprint of the code of the process that asks. values: of the config.
+    prefix: of the id of its folder.
     """
-    settings, files, code = shared
+    options, files, code = shared
     config = RunConfig.from_dict(values)
     said: list[str] = []
     began = time.perf_counter()
@@ -429,18 +404,18 @@ def train_there(
         for name, measured in _MEASURED.items():
             (kept / name).write_bytes(measured)
         # There is nothing in this folder that retraining would clear.
-        settings = replace(settings, runs_dir=Path(place), data_dir=_here(settings), retrain=False)
+        options = replace(options, runs_dir=Path(place), data_dir=_data_dir(options), retrain=False)
         try:
-            run_id, result = _trained(config, settings, files, code, notes, prefix, said)
+            run_id, result = _train(config, options, files, code, notes, prefix, said)
         except Exception as error:
-            run_id, result = "", failure(config.name, error, time.perf_counter() - began, settings)
+            run_id, result = "", make_failure(config.name, error, time.perf_counter() - began, options)
         _MEASURED.update({path.name: path.read_bytes() for path in kept.glob("*.json")})
     return {"result": asdict(result), "run_id": run_id, "said": said}
 
 
-def _trained(
+def _train(
     config: RunConfig,
-    settings: RunOptions,
+    options: RunOptions,
     files: Sequence[plugins.PluginFile],
     code: str,
     notes: Sequence[str],
@@ -455,21 +430,21 @@ def _trained(
 
     if fingerprint() != code:
         raise UserError("a machine of the cluster has another version of this project; install the same one everywhere")
-    torch.set_num_threads(settings.threads)
+    torch.set_num_threads(options.threads)
     plugins.adopt(files)
-    folder = RunFolder.create(settings.runs_dir, config, prefix)
-    result = train_here(config, settings, notes=notes, track=True, watcher=forwarding(said.append))
+    folder = RunFolder.create(options.runs_dir, config, prefix)
+    (result,) = train_job(RunGroup((config,), notes), options, lambda _, text: said.append(text), track=True)
     if not folder.environment():
         # UserError before its training began.
         return "", result
-    # The tracker has sent it already, unless the server was down; this tells which run it is there.
+    # It was uploaded while it trained, unless the server was down; this returns its id.
     try:
-        return sync_when_free(folder, settings.tracking_uri, settings.experiment), result
+        return sync_when_free(folder, options.tracking_uri, options.experiment), result
     except UserError as refused:
         cause = f"it was trained ({result.state}), and is lost because MLflow did not take it: {refused}"
         return "", replace(result, state="KILLED", cause=cause, machine=True)
 
 
-def _here(settings: RunOptions) -> Path | None:
-    """The folder of datasets, where this machine has it, or else its own choice."""
-    return settings.data_dir if settings.data_dir is not None and settings.data_dir.is_dir() else None
+def _data_dir(options: RunOptions) -> Path | None:
+    """Returns the folder of datasets, where this machine has it, or else None: its own choice."""
+    return options.data_dir if options.data_dir is not None and options.data_dir.is_dir() else None

@@ -1,4 +1,4 @@
-"""benchmarks.inference.drawing: TODO."""
+"""Draws pictures of new samples of a run, and of interpolations. Imports torch when it draws."""
 
 import math
 from typing import TYPE_CHECKING
@@ -11,16 +11,15 @@ if TYPE_CHECKING:
 
     from benchmarks.inference.run import Run
 
-
-# Images, and points of the plane, where nobody says how many.
-IMAGES, POINTS = 64, 2500
-MOST = 10_000
-# Pictures from one end of an interpolation to the other, both ends included.
+# Images, and points of the plane, if nobody says how many.
+DEFAULT_IMAGES, DEFAULT_POINTS = 64, 2500
+MOST_SAMPLES = 10_000
+# Samples from one end of an interpolation to the other, both ends included.
 STEPS = 10
 
 
-def class_of(run: "Run", text: str) -> int:
-    """The class of that name or number. Raises UserError where the run knows none such."""
+def find_class(run: "Run", text: str) -> int:
+    """Returns the class of that name or number. Raises UserError if the run has none such."""
     names = [str(name) for name in run.folder.facts().get("class_names") or ()]
     if text in names:
         return names.index(text)
@@ -30,52 +29,56 @@ def class_of(run: "Run", text: str) -> int:
     raise unknown("label", text, names, see="it is one of " + ", ".join(names) if names else "there are no labels")
 
 
-def picture(
+def draw_new_samples(
     run: "Run", count: int | None = None, label: int | None = None, prompt: str | None = None, seed: int = 0
 ) -> "Image":
-    """A grid of new images, or a scatter plot of new points.
+    """Draws a grid of new images, or a scatter plot of new points.
 
-    label: of all of them; without it, each column is a class. prompt: for a run that was trained on captions.
+    label: the class of all samples; without it, each column is a class. prompt: for a run trained on captions.
     """
-    from benchmarks.pictures import sample_grid
+    from benchmarks.pictures import draw_grid
 
-    count = count or (IMAGES if run.spec.is_image else POINTS)
+    count = count or (DEFAULT_IMAGES if run.spec.is_image else DEFAULT_POINTS)
     told = f"{prompt}, " if prompt else ""
     samples = run.generate(None if label is None else [label] * count, count, seed, prompt)
     if not run.spec.is_image:
-        return _scattered(run, samples, f"seed {seed}")
+        return _draw_points(run, samples, f"seed {seed}")
     names = [str(name) for name in run.folder.facts().get("class_names") or ()]
     if run.config.recipe.conditioning in ("none", "text") or label is not None:
         told += f"label {names[label] if label < len(names) else label}, " if label is not None else ""
-        return sample_grid(samples, math.ceil(math.sqrt(count)), caption=f"{told}seed {seed}")
+        return draw_grid(samples, math.ceil(math.sqrt(count)), caption=f"{told}seed {seed}")
     columns = min(run.spec.classes, 10)
     titles = names if len(names) == run.spec.classes <= 10 else ()
-    return sample_grid(samples, columns, titles, f"seed {seed}")
+    return draw_grid(samples, columns, titles, f"seed {seed}")
 
 
-def interpolation_picture(
+def draw_interpolations(
     run: "Run", count: int | None = None, label: int | None = None, prompt: str | None = None, seed: int = 0
 ) -> "Image":
-    """Rows of images; in each the noise goes from one vector to another, and the label or caption stays."""
-    from benchmarks.pictures import sample_grid
+    """Draws rows of images, each from one noise vector to another, under one label or caption."""
+    from benchmarks.pictures import draw_grid
 
     if not run.spec.is_image:
-        raise UserError(f"{run.config.dataset.name} has points of the plane, of which --interpolate makes no picture")
-    rows = max(1, (count or IMAGES) // STEPS)
+        raise UserError(f"{run.config.dataset.name} has points of the plane; --interpolate draws images only")
+    rows = max(1, (count or DEFAULT_IMAGES) // STEPS)
     kind = "spherical" if is_spherical(run) else "linear"
     told = "".join(f"{what}, " for what in (prompt, None if label is None else f"label {label}") if what)
-    return sample_grid(
-        interpolated(run, rows, label, prompt, seed), STEPS, caption=f"{told}{kind} in {run.config.recipe.noise} noise"
+    return draw_grid(
+        interpolate_samples(run, rows, label, prompt, seed),
+        STEPS,
+        caption=f"{told}{kind} in {run.config.recipe.noise} noise",
     )
 
 
 def is_spherical(run: "Run") -> bool:
-    """Whether interpolations keep to the sphere on which its noise lies: a Gaussian has next to nothing inside."""
+    """Returns whether to interpolate on a sphere: Gaussian noise lies close to one, with next to nothing inside."""
     return run.config.recipe.noise == "gaussian"
 
 
-def interpolated(run: "Run", rows: int, label: int | None = None, prompt: str | None = None, seed: int = 0) -> "Tensor":
-    """(rows · STEPS, *shape): row by row, samples of noise between two drawn vectors, spherically or linearly."""
+def interpolate_samples(
+    run: "Run", rows: int, label: int | None = None, prompt: str | None = None, seed: int = 0
+) -> "Tensor":
+    """Returns (rows · STEPS, *shape): row by row, samples of noise from one drawn vector to another."""
     import torch
 
     from benchmarks.algorithm.random_streams import stream
@@ -83,17 +86,17 @@ def interpolated(run: "Run", rows: int, label: int | None = None, prompt: str | 
 
     recipe = run.config.recipe
     ends = NOISES[recipe.noise]((2, rows, recipe.noise_size), stream(seed, "interpolation"))
-    noise = between(*ends, STEPS, spherical=is_spherical(run)).flatten(0, 1)
+    noise = interpolate_noise(*ends, STEPS, spherical=is_spherical(run)).flatten(0, 1)
     condition = run.condition(rows, None if label is None else [label] * rows, prompt)
     with torch.no_grad():
         return run.generator(noise, None if condition is None else condition.repeat_interleave(STEPS, dim=0))
 
 
-def between(start: "Tensor", end: "Tensor", steps: int, *, spherical: bool) -> "Tensor":
-    """(rows, size), (rows, size) -> (rows, steps, size): from start to end, both included, in even steps.
+def interpolate_noise(start: "Tensor", end: "Tensor", steps: int, *, spherical: bool) -> "Tensor":
+    """Maps (rows, size), (rows, size) to (rows, steps, size): from start to end, both included, in even steps.
 
-    spherical: along a great circle, so that the length stays where both ends have the same (Shoemake 1985, sec. 3.3;
-    White 2016, sec. 2.1). Where the ends lie on one line through 0 there is no such circle, and it is linear.
+    spherical: along a great circle, which keeps the length if both ends have the same (Shoemake 1985, sec. 3.3; White
+    2016, sec. 2.1). Ends on one line through 0 have no such circle, and are interpolated linearly.
     """
     import torch
 
@@ -108,12 +111,12 @@ def between(start: "Tensor", end: "Tensor", steps: int, *, spherical: bool) -> "
     return torch.where(sine > 1e-4, round_it, straight)
 
 
-def _scattered(run: "Run", points: "Tensor", caption: str) -> "Image":
+def _draw_points(run: "Run", points: "Tensor", caption: str) -> "Image":
     from benchmarks.datasets import Centres, load
-    from benchmarks.pictures import scatter
-    from benchmarks.pictures.epochs import scatter_picture
+    from benchmarks.pictures import draw_points
+    from benchmarks.pictures.epochs import draw_mixture
 
     modes = load(run.config.dataset, seed=run.config.seed).modes
     if isinstance(modes, Centres):
-        return scatter_picture(points, modes, caption)
-    return scatter(points, None, limit=1.1 * points.abs().max().item(), caption=caption)
+        return draw_mixture(points, modes, caption)
+    return draw_points(points, None, limit=1.1 * points.abs().max().item(), caption=caption)

@@ -1,4 +1,4 @@
-"""A run as a person uses it: its config, what was measured, its generator, new samples.
+"""Holds a run on disk as its user sees it: its config, metrics, generator, and new samples.
 
 run = load_run("runs/cgan_mlp-digits-s0-1a2b3c4d")
 images = run.generate(labels=[7, 7, 7])
@@ -24,18 +24,19 @@ from metrics.captions import WORDS
 from variants import DataSpec, UserError, load_variant
 from variants.recipe import shown
 
-# Of an image, in pixels; also the most channels and classes.
-LARGEST_SIDE = 4096
+# The largest image side in pixels, and the most channels and classes, that a facts.json may claim.
+_LARGEST = 4096
 
 
 class Run:
-    """A run on disk.
-
-    found: it was already trained when it was asked for. fetched: its folder is a copy from MLflow that goes with it.
-    """
+    """Holds a run on disk."""
 
     def __init__(self, folder: RunFolder, found: bool = False, fetched: bool = False) -> None:
-        self.folder, self.found, self.fetched = folder, found, fetched
+        self.folder = folder
+        # Whether it was trained already when it was asked for.
+        self.found = found
+        # Whether its folder is a temporary copy from MLflow.
+        self.fetched = fetched
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder.path)!r})"
@@ -50,29 +51,27 @@ class Run:
 
     @cached_property
     def spec(self) -> DataSpec:
-        """What the data looked like. Raises UserError for a run that was never trained, and for a damaged file."""
+        """Returns the form of the data. Raises UserError for a run that was never trained, and for a damaged file."""
         kept = self.folder.facts().get("spec")
         if not kept:
             raise UserError(f"{self.path} has no facts.json, so it was never trained; run it first")
-        if (spec := spec_of(kept)) is None:
-            raise UserError(f"{self.path / FACTS} is damaged: no data look as its spec says")
+        if (spec := read_spec(kept)) is None:
+            raise UserError(f"{self.path / FACTS} is damaged: no data has this form")
         return spec
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The metrics of the last evaluation; empty where there was none."""
+        """Returns the metrics of the last evaluation; none if there was none."""
         evaluated = [line["metrics"] for line in self.folder.lines() if line.get("metrics")]
         return evaluated[-1] if evaluated else {}
 
     @cached_property
     def generator(self) -> nn.Module:
-        """The trained generator, on the CPU, in evaluation mode. Raises UserError where its plugin is not loaded."""
+        """Returns the trained generator, on the CPU, in evaluation mode. Raises UserError if a plugin is missing."""
         plugins.require(self.config, str(self.path))
-        kept = self.folder.load_tensors("generator.safetensors")
+        kept = self.folder.load_tensors(GENERATOR)
         if kept is None:
-            raise UserError(
-                f"{self.path} has no generator.safetensors, so it is not finished; the same command goes on with it"
-            )
+            raise UserError(f"{self.path} has no {GENERATOR}, so it is not finished; the same command resumes it")
         variant, spec, recipe = load_variant(self.config.variant), self.spec, self.config.recipe
         variant.check(recipe, spec)
         refuse_giants(variant, spec, recipe)
@@ -92,15 +91,15 @@ class Run:
         seed: int = 0,
         prompt: str | None = None,
     ) -> Tensor:
-        """New samples: (count, *shape) float32, in [-1, 1] for images.
+        """Returns new samples: (count, *shape) float32, in [-1, 1] for images.
 
-        labels: one for each sample, for a variant that takes labels; left out, they go round the classes. prompt: a
-        sentence, for a variant that takes captions; what it leaves open goes round the words. count: how many, by
-        default as many as labels, or 64. seed: of the noise; the same one gives the same samples. Raises UserError for
+        labels: one for each sample, for a variant that takes labels; by default the classes in turn. count: how many,
+        by default as many as labels, or 64. seed: of the noise; the same seed gives the same samples. prompt: a
+        sentence, for a variant that takes captions; the words that it leaves open come in turn. Raises UserError for
         what the variant does not take, and for a number that is not whole or not in its range.
         """
-        seed = whole("seed", seed, 0)
-        count = None if count is None else whole("count", count, 1)
+        seed = _check_whole("seed", seed, 0)
+        count = None if count is None else _check_whole("count", count, 1)
         chosen = None if labels is None else self.labels(labels)
         if chosen is not None and count not in (None, len(chosen)):
             raise UserError(
@@ -113,7 +112,7 @@ class Run:
     def condition(
         self, count: int, labels: Sequence[int] | Tensor | None = None, prompt: str | None = None
     ) -> Tensor | None:
-        """What its generator is told for so many samples: labels, tokens of captions, or None. See `generate`."""
+        """Returns the condition of so many samples: labels, tokens of captions, or None. See `generate`."""
         kind = self.config.recipe.conditioning
         chosen = None if labels is None else self.labels(labels)
         if prompt is not None and kind != "text":
@@ -124,13 +123,13 @@ class Run:
             if not isinstance(prompt, str | None):
                 raise UserError(f"a prompt is a sentence, not {shown(prompt)}")
             if self.spec.vocabulary != WORDS:
-                raise UserError(f"{self.path} was trained on captions of other words, in which no prompt can be read")
+                raise UserError(f"{self.path} was trained on captions of other words, which no prompt can name")
             captions = read_prompt(prompt or "")
             return captions[torch.arange(count) % len(captions)]
         return torch.arange(count) % self.spec.classes if chosen is None else chosen
 
     def labels(self, given: Sequence[int] | Tensor) -> Int64[Tensor, "labels"]:
-        """These labels as its generator reads them. Raises UserError where it takes none, and for what is no label."""
+        """Returns labels as the generator reads them. Raises UserError if it takes none, and for other values."""
         if self.config.recipe.conditioning in ("none", "text"):
             raise self._not_taken("labels")
         # A tensor and an array become plain numbers, so that one rule holds for all.
@@ -138,7 +137,7 @@ class Run:
         if not isinstance(values, Sequence) or isinstance(values, str | bytes) or not len(values):
             raise UserError(f"labels are a list of whole numbers, at least one, not {shown(given)}")
         last = self.spec.classes - 1
-        values = [_plain(value) for value in values]
+        values = [_unwrap(value) for value in values]
         for value in values:
             if type(value) is not int or not 0 <= value <= last:
                 raise UserError(f"labels are whole numbers from 0 to {last}, not {shown(value)}")
@@ -150,33 +149,33 @@ class Run:
         return UserError(f"{name} {takes} no {what}")
 
 
-def whole(name: str, value: Any, least: int) -> int:
-    """A whole number as Python's own. Raises UserError for anything else, and for one below the least."""
-    number = _plain(value)
+def _check_whole(name: str, value: Any, least: int) -> int:
+    """Returns a whole number as a Python int. Raises UserError for anything else, and for one below the least."""
+    number = _unwrap(value)
     if type(number) is not int or number < least:
         raise UserError(f"{name} is a whole number of at least {least}, not {shown(value)}")
     return number
 
 
-def _plain(value: Any) -> Any:
-    """What a tensor or an array holds where it holds one number and has no dimensions; else the value itself."""
+def _unwrap(value: Any) -> Any:
+    """Returns the number in a tensor or array without dimensions; any other value as it is."""
     return value.item() if getattr(value, "ndim", None) == 0 else value
 
 
-def spec_of(kept: Any) -> DataSpec | None:
-    """The DataSpec that facts.json tells of; None where it is not that of any data. The file may be a stranger's."""
+def read_spec(kept: Any) -> DataSpec | None:
+    """Returns the DataSpec that facts.json holds; None if no data can have it. The file may be a stranger's."""
 
-    def whole(value: Any) -> bool:
-        return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST_SIDE
+    def is_size(value: Any) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _LARGEST
 
     kept = kept if isinstance(kept, dict) else {}
     shape, bounded, classes, words = (kept.get(name) for name in ("shape", "bounded", "classes", "vocabulary"))
     right = (
         isinstance(shape, list)
         and (shape == [2] or len(shape) == 3)
-        and all(map(whole, shape))
+        and all(map(is_size, shape))
         and isinstance(bounded, bool)
-        and (classes is None or whole(classes))
+        and (classes is None or is_size(classes))
         and isinstance(words, list)
         and all(isinstance(word, str) for word in words)
     )

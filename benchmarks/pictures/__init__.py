@@ -1,29 +1,30 @@
-"""Pictures of a run. Each function draws one; none draws random numbers or needs a system package.
+"""Draws pictures of one run. No function draws random numbers or needs a system package.
 
-samples.py    sample_grid, scatter: what a generator makes, in milliseconds; animate: the epochs as a GIF; png: a file
-curves.py     loss_curves: both losses and the discriminator's opinion over the epochs
-gradients.py  gradient_curves: what is left of the generator's gradient as the discriminator goes on learning
-networks.py   network_graph: the layers of both networks, with their shapes and parameter counts
-growth.py     growth_curves: how time and memory grow with sizes
-spectrum.py   power_spectra: the checkerboard, where it would stand out
-colours.py    one colour for one thing in all of them
+samples.py    draws grids of images and points of the plane, animates them, and writes picture files
+epochs.py     chooses the epochs with pictures, and draws the picture that fits the data
+curves.py     draws both losses and the discriminator's outputs over the epochs
+gradients.py  draws the generator's gradient while the discriminator is trained further
+networks.py   draws the layers of both networks, with their shapes and parameter counts
+growth.py     draws how time and memory grow with sizes
+spectrum.py   draws power spectra, in which a checkerboard stands out
+colours.py    assigns each thing one colour in all pictures
 """
 
-from benchmarks.pictures.curves import loss_curves
-from benchmarks.pictures.gradients import gradient_curves
+from benchmarks.pictures.curves import draw_loss_curves
+from benchmarks.pictures.gradients import draw_gradient_curves
 from benchmarks.pictures.growth import growth_curves
-from benchmarks.pictures.networks import network_graph
-from benchmarks.pictures.samples import animate, png, sample_grid, scatter
-from benchmarks.pictures.spectrum import power_spectra
+from benchmarks.pictures.networks import draw_networks
+from benchmarks.pictures.samples import animate, draw_grid, draw_points, encode_png
+from benchmarks.pictures.spectrum import draw_power_spectra
 
 __all__ = [
     "animate",
-    "gradient_curves",
+    "draw_gradient_curves",
+    "draw_grid",
+    "draw_loss_curves",
+    "draw_networks",
+    "draw_points",
+    "draw_power_spectra",
+    "encode_png",
     "growth_curves",
-    "loss_curves",
-    "network_graph",
-    "png",
-    "power_spectra",
-    "sample_grid",
-    "scatter",
 ]

@@ -1,7 +1,4 @@
-"""The colours of all pictures.
-
-They are from the palette of Okabe & Ito (2008), which people who see colours differently can tell apart.
-"""
+"""Assigns each thing one colour in all pictures, from the colour-blind-safe palette of Okabe & Ito (2008)."""
 
 GENERATOR, DISCRIMINATOR = "#0072B2", "#D55E00"
 REAL, FAKE = "#009E73", "#CC79A7"

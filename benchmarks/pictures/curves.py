@@ -1,4 +1,4 @@
-"""The course of a training: losses, and what the discriminator thinks of real and generated examples."""
+"""Draws the course of training: losses, and the discriminator's outputs for real and generated examples."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,11 +9,11 @@ from benchmarks.pictures.colours import DISCRIMINATOR, FAKE, GENERATOR, GREY, IN
 from benchmarks.pictures.samples import write_figure
 
 
-def loss_curves(lines: Sequence[Mapping[str, Any]], out: Path | str, unit: str = "nats", title: str = "") -> None:
+def draw_loss_curves(lines: Sequence[Mapping[str, Any]], out: Path | str, unit: str = "nats", title: str = "") -> None:
     """Draws the losses and the mean D(real) and D(fake) of a journal's lines into a PNG file.
 
-    Each loss has an axis of its own, because one may be a thousand times the other; a value that is not finite leaves
-    a gap. unit: of the losses.
+    Each loss has its own axis, because one may be a thousand times the other. Values that are not finite leave gaps.
+    unit: of the losses.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -23,16 +23,16 @@ def loss_curves(lines: Sequence[Mapping[str, Any]], out: Path | str, unit: str =
         (f"discriminator loss ({unit})", [("discriminator_loss", "discriminator", DISCRIMINATOR, "-")]),
         ("mean of D (probability)", [("d_real", "D(real)", REAL, "-"), ("d_fake", "D(fake)", FAKE, "--")]),
     ]
-    # A figure of its own, not one of pyplot's, which would be kept for ever and belong to the whole process.
+    # pyplot would keep the figure for ever, for the whole process.
     figure = Figure(figsize=(7.2, 6.6), dpi=120)
     axes = figure.subplots(len(panels), sharex=True)
-    # Not a layout that matplotlib finds out: that takes as long as all the rest.
+    # matplotlib's automatic layout takes as long as all the rest.
     figure.subplots_adjust(left=0.13, right=0.985, bottom=0.08, top=0.94 if title else 0.985, hspace=0.12)
     for axis, (label, curves) in zip(axes, panels, strict=True):
         for name, legend, colour, style in curves:
-            epochs = [line["epoch"] for line in lines if name in line.get("curves", {})]
-            values = [line["curves"][name] for line in lines if name in line.get("curves", {})]
-            values = [value if math.isfinite(value) else math.nan for value in values]
+            points = [(line["epoch"], line["curves"][name]) for line in lines if name in line.get("curves", {})]
+            epochs = [epoch for epoch, _ in points]
+            values = [value if math.isfinite(value) else math.nan for _, value in points]
             marker = "o" if len(epochs) < 40 else ""
             axis.plot(epochs, values, style, color=colour, label=legend, marker=marker, markersize=3.5, linewidth=1.8)
         axis.set_ylabel(label, color=INK)

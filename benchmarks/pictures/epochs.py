@@ -1,4 +1,4 @@
-"""Chooses the epochs after which samples are drawn, and draws what fits the data: images, captions or points."""
+"""Chooses the epochs with pictures, and draws the picture that fits the data: images, captions or points."""
 
 import torch
 from PIL.Image import Image
@@ -6,47 +6,43 @@ from torch import Tensor
 
 from benchmarks.algorithm.sampling import Generate
 from benchmarks.datasets import Centres, Dataset
-from benchmarks.pictures import sample_grid, scatter
+from benchmarks.pictures import draw_grid, draw_points
 from metrics.captions import DIGITS, all_captions
 from variants import Recipe
-from variants.recipe import unknown
 
-PICTURES = ("all", "milestones", "none")
-# Points in a scatter plot; chosen, as many as in an evaluation of a mixture by the literature.
-POINTS = 2500
+# Points in a scatter plot: as many as in evaluations of mixtures in the literature.
+_POINTS = 2500
 
 
-def sample_picture(generate: Generate, dataset: Dataset, recipe: Recipe, caption: str) -> Image:
-    """Ten columns of ten samples, a column a class where the variant takes labels (I3g); a scatter plot of points.
+def draw_samples(generate: Generate, dataset: Dataset, recipe: Recipe, caption: str) -> Image:
+    """Draws ten columns of ten samples, a column a class for conditional variants (I3g), or a scatter plot of points.
 
-    Of a variant that takes captions: a column a digit, a row for every way in which it can look.
+    For captions: a column a digit, and a row for each combination of the other words.
     """
     spec, conditional = dataset.spec, recipe.conditioning != "none"
     if isinstance(dataset.modes, Centres):
-        condition = None if spec.classes is None else torch.arange(POINTS) % spec.classes
-        return scatter_picture(generate(condition, POINTS), dataset.modes, caption)
+        condition = None if spec.classes is None else torch.arange(_POINTS) % spec.classes
+        return draw_mixture(generate(condition, _POINTS), dataset.modes, caption)
     if dataset.captions and conditional:
         condition = all_captions().unflatten(0, (len(DIGITS), -1)).transpose(0, 1).flatten(0, 1)
-        return sample_grid(generate(condition, len(condition)).cpu(), len(DIGITS), DIGITS, caption)
+        return draw_grid(generate(condition, len(condition)).cpu(), len(DIGITS), DIGITS, caption)
     columns = min(spec.classes or 10, 10)
     condition = None if spec.classes is None else torch.arange(10 * columns) % columns
     titles = dataset.class_names[:columns] if conditional else ()
-    return sample_grid(generate(condition, 10 * columns).cpu(), columns, titles, caption)
+    return draw_grid(generate(condition, 10 * columns).cpu(), columns, titles, caption)
 
 
-def scatter_picture(points: Tensor, modes: Centres, caption: str) -> Image:
-    """Points of the plane, with a circle of 3 σ round each centre."""
+def draw_mixture(points: Tensor, modes: Centres, caption: str) -> Image:
+    """Draws points of the plane, with a circle of 3 σ round each centre."""
     limit = 1.5 * modes.points.abs().max().item() + 5 * modes.sigma
-    return scatter(points.cpu(), modes.points, limit, radius=3 * modes.sigma, caption=caption)
+    return draw_points(points.cpu(), modes.points, limit, radius=3 * modes.sigma, caption=caption)
 
 
-def pictured_epochs(choice: str, epochs: int) -> frozenset[int]:
-    """The epochs after which samples are drawn; the milestones are those of the source: 1, every tenth, the last.
+def choose_epochs(choice: str, epochs: int) -> frozenset[int]:
+    """Returns the epochs after which samples are drawn. Milestones, as in the source: 1, every tenth, the last.
 
-    Wherever there are pictures there is one of the untrained generator, epoch 0, with which MLflow's slider begins.
+    If any pictures are drawn, the untrained generator, epoch 0, has one: MLflow's slider begins with it.
     """
-    if choice not in PICTURES:
-        raise unknown("choice of pictures", choice, PICTURES, see="one of " + ", ".join(PICTURES))
     if choice == "none":
         return frozenset()
     return frozenset(e for e in range(epochs + 1) if choice == "all" or e in (1, epochs) or e % 10 == 0)

@@ -1,12 +1,12 @@
-"""The graph of a network as it is run: its layers, what flows between them, and how many parameters each has.
+"""Draws the graph of a network as it runs: its layers, the tensors between them, and their parameters.
 
-`trace` runs a network once, in evaluation mode, and notes which layer made each tensor, so that the picture shows what
-the network does and not how its class is written. `network_graph` draws a generator and a discriminator side by side.
+`trace` runs a network once, in evaluation mode, and records which layer made each tensor, so the picture shows the
+computation and not the code. `draw_networks` draws a generator and a discriminator side by side.
 """
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +16,29 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from benchmarks.pictures.colours import DISCRIMINATOR, GENERATOR, GREY, INK
-from benchmarks.pictures.samples import png, write_whole
+from benchmarks.pictures.samples import encode_png, write_file
 from variants.base import DataSpec
 from variants.recipe import Recipe
 
 
 @dataclass
 class Block:
-    """One box of the graph: an input, an output, or a layer with what follows it directly (normalisation, activation).
-
-    shape: of one example of what it makes. before: indices of the blocks whose tensors it takes.
-    """
+    """Describes a box of the graph: an input, an output, or a layer with its normalisation and activation."""
 
     lines: list[str]
+    # Of its output, for one example.
     shape: tuple[int, ...]
+    # The indices of the blocks whose outputs it takes.
     before: list[int]
     parameters: int = 0
     is_layer: bool = True
 
 
 def trace(network: nn.Module, inputs: dict[str, Tensor | None], outputs: Iterable[str]) -> list[Block]:
-    """The blocks of a network in the order in which they ran.
+    """Returns the blocks of a network in the order in which they ran.
 
-    inputs: the arguments of the network by the names they are to have; None is passed on and not shown. outputs: the
-    names of the tensors that it returns. The network is left as it was.
+    inputs: the arguments of the network by the names in the picture; None is passed on and not drawn. outputs: the
+    names of the tensors that it returns. The network is unchanged.
     """
     tracing = _Tracing(network)
     training = network.training
@@ -56,7 +55,7 @@ def trace(network: nn.Module, inputs: dict[str, Tensor | None], outputs: Iterabl
 
 
 def _without_unused_inputs(blocks: list[Block]) -> list[Block]:
-    """An unconditional network is given a label and does not look at it."""
+    """Removes unused inputs, such as the label of an unconditional network."""
     taken = {source for block in blocks for source in block.before}
     kept = [index for index, block in enumerate(blocks) if block.before or index in taken or block.is_layer]
     places = {old: new for new, old in enumerate(kept)}
@@ -64,13 +63,13 @@ def _without_unused_inputs(blocks: list[Block]) -> list[Block]:
 
 
 class _Tracing(TorchFunctionMode):
-    """Notes, for every tensor that is made, from which blocks it came."""
+    """Records for every new tensor the blocks that it comes from."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.blocks: list[Block] = []
         self.makers: dict[int, tuple[int, ...]] = {}
-        # An id is a tensor's own only as long as the tensor lives.
+        # Keeps the tensors alive, because their ids may be reused afterwards.
         self.kept: list[Tensor] = []
         self.counted: set[int] = set()
         self.depth = 0
@@ -96,10 +95,10 @@ class _Tracing(TorchFunctionMode):
             if func in (torch.cat, torch.concat, torch.stack):
                 self._add(Block(["concatenate"], tuple(result.shape[1:]), [*sources]), made)
             else:
-                # A change of shape alone belongs to the block whose tensor it is.
+                # A change of shape alone belongs to the block that made the tensor.
                 if len(sources) == 1 and self.blocks[sources[0]].is_layer and not self._is_taken(sources[0]):
                     self.blocks[sources[0]].shape = tuple(made[0].shape[1:])
-                self._made(made, sources)
+                self._record(made, sources)
         return result
 
     def _before_layer(self, module: nn.Module, args: Any) -> None:
@@ -117,20 +116,20 @@ class _Tracing(TorchFunctionMode):
         heavy = any(p.ndim > 1 for p in module.parameters())
         last = self.blocks[sources[0]] if len(sources) == 1 else None
         if heavy or last is None or not last.is_layer or self._is_taken(sources[0]):
-            self._add(Block([describe(module), *_norms(module)], shape, [*sources], parameters), made)
+            self._add(Block([describe_layer(module), *_norms(module)], shape, [*sources], parameters), made)
         else:
-            last.lines.append(describe(module))
+            last.lines.append(describe_layer(module))
             last.shape, last.parameters = shape, last.parameters + parameters
-            self._made(made, sources)
+            self._record(made, sources)
 
     def _is_taken(self, index: int) -> bool:
         return any(index in block.before for block in self.blocks)
 
     def _add(self, block: Block, made: Iterable[Tensor]) -> None:
         self.blocks.append(block)
-        self._made(made, (len(self.blocks) - 1,))
+        self._record(made, (len(self.blocks) - 1,))
 
-    def _made(self, tensors: Iterable[Tensor], makers: tuple[int, ...]) -> None:
+    def _record(self, tensors: Iterable[Tensor], makers: tuple[int, ...]) -> None:
         for tensor in tensors:
             self.makers[id(tensor)] = makers
             self.kept.append(tensor)
@@ -140,7 +139,7 @@ class _Tracing(TorchFunctionMode):
 
 
 def _layers(network: nn.Module) -> Iterator[nn.Module]:
-    """The modules to show: those with no others in them, or with parameters of their own."""
+    """Yields the modules to draw: those without submodules, or with parameters of their own."""
     whole: set[int] = set()
     for module in network.modules():
         own = any(True for _ in module.parameters(recurse=False)) or hasattr(module, "parametrizations")
@@ -159,8 +158,7 @@ def _tensors(value: Any) -> Iterator[Tensor]:
             yield from _tensors(item)
 
 
-def describe(module: nn.Module) -> str:
-    """A layer in a few words."""
+def describe_layer(module: nn.Module) -> str:
     name = type(module).__name__.removeprefix("Parametrized")
     match module:
         case nn.Linear():
@@ -173,70 +171,50 @@ def describe(module: nn.Module) -> str:
             return f"Embedding {module.num_embeddings} → {module.embedding_dim}"
         case nn.LeakyReLU():
             return f"LeakyReLU {module.negative_slope:g}" if module.negative_slope else "ReLU"
-    # A number says what it is of; anything longer would say how the class is written.
+    # A single number is understandable; longer details only repeat the constructor.
     detail = module.extra_repr()
     return f"{name} {detail}" if detail.replace(".", "", 1).isdecimal() and "Norm" not in name else name
 
 
 def _norms(module: nn.Module) -> list[str]:
-    """What a layer's weights go through before they are used, such as SpectralNorm."""
+    """Names the parametrizations of a layer's weights, such as SpectralNorm."""
     through = getattr(module, "parametrizations", {})
     return sorted({type(step).__name__ for steps in through.values() for step in steps})
 
 
-def network_graph(
-    generator: nn.Module,
-    discriminator: nn.Module,
-    spec: DataSpec,
-    recipe: Recipe,
-    out: Path | str,
-    condition: Tensor | None = None,
+def draw_networks(
+    generator: nn.Module, discriminator: nn.Module, spec: DataSpec, recipe: Recipe, out: Path | str
 ) -> None:
-    """Draws both networks into a PNG file: layers with parameter counts, and the shape of one example between them.
-
-    condition: what one example is conditioned on, a label or the tokens of a caption; by default whatever the networks
-    of this recipe take.
-    """
+    """Draws both networks into a PNG file: layers with parameter counts, and the shape of one example between them."""
     device = next(generator.parameters()).device
-    # Two examples, or two packs of as many as the discriminator judges at once.
+    # Two examples, or two packs.
     batch = 2 * math.prod(getattr(module, "pack", 1) for module in discriminator.modules())
-    if condition is None and recipe.conditioning == "text":
-        condition = torch.zeros(3, dtype=torch.int64)
-    elif condition is None and recipe.conditioning != "none":
-        condition = torch.zeros((), dtype=torch.int64)
-    if condition is not None:
-        condition = condition.to(device).expand(batch, *condition.shape)
-    told = "caption" if spec.vocabulary else f"label, one of {spec.classes}"
-    examples = "image" if spec.is_image else "point"
+    condition = None
+    if recipe.conditioning != "none":
+        words = (3,) if recipe.conditioning == "text" else ()
+        condition = torch.zeros(batch, *words, dtype=torch.int64, device=device)
+    name = "caption" if spec.vocabulary else f"label, one of {spec.classes}"
+    example = "image" if spec.is_image else "point"
     noise = torch.zeros(batch, recipe.noise_size, device=device)
     made = torch.zeros(batch, *spec.shape, device=device)
+    outputs = ["logit: real or generated", "logits of the classes"]
+    generating = trace(generator, {"noise": noise, name: condition}, [example])
+    discriminating = trace(discriminator, {example: made, name: condition}, outputs)
     pictures = [
-        _drawn("Generator", generator, trace(generator, {"noise": noise, told: condition}, [examples]), GENERATOR),
-        _drawn(
-            "Discriminator",
-            discriminator,
-            trace(
-                discriminator, {examples: made, told: condition}, ["logit: real or generated", "logits of the classes"]
-            ),
-            DISCRIMINATOR,
-        ),
+        _draw("Generator", generator, generating, GENERATOR),
+        _draw("Discriminator", discriminator, discriminating, DISCRIMINATOR),
     ]
     space = 60
     both = Image.new("RGB", (sum(p.width for p in pictures) + space, max(p.height for p in pictures)), "white")
     both.paste(pictures[0], (0, 0))
     both.paste(pictures[1], (pictures[0].width + space, 0))
-    write_whole(out, png(both.quantize(64)))
+    write_file(out, encode_png(both.quantize(64)))
 
 
-@dataclass
 class _Fonts:
-    """DejaVu, which matplotlib carries: Pillow's own font has neither × nor →."""
+    """Loads DejaVu, which comes with matplotlib: Pillow's own font has neither × nor →."""
 
-    bold: ImageFont.FreeTypeFont = field(init=False)
-    plain: ImageFont.FreeTypeFont = field(init=False)
-    small: ImageFont.FreeTypeFont = field(init=False)
-
-    def __post_init__(self) -> None:
+    def __init__(self) -> None:
         import matplotlib
 
         folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
@@ -248,8 +226,8 @@ class _Fonts:
 _LINE, _PADDING, _ARROW, _BETWEEN = 27, 12, 54, 28
 
 
-def _drawn(title: str, network: nn.Module, blocks: list[Block], colour: str) -> Image.Image:
-    """The blocks from top to bottom, in lanes where some run beside others."""
+def _draw(title: str, network: nn.Module, blocks: list[Block], colour: str) -> Image.Image:
+    """Draws the blocks from top to bottom, with parallel branches in lanes."""
     fonts = _Fonts()
     ranks, lanes = _places(blocks)
     texts = [_text(block) for block in blocks]
@@ -257,7 +235,7 @@ def _drawn(title: str, network: nn.Module, blocks: list[Block], colour: str) -> 
     heights = [0] * (max(ranks) + 1)
     for block, text, rank, lane in zip(blocks, texts, ranks, lanes, strict=True):
         width = max(font.getlength(line) for line, font in _styled(block, text, fonts)) + 2 * _PADDING
-        # The shape stands right of the arrow below the middle of the box.
+        # The shape is written right of the arrow, below the middle of the box.
         shape = fonts.small.getlength(_shape(block.shape)) * 2 + 30
         widths[lane] = max(widths[lane], round(max(width, shape)))
         heights[rank] = max(heights[rank], len(text) * _LINE + 2 * _PADDING)
@@ -315,7 +293,7 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 
 def _places(blocks: list[Block]) -> tuple[list[int], list[int]]:
-    """The row and the lane of each block: below all that it takes from, right above the first that takes from it."""
+    """Returns the row and the lane of each block: below all its inputs, and just above the first block that uses it."""
     ranks = [0] * len(blocks)
     for index, block in enumerate(blocks):
         ranks[index] = max((ranks[source] + 1 for source in block.before), default=0)
@@ -326,7 +304,7 @@ def _places(blocks: list[Block]) -> tuple[list[int], list[int]]:
     for index, block in enumerate(blocks):
         wanted = min((lanes[source] for source in block.before), default=0)
         taken = {lanes[other] for other in range(index) if ranks[other] == ranks[index]}
-        # An input that is not the first has a lane of its own, down to where it joins.
+        # An input other than the first has its own lane, down to where it joins.
         if not block.before and index:
             wanted = max(lanes) + 1
         lanes.append(next(lane for lane in range(wanted, len(blocks) + 1) if lane not in taken))
@@ -336,7 +314,7 @@ def _places(blocks: list[Block]) -> tuple[list[int], list[int]]:
 def _arrow(
     draw: ImageDraw.ImageDraw, source: tuple[int, ...], target: tuple[int, ...], *, round_it: bool = False
 ) -> None:
-    """Down from a box, across just above the other, and into it; right of what stands between if it goes round it."""
+    """Draws an arrow between boxes: down, across just above the target, and into it. round_it: past boxes between."""
     start, end = (source[0] + source[2]) / 2, (target[0] + target[2]) / 2
     top, bend = target[1], target[1] - 17
     way = [(start, source[3]), (start, bend)]

@@ -1,4 +1,4 @@
-"""What a generator makes: grids of images, points in the plane, and either of them moving over the epochs."""
+"""Draws samples as grids of images or points of the plane, animates them over the epochs, and writes picture files."""
 
 import math
 import os
@@ -18,54 +18,52 @@ from variants.recipe import UserError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Pixels; chosen by eye: a tile of a 10×10 grid is legible, and the grid is as wide as a Markdown page or less.
-TILE, GAP, MARGIN = 56, 3, 6
-# Between tiles: neither the black of a digit's ground nor the white of its strokes.
-GAP_GREY = 150
-FONT, SMALLEST_FONT = 16, 9
-
-# A PNG of samples is as small as by zlib's own level of 6, and made in a seventh of the time.
-COMPRESSION = {"compress_level": 4}
-
-# A GIF of more frames, or of larger ones, would be heavy to send and to open.
-FRAMES, FRAME_SIDE = 120, 720
+# Pixels; chosen by eye: tiles of a 10×10 grid are legible, and the grid fits a Markdown page.
+_TILE, _GAP, _MARGIN = 56, 3, 6
+# Neither the black nor the white of a digit's image.
+_GAP_GREY = 150
+_FONT, _SMALLEST_FONT = 16, 9
+# A PNG of samples is as small as with zlib's default level, 6, and takes a seventh of the time.
+_COMPRESSION = {"compress_level": 4}
+# More or larger frames would make a GIF slow to send and to open.
+_FRAMES, _FRAME_SIDE = 120, 720
 
 
-def sample_grid(
+def draw_grid(
     images: Float[Tensor, "count channels height width"], columns: int, titles: Sequence[str] = (), caption: str = ""
 ) -> Image.Image:
-    """The images row by row, each pixel a square of whole screen pixels, so that 8×8 digits are legible.
+    """Draws images row by row, each pixel as a square of whole screen pixels, so that 8×8 digits are legible.
 
-    images: in [-1, 1], with 1 or 3 channels; what lies outside is clipped. titles: one for each column, or none.
-    caption: a line below.
+    images: in [-1, 1], values outside are clipped; 1 or 3 channels. titles: one for each column, or none. caption: a
+    line below. Raises UserError for another number of titles.
     """
     if titles and len(titles) != columns:
         raise UserError(f"{len(titles)} titles for {columns} columns; give one for each column, or none")
     count, channels, height, width = images.shape
-    scale = max(1, round(TILE / max(height, width)))
+    scale = max(1, round(_TILE / max(height, width)))
     rows, tile_height, tile_width = math.ceil(count / columns), height * scale, width * scale
-    font, wrapped = _fitting(titles, tile_width)
-    top = MARGIN + (max(len(lines) for lines in wrapped) * _line_height(font) + 2 if titles else 0)
-    bottom = MARGIN + (_line_height(_font(FONT)) + 2 if caption else 0)
-    grid_width, grid_height = columns * (tile_width + GAP) + GAP, rows * (tile_height + GAP) + GAP
-    size = (grid_width + 2 * MARGIN, top + grid_height + bottom)
+    font, wrapped = _fit_titles(titles, tile_width)
+    top = _MARGIN + (max(len(lines) for lines in wrapped) * _line_height(font) + 2 if titles else 0)
+    bottom = _MARGIN + (_line_height(_font(_FONT)) + 2 if caption else 0)
+    grid_width, grid_height = columns * (tile_width + _GAP) + _GAP, rows * (tile_height + _GAP) + _GAP
+    size = (grid_width + 2 * _MARGIN, top + grid_height + bottom)
 
     pixels = images.detach().cpu().clamp(-1, 1).nan_to_num(-1).add(1).mul(127.5).round().byte().numpy()
     pixels = pixels.repeat(scale, axis=2).repeat(scale, axis=3).transpose(0, 2, 3, 1)
     canvas = np.full((size[1], size[0], channels), 255, dtype=np.uint8)
-    canvas[top : top + grid_height, MARGIN : MARGIN + grid_width] = GAP_GREY
+    canvas[top : top + grid_height, _MARGIN : _MARGIN + grid_width] = _GAP_GREY
     for index, tile in enumerate(pixels):
-        y = top + GAP + index // columns * (tile_height + GAP)
-        x = MARGIN + GAP + index % columns * (tile_width + GAP)
+        y = top + _GAP + index // columns * (tile_height + _GAP)
+        x = _MARGIN + _GAP + index % columns * (tile_width + _GAP)
         canvas[y : y + tile_height, x : x + tile_width] = tile
     picture = Image.fromarray(canvas[..., 0] if channels == 1 else canvas)
 
     draw = ImageDraw.Draw(picture)
     for column, lines in enumerate(wrapped):
-        x = MARGIN + GAP + column * (tile_width + GAP) + tile_width / 2
+        x = _MARGIN + _GAP + column * (tile_width + _GAP) + tile_width / 2
         draw.multiline_text((x, top - 3), "\n".join(lines), font=font, fill=INK, anchor="md", align="center", spacing=2)
     if caption:
-        draw.text((size[0] / 2, size[1] - MARGIN + 2), caption, font=_font(FONT), fill=INK, anchor="md")
+        draw.text((size[0] / 2, size[1] - _MARGIN + 2), caption, font=_font(_FONT), fill=INK, anchor="md")
     return picture
 
 
@@ -77,11 +75,11 @@ def _line_height(font: ImageFont.FreeTypeFont) -> int:
     return sum(font.getmetrics())
 
 
-def _fitting(titles: Sequence[str], width: int) -> tuple[ImageFont.FreeTypeFont, list[list[str]]]:
-    """The largest font in which every title fits into this width, broken between words; the rest is cut."""
-    for size in range(FONT, SMALLEST_FONT - 1, -1):
+def _fit_titles(titles: Sequence[str], width: int) -> tuple[ImageFont.FreeTypeFont, list[list[str]]]:
+    """Chooses the largest font in which all titles, wrapped between words, fit this width; cuts what does not fit."""
+    for size in range(_FONT, _SMALLEST_FONT - 1, -1):
         font = _font(size)
-        wrapped = [_wrapped(title, font, width) for title in titles]
+        wrapped = [_wrap(title, font, width) for title in titles]
         if all(font.getlength(line) <= width for lines in wrapped for line in lines):
             break
     return font, [[_cut(line, font, width) for line in lines] for lines in wrapped]
@@ -93,7 +91,7 @@ def _cut(line: str, font: ImageFont.FreeTypeFont, width: int) -> str:
     return next(cut for end in range(len(line), -1, -1) if font.getlength(cut := line[:end] + "..") <= width or not end)
 
 
-def _wrapped(title: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+def _wrap(title: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
     lines: list[str] = []
     for word in title.split():
         if lines and font.getlength(f"{lines[-1]} {word}") <= width:
@@ -103,7 +101,7 @@ def _wrapped(title: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
     return lines
 
 
-def scatter(
+def draw_points(
     points: Float[Tensor, "count 2"],
     centres: Float[Tensor, "modes 2"] | None,
     limit: float,
@@ -112,16 +110,16 @@ def scatter(
     caption: str = "",
     side: int = 480,
 ) -> Image.Image:
-    """Points in the square [-limit, limit]²; where many lie on each other they are darker.
+    """Draws points in the square [-limit, limit]², darker where they overlap.
 
-    centres: of the modes, each with a circle of this radius, in the units of the points, but never too small to see.
-    Points outside are not drawn, but counted below the picture.
+    centres: of the modes, each drawn as a circle of this radius, in the units of the points, or larger to be visible.
+    Points outside are counted below the picture.
     """
-    fine = 2 * side  # drawn at twice the size and halved, so that edges are smooth
+    fine = 2 * side  # drawn at twice the size and halved, for smooth edges
     places = (points.detach().double().cpu().numpy() * [1, -1] / limit + 1) * (fine / 2)
     inside = np.isfinite(places).all(axis=1) & (places >= 0).all(axis=1) & (places < fine).all(axis=1)
     columns, rows = places[inside].astype(int).T
-    # At most 6 in a place, so that the 37 places of a dot do not add up to more than a byte holds.
+    # At most 6 a pixel, so that the sum over the 37 pixels of a dot fits a byte.
     hits = np.bincount(rows * fine + columns, minlength=fine * fine).clip(max=6).astype(np.uint8).reshape(fine, fine)
     layers = np.zeros((fine + 6, fine + 6), dtype=np.uint8)
     for dy in range(-3, 4):
@@ -133,72 +131,72 @@ def scatter(
     picture = Image.fromarray(colours[layers[3:-3, 3:-3]])
 
     draw = ImageDraw.Draw(picture)
-    shown = max(radius / limit * fine / 2, 0.018 * fine)
+    drawn = max(radius / limit * fine / 2, 0.018 * fine)
     for x, y in [] if centres is None else centres.detach().double().cpu().numpy() * [1, -1] / limit:
         middle_x, middle_y = (x + 1) * fine / 2, (y + 1) * fine / 2
-        draw.ellipse(
-            (middle_x - shown, middle_y - shown, middle_x + shown, middle_y + shown), outline=DISCRIMINATOR, width=3
-        )
+        box = (middle_x - drawn, middle_y - drawn, middle_x + drawn, middle_y + drawn)
+        draw.ellipse(box, outline=DISCRIMINATOR, width=3)
     picture = picture.resize((side, side), Image.Resampling.BOX)
 
-    line = _line_height(_font(FONT)) + 6
-    framed = Image.new("RGB", (side + 2 * MARGIN, side + 2 * MARGIN + line), "white")
-    framed.paste(picture, (MARGIN, MARGIN))
+    line = _line_height(_font(_FONT)) + 6
+    framed = Image.new("RGB", (side + 2 * _MARGIN, side + 2 * _MARGIN + line), "white")
+    framed.paste(picture, (_MARGIN, _MARGIN))
     draw = ImageDraw.Draw(framed)
-    draw.rectangle((MARGIN - 1, MARGIN - 1, MARGIN + side, MARGIN + side), outline=GREY)
+    draw.rectangle((_MARGIN - 1, _MARGIN - 1, _MARGIN + side, _MARGIN + side), outline=GREY)
     outside = len(points) - int(inside.sum())
     text = f"{outside:,} of {len(points):,} points outside" if outside else f"{len(points):,} points"
     axis = f"axes from -{limit:g} to {limit:g}"
     words = ", ".join(filter(None, (caption, text, axis)))
-    draw.text((side / 2 + MARGIN, side + MARGIN + line), words, font=_font(14), fill=INK, anchor="md")
+    draw.text((side / 2 + _MARGIN, side + _MARGIN + line), words, font=_font(14), fill=INK, anchor="md")
     return framed
 
 
 def animate(paths: Sequence[Path | str], out: Path | str, seconds: float = 12.0) -> None:
-    """Pictures as an endless GIF of about so many seconds that rests on its last frame.
+    """Writes pictures as an endless GIF of about so many seconds that rests on its last frame.
 
-    Of more than 120 pictures as many are taken, evenly, the first and the last among them; large ones are made smaller.
+    Takes at most 120 pictures, evenly, with the first and the last, and shrinks large ones. Raises UserError without
+    pictures.
     """
     import imageio.v3 as imageio
 
     if not paths:
         raise UserError("there are no pictures to animate")
-    chosen = np.linspace(0, len(paths) - 1, min(len(paths), FRAMES)).round().astype(int)
+    chosen = np.linspace(0, len(paths) - 1, min(len(paths), _FRAMES)).round().astype(int)
     frames = []
     for index in chosen:
         with Image.open(paths[index]) as picture:
-            picture.thumbnail((FRAME_SIDE, FRAME_SIDE), Image.Resampling.LANCZOS)
-            frames.append(_few_colours(picture))
+            picture.thumbnail((_FRAME_SIDE, _FRAME_SIDE), Image.Resampling.LANCZOS)
+            frames.append(_reduce_colours(picture))
     each = min(500.0, max(40.0, 1000 * seconds / len(frames)))
     rest = 2000.0
     durations = [each] * (len(frames) - 1) + [rest] if len(frames) > 1 else rest
-    write_whole(out, imageio.imwrite("<bytes>", frames, extension=".gif", duration=durations, loop=0))
+    write_file(out, imageio.imwrite("<bytes>", frames, extension=".gif", duration=durations, loop=0))
 
 
-def _few_colours(picture: Image.Image) -> np.ndarray:
-    """The picture in 16 greys or 64 colours, which makes the GIF a third smaller and is not seen."""
+def _reduce_colours(picture: Image.Image) -> np.ndarray:
+    """Reduces a picture to 16 greys or 64 colours, which is not visible and makes the GIF a third smaller."""
     if picture.mode == "L":
         return (np.asarray(picture).astype(np.uint16) * 15 + 127) // 255 * np.uint8(17)
     return np.asarray(picture.convert("RGB").quantize(64, dither=Image.Dither.NONE).convert("RGB"))
 
 
-def png(picture: Image.Image) -> bytes:
-    """The picture as a file."""
-    made = BytesIO()
-    picture.save(made, "png", **COMPRESSION)
-    return made.getvalue()
+def encode_png(picture: Image.Image) -> bytes:
+    """Returns a picture as the bytes of a PNG file."""
+    file = BytesIO()
+    picture.save(file, "png", **_COMPRESSION)
+    return file.getvalue()
 
 
 def write_figure(out: Path | str, figure: "Figure") -> None:
-    """Writes a figure of matplotlib as a PNG file. Raises UserError where it cannot be written."""
-    drawn = BytesIO()
-    # No version and no date, so that the same figure gives the same bytes.
-    figure.savefig(drawn, format="png", metadata={"Software": None}, pil_kwargs=COMPRESSION)
-    write_whole(out, drawn.getvalue())
+    """Writes a figure of matplotlib as a PNG file. Raises UserError if it cannot be written."""
+    file = BytesIO()
+    # Without version and date, so that the same figure gives the same bytes.
+    figure.savefig(file, format="png", metadata={"Software": None}, pil_kwargs=_COMPRESSION)
+    write_file(out, file.getvalue())
 
 
-def write_whole(out: Path | str, data: bytes) -> None:
-    """Writes a file so that nobody ever sees half of it. Raises UserError where it cannot be written."""
+def write_file(out: Path | str, data: bytes) -> None:
+    """Writes a file in one step, so that no partial file is ever seen. Raises UserError if it cannot be written."""
     beside = Path(f"{out}.part")
     try:
         beside.write_bytes(data)

@@ -1,4 +1,4 @@
-"""The lines of a journal (metrics.jsonl): one JSON object an epoch, checked before writing and when read."""
+"""Encodes and decodes the lines of a journal (metrics.jsonl): one JSON object an epoch, checked both ways."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -7,8 +7,12 @@ from typing import Any
 
 from variants.recipe import shown
 
+# Makes the error for a problem, with the file that has it.
+Damaged = Callable[[str], Exception]
 
-def parse(data: bytes, damaged: Callable[[str], Exception]) -> Any:
+
+def parse_json(data: bytes, damaged: Damaged) -> Any:
+    """Parses JSON. Raises `damaged` for what is none, and for text that cannot be encoded again."""
     try:
         text = data.decode()
         value = json.loads(text)
@@ -20,12 +24,12 @@ def parse(data: bytes, damaged: Callable[[str], Exception]) -> Any:
     return value
 
 
-def line_bytes(line: Mapping[str, Any]) -> bytes:
+def encode_line(line: Mapping[str, Any]) -> bytes:
     return json.dumps(line, separators=(",", ":")).encode() + b"\n"
 
 
-def whole_part(data: bytes) -> tuple[int, int]:
-    """How many bytes of a journal are whole lines, and the epoch of the last of them (-1 where there is none).
+def find_whole_part(data: bytes) -> tuple[int, int]:
+    """Returns how many bytes of a journal are whole lines, and the epoch of the last of them (-1 where there is none).
 
     The last line counts only with its line end, and only if it can be read: a machine that loses its power may leave
     a file longer than what reached the disk.
@@ -39,8 +43,21 @@ def whole_part(data: bytes) -> tuple[int, int]:
     return end, -1
 
 
-def checked_line(line: Any, least_epoch: int, damaged: Callable[[str], Exception]) -> dict[str, Any]:
-    """A journal line with its figures as floats: an epoch, and sections of figures by name."""
+def decode_lines(data: bytes, damaged: Damaged) -> list[dict[str, Any]]:
+    """Returns every whole line of a journal, without a torn last one. Raises `damaged`, with the number of the line."""
+    lines: list[dict[str, Any]] = []
+    for number, text in enumerate(data[: find_whole_part(data)[0]].split(b"\n")[:-1], start=1):
+
+        def damaged_line(problem: str, number: int = number) -> Exception:
+            return damaged(f"line {number}: {problem}")
+
+        last = lines[-1]["epoch"] if lines else -1
+        lines.append(check_line(parse_json(text, damaged_line), last + 1, damaged_line))
+    return lines
+
+
+def check_line(line: Any, least_epoch: int, damaged: Damaged) -> dict[str, Any]:
+    """Returns a line with its figures as floats: an epoch, from `least_epoch`, and sections of figures by name."""
     if not isinstance(line, Mapping):
         raise damaged("it is not an object")
     epoch = line.get("epoch")
@@ -49,13 +66,11 @@ def checked_line(line: Any, least_epoch: int, damaged: Callable[[str], Exception
     checked: dict[str, Any] = {"epoch": epoch}
     for section, figures in line.items():
         if section != "epoch":
-            checked[section] = checked_figures(
-                figures, lambda problem, section=section: damaged(f"{section}: {problem}")
-            )
+            checked[section] = check_figures(figures, lambda problem, section=section: damaged(f"{section}: {problem}"))
     return checked
 
 
-def checked_figures(values: Any, damaged: Callable[[str], Exception]) -> dict[str, float]:
+def check_figures(values: Any, damaged: Damaged) -> dict[str, float]:
     if not isinstance(values, Mapping):
         raise damaged("it is not an object of figures")
     figures = {}

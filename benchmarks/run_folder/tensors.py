@@ -1,4 +1,4 @@
-"""Tensors in a file: safetensors, with a checksum in the header, written in place."""
+"""Packs tensors and a JSON state as one safetensors file, with a checksum in its header."""
 
 import hashlib
 import json
@@ -14,10 +14,10 @@ from variants.recipe import UserError
 
 Bytes = bytes | memoryview
 
-# Of JSON, in a file of its own or ahead of tensors: far above what any run writes. Chosen, not tuned.
-HEADER_LIMIT = 16 * 2**20
+# Bytes of JSON, in a file of its own or ahead of tensors: far above what any run writes. Chosen, not tuned.
+JSON_LIMIT = 16 * 2**20
 
-# What a safetensors file calls the types of tensors, in the order in which the library writes them.
+# Names of the types of tensors in a safetensors file, in the order in which the library writes them.
 _DTYPES = {
     torch.int64: "I64",
     torch.float64: "F64",
@@ -33,9 +33,9 @@ _DTYPES = {
 
 
 def pack(tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> tuple[Bytes, ...]:
-    """A safetensors file whose metadata holds the state and a SHA-256 over everything else in the file.
+    """Returns a safetensors file whose metadata holds the state and a SHA-256 over everything else in the file.
 
-    In parts, of which the tensors are views where they lie: a checkpoint of ten GANs would be in memory once more.
+    In parts, of which the tensors are views: as a whole, a checkpoint of ten GANs would be in memory twice.
     """
     order = list(_DTYPES)
     flat = {
@@ -55,8 +55,9 @@ def pack(tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> tuple[Bytes
 
 
 def unpack(data: bytes, damaged: Callable[[str], Exception]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Returns the tensors, on the CPU, and the state. Raises `damaged` for anything that `pack` does not make."""
     try:
-        header, body = split(data)
+        header, body = split_header(data)
         claimed = header["__metadata__"].pop("sha256")
         if claimed != _checksum(header, body):
             raise damaged("its checksum does not fit it")
@@ -70,9 +71,9 @@ def unpack(data: bytes, damaged: Callable[[str], Exception]) -> tuple[dict[str, 
         raise damaged(f"it is not a whole file of tensors ({str(error)[:100]})") from None
 
 
-def split(data: bytes) -> tuple[dict[str, Any], memoryview]:
+def split_header(data: bytes) -> tuple[dict[str, Any], memoryview]:
     length = int.from_bytes(data[:8], "little")
-    if not 0 < length <= min(len(data) - 8, HEADER_LIMIT):
+    if not 0 < length <= min(len(data) - 8, JSON_LIMIT):
         raise ValueError("its header has no possible length")
     return json.loads(data[8 : 8 + length]), memoryview(data)[8 + length :]
 

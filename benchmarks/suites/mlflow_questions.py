@@ -21,8 +21,9 @@ from benchmarks.questions import Question
 from benchmarks.questions.outcomes import explain_failure, read_outcome
 from benchmarks.run_folder.folder import ENDED, RunFolder
 from benchmarks.suites.plan import Plan, PlannedArm
-from benchmarks.tracking.client import asking, connected, resolved
-from benchmarks.tracking.upload import safe_name, sync_when_free
+from benchmarks.tracking.client import connect, resolve_uri, translate_errors
+from benchmarks.tracking.entities import sanitize_name
+from benchmarks.tracking.upload import sync_when_free
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -45,9 +46,9 @@ def record(
     runs: by the name of an arm, its run folders; those that have not ended are sent, and do not count. Raises UserError
     where MLflow cannot be used.
     """
-    uri = resolved(uri)
-    with asking(uri):
-        client, experiment_id = connected(uri, experiment)
+    uri = resolve_uri(uri)
+    with translate_errors(uri):
+        client, experiment_id = connect(uri, experiment)
         tags = {
             "kind": KIND,
             "question": question.name,
@@ -125,8 +126,8 @@ def _record_arm(
     for name, values in measured.items():
         for end, value in zip(("", ".low", ".high"), mean_and_interval(values), strict=True):
             if not math.isnan(value):
-                entities.append(Metric(safe_name(name) + end, value, now, 0))
-    params = [Param(safe_name(name), str(value)) for name, value in arm.recipe.as_dict(neutral=False).items()]
+                entities.append(Metric(sanitize_name(name) + end, value, now, 0))
+    params = [Param(sanitize_name(name), str(value)) for name, value in arm.recipe.as_dict(neutral=False).items()]
     known = client.get_run(run_id).data.params
     client.log_batch(run_id, metrics=entities, params=[param for param in params if param.key not in known])
     client.set_terminated(run_id)

@@ -97,9 +97,9 @@ def prepared(
     trained on data that are there.
     """
     from benchmarks.datasets import load
-    from benchmarks.datasets.images import Missing
+    from benchmarks.datasets.images import MissingData
     from benchmarks.executors import RunGroup
-    from benchmarks.training.configure import completed
+    from benchmarks.training.configure import add_classifier
 
     jobs, missing, absent = [], {}, {}
     for arm in plan.arms:
@@ -108,14 +108,14 @@ def prepared(
             try:
                 load(arm.dataset, data_dir, 0)
                 absent[name] = ""
-            except Missing as refused:
+            except MissingData as refused:
                 absent[name] = str(refused)
         if absent[name]:
             missing[arm.name] = absent[name]
         else:
             jobs.append((arm, RunGroup(tuple(arm.config(seed, data_dir) for seed in arm.seeds))))
     if judge:
-        jobs = [(arm, RunGroup(tuple(completed(config, data_dir) for config in job.configs))) for arm, job in jobs]
+        jobs = [(arm, RunGroup(tuple(add_classifier(config, data_dir) for config in job.configs))) for arm, job in jobs]
     return jobs, missing
 
 

@@ -130,9 +130,9 @@ def timed(
     import torch
 
     from benchmarks.algorithm.epoch import Updates, train_updates
-    from benchmarks.algorithm.gan import fresh_gan
+    from benchmarks.algorithm.gan import build_gan
+    from benchmarks.training.cache import load_dataset
     from benchmarks.training.configure import check
-    from benchmarks.training.shared import loaded
     from variants.objective import objective
 
     torch.set_num_threads(1)
@@ -140,9 +140,9 @@ def timed(
     for round_ in range(rounds):
         for arm in arms:
             config = arm.config(0, data_dir)
-            data = loaded(config.dataset, data_dir, 0)
+            data = load_dataset(config.dataset, data_dir, 0)
             variant = check(config, data)
-            both = fresh_gan(variant, data.spec, config.recipe, 0, torch.device("cpu"))
+            both = build_gan(variant, data.spec, config.recipe, 0, torch.device("cpu"))
             both_updates = Updates(both, objective(config.recipe), config.recipe)
             steps = train_updates(both_updates, data.train, 0, 1, 10 + updates)
             for _ in range(10):

@@ -17,12 +17,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.algorithm.batches import epoch_batches, side_by_side
-from benchmarks.algorithm.cuda_graphs import WARM, CudaGraphs, Recorder, recorder, updates_of
+from benchmarks.algorithm.batches import epoch_batches, stacked_batches
+from benchmarks.algorithm.cuda_graphs import WARM_UPDATES, CudaGraphs, Recorder, make_recorder, make_updates
 from benchmarks.algorithm.device import check_precision, device_name, keep_memory, peak_memory, resolve_device
-from benchmarks.algorithm.epoch import Streams, means, train_updates
-from benchmarks.algorithm.gan import GAN, fresh_gan
-from benchmarks.algorithm.precision import in_precision
+from benchmarks.algorithm.epoch import Streams, mean_values, train_updates
+from benchmarks.algorithm.gan import GAN, build_gan
+from benchmarks.algorithm.precision import products_in
 from benchmarks.algorithm.random_streams import initialisation, stream
 from benchmarks.algorithm.stacked import Abreast, StackedGAN, goes_abreast
 from benchmarks.config import DatasetConfig
@@ -31,8 +31,8 @@ from benchmarks.timing import stock
 from benchmarks.timing.cases import Case
 from benchmarks.timing.machine import software
 from benchmarks.timing.products import operations, peak_product, recorded
+from benchmarks.training.cache import load_dataset
 from benchmarks.training.configure import EVALUATIONS, configure, find_recipe
-from benchmarks.training.shared import loaded
 from benchmarks.training.train import train
 from variants import Recipe, UserError, load_variant
 from variants.batch import Batch
@@ -58,7 +58,7 @@ class Contestant:
         self.case, self.device = case, resolve_device(case.device)
         check_precision(case.precision, self.device)
         self.variant = load_variant(case.variant)
-        self.dataset: Dataset = loaded(DatasetConfig(case.dataset, **case.options), case.data_dir, 0)
+        self.dataset: Dataset = load_dataset(DatasetConfig(case.dataset, **case.options), case.data_dir, 0)
         if case.side:
             self.dataset = of_side(self.dataset, case.side)
         self.recipe: Recipe = find_recipe(self.variant, case.recipe, self.dataset.spec).with_(case.changes)
@@ -68,7 +68,7 @@ class Contestant:
     def count_in(self, unit: str, seconds: float) -> int:
         """How many units are done in so many seconds, one at least, after those that warm up."""
         work = getattr(self, unit)
-        for _ in range(WARM + 1):
+        for _ in range(WARM_UPDATES + 1):
             work()
         self._wait()
         done, began = 0, time.perf_counter()
@@ -124,7 +124,9 @@ class Ours(Contestant):
         super().__init__(case)
         keep_memory()
         self.objective, self.notes = objective(self.recipe), list(self.dataset.notes)
-        self.recorded = case.cuda_graphs and bool(recorder(self.device, self.variant, self.recipe, self.notes.append))
+        self.recorded = case.cuda_graphs and bool(
+            make_recorder(self.device, self.variant, self.recipe, self.notes.append)
+        )
         if self.recorded:
             self.notes.append("our updates were recorded as CUDA graphs")
         if case.seeds > 1 and self.variant.not_stackable_because:
@@ -141,8 +143,8 @@ class Ours(Contestant):
             united = self._united()
             updates_in, curves = partial(united.updates, [self.data] * self.case.seeds, self.seeds), united.curves
         else:
-            alone = updates_of(self._fresh(0), self.objective, self.recipe, self._recorder())
-            updates_in, curves = partial(train_updates, alone, self.data, 0), means
+            alone = make_updates(self._fresh(0), self.objective, self.recipe, self._recorder())
+            updates_in, curves = partial(train_updates, alone, self.data, 0), mean_values
         for epoch in itertools.cycle(range(1, self.recipe.epochs + 1)):
             measured = []
             for measurements in updates_in(epoch, self.epoch_updates):
@@ -166,14 +168,14 @@ class Ours(Contestant):
         return self._on_kept(self._parts[0])
 
     def _on_kept(self, part: "Part", recorder: Recorder | None = None) -> Iterator[object]:
-        steps = updates_of(part.gan, self.objective, self.recipe, recorder)
+        steps = make_updates(part.gan, self.objective, self.recipe, recorder)
         return steps.epoch(part.layers, itertools.cycle(part.kept), 1, sys.maxsize)
 
     @cached_property
     def _parts(self) -> list["Part"]:
         layers = [stream(seed, "layers", 0, self.device) for seed in self.seeds]
         if self.case.seeds > 1 and isinstance(united := self._united(), StackedGAN):
-            batches = side_by_side(self.recipe, [self.data] * len(layers), self.seeds, 0)
+            batches = stacked_batches(self.recipe, [self.data] * len(layers), self.seeds, 0)
             return [Part(united.gan, layers, self._kept(batches), self._recorder(), len(layers))]
         batches = [epoch_batches(self.recipe, self.data, seed, 0) for seed in self.seeds]
         return [
@@ -222,7 +224,12 @@ class Ours(Contestant):
 
     def _rounded(self, work: Callable[[], object]) -> Callable[[], object]:
         """In the precision of the case, where that is one of a GPU's products."""
-        return partial(in_precision(lambda gan: work()), self._parts[0].gan)
+
+        def rounded() -> object:
+            with products_in(self._parts[0].gan.precision):
+                return work()
+
+        return rounded
 
     def facts(self) -> dict[str, Any]:
         """What is known without a clock: sizes, and the operations of an update of one seed."""
@@ -249,7 +256,7 @@ class Ours(Contestant):
         return self._peak[1]
 
     def _fresh(self, seed: int) -> GAN:
-        return fresh_gan(self.variant, self.dataset.spec, self.recipe, seed, self.device, self.case.precision)
+        return build_gan(self.variant, self.dataset.spec, self.recipe, seed, self.device, self.case.precision)
 
     def _recorder(self) -> Recorder | None:
         return CudaGraphs(self.device) if self.recorded else None
@@ -258,7 +265,7 @@ class Ours(Contestant):
         own, recorders = zip(*((self._fresh(seed), self._recorder()) for seed in self.seeds), strict=True)
         if not goes_abreast(own[0], recorders[0]):
             return StackedGAN(own, self.objective, self.recipe, recorders[0])
-        steps = [updates_of(one, self.objective, self.recipe, each) for one, each in zip(own, recorders, strict=True)]
+        steps = [make_updates(one, self.objective, self.recipe, each) for one, each in zip(own, recorders, strict=True)]
         return Abreast(own, steps, [each.stream for each in recorders])
 
 

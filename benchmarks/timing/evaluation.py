@@ -15,7 +15,7 @@ from benchmarks.algorithm.device import keep_memory
 from benchmarks.config import SAMPLES, DatasetConfig
 from benchmarks.datasets import load
 from benchmarks.evaluation.evaluator import Evaluator
-from benchmarks.evaluation.matching import alike
+from benchmarks.evaluation.matching import match_labels
 from benchmarks.timing.machine import busy, machine, software
 from benchmarks.timing.rounds import Spread, in_turn, ratios
 from metrics.frechet import Moments, frechet_distance, moments
@@ -39,7 +39,7 @@ def measure(
     for note in notes:
         say(note)
     evaluator = Evaluator(data, SAMPLES)
-    samples = data.train.images(alike(data.train, data.reference, SAMPLES))
+    samples = data.train.images(match_labels(data.train, data.reference, SAMPLES))
     names = evaluator.names(final=False)
     say("computing the real side")
     evaluator.measure(names, evaluator.compare(samples))

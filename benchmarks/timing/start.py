@@ -20,14 +20,15 @@ from variants.recipe import UserError
 # The command itself, with a screen that ends the process at the first update.
 FIRST_UPDATE = """
 import os, sys
-from benchmarks import run, terminal
+from benchmarks import run
+from benchmarks.cli import progress
 
-class Screen(terminal.Screen):
+class Screen(progress.RunProgress):
     def update(self, epoch, updates):
         os._exit(0)
 
-terminal.Screen = Screen
-sys.exit(run.run())
+progress.RunProgress = Screen
+sys.exit(run.main())
 """
 VERSION = "import torch; print(torch.__version__, torch.get_num_threads())"
 

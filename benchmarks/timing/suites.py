@@ -13,13 +13,13 @@ import torch
 
 from benchmarks.algorithm.device import keep_memory
 from benchmarks.evaluation.evaluator import Evaluator
-from benchmarks.evaluation.matching import alike
+from benchmarks.evaluation.matching import match_labels
 from benchmarks.questions import QUESTIONS, load_question
 from benchmarks.questions.presets import Preset, find_preset
 from benchmarks.suites.plan import PlannedArm, make_plan, select_arms
 from benchmarks.suites.tuning import timed, trials
 from benchmarks.timing.machine import busy, machine, software
-from benchmarks.training.shared import loaded
+from benchmarks.training.cache import load_dataset
 
 MACHINES = (1, 8, 64)
 # Of each arm, in each round: enough for a median, and few enough for the slowest arms.
@@ -53,7 +53,7 @@ def measure(name: str, rounds: int, data_dir: Path | None, say: Say) -> dict[str
     def spent(arm: PlannedArm, per_update: float) -> tuple[float, float]:
         """Seconds of one run: training, and judging."""
         recipe = arm.recipe
-        updates = recipe.epoch_updates or len(loaded(arm.dataset, data_dir, 0).train) // recipe.batch_size
+        updates = recipe.epoch_updates or len(load_dataset(arm.dataset, data_dir, 0).train) // recipe.batch_size
         # Epoch 0 too, and the last one whatever its number.
         between = 1 + (recipe.epochs - 1) // arm.evaluate_every
         each, last = (judged[arm.dataset.name, arm.samples, final and arm.thorough] for final in (False, True))
@@ -109,9 +109,9 @@ def hours(core_seconds: float, longest: float, cores: int) -> float:
 
 def judging(arm: PlannedArm, final: bool, data_dir: Path | None) -> float:
     """Seconds of one core for an evaluation of the arm's kind, of real examples, with the real side computed before."""
-    data = loaded(arm.dataset, data_dir, 0)
+    data = load_dataset(arm.dataset, data_dir, 0)
     evaluator = Evaluator(data, arm.samples)
-    samples = data.train.images(alike(data.train, data.reference, arm.samples))
+    samples = data.train.images(match_labels(data.train, data.reference, arm.samples))
     names = evaluator.names(final=final)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -1,24 +1,4 @@
-"""The run folder -> MLflow. The folder is the truth, MLflow a view of it that can be made again at any time.
-
-What a run looks like in MLflow:
-
-    name        that of the run folder: variant, dataset, seed and the first digits of the key
-    params      the whole recipe by the names of its fields, the dataset, the seed, the budget of evaluation
-    tags        variant, dataset, seed, recipe, device, extractor, code; state, epoch and cause; note, where something
-                was not as asked; not_finite, where MLflow cannot hold a value as it is; symptoms, such as a collapse,
-                and the epochs that they were seen in; superseded, once the same config was trained anew; run_key and
-                folder_id, by which a folder finds its run again; and the values on real data as reference.…, columns
-                that one can tick in the run table: as metrics they would be charts of one point each, and params are
-                listed above every picture
-    metrics     with the epoch as their step and the journal's own time: those of an evaluation under their own names,
-                curves as training/…, and timing/…
-    inputs      the dataset, its digest being the checksum of its tensors
-    images/     the sample pictures, under the names that the image grid of MLflow reads
-    probes/     what probes left, as files; their figures are metrics, as probes/…
-    artifacts   every other result of the run folder
-
-MLflow stores an infinite metric as ±1.797e308. What was measured is in metrics.jsonl, which is an artifact as well, and
-which reports read: `runs` says which runs there are, `fetch` gets their folders.
+"""Speaks to MLflow: its address, the client, the experiment, and its errors in one sentence without secrets.
 
 MLflow takes seconds to import, so it is imported where it is first used, off the training thread.
 """
@@ -42,38 +22,44 @@ if TYPE_CHECKING:
 
 
 EXPERIMENT = "gan-benchmark"
-DEFAULT_URI = "sqlite:///mlflow.db"
-SYNC = "python -m benchmarks.sync"
+SYNC_COMMAND = "python -m benchmarks.sync"
+# The longest that anybody waits for a server; chosen, not tuned.
 CLOSE_SECONDS = 30.0
+
+_DEFAULT_URI = "sqlite:///mlflow.db"
 
 
 class Busy(UserError):
-    """A local store that another process holds: it takes what is sent later."""
+    """Another process holds the local store, which takes uploads again once it is free."""
 
 
-# Where MLflow is
+class Unreachable(UserError):
+    """No server answers at the tracking address."""
 
 
-def resolved(tracking_uri: str | None = None) -> str:
-    """The tracking address: the argument, else MLFLOW_TRACKING_URI, else mlflow.db here; a local path made absolute."""
-    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+def resolve_uri(tracking_uri: str | None = None) -> str:
+    """Returns the tracking address: the argument, else MLFLOW_TRACKING_URI, else mlflow.db here.
+
+    Makes a path of SQLite absolute.
+    """
+    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or _DEFAULT_URI
     path = database_file(uri)
     return uri if path is None else f"sqlite:///{path.absolute().as_posix()}"
 
 
-def experiment_name(experiment: str | None = None) -> str:
-    """The name of the experiment: the argument, else MLFLOW_EXPERIMENT_NAME, else gan-benchmark."""
+def resolve_experiment(experiment: str | None = None) -> str:
+    """Returns the name of the experiment: the argument, else MLFLOW_EXPERIMENT_NAME, else gan-benchmark."""
     return experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
 
 
 def is_local(tracking_uri: str) -> bool:
-    """Whether the store is a file or a folder of this machine, which may be slow, but is not down."""
+    """Tells whether the store is a file or a folder of this machine, which may be slow, but is not down."""
     scheme = urlsplit(tracking_uri).scheme.partition("+")[0]
     return scheme in ("", "file", "sqlite") and not tracking_uri.startswith("databricks")
 
 
-def redacted(tracking_uri: str) -> str:
-    """The address without user, password and query: fit for screens and files."""
+def redact_uri(tracking_uri: str) -> str:
+    """Removes user, password and query from an address, so that it can be shown and stored."""
     scheme, separator, rest = tracking_uri.partition("://")
     if not separator or scheme == "sqlite":
         return tracking_uri
@@ -83,11 +69,13 @@ def redacted(tracking_uri: str) -> str:
 
 
 def database_file(uri: str) -> Path | None:
+    """Returns the path of an SQLite database; None for any other address."""
     return Path(uri.removeprefix("sqlite:///").partition("?")[0]) if uri.startswith("sqlite:///") else None
 
 
-def mlflow_client(uri: str) -> "MlflowClient":
-    # MLflow reads these at each use. It is kept quiet, and from waiting minutes for a server that is down.
+def make_client(uri: str) -> "MlflowClient":
+    """Makes a client that prints nothing, and that does not wait minutes for a server that is down."""
+    # MLflow reads these at each use.
     for name, value in {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -103,22 +91,22 @@ def mlflow_client(uri: str) -> "MlflowClient":
     return MlflowClient(uri)
 
 
-def prepare(tracking_uri: str | None = None, experiment: str | None = None) -> str:
-    """The id of the experiment, made where it is missing, as are the tables of a local database.
+def prepare_experiment(tracking_uri: str | None = None, experiment: str | None = None) -> str:
+    """Returns the id of the experiment; makes it, and the tables of a local database, where they are missing.
 
     Any number of processes may do this at once. Raises UserError where MLflow cannot be used.
     """
-    uri = resolved(tracking_uri)
-    with asking(uri):
-        return connected(uri, experiment)[1]
+    uri = resolve_uri(tracking_uri)
+    with translate_errors(uri):
+        return connect(uri, experiment)[1]
 
 
-def connected(uri: str, experiment: str | None = None, make: bool = True) -> "tuple[MlflowClient, str]":
-    """A client, and the id of the experiment; make: makes it where it is missing. To be used within `asking`."""
-    experiment = experiment_name(experiment)
+def connect(uri: str, experiment: str | None = None, make: bool = True) -> "tuple[MlflowClient, str]":
+    """Returns a client and the id of the experiment, made where it is missing and `make`; use in `translate_errors`."""
+    experiment = resolve_experiment(experiment)
     database = database_file(uri)
     if database is None:
-        client = mlflow_client(uri)
+        client = make_client(uri)
         return client, _experiment_id(client, experiment, None, make)
     # Artifacts lie beside their database, not in whatever folder the first process was started.
     artifacts = database.parent / "mlruns"
@@ -127,21 +115,21 @@ def connected(uri: str, experiment: str | None = None, make: bool = True) -> "tu
     with filelock.FileLock(artifacts / f".{database.name}.lock"):
         if not database.exists() or not database.stat().st_size:
             _make_database(database, artifacts)
-        client = mlflow_client(uri)
+        client = make_client(uri)
         place = artifacts / re.sub(r"^\.+|[^\w.-]", "-", experiment)
         return client, _experiment_id(client, experiment, place, make)
 
 
 def _make_database(database: Path, artifacts: Path) -> None:
-    """Makes a database with MLflow's tables beside its place, and renames it.
+    """Makes a database with MLflow's tables under another name, and renames it.
 
-    MLflow makes them in steps that cannot be taken again: what a kill left halfway could never be used.
+    MLflow makes the tables in steps that cannot be repeated: a database that a kill left halfway could never be used.
     """
     being_made = database.absolute().with_name(f".{database.name}.making")
-    for rest in being_made.parent.glob(f"{being_made.name}*"):
-        rest.unlink()
+    for leftover in being_made.parent.glob(f"{being_made.name}*"):
+        leftover.unlink()
     uri = f"sqlite:///{being_made.as_posix()}"
-    mlflow_client(uri)
+    make_client(uri)
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     store = SqlAlchemyStore(uri, artifacts.as_uri())
@@ -151,7 +139,7 @@ def _make_database(database: Path, artifacts: Path) -> None:
 
 
 def _experiment_id(client: "MlflowClient", experiment: str, artifacts: Path | None, make: bool) -> str:
-    """The id of the experiment; "" where there is none and none is to be made."""
+    """Returns the id of the experiment; "" where there is none and none is to be made."""
     from mlflow.exceptions import MlflowException
 
     # So that the user interface opens the list of runs, not the pages for language models.
@@ -175,8 +163,8 @@ def _experiment_id(client: "MlflowClient", experiment: str, artifacts: Path | No
 
 
 @contextmanager
-def asking(uri: str) -> Iterator[None]:
-    """Whatever MLflow raises becomes one sentence without secrets."""
+def translate_errors(uri: str) -> Iterator[None]:
+    """Raises whatever MLflow raises as a UserError: one sentence without secrets."""
     try:
         yield
     except UserError:
@@ -187,9 +175,9 @@ def asking(uri: str) -> Iterator[None]:
         cause: BaseException | None = error
         while cause is not None:
             if isinstance(cause, requests.ConnectionError | requests.Timeout):
-                raise UserError(f"MLflow at {redacted(uri)} cannot be reached") from error
+                raise Unreachable(f"MLflow at {redact_uri(uri)} cannot be reached") from error
             if isinstance(cause, sqlite3.OperationalError) and "locked" in str(cause):
-                raise Busy(f"MLflow at {redacted(uri)} is busy: another process writes to it") from error
+                raise Busy(f"MLflow at {redact_uri(uri)} is busy: another process writes to it") from error
             cause = cause.__context__
-        text = str(error).replace(uri, redacted(uri)).strip().partition("\n")[0]
-        raise UserError(f"MLflow at {redacted(uri)} does not answer as it should: {text[:300]}") from error
+        text = str(error).replace(uri, redact_uri(uri)).strip().partition("\n")[0]
+        raise UserError(f"MLflow at {redact_uri(uri)} does not answer as it should: {text[:300]}") from error

@@ -1,4 +1,4 @@
-"""benchmarks.tracking.download: TODO."""
+"""Lists the training runs of an experiment in MLflow, and downloads them as run folders."""
 
 import re
 import tempfile
@@ -14,44 +14,42 @@ if TYPE_CHECKING:
 
 from benchmarks.tracking.client import (
     EXPERIMENT,
-    asking,
-    connected,
+    connect,
     database_file,
-    experiment_name,
-    mlflow_client,
-    redacted,
-    resolved,
+    make_client,
+    redact_uri,
+    resolve_experiment,
+    resolve_uri,
+    translate_errors,
 )
 from benchmarks.tracking.upload import FILE_LIMIT, IMAGE_NAME, RESULT_TYPES, RUN_LIMIT
 
 
 class TrackedRun(NamedTuple):
-    """A run as MLflow lists it. status: SCHEDULED, RUNNING, FINISHED, FAILED or KILLED."""
+    """A run as MLflow lists it."""
 
     run_id: str
     tags: dict[str, str]
+    # SCHEDULED, RUNNING, FINISHED, FAILED or KILLED.
     status: str
 
 
-# MLflow -> a run folder
+def list_runs(tracking_uri: str | None = None, experiment: str | None = None) -> list[TrackedRun]:
+    """Returns every training run of an experiment, the oldest first. Raises UserError where MLflow cannot be read.
 
-
-def runs(tracking_uri: str | None = None, experiment: str | None = None) -> list[TrackedRun]:
-    """Every training run of an experiment, the oldest first. Raises UserError where MLflow cannot be read.
-
-    Runs with the tag `superseded` are among them: their config was trained again later.
+    Includes runs with the tag `superseded`, whose config was trained again later.
     """
-    uri = resolved(tracking_uri)
+    uri = resolve_uri(tracking_uri)
     database = database_file(uri)
     if database is not None and not database.exists():
         raise UserError(f"there is no MLflow database {database}; train something first, or say --tracking-uri")
-    with asking(uri):
-        client, experiment_id = connected(uri, experiment, make=False)
+    with translate_errors(uri):
+        client, experiment_id = connect(uri, experiment, make=False)
         if not experiment_id:
-            if (name := experiment_name(experiment)) == EXPERIMENT:
+            if (name := resolve_experiment(experiment)) == EXPERIMENT:
                 return []
             known = [each.name for each in client.search_experiments()]
-            raise unknown("experiment", name, known, see=f"MLflow at {redacted(uri)} has {', '.join(known)}")
+            raise unknown("experiment", name, known, see=f"MLflow at {redact_uri(uri)} has {', '.join(known)}")
         found, token = [], None
         while True:
             page = client.search_runs(
@@ -63,7 +61,7 @@ def runs(tracking_uri: str | None = None, experiment: str | None = None) -> list
                 return [run for run in found if "run_key" in run.tags]
 
 
-def fetch(
+def fetch_run(
     run_id: str,
     tracking_uri: str | None,
     into: Path | str,
@@ -71,19 +69,19 @@ def fetch(
     wanted: Callable[[str], bool] = lambda name: True,
     runs_dir: Path | str | None = None,
 ) -> Path:
-    """A run of MLflow as a run folder below `into`, for the journal's own reader.
+    """Downloads a run of MLflow as a run folder below `into`, and returns its path.
 
-    wanted: which files of the run folder, by names such as config.json and samples/epoch_010.png. runs_dir: where the
-    run may lie as it was trained; then that folder is given instead. Raises UserError where MLflow cannot be read, or
-    the run there is none of ours.
+    wanted: selects files of the run folder, by names such as config.json and samples/epoch_010.png. runs_dir: where the
+    run may lie as it was trained; that folder is then returned instead. Raises UserError where MLflow cannot be read,
+    or the run there is none of this benchmark.
     """
-    uri = resolved(tracking_uri)
-    with asking(uri):
-        client = mlflow_client(uri)
+    uri = resolve_uri(tracking_uri)
+    with translate_errors(uri):
+        client = make_client(uri)
         tags = client.get_run(run_id).data.tags
         name = tags.get("folder", "")
         if not re.fullmatch(r"[\w.-]{1,200}", name, re.ASCII) or name.startswith("."):
-            raise UserError(f"{run_id} in MLflow at {redacted(uri)} is not a run of this benchmark")
+            raise UserError(f"{run_id} in MLflow at {redact_uri(uri)} is not a run of this benchmark")
         if runs_dir is not None and _is_run(RunFolder(Path(runs_dir) / name), tags.get("folder_id")):
             return Path(runs_dir) / name
         folder = RunFolder(Path(into) / name)
@@ -92,15 +90,15 @@ def fetch(
         sizes = [size for *_, size in chosen]
         if max(sizes, default=0) > FILE_LIMIT or sum(sizes) > RUN_LIMIT:
             raise UserError(f"the artifacts of {run_id} are larger than any run makes them, so they are not fetched")
-        with tempfile.TemporaryDirectory() as beside:
+        with tempfile.TemporaryDirectory() as temporary:
             for artifact, file_name, _ in chosen:
-                path = Path(client.download_artifacts(run_id, artifact, beside))
+                path = Path(client.download_artifacts(run_id, artifact, temporary))
                 if path.stat().st_size > FILE_LIMIT:
                     raise UserError(f"{artifact} of {run_id} is larger than any run makes it, so it is not read")
                 folder.write_bytes(file_name, path.read_bytes())
                 path.unlink()
     if not _is_run(folder, tags.get("folder_id")):
-        raise UserError(f"{run_id} in MLflow at {redacted(uri)} has the artifacts of another run, or none")
+        raise UserError(f"{run_id} in MLflow at {redact_uri(uri)} has the artifacts of another run, or none")
     return folder.path
 
 
@@ -112,7 +110,7 @@ def _is_run(folder: RunFolder, id_: str | None) -> bool:
 
 
 def _artifacts(client: "MlflowClient", run_id: str) -> Iterator[tuple[str, str, int]]:
-    """The artifacts of a run that belong into a run folder: what MLflow calls them, what the folder does, and bytes."""
+    """Yields the artifacts that belong into a run folder: their names in MLflow and in the folder, and bytes."""
     for place in (None, PROBES):
         for file in client.list_artifacts(run_id, place):
             path = Path(file.path)

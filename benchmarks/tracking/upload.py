@@ -1,13 +1,32 @@
-"""benchmarks.tracking.upload: TODO."""
+"""Uploads a run folder to MLflow. The folder is the truth; MLflow shows a copy that can be made again at any time.
+
+What a run looks like in MLflow:
+
+    name        that of the run folder: variant, dataset, seed and the first digits of the key
+    params      the whole recipe by the names of its fields, the dataset, the seed, the budget of evaluation
+    tags        variant, dataset, seed, recipe, device, extractor, code; state, epoch and cause; note, where something
+                was not as asked; not_finite, where MLflow cannot hold a value as it is; symptoms, such as a collapse,
+                and the epochs that they were seen in; superseded, once the same config was trained anew; run_key and
+                folder_id, by which a folder finds its run again; and the values on real data as reference.…, columns
+                that one can tick in the run table: as metrics they would be charts of one point each, and params are
+                listed above every picture
+    metrics     with the epoch as their step and the journal's own time: those of an evaluation under their own names,
+                curves as training/…, and timing/…
+    inputs      the dataset, its digest being the checksum of its tensors
+    images/     the sample pictures, under the names that the image grid of MLflow reads
+    probes/     files that probes left; their figures are metrics, as probes/…
+    artifacts   every other result of the run folder
+
+MLflow stores an infinite metric as ±1.797e308. The exact values are in metrics.jsonl, which is an artifact as well, and
+which reports read.
+"""
 
 import hashlib
 import json
-import math
 import re
 import shlex
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -16,105 +35,105 @@ from typing import TYPE_CHECKING, Any
 import filelock
 from PIL import Image
 
-from benchmarks.run_folder.folder import CHECKPOINT, HERE, PROBES, SAMPLES, STATUS, WITHOUT_A_WORD, RunFolder
-from benchmarks.run_folder.symptoms import marked
+from benchmarks.run_folder.folder import CAUSE_UNKNOWN, CHECKPOINT, HERE, PROBES, SAMPLES, STATUS, RunFolder
+from benchmarks.tracking.client import (
+    CLOSE_SECONDS,
+    EXPERIMENT,
+    SYNC_COMMAND,
+    Busy,
+    connect,
+    is_local,
+    redact_uri,
+    resolve_experiment,
+    resolve_uri,
+    translate_errors,
+)
+from benchmarks.tracking.entities import iter_metrics, make_params, make_tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-from benchmarks.tracking.client import (
-    CLOSE_SECONDS,
-    EXPERIMENT,
-    SYNC,
-    Busy,
-    asking,
-    connected,
-    experiment_name,
-    is_local,
-    redacted,
-    resolved,
-)
-
-MEMORY = "mlflow.json"
-_BUSY_SECONDS = 1.0
-
-_STATES = {"NONE": "SCHEDULED", "RUNNING": "RUNNING", "FINISHED": "FINISHED", "FAILED": "FAILED", "KILLED": "KILLED"}
 RESULT_TYPES = (".json", ".jsonl", ".png", ".gif", ".svg", ".csv", ".safetensors")
-FILE_LIMIT, RUN_LIMIT = 2**30, 4 * 2**30
-_METRICS_PER_BATCH, _OTHERS_PER_BATCH = 1000, 100
-
-# Largest side of the small copy of a picture that MLflow's grid shows: ten by ten digits are legible in it.
-_THUMBNAIL = 512
 # What the user interface of MLflow 3.17 parses: key, "step", number, "timestamp", milliseconds, an id, joined by +.
 IMAGE_NAME = re.compile(r"images/samples\+step\+(\d{1,9})\+timestamp\+\d+\+[0-9a-f]{16}\.png")
+# Bytes, chosen, not tuned: far above what any run writes.
+FILE_LIMIT, RUN_LIMIT = 2**30, 4 * 2**30
+
+_MEMORY = "mlflow.json"
+_BUSY_SECONDS = 1.0
+_METRICS_PER_BATCH, _OTHERS_PER_BATCH = 1000, 100
+# Largest side of the small copy of a picture that MLflow's grid shows: ten by ten digits are legible in it.
+_THUMBNAIL = 512
 
 
-def where_to_look(folder: RunFolder, tracking_uri: str | None = None, experiment: str | None = None) -> str:
-    """The page of this run, or the command that opens MLflow where no server runs; "" where MLflow has nothing of it.
+def find_page(folder: RunFolder, tracking_uri: str | None = None, experiment: str | None = None) -> str:
+    """Returns the page of a run, or the command that opens MLflow where no server runs; "" where it was never sent.
 
-    What MLflow lacks of a run that ended is told with it.
+    Adds a note where MLflow lacks a part of it.
     """
-    uri = resolved(tracking_uri)
-    sent = remembered(folder, uri, experiment)
-    if not sent:
+    uri = resolve_uri(tracking_uri)
+    memory = read_memory(folder, uri, experiment)
+    if not memory:
         return ""
-    page = f"{redacted(uri).rstrip('/')}/#/experiments/{sent['experiment_id']}/runs/{sent['run_id']}"
-    where = page if uri.startswith("http") else shlex.join(["mlflow", "ui", "--backend-store-uri", redacted(uri)])
+    page = f"{redact_uri(uri).rstrip('/')}/#/experiments/{memory['experiment_id']}/runs/{memory['run_id']}"
+    where = page if uri.startswith("http") else shlex.join(["mlflow", "ui", "--backend-store-uri", redact_uri(uri)])
     lines = folder.lines()
-    whole = sent["epoch"] >= (lines[-1]["epoch"] if lines else -1) and all(
-        sent["files"].get(name) == digest_of(folder, name) for name in _result_files(folder, final=True)
+    whole = memory["epoch"] >= (lines[-1]["epoch"] if lines else -1) and all(
+        memory["files"].get(name) == _digest(folder, name) for name in _list_files(folder, final=True)
     )
-    return where if whole else f"{where} (a part of it; {SYNC} sends the rest)"
-
-
-# The run folder -> MLflow
+    return where if whole else f"{where} (a part of it; {SYNC_COMMAND} sends the rest)"
 
 
 def sync(folder: RunFolder, tracking_uri: str | None = None, experiment: str | None = None) -> str:
-    """Sends what MLflow does not have of a run yet, and gives the id of the run there.
+    """Uploads everything that MLflow does not have of a run yet, and returns the id of the run there.
 
-    As often as one likes: every value arrives once. What was sent is remembered in the folder's mlflow.json, for each
-    address; where that is lost, the run is found again by its tags and asked what it has. While a run may still go
-    on from a checkpoint, only epochs that the checkpoint covers are sent. Raises UserError where MLflow cannot be used.
+    Any number of calls upload each value once. The folder's mlflow.json remembers for each address what was sent; where
+    that is lost, the run is found by its tags and asked what it has. While a run may still resume from a checkpoint,
+    only the epochs that the checkpoint covers are sent. Raises UserError where MLflow cannot be used.
     """
-    uri = resolved(tracking_uri)
-    config = folder.config()
+    uri, config = resolve_uri(tracking_uri), folder.config()
     # Another process that sends the same folder to a local store may take its time.
     patience = -1 if is_local(uri) else CLOSE_SECONDS
-    with asking(uri), filelock.FileLock(folder.file(".mlflow.lock"), timeout=patience):
-        client, experiment_id = connected(uri, experiment)
+    with translate_errors(uri), filelock.FileLock(folder.file(".mlflow.lock"), timeout=patience):
+        client, experiment_id = connect(uri, experiment)
         status, lines = folder.status(), folder.lines()
-        sent = remembered(folder, uri, experiment)
-        run = _known_run(client, sent, folder)
+        memory = read_memory(folder, uri, experiment)
+        run = _get_remembered_run(client, memory, folder)
         arrived: dict[str, set[int]] = {}
         if run is None:
-            run = _found_run(client, experiment_id, folder)
-            sent = {"epoch": -1, "files": {}}
-            if run is not None:
-                arrived = _arrived(client, run)
+            memory = {"epoch": -1, "files": {}}
+            found = client.search_runs([experiment_id], f"tags.folder_id = '{folder.id}'", max_results=1)
+            if found:
+                run = found[0]
+                arrived = _list_arrived(client, run)
             else:
-                run = client.create_run(experiment_id, _start(lines), {"folder_id": folder.id}, config.name)
+                run = client.create_run(experiment_id, _start_time(lines), {"folder_id": folder.id}, config.name)
                 _supersede(client, run, config.key)
-        sent |= {"run_id": run.info.run_id, "experiment_id": run.info.experiment_id}
+        memory |= {"run_id": run.info.run_id, "experiment_id": run.info.experiment_id}
 
         _describe(client, run, folder, lines, status)
-        covered = _covered_epoch(folder, lines, status)
-        times = {line["epoch"]: _milliseconds(line, run.info.start_time) for line in lines}
-        _send_metrics(client, run, [x for x in lines if sent["epoch"] < x["epoch"] <= covered], times, arrived)
-        pictures = {e: p for e, p in folder.pictures().items() if sent["epoch"] < e <= covered}
-        _send_pictures(client, run, folder, pictures, times, arrived.get("images", set()))
+        last = lines[-1]["epoch"] if lines else -1
+        checkpoint = None if status["state"] in ("FINISHED", "FAILED") else folder.checkpoint_epoch()
+        covered = last if checkpoint is None else min(last, checkpoint)
+        # The journal's own time: a line that is sent twice has it twice, and MLflow drops the second one.
+        times = {
+            line["epoch"]: _milliseconds(line.get("timing", {}).get("time", 0.0), run.info.start_time + line["epoch"])
+            for line in lines
+        }
+        _send_metrics(client, run, [x for x in lines if memory["epoch"] < x["epoch"] <= covered], times, arrived)
+        _send_pictures(client, run, folder, range(memory["epoch"] + 1, covered + 1), times, arrived)
         # An epoch that is trained again after a kill has the values that it had, so it is not sent again.
-        sent["epoch"] = max(sent["epoch"], covered)
-        remember(folder, uri, experiment, sent)
+        memory["epoch"] = max(memory["epoch"], covered)
+        write_memory(folder, uri, experiment, memory)
 
-        for name in _result_files(folder, final=status["state"] not in ("NONE", "RUNNING")):
-            digest = digest_of(folder, name)
-            if sent["files"].get(name) != digest:
+        for name in _list_files(folder, final=status["state"] not in ("NONE", "RUNNING")):
+            digest = _digest(folder, name)
+            if memory["files"].get(name) != digest:
                 client.log_artifact(run.info.run_id, str(folder.file(name)), Path(name).parent.name or None)
-                sent["files"][name] = digest
-        remember(folder, uri, experiment, sent)
-        _set_state(client, run, _STATES[status["state"]], max(times.values(), default=None))
+                memory["files"][name] = digest
+        write_memory(folder, uri, experiment, memory)
+        _set_state(client, run, status["state"], max(times.values(), default=None))
     return run.info.run_id
 
 
@@ -124,57 +143,77 @@ def sync_when_free(
     experiment: str | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> str:
-    """As `sync`, tried again for as long as another process holds a local store, which `say` is told once."""
+    """Does as `sync`, and tries again while another process holds a local store, which `say` is told once."""
+    told = False
     while True:
         try:
             return sync(folder, tracking_uri, experiment)
         except Busy as busy:
-            say(f"{busy}; waiting for it")
-            say = _silent
+            if not told:
+                say(f"{busy}; waiting for it")
+            told = True
             time.sleep(_BUSY_SECONDS)
 
 
-def _silent(_: str) -> None:
-    """Says nothing."""
+def mark_lost(key: str, prefix: str, tracking_uri: str | None = None, experiment: str | None = None) -> None:
+    """Marks as killed the runs that MLflow shows as in training while their process or machine is known to be gone.
+
+    key: of the config. prefix: how the ids of the folders begin. Raises UserError where MLflow cannot be used.
+    """
+    uri = resolve_uri(tracking_uri)
+    with translate_errors(uri):
+        client, experiment_id = connect(uri, experiment)
+        wanted = f"tags.run_key = '{key}' and tags.folder_id LIKE '{prefix}%' and attributes.status = 'RUNNING'"
+        for run in client.search_runs([experiment_id], wanted):
+            for name, value in {"state": "KILLED", "cause": CAUSE_UNKNOWN}.items():
+                client.set_tag(run.info.run_id, name, value)
+            _set_state(client, run, "KILLED", None)
 
 
-def remembered(folder: RunFolder, uri: str, experiment: str | None = None) -> dict[str, Any]:
-    """What was sent to this address: run_id, experiment_id, epoch, files; {} where nothing is known of it."""
-    kept = folder.read_json(MEMORY)
-    sent = kept.get(_address(uri, experiment)) if isinstance(kept, dict) else None
-    if not isinstance(sent, dict) or sent.get("folder_id") != folder.id:
+# The memory of uploads
+
+
+def read_memory(folder: RunFolder, uri: str, experiment: str | None = None) -> dict[str, Any]:
+    """Returns what was sent to an address: run_id, experiment_id, epoch, files; {} where nothing is known of it."""
+    kept = folder.read_json(_MEMORY)
+    memory = kept.get(_address(uri, experiment)) if isinstance(kept, dict) else None
+    if not isinstance(memory, dict) or memory.get("folder_id") != folder.id:
         return {}
-    right = {"run_id": str, "experiment_id": str, "epoch": int, "files": dict}
-    return sent if all(isinstance(sent.get(name), kind) for name, kind in right.items()) else {}
+    types = {"run_id": str, "experiment_id": str, "epoch": int, "files": dict}
+    return memory if all(isinstance(memory.get(name), kind) for name, kind in types.items()) else {}
+
+
+def write_memory(folder: RunFolder, uri: str, experiment: str | None, memory: Mapping[str, Any]) -> None:
+    """Keeps what was sent to an address, beside what was sent to others."""
+    kept = folder.read_json(_MEMORY)
+    others = kept if isinstance(kept, dict) else {}
+    folder.write_json(_MEMORY, others | {_address(uri, experiment): {**memory, "folder_id": folder.id}})
 
 
 def _address(uri: str, experiment: str | None) -> str:
-    """What the memory calls an experiment of a store; the default one has the name of the store alone, as ever."""
-    name = experiment_name(experiment)
-    return redacted(uri) if name == EXPERIMENT else f"{redacted(uri)} {name}"
+    # The default experiment is the store alone, as in folders from before there were others.
+    name = resolve_experiment(experiment)
+    return redact_uri(uri) if name == EXPERIMENT else f"{redact_uri(uri)} {name}"
 
 
-def digest_of(folder: RunFolder, name: str) -> str:
+def _digest(folder: RunFolder, name: str) -> str:
     return hashlib.sha256(folder.read_bytes(name, FILE_LIMIT) or b"").hexdigest()
 
 
-def remember(folder: RunFolder, uri: str, experiment: str | None, sent: Mapping[str, Any]) -> None:
-    kept = folder.read_json(MEMORY)
-    others = kept if isinstance(kept, dict) else {}
-    folder.write_json(MEMORY, others | {_address(uri, experiment): {**sent, "folder_id": folder.id}})
+# The run in MLflow
 
 
-def _known_run(client: "MlflowClient", sent: Mapping[str, Any], folder: RunFolder) -> "Run | None":
-    """The run that was remembered, unless it was deleted in MLflow, alone or with the whole store.
+def _get_remembered_run(client: "MlflowClient", memory: Mapping[str, Any], folder: RunFolder) -> "Run | None":
+    """Returns the run that was remembered, unless it was deleted in MLflow, alone or with the whole store.
 
     A folder from a stranger may remember the run of another folder, which must not be written to.
     """
     from mlflow.exceptions import MlflowException
 
-    if not sent:
+    if not memory:
         return None
     try:
-        run = client.get_run(sent["run_id"])
+        run = client.get_run(memory["run_id"])
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
@@ -183,13 +222,8 @@ def _known_run(client: "MlflowClient", sent: Mapping[str, Any], folder: RunFolde
     return run if own and run.info.lifecycle_stage == "active" else None
 
 
-def _found_run(client: "MlflowClient", experiment_id: str, folder: RunFolder) -> "Run | None":
-    runs = client.search_runs([experiment_id], f"tags.folder_id = '{folder.id}'", max_results=1)
-    return runs[0] if runs else None
-
-
-def _arrived(client: "MlflowClient", run: "Run") -> dict[str, set[int]]:
-    """The steps that MLflow has of each metric, and of the pictures under `images`."""
+def _list_arrived(client: "MlflowClient", run: "Run") -> dict[str, set[int]]:
+    """Returns the steps that MLflow has of each metric, and of the pictures under `images`."""
     steps = {key: {m.step for m in client.get_metric_history(run.info.run_id, key)} for key in run.data.metrics}
     found = (IMAGE_NAME.fullmatch(file.path) for file in client.list_artifacts(run.info.run_id, "images"))
     return {**steps, "images": {int(match[1]) for match in found if match}}
@@ -201,117 +235,51 @@ def _supersede(client: "MlflowClient", run: "Run", key: str) -> None:
             client.set_tag(other.info.run_id, "superseded", run.info.run_id)
 
 
-def _start(lines: list[dict[str, Any]]) -> int:
-    """When the run started, in milliseconds, as far as its journal tells."""
+def _start_time(lines: list[dict[str, Any]]) -> int:
     timing = lines[0].get("timing", {}) if lines else {}
     seconds = timing.get("seconds", 0.0) + timing.get("evaluation_seconds", 0.0)
-    start = timing.get("time", time.time()) - seconds
-    return int(start * 1000) if 0 < start < 2**40 else int(time.time() * 1000)
+    return _milliseconds(timing.get("time", time.time()) - seconds, int(time.time() * 1000))
 
 
-def _milliseconds(line: Mapping[str, Any], start: int) -> int:
-    """The journal's own time of a line: a line that is sent twice has it twice, and MLflow drops the second one."""
-    seconds = line.get("timing", {}).get("time", 0.0)
-    return int(seconds * 1000) if 0 < seconds < 2**40 else start + line["epoch"]
+def _milliseconds(seconds: float, otherwise: int) -> int:
+    """Converts a time of day; one that no clock shows becomes `otherwise`: a stranger's journal may hold any."""
+    return int(seconds * 1000) if 0 < seconds < 2**40 else otherwise
 
 
-def _covered_epoch(folder: RunFolder, lines: list[dict[str, Any]], status: Mapping[str, Any]) -> int:
-    last = lines[-1]["epoch"] if lines else -1
-    checkpoint = None if status["state"] in ("FINISHED", "FAILED") else folder.checkpoint_epoch()
-    return last if checkpoint is None else min(last, checkpoint)
+def _set_state(client: "MlflowClient", run: "Run", state: str, end: int | None) -> None:
+    status = "SCHEDULED" if state == "NONE" else state
+    if run.info.status == status:
+        return
+    if status in ("SCHEDULED", "RUNNING"):
+        client.update_run(run.info.run_id, status=status)
+    else:
+        client.set_terminated(run.info.run_id, status, end)
+
+
+# What is sent
 
 
 def _describe(
     client: "MlflowClient", run: "Run", folder: RunFolder, lines: list[dict[str, Any]], status: Mapping[str, Any]
 ) -> None:
-    """Params, tags and the dataset, where MLflow does not have them so already."""
+    """Sends params, tags and the dataset, where MLflow does not have them so already."""
     from mlflow.entities import Dataset, DatasetInput, InputTag, Param, RunTag
 
     config = folder.config()
     run_id = run.info.run_id
-    params = {k: v for k, v in run_params(folder).items() if k not in run.data.params}
-    # What was so once and is no longer, as the cause of an interruption, is emptied.
-    wanted = {name: "" for name in ("cause", "not_finite", "symptoms") if name in run.data.tags} | run_tags(
-        folder, lines, status
-    )
-    tags = {k: v for k, v in wanted.items() if run.data.tags.get(k) != v}
-    entities = [("params", Param(name, value)) for name, value in params.items()]
-    entities += [("tags", RunTag(name, value)) for name, value in tags.items()]
-    for batch in _batches(entities, _OTHERS_PER_BATCH):
-        client.log_batch(run_id, **{kind: [e for k, e in batch if k == kind] for kind in ("params", "tags")})
+    params = [Param(k, v) for k, v in make_params(folder).items() if k not in run.data.params]
+    # A tag that no longer holds, such as the cause of an interruption, is emptied.
+    emptied = {name: "" for name in ("cause", "not_finite", "symptoms") if name in run.data.tags}
+    wanted = emptied | make_tags(folder, lines, status)
+    tags = [RunTag(k, v) for k, v in wanted.items() if run.data.tags.get(k) != v]
+    for kind, entities in (("params", params), ("tags", tags)):
+        for batch in _batches(entities, _OTHERS_PER_BATCH):
+            client.log_batch(run_id, **{kind: batch})
     if not run.inputs or not run.inputs.dataset_inputs:
-        profile = {"checksum": config.checksum, "notes": folder.notes()}
+        profile = json.dumps({"checksum": config.checksum, "notes": folder.notes()})[:10_000]
         # The schema of MLflow leaves 36 characters for a digest.
-        dataset = Dataset(
-            config.dataset.name, config.checksum[:36], "local", "{}", profile=json.dumps(profile)[:10_000]
-        )
+        dataset = Dataset(config.dataset.name, config.checksum[:36], "local", "{}", profile=profile)
         client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
-
-
-def run_params(folder: RunFolder) -> dict[str, str]:
-    values = folder.config().as_dict()
-    recipe, dataset = values.pop("recipe"), values.pop("dataset")
-    # Where a person's images lie is no setting, and may change from machine to machine, as a param cannot.
-    dataset.pop("path")
-    parameters = folder.facts().get("parameters")
-    flat = {
-        **values,
-        "dataset": dataset.pop("name"),
-        **{f"dataset.{name}": value for name, value in dataset.items()},
-        **recipe,
-        **{f"parameters.{name}": n for name, n in (parameters if isinstance(parameters, dict) else {}).items()},
-    }
-    return {safe_name(name): str(value)[:6000] for name, value in flat.items()}
-
-
-def run_tags(folder: RunFolder, lines: list[dict[str, Any]], status: Mapping[str, Any]) -> dict[str, str]:
-    config, environment = folder.config(), folder.environment()
-    extractor = environment.get("extractor")
-    named = extractor if isinstance(extractor, dict) else {"sha256": config.extractor}
-    tags = {
-        "variant": config.variant,
-        "dataset": config.dataset.name,
-        "seed": config.seed,
-        "recipe": environment.get("recipe"),
-        "device": environment.get("device"),
-        "extractor": f"{named.get('name', '')} {str(named.get('sha256', ''))[:8]}".strip(),
-        "code": environment.get("code"),
-        "note": "; ".join(folder.notes()),
-        "command": environment.get("command"),
-        "not_finite": _not_finite(lines),
-        "symptoms": marked(status),
-        "run_key": config.key,
-        "folder": folder.name,
-        **{name: value for name, value in status.items() if name in ("state", "epoch", "cause")},
-        "mlflow.loggedImages": "True" if folder.pictures() else "",
-        **{safe_name(f"reference.{name}"): f"{value:.6g}" for name, value in folder.reference().items()},
-    }
-    return {name: str(value)[:5000] for name, value in tags.items() if value not in (None, "")}
-
-
-def _not_finite(lines: list[dict[str, Any]]) -> str:
-    """Which metrics are infinite or NaN, and in which epochs."""
-    found: dict[str, list[int]] = defaultdict(list)
-    for epoch, key, value in journal_figures(lines):
-        if not math.isfinite(value):
-            found[f"{key} is {value}"].append(epoch)
-    return "; ".join(f"{what} in epoch {', '.join(map(str, epochs[:20]))}" for what, epochs in found.items())
-
-
-def journal_figures(lines: Iterable[Mapping[str, Any]]) -> Iterator[tuple[int, str, float]]:
-    """Epoch, key in MLflow and value of every figure of the journal."""
-    prefixes = {"metrics": "", "curves": "training/"}
-    for line in lines:
-        for section, figures in line.items():
-            if section != "epoch":
-                for name, value in figures.items():
-                    if (section, name) != ("timing", "time"):
-                        yield line["epoch"], prefixes.get(section, f"{safe_name(section)}/") + safe_name(name), value
-
-
-def safe_name(name: str) -> str:
-    """A name that MLflow takes."""
-    return re.sub(r"[^\w. /-]", "_", name, flags=re.ASCII)[:200]
 
 
 def _batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
@@ -331,7 +299,7 @@ def _send_metrics(
 
     metrics = (
         Metric(key, value, times[epoch], epoch)
-        for epoch, key, value in journal_figures(lines)
+        for epoch, key, value in iter_metrics(lines)
         if epoch not in arrived.get(key, ())
     )
     for batch in _batches(metrics, _METRICS_PER_BATCH):
@@ -342,65 +310,39 @@ def _send_pictures(
     client: "MlflowClient",
     run: "Run",
     folder: RunFolder,
-    pictures: Mapping[int, Path],
+    epochs: range,
     times: Mapping[int, int],
-    arrived: set[int],
+    arrived: Mapping[str, set[int]],
 ) -> None:
-    """The sample pictures as a series of steps.
+    """Sends the sample pictures of these epochs as a series of steps.
 
     MLflow's own log_image puts a random part into the names, so that a picture sent twice would be there twice.
     """
-    due = {epoch: path for epoch, path in pictures.items() if epoch not in arrived}
+    due = {e: path for e, path in folder.pictures().items() if e in epochs and e not in arrived.get("images", ())}
     if not due:
         return
-    with tempfile.TemporaryDirectory() as beside:
+    with tempfile.TemporaryDirectory() as place:
         for epoch, path in due.items():
             stem = f"{SAMPLES}+step+{epoch}+timestamp+{times.get(epoch, run.info.start_time)}+{folder.id}"
-            (Path(beside) / f"{stem}.png").write_bytes(path.read_bytes())
+            (Path(place) / f"{stem}.png").write_bytes(path.read_bytes())
             try:
                 with Image.open(path) as picture:
                     picture.thumbnail((_THUMBNAIL, _THUMBNAIL))
-                    picture.convert("RGB").save(Path(beside) / f"{stem}+compressed.webp", quality=85)
+                    picture.convert("RGB").save(Path(place) / f"{stem}+compressed.webp", quality=85)
             except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
                 # A damaged picture is shown as such: the file itself is there, without its small copy.
                 continue
-        client.log_artifacts(run.info.run_id, beside, "images")
+        client.log_artifacts(run.info.run_id, place, "images")
 
 
-def _result_files(folder: RunFolder, final: bool) -> list[str]:
-    """The files of the folder that MLflow gets: while a run goes on its JSON, at its end all results."""
+def _list_files(folder: RunFolder, final: bool) -> list[str]:
+    """Returns the files of the folder that MLflow gets: while a run goes on its JSON, at its end all results."""
     kept, places = [], [place for place in (folder.path, folder.path / PROBES) if not place.is_symlink()]
     for path in sorted(path for place in places for path in place.glob("*")):
-        result = (
-            path.suffix in RESULT_TYPES
-            and path.name not in (MEMORY, HERE)
-            and not path.name.startswith(Path(CHECKPOINT).stem)
-        )
+        result = path.suffix in RESULT_TYPES and path.name not in (_MEMORY, HERE)
         early = path.suffix in (".json", ".jsonl") and path.name != STATUS
-        if result and (final or early) and path.is_file() and not path.is_symlink():
+        if path.name.startswith(Path(CHECKPOINT).stem) or not (result and (final or early)):
+            continue
+        if path.is_file() and not path.is_symlink():
             kept.append(path.relative_to(folder.path).as_posix())
     return kept
-
-
-def _set_state(client: "MlflowClient", run: "Run", state: str, end: int | None) -> None:
-    if run.info.status == state:
-        return
-    if state in ("SCHEDULED", "RUNNING"):
-        client.update_run(run.info.run_id, status=state)
-    else:
-        client.set_terminated(run.info.run_id, state, end)
-
-
-def mark_lost(key: str, prefix: str, tracking_uri: str | None = None, experiment: str | None = None) -> None:
-    """Marks as killed what MLflow believes to be in training, while its process or machine is known to be gone.
-
-    key: of the config. prefix: what the ids of the folders begin with. Raises UserError where MLflow cannot be used.
-    """
-    uri = resolved(tracking_uri)
-    with asking(uri):
-        client, experiment_id = connected(uri, experiment)
-        wanted = f"tags.run_key = '{key}' and tags.folder_id LIKE '{prefix}%' and attributes.status = 'RUNNING'"
-        for run in client.search_runs([experiment_id], wanted):
-            for name, value in {"state": "KILLED", "cause": WITHOUT_A_WORD}.items():
-                client.set_tag(run.info.run_id, name, value)
-            _set_state(client, run, _STATES["KILLED"], None)

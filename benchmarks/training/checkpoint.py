@@ -1,4 +1,4 @@
-"""benchmarks.training.checkpoint: TODO."""
+"""Turns the state of a training into named tensors, and back. The names are those in checkpoint files."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from benchmarks.algorithm.gan import GAN
 
 @dataclass
 class TrainState:
-    """What training changes: the networks, the optimisers, and the epochs done. A checkpoint is exactly this."""
+    """Holds what training changes: networks, optimisers, epochs done. A checkpoint is exactly this."""
 
     gan: GAN
     epoch: int = 0
 
     def tensors(self) -> dict[str, Tensor]:
-        """Everything as tensors by name."""
+        """Returns the state as tensors by name."""
         gan = self.gan
         named = {f"generator.{name}": value for name, value in gan.generator.state_dict().items()}
         named |= {f"discriminator.{name}": value for name, value in gan.discriminator.state_dict().items()}
@@ -32,7 +32,7 @@ class TrainState:
         return named
 
     def restore(self, tensors: dict[str, Tensor], epoch: int) -> None:
-        """The inverse of `tensors`."""
+        """Takes over a state, as `tensors` gave it. Raises KeyError, ValueError or RuntimeError if it does not fit."""
         parts: dict[str, dict[str, Tensor]] = defaultdict(dict)
         for name, value in tensors.items():
             role, _, rest = name.partition(".")

@@ -1,4 +1,4 @@
-"""Turns what a person asks for into a RunConfig, which says everything.
+"""Makes the RunConfig of a run from what a user asks for, and checks it.
 
 Later sources override earlier ones: the variant, then its recipe (by name, from a .toml file, or of a run folder), then
 single fields.
@@ -19,50 +19,13 @@ from benchmarks.datasets import Dataset
 from benchmarks.evaluation import probes
 from benchmarks.evaluation.classifiers import classifiers_sha256, is_trained
 from benchmarks.run_folder.folder import RunFolder
-from benchmarks.training.shared import loaded
+from benchmarks.training.cache import load_dataset
 from variants import DataSpec, Recipe, UserError, Variant, load_variant
 from variants.noise import NOISES
 from variants.objective import objective
 from variants.recipe import unknown
 
-
-def check(config: RunConfig, dataset: Dataset) -> Variant:
-    """The variant of a config that can be trained on this dataset. Raises UserError for one that cannot."""
-    variant, recipe = load_variant(config.variant), config.recipe
-    variant.check(recipe, dataset.spec)
-    objective(recipe)
-    refuse_giants(variant, dataset.spec, recipe)
-    refuse_reduced(recipe, config.precision)
-    if recipe.noise not in NOISES:
-        raise unknown("noise", recipe.noise, NOISES)
-    if config.samples < 2:
-        raise UserError(f"--samples is at least 2, not {config.samples}; a spread cannot be had from fewer")
-    if recipe.batch_size > len(dataset.train):
-        raise UserError(
-            f"--batch-size {recipe.batch_size} is more than the {len(dataset.train)} examples of {dataset.name}"
-        )
-    probes.check(config, dataset)
-    return variant
-
-
-def completed(config: RunConfig, data_dir: Path | str | None = None) -> RunConfig:
-    """The config with its judge: the classifier is trained now where there is none, once all else is checked.
-
-    Raises UserError where the config cannot be trained.
-    """
-    if config.extractor != PENDING:
-        return config
-    dataset = loaded(config.dataset, data_dir, config.seed)
-    check(config, dataset)
-    return judged(config, dataset)
-
-
-def judged(config: RunConfig, dataset: Dataset) -> RunConfig:
-    """The same of a config that is checked."""
-    return replace(config, extractor=classifiers_sha256(dataset)) if config.extractor == PENDING else config
-
-
-# About ten evaluations a run where nobody says how often; chosen, not tuned.
+# About ten evaluations a run, if nobody says how often; chosen, not tuned.
 EVALUATIONS = 10
 
 
@@ -80,19 +43,20 @@ def configure(
     data_dir: Path | str | None = None,
     **fields: Any,
 ) -> RunConfig:
-    """The config of a run.
+    """Makes and checks the config of a run. Raises UserError for a config that cannot be trained.
 
     recipe: the name of one of the variant's recipes, a .toml file, or a run folder; "" takes the variant's own for such
     data. evaluate_every: epochs between evaluations, 0 for about ten in a run. samples, thorough, precision, probes:
-    see RunConfig. fields: of the recipe, to change them.
-    Nothing is trained: where the classifier that judges such data is still to be, the extractor is PENDING, and
-    `training.completed`, which `train` calls, puts it in. Raises UserError for anything that cannot be trained.
+    see RunConfig. fields: recipe fields to change.
+
+    Trains nothing: if the dataset's classifier does not exist yet, the extractor is PENDING, and `train` or
+    `add_classifier` fills it in.
     """
     plugins.load_installed()
     asked = DatasetConfig(dataset) if isinstance(dataset, str) else dataset
-    data = loaded(asked, data_dir, seed)
+    data = load_dataset(asked, data_dir, seed)
     if data.name != asked.name:
-        # Of other data than what was asked for, whose notes training cannot know; it tells all others.
+        # Other data than asked for: training, which tells all other notes, cannot know these.
         for note in data.notes:
             warnings.warn(note, stacklevel=2)
     chosen = find_recipe(load_variant(variant), recipe, data.spec).with_(fields)
@@ -114,17 +78,44 @@ def configure(
     return config
 
 
+def check(config: RunConfig, dataset: Dataset) -> Variant:
+    """Returns the variant of a config. Raises UserError for a config that cannot be trained on this dataset."""
+    variant, recipe = load_variant(config.variant), config.recipe
+    variant.check(recipe, dataset.spec)
+    objective(recipe)
+    refuse_giants(variant, dataset.spec, recipe)
+    refuse_reduced(recipe, config.precision)
+    if recipe.noise not in NOISES:
+        raise unknown("noise", recipe.noise, NOISES)
+    if config.samples < 2:
+        raise UserError(f"--samples is at least 2, not {config.samples}; a spread cannot be had from fewer")
+    if recipe.batch_size > len(dataset.train):
+        raise UserError(
+            f"--batch-size {recipe.batch_size} is more than the {len(dataset.train)} examples of {dataset.name}"
+        )
+    probes.check_probes(config, dataset)
+    return variant
+
+
+def add_classifier(config: RunConfig, data_dir: Path | str | None = None) -> RunConfig:
+    """Fills in the SHA-256 of the classifiers that judge, which are trained now if they do not exist yet."""
+    if config.extractor != PENDING:
+        return config
+    dataset = load_dataset(config.dataset, data_dir, config.seed)
+    return replace(config, extractor=classifiers_sha256(dataset))
+
+
 def find_recipe(variant: Variant, given: str, spec: DataSpec) -> Recipe:
-    """The recipe of that name, in that .toml file, or of that run folder. Raises UserError where there is none."""
+    """Returns the recipe of that name, .toml file or run folder. Raises UserError if there is none."""
     if given.endswith(".toml"):
-        return recipe_file(variant, Path(given), spec)
+        return read_recipe(variant, Path(given), spec)
     if given and given not in variant.recipes and Path(given).is_dir():
         return RunFolder(given).config().recipe
     return variant.recipe(given or variant.recipe_for(spec))
 
 
-def recipe_file(variant: Variant, path: Path, spec: DataSpec) -> Recipe:
-    """Recipe fields from a .toml file; `recipe = "report"` in it names the recipe that they change."""
+def read_recipe(variant: Variant, path: Path, spec: DataSpec) -> Recipe:
+    """Reads recipe fields from a .toml file; `recipe = "report"` in it names the recipe that they change."""
     try:
         with open(path, "rb") as file:
             fields = tomllib.load(file)

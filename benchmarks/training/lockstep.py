@@ -1,52 +1,56 @@
-"""Several seeds trained as one: the same steps, on networks whose weights have a leading axis of seeds.
+"""Trains several seeds as one: the same steps, on networks whose weights have a leading axis of seeds.
 
-Each seed keeps all that it has alone: its random streams, its run folder with journal, checkpoint and pictures, and its
-own networks and optimisers, which get what was learnt after every epoch and are what is judged and kept. So a run that
-began among others can go on alone, and the other way round. A seed that diverges leaves the others, which go on.
+Each seed keeps what it has alone: its random streams, its run folder with journal, checkpoint and pictures, and its own
+networks and optimisers. These receive what was learned after every epoch, and are what is judged and saved. So a run
+that began among others can go on alone, and the other way round. A seed that diverges leaves the others, which go on.
 
-What a seed gives is what it gives alone, but for rounding: a sum over a batch may be taken in another order.
+A seed's result equals its result alone, up to rounding: a sum over a batch may be taken in another order.
 
-Where convolutions are recorded on a GPU, seeds are trained abreast instead: each alone, at the same time.
+If convolutions are recorded on a GPU, the seeds are trained abreast instead: each alone, at the same time.
 """
 
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from typing import Any
 
 from benchmarks.algorithm.stacked import Abreast, StackedGAN, goes_abreast
 from benchmarks.config import RunConfig
 from benchmarks.datasets import Dataset
 from benchmarks.inference.run import Run
 from benchmarks.training import loop
+from benchmarks.training.cache import load_dataset
+from benchmarks.training.listener import ProgressListener
 from benchmarks.training.loop import Training
-from benchmarks.training.shared import loaded
-from benchmarks.training.train import opened
-from benchmarks.training.watcher import ProgressListener
+from benchmarks.training.options import RunOptions
+from benchmarks.training.train import open_run
 from variants import UserError, load_variant
 from variants.stacked import StackedNetwork, check_loss
 
 Ended = Run | BaseException
 
 
-def train_together(configs: Sequence[RunConfig], watchers: Sequence[ProgressListener], **options: Any) -> list[Ended]:
-    """Trains runs that differ in their seed only, as one, and tells how each ended: as its Run, or by what error.
+def train_group(
+    configs: Sequence[RunConfig],
+    options: RunOptions,
+    notes: Sequence[str],
+    listeners: Sequence[ProgressListener],
+) -> list[Ended]:
+    """Trains runs that differ in their seed only; returns for each its Run, or the error that ended it.
 
-    watchers: one a run. options: all of those of `train.train`. Runs that have come equally far are trained as one;
-    where their networks cannot be, which their watchers are told, they are trained one by one. Raises
-    KeyboardInterrupt after having marked what was in training as killed.
+    listeners: one a run. Trains as one the runs that have done as many epochs; trains one by one the runs whose
+    networks cannot be stacked, and tells their listeners why. Raises KeyboardInterrupt after marking the runs that were
+    in training as killed.
     """
     ended: dict[int, Ended] = {}
     waiting: dict[int, Training] = {}
     datasets: dict[str, Dataset] = {}
     with ExitStack() as folders:
-        for place, (config, watcher) in enumerate(zip(configs, watchers, strict=True)):
+        for place, (config, listener) in enumerate(zip(configs, listeners, strict=True)):
             try:
                 if config.checksum not in datasets:
-                    datasets[config.checksum] = loaded(config.dataset, options["data_dir"], config.seed)
-                dataset = datasets[config.checksum]
-                opening = opened(config, watcher=watcher, dataset=dataset, **options)
+                    datasets[config.checksum] = load_dataset(config.dataset, options.data_dir, config.seed)
+                opening = open_run(config, options, notes, listener, datasets[config.checksum])
                 if isinstance(run := folders.enter_context(opening), Run):
                     ended[place] = run
                 else:
@@ -54,27 +58,20 @@ def train_together(configs: Sequence[RunConfig], watchers: Sequence[ProgressList
             # A plugin may call sys.exit, which must not end the other runs.
             except (Exception, SystemExit) as error:
                 ended[place] = error
-        for group in equally_far(waiting):
-            if len(group) > 1 and (why := refusal(next(iter(group.values())))):
-                for run in group.values():
-                    run.watcher.say(f"seeds are trained one by one: {why}")
-                ended |= train_one_by_one(group)
-            else:
-                ended |= train_one_by_one(group) if len(group) == 1 else Lockstep(group).run()
+        groups: dict[tuple[int, int], dict[int, Training]] = defaultdict(dict)
+        for place, run in waiting.items():
+            groups[run.state.epoch, run.updates][place] = run
+        for group in groups.values():
+            why = find_obstacle(next(iter(group.values()))) if len(group) > 1 else ""
+            for run in group.values() if why else ():
+                run.listener.say(f"seeds are trained one by one: {why}")
+            ended |= train_one_by_one(group) if why or len(group) == 1 else Lockstep(group).run()
     return [ended[place] for place in range(len(configs))]
 
 
-def equally_far(waiting: Mapping[int, Training]) -> list[dict[int, Training]]:
-    """The trainings in groups that have done as many epochs, of as many updates."""
-    groups: dict[tuple[int, int], dict[int, Training]] = defaultdict(dict)
-    for place, run in waiting.items():
-        groups[run.state.epoch, run.updates][place] = run
-    return list(groups.values())
-
-
-def refusal(run: Training) -> str:
-    """Why such a training cannot go on as one with its other seeds, as the end of a sentence; "" where it can."""
-    if why := load_variant(run.config.variant).train_one_by_one:
+def find_obstacle(run: Training) -> str:
+    """Returns why a training cannot be stacked with its other seeds, as the end of a sentence; "" if it can."""
+    if why := load_variant(run.config.variant).not_stackable_because:
         return why
     if goes_abreast(run.state.gan, run.recorder):
         return ""
@@ -99,7 +96,7 @@ def train_one_by_one(group: Mapping[int, Training]) -> dict[int, Ended]:
 
 
 class Lockstep:
-    """Trainings that go from epoch to epoch together, until each has ended or failed."""
+    """Takes trainings from epoch to epoch together, until each has ended or failed."""
 
     def __init__(self, group: Mapping[int, Training]) -> None:
         self.left = dict(group)
@@ -109,7 +106,7 @@ class Lockstep:
         try:
             self.epochs()
         except BaseException as error:
-            # Of all of them together, such as a lack of memory, or Ctrl-C.
+            # An error of the whole group, such as a lack of memory, or Ctrl-C.
             for place, run in self.left.items():
                 self.ended[place] = error
                 with suppress(Exception):
@@ -122,14 +119,14 @@ class Lockstep:
         for run in self.left.values():
             run.folder.write_environment({**run.folder.environment(), "together": len(self.left)})
         self.each(Training.start)
-        saved, united = time.monotonic(), None
+        saved, stacked = time.monotonic(), None
         first = next(iter(self.left.values()), None)
         for epoch in range(first.state.epoch + 1, first.config.recipe.epochs + 1) if first else ():
             if not self.left:
                 return
-            if united is None or len(united.alone) > len(self.left):
-                united = self.united()
-            measured = self.train_epoch(united, epoch)
+            if stacked is None or len(stacked.alone) > len(self.left):
+                stacked = self.stack()
+            measured = self.train_epoch(stacked, epoch)
             self.each(lambda run, epoch=epoch, measured=measured: run.complete(epoch, measured[run.config.seed]))
             if epoch == first.config.recipe.epochs or time.monotonic() - saved > loop.CHECKPOINT_SECONDS:
                 self.each(Training.save)
@@ -139,8 +136,8 @@ class Lockstep:
         self.each(Training.end)
         self.ended |= {place: Run(run.folder) for place, run in self.left.items()}
 
-    def united(self) -> "StackedGAN | Abreast":
-        """What trains all that are left."""
+    def stack(self) -> StackedGAN | Abreast:
+        """Returns the GANs of all runs that are left, as one."""
         runs = list(self.left.values())
         first, own = runs[0], [run.state.gan for run in runs]
         if goes_abreast(own[0], first.recorder):
@@ -148,7 +145,7 @@ class Lockstep:
         return StackedGAN(own, first.objective, first.config.recipe, first.recorder)
 
     def each(self, do: Callable[[Training], None]) -> None:
-        """Has every training that is left do something; one that fails leaves the others."""
+        """Calls a function on every training that is left; drops the ones that fail."""
         for place, run in list(self.left.items()):
             try:
                 do(run)
@@ -158,23 +155,23 @@ class Lockstep:
                 with suppress(Exception):
                     run.end(error)
 
-    def train_epoch(self, united: "StackedGAN | Abreast", epoch: int) -> dict[int, dict[str, dict[str, float]]]:
-        """One epoch of updates: by seed, its curves and its share of the time."""
+    def train_epoch(self, stacked: StackedGAN | Abreast, epoch: int) -> dict[int, dict[str, dict[str, float]]]:
+        """Trains one epoch; returns by seed its curves and its share of the time."""
         began = time.perf_counter()
         runs = list(self.left.values())
         data, seeds = [run.data for run in runs], [run.config.seed for run in runs]
 
         values = []
-        for measured in united.updates(data, seeds, epoch, runs[0].updates):
+        for measured in stacked.updates(data, seeds, epoch, runs[0].updates):
             values.append(measured)
             for run in runs:
-                run.watcher.update(epoch, len(values))
-        curves = united.curves(values)
+                run.listener.update(epoch, len(values))
+        curves = stacked.curves(values)
         seconds = (time.perf_counter() - began) / len(runs)
         return {
             run.config.seed: {
                 "curves": {name: each[place] for name, each in curves.items()},
-                "timing": run.timing(seconds),
+                "timing": run.compute_timing(seconds),
             }
             for place, run in enumerate(runs)
         }

@@ -1,7 +1,7 @@
-"""The training of one run: epochs of updates, evaluations, pictures and checkpoints, all written to its run folder.
+"""Trains one run: epochs of updates, evaluations, pictures and checkpoints, all written to its run folder.
 
-`train` is the one way to train. Everything that can change a result is in the RunConfig that it is given; what else it
-takes (device, folders, pictures, who watches) is recorded as the run's environment.
+Everything that can change a result is in the RunConfig; the rest, such as device and threads, is recorded as the run's
+environment.
 """
 
 import copy
@@ -12,23 +12,23 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from benchmarks.algorithm.cuda_graphs import Recorder, updates_of
+from benchmarks.algorithm.cuda_graphs import Recorder, make_updates
 from benchmarks.algorithm.device import peak_memory
-from benchmarks.algorithm.epoch import means, train_updates
-from benchmarks.algorithm.gan import GAN, fresh_gan
+from benchmarks.algorithm.epoch import mean_values, train_updates
+from benchmarks.algorithm.gan import GAN, build_gan
 from benchmarks.algorithm.random_streams import stream
-from benchmarks.algorithm.sampling import sampler
+from benchmarks.algorithm.sampling import Generate, sampler
 from benchmarks.config import RunConfig
-from benchmarks.datasets import Dataset, placed
+from benchmarks.datasets import Dataset, place_split
 from benchmarks.evaluation import probes
-from benchmarks.evaluation.evaluator import like_the_reference
-from benchmarks.pictures import animate, loss_curves, network_graph, png, power_spectra
-from benchmarks.pictures.epochs import sample_picture
-from benchmarks.run_folder.folder import ABSENT, ABSENT_REFERENCE, FACTS, REAL_DATA, REFERENCE, RunFolder
-from benchmarks.run_folder.symptoms import Watch
+from benchmarks.evaluation.matching import match_reference
+from benchmarks.pictures import animate, draw_loss_curves, draw_networks, draw_power_spectra, encode_png
+from benchmarks.pictures.epochs import draw_samples
+from benchmarks.run_folder.folder import ABSENT, ABSENT_REFERENCE, FACTS, GENERATOR, REAL_DATA, REFERENCE, RunFolder
+from benchmarks.run_folder.symptoms import SymptomWatch
+from benchmarks.training.cache import get_evaluator, measure_reference
 from benchmarks.training.checkpoint import TrainState
-from benchmarks.training.shared import evaluator, reference
-from benchmarks.training.watcher import ProgressListener
+from benchmarks.training.listener import ProgressListener
 from metrics.spectrum import mean_power
 from variants import UserError, Variant
 from variants.objective import objective
@@ -40,11 +40,11 @@ SPECTRUM_IMAGES = 1000
 
 
 class Diverged(Exception):
-    """A loss is no longer finite. Its text says which, and in which epoch."""
+    """Says which loss is no longer finite, and in which epoch."""
 
 
 class Training:
-    """One run while it is trained."""
+    """Holds one run while it is trained."""
 
     def __init__(
         self,
@@ -54,25 +54,26 @@ class Training:
         folder: RunFolder,
         device: torch.device,
         pictured: frozenset[int],
-        watcher: ProgressListener,
+        listener: ProgressListener,
         recorder: Recorder | None = None,
     ) -> None:
         recipe = config.recipe
-        self.config, self.folder, self.dataset, self.device, self.watcher = config, folder, dataset, device, watcher
-        self.data = placed(dataset.train, device)
+        self.config, self.folder, self.dataset, self.device, self.listener = config, folder, dataset, device, listener
+        self.data = place_split(dataset.train, device)
         self.notify: Callable[[], None] = lambda: None
         self.objective = objective(recipe)
-        self.evaluator = evaluator(dataset, config.samples, device, torch.get_num_threads())
+        self.evaluator = get_evaluator(dataset, config.samples, device, torch.get_num_threads())
         self.updates = recipe.epoch_updates or len(self.data) // recipe.batch_size
         self.pictured = pictured
-        self.watch = Watch(recipe.epochs, probabilities=self.objective.adversarial.cross_entropy)
+        self.watch = SymptomWatch(recipe.epochs, probabilities=self.objective.adversarial.cross_entropy)
+        gan = build_gan(variant, dataset.spec, recipe, config.seed, device, config.precision)
+        self.state, self.recorder = TrainState(gan), recorder
+        self.steps = make_updates(gan, self.objective, recipe, recorder)
+        # A copy of the untrained networks, until they have been judged.
         self.untrained: GAN | None = None
-        both = fresh_gan(variant, dataset.spec, recipe, config.seed, device, config.precision)
-        self.state, self.recorder = TrainState(both), recorder
-        self.steps = updates_of(both, self.objective, recipe, recorder)
 
     def run(self) -> None:
-        """Trains to the end, or to where it was stopped, and leaves the folder telling which."""
+        """Trains to the last epoch. However that ends, the status of the folder says how."""
         last, saved = self.config.recipe.epochs, time.monotonic()
         try:
             self.start()
@@ -88,16 +89,9 @@ class Training:
             raise
         self.end()
 
-    def end(self, error: BaseException | None = None) -> None:
-        """Writes down how the training ended: FAILED by what training itself did, KILLED by anything else."""
-        state, cause = "FINISHED", {}
-        if error is not None:
-            state, cause = "FAILED" if isinstance(error, Diverged) else "KILLED", {"cause": told(error)}
-        self.folder.set_status(state, epoch=self.state.epoch, **cause, **self.watch.mark)
-
     def restore(self) -> None:
-        """Goes back to the last checkpoint, if there is one; what the journal has beyond it is done again."""
-        checkpoint = self.folder.load_checkpoint(self.watcher.say)
+        """Returns to the last checkpoint, if there is one; drops the lines that the journal has beyond it."""
+        checkpoint = self.folder.load_checkpoint(self.listener.say)
         if checkpoint is not None:
             tensors, kept = checkpoint
             try:
@@ -110,152 +104,155 @@ class Training:
                     f"the checkpoint in {self.folder.path} is not of this run's networks ({cause}); --retrain "
                     "starts anew"
                 ) from None
-            self.watcher.say(f"going on after epoch {self.state.epoch}, from the last checkpoint")
+            self.listener.say(f"going on after epoch {self.state.epoch}, from the last checkpoint")
         self.folder.truncate(self.state.epoch if checkpoint is not None else -1)
         for line in self.folder.lines():
             self.watch.see(line)
 
     def start(self) -> None:
-        """What comes before the epochs that are left. Epoch 0, the untrained generator, is judged after the first."""
+        """Writes down what is known before the first epoch, and keeps the untrained networks to be judged."""
+        kept = self.folder.facts()
+        self.facts = collect_facts(self.dataset, self.state.gan, self.updates)
         # What could not be measured before an interruption is still so.
-        self.facts = facts(self.dataset, self.state.gan, self.updates) | absences(self.folder.facts())
-        self.facts[REAL_DATA] = self.evaluator.reference_note
+        self.facts |= {name: kept[name] for name in (ABSENT, ABSENT_REFERENCE) if name in kept}
+        self.facts[REAL_DATA] = self.evaluator.real_data_note
         self.folder.write_json(FACTS, self.facts)
         self.folder.set_status("RUNNING", epoch=self.state.epoch, **self.watch.mark)
-        self.watcher.start(self.config, self.updates, self.state.epoch)
+        self.listener.start(self.config, self.updates, self.state.epoch)
         if self.state.epoch == 0:
             if 0 in self.pictured:
-                self.picture(0)
-            # Judging needs the real side, which takes seconds; it waits until training has been seen to run.
+                self.draw_picture(0)
+            # Judging needs the metrics' side of real data, which takes seconds: the first epoch is trained before.
             self.untrained = copy.deepcopy(self.state.gan)
 
-    def complete(self, epoch: int, measured: dict[str, dict[str, float]]) -> None:
-        """Judges and writes down what an epoch gave. Raises Diverged where that is no longer finite."""
-        if self.untrained is not None:
-            trained, self.state.gan = self.state.gan, self.untrained
-            self.write({"epoch": 0, "curves": {}})
-            self.state.gan, self.untrained = trained, None
-        self.state.epoch = epoch
-        if epoch in self.pictured:
-            self.picture(epoch)
-        self.write({"epoch": epoch, **measured})
-        curves = measured["curves"]
-        if broken := [name for name, value in curves.items() if not math.isfinite(value)]:
-            raise Diverged(f"{broken[0]} is {curves[broken[0]]} in epoch {epoch}")
-
-    def save(self) -> None:
-        """A checkpoint, from which training goes on."""
-        self.folder.save_checkpoint(self.state.tensors(), {}, self.state.epoch)
-
-    def write(self, line: dict) -> None:
-        """Adds what is due to a line of the journal, and writes it."""
-        epoch, config = line["epoch"], self.config
-        finite = all(map(math.isfinite, line["curves"].values()))
-        if finite and (epoch == config.recipe.epochs or epoch % config.evaluate_every == 0):
-            began = time.perf_counter()
-            line["metrics"] = self.evaluate(epoch)
-            line.setdefault("timing", {})["evaluation_seconds"] = time.perf_counter() - began
-            if probed := self.probe(epoch, line["metrics"]):
-                line["probes"] = probed
-                line["timing"]["probe_seconds"] = time.perf_counter() - began - line["timing"]["evaluation_seconds"]
-        line.setdefault("timing", {}).update(time=time.time(), memory_mib=peak_memory(self.device))
-        self.folder.append(line)
-        self.watcher.line(line)
-        if new := self.watch.see(line):
-            self.folder.set_status("RUNNING", epoch=epoch, **self.watch.mark)
-            # A loss that is not finite ends the run, which says so itself.
-            for symptom in new if finite else ():
-                self.watcher.say(str(symptom))
-
     def train_epoch(self, epoch: int) -> dict[str, dict[str, float]]:
-        """One epoch of updates: its curves and its timing."""
+        """Trains one epoch; returns its curves and its timing."""
         began = time.perf_counter()
         measured: list[dict[str, Tensor]] = []
         for measurements in train_updates(self.steps, self.data, self.config.seed, epoch, self.updates):
             measured.append(measurements)
-            self.watcher.update(epoch, len(measured))
-        return {"curves": means(measured), "timing": self.timing(time.perf_counter() - began)}
+            self.listener.update(epoch, len(measured))
+        return {"curves": mean_values(measured), "timing": self.compute_timing(time.perf_counter() - began)}
 
-    def timing(self, seconds: float) -> dict[str, float]:
-        """What an epoch that took so long says of the speed."""
+    def compute_timing(self, seconds: float) -> dict[str, float]:
+        """Returns the timing of an epoch of updates that took so many seconds."""
         seen = self.updates * self.config.recipe.critic_steps * self.config.recipe.batch_size
         return {"seconds": seconds, "images_per_second": seen / seconds}
 
-    def evaluate(self, epoch: int) -> dict[str, float]:
-        generate = sampler(
-            self.generator, self.config.recipe, stream(self.config.seed, "evaluation", epoch, self.device)
-        )
-        recipe = self.config.recipe
-        measured = self.evaluator.evaluate(
-            generate, final=self.config.thorough and epoch == recipe.epochs, conditional=recipe.conditioning != "none"
-        )
-        self.note(ABSENT, self.evaluator.absent)
+    def complete(self, epoch: int, measured: dict[str, dict[str, float]]) -> None:
+        """Judges the networks after an epoch and writes down the result. Raises Diverged for a curve not finite."""
+        if self.untrained is not None:
+            self.record(self.untrained, {"epoch": 0, "curves": {}})
+            self.untrained = None
+        self.state.epoch = epoch
+        if epoch in self.pictured:
+            self.draw_picture(epoch)
+        self.record(self.state.gan, {"epoch": epoch, **measured})
+        curves = measured["curves"]
+        if broken := [name for name, value in curves.items() if not math.isfinite(value)]:
+            raise Diverged(f"{broken[0]} is {curves[broken[0]]} in epoch {epoch}")
+
+    def record(self, gan: GAN, line: dict) -> None:
+        """Adds the evaluation that is due to a line of the journal, and writes the line."""
+        epoch, config = line["epoch"], self.config
+        finite = all(map(math.isfinite, line["curves"].values()))
+        if finite and (epoch == config.recipe.epochs or epoch % config.evaluate_every == 0):
+            began = time.perf_counter()
+            line["metrics"] = self.evaluate(gan, epoch)
+            line.setdefault("timing", {})["evaluation_seconds"] = time.perf_counter() - began
+            if probed := self.probe(gan, epoch, line["metrics"]):
+                line["probes"] = probed
+                line["timing"]["probe_seconds"] = time.perf_counter() - began - line["timing"]["evaluation_seconds"]
+        line.setdefault("timing", {}).update(time=time.time(), memory_mib=peak_memory(self.device))
+        self.folder.append(line)
+        self.listener.line(line)
+        if new := self.watch.see(line):
+            self.folder.set_status("RUNNING", epoch=epoch, **self.watch.mark)
+            # A loss that is not finite ends the run, which says so itself.
+            for symptom in new if finite else ():
+                self.listener.say(str(symptom))
+
+    def evaluate(self, gan: GAN, epoch: int) -> dict[str, float]:
+        final = self.config.thorough and epoch == self.config.recipe.epochs
+        conditional = self.config.recipe.conditioning != "none"
+        measured = self.evaluator.evaluate(self.sample(gan, "evaluation", epoch), final=final, conditional=conditional)
+        self.note_absent(ABSENT, self.evaluator.absent)
         return measured
 
-    def note(self, name: str, absent: dict[str, str]) -> None:
+    def probe(self, gan: GAN, epoch: int, metrics: dict[str, float]) -> dict[str, float]:
+        return probes.measure_probes(
+            probes.Moment(self.config, self.dataset, gan, self.objective, self.evaluator, self.folder, epoch, metrics)
+        )
+
+    def note_absent(self, name: str, absent: dict[str, str]) -> None:
         """Writes down which metrics could not be measured, and why."""
         if self.facts.get(name, {}) != absent:
             self.facts[name] = dict(absent)
             self.folder.write_json(FACTS, self.facts)
 
-    def probe(self, epoch: int, metrics: dict[str, float]) -> dict[str, float]:
-        gan, objective, evaluator = self.state.gan, self.objective, self.evaluator
-        moment = probes.Moment(self.config, self.dataset, gan, objective, evaluator, self.folder, epoch, metrics)
-        return probes.measure(moment)
+    def sample(self, gan: GAN, purpose: str, number: int) -> Generate:
+        """Returns what draws samples of a GAN, from the noise of a purpose and a number."""
+        return sampler(
+            judged_generator(gan), self.config.recipe, stream(self.config.seed, purpose, number, self.device)
+        )
 
-    def picture(self, epoch: int) -> None:
-        """Samples from noise that is the same in every epoch of the run."""
-        generate = sampler(self.generator, self.config.recipe, stream(self.config.seed, "pictures", 0, self.device))
-        picture = sample_picture(generate, self.dataset, self.config.recipe, f"epoch {epoch}")
-        self.folder.write_bytes(self.folder.picture_name(epoch), png(picture))
+    def draw_picture(self, epoch: int) -> None:
+        """Draws samples from noise that is the same in every epoch of the run."""
+        generate = self.sample(self.state.gan, "pictures", 0)
+        picture = draw_samples(generate, self.dataset, self.config.recipe, f"epoch {epoch}")
+        self.folder.write_bytes(self.folder.picture_name(epoch), encode_png(picture))
 
-    @property
-    def generator(self) -> nn.Module:
-        """The generator that is judged and kept: the averaged one, if there is one."""
-        gan = self.state.gan
-        return gan.generator if gan.ema_generator is None else gan.ema_generator
+    def save(self) -> None:
+        self.folder.save_checkpoint(self.state.tensors(), {}, self.state.epoch)
 
     def finish(self) -> None:
-        """What a finished run leaves besides its journal: the generator, and the pictures that need all epochs."""
+        """Writes what a finished run has besides its journal: the generator, and the pictures that need all epochs."""
         gan = self.state.gan
-        measured, absent = reference(self.evaluator, self.config, self.folder.path.parent)
+        measured, absent = measure_reference(self.evaluator, self.config, self.folder.path.parent)
         self.folder.write_json(REFERENCE, measured)
-        self.note(ABSENT_REFERENCE, absent)
-        self.folder.save_tensors("generator.safetensors", self.generator.state_dict(), {})
+        self.note_absent(ABSENT_REFERENCE, absent)
+        self.folder.save_tensors(GENERATOR, judged_generator(gan).state_dict(), {})
         spec, recipe = self.dataset.spec, self.config.recipe
         if frames := list(self.folder.pictures().values()):
             animate(frames, self.folder.file("samples.gif"))
         if self.pictured:
             unit = "nats" if self.objective.adversarial.cross_entropy else "of logits"
-            loss_curves(self.folder.lines(), self.folder.file("losses.png"), unit=unit)
-            network_graph(gan.generator, gan.discriminator, spec, recipe, self.folder.file("networks.png"))
+            draw_loss_curves(self.folder.lines(), self.folder.file("losses.png"), unit=unit)
+            draw_networks(gan.generator, gan.discriminator, spec, recipe, self.folder.file("networks.png"))
             if "large" in self.evaluator.facts:
-                self.spectrum()
+                self.draw_spectrum()
 
-    def spectrum(self) -> None:
-        """The power spectrum of samples beside that of the reference, whose frequencies of labels they have."""
-        generate = sampler(self.generator, self.config.recipe, stream(self.config.seed, "pictures", 1, self.device))
-        chosen = like_the_reference(self.dataset.reference, SPECTRUM_IMAGES)
-        samples = mean_power(generate(self.dataset.reference.condition(chosen), len(chosen)))
+    def draw_spectrum(self) -> None:
+        """Draws the power spectrum of samples beside that of real images; samples have the labels of the latter."""
+        chosen = match_reference(self.dataset.reference, SPECTRUM_IMAGES)
+        condition = self.dataset.reference.condition(chosen)
+        samples = mean_power(self.sample(self.state.gan, "pictures", 1)(condition, len(chosen)))
         title = f"{self.config.variant} on {self.dataset.name}: power spectra"
-        power_spectra(samples, self.evaluator.real.power, self.folder.file("spectrum.png"), title)
+        draw_power_spectra(samples, self.evaluator.reference.power, self.folder.file("spectrum.png"), title)
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Sets the status: FINISHED; FAILED if training itself diverged; KILLED by any other error."""
+        state, cause = "FINISHED", {}
+        if error is not None:
+            state, cause = "FAILED" if isinstance(error, Diverged) else "KILLED", {"cause": describe_error(error)}
+        self.folder.set_status(state, epoch=self.state.epoch, **cause, **self.watch.mark)
 
 
-def told(error: BaseException) -> str:
-    """Words the cause of a run's end in one line. An error that no sentence was written for is told with its kind."""
+def judged_generator(gan: GAN) -> nn.Module:
+    """Returns the generator that is judged and saved: the averaged one, if there is one."""
+    return gan.generator if gan.ema_generator is None else gan.ema_generator
+
+
+def describe_error(error: BaseException) -> str:
+    """Returns why a run ended, in one line; with the kind of the error if its text was not written for users."""
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     text, kind = " ".join(str(error).split()), type(error).__name__
     return text if text and isinstance(error, UserError | Diverged) else f"{kind}: {text}".removesuffix(": ")
 
 
-def absences(facts: dict) -> dict:
-    """What the facts of a run tell of metrics that could not be measured."""
-    return {name: facts[name] for name in (ABSENT, ABSENT_REFERENCE) if name in facts}
-
-
-def facts(dataset: Dataset, gan: GAN, updates: int) -> dict:
-    """What is known of a run beforehand, and needed to use its generator without the data."""
+def collect_facts(dataset: Dataset, gan: GAN, updates: int) -> dict:
+    """Returns what is known of a run beforehand, and needed to use its generator without the data."""
     spec = dataset.spec
     return {
         "spec": {"shape": spec.shape, "bounded": spec.bounded, "classes": spec.classes, "vocabulary": spec.vocabulary},

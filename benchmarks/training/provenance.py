@@ -1,4 +1,4 @@
-"""Where and by what code a run was made: recorded beside it, and no part of its key."""
+"""Records where, by what code and by what command a run was made; no part of its key."""
 
 import ast
 import hashlib
@@ -20,30 +20,23 @@ from variants import load_variant
 
 HOUSE = Path(__file__).resolve().parents[2]
 
-# The code that decides what a run computes. Reports, tracking, pictures and command lines do not.
-DECIDING = (
-    "variants/**/*.py",
-    "metrics/**/*.py",
-    "benchmarks/algorithm/batches.py",
-    "benchmarks/datasets/**/*.py",
-    "benchmarks/evaluation/evaluator.py",
-    "benchmarks/algorithm/adam.py",
-    "benchmarks/evaluation/probes/**/*.py",
-    "benchmarks/algorithm/random_streams.py",
-    "benchmarks/algorithm/sampling.py",
-    "benchmarks/algorithm/steps.py",
-    "benchmarks/training/lockstep.py",
-    "benchmarks/training/loop.py",
-    "benchmarks/algorithm/epoch.py",
-)
+# The rooms whose code decides what a run computes. Reports, tracking, pictures and command lines do not.
+DECIDING = {
+    "variants": "variants",
+    "metrics": "metrics",
+    "datasets": "benchmarks/datasets",
+    "algorithm": "benchmarks/algorithm",
+    "evaluation": "benchmarks/evaluation",
+    "training": "benchmarks/training",
+}
 
 
-def describe(
+def describe_environment(
     device: torch.device, dataset: Dataset, config: RunConfig, extractors: Sequence[Extractor], notes: Sequence[str]
 ) -> dict[str, Any]:
-    """The environment of a run that starts now, as JSON values.
+    """Returns the environment of a run that starts now, as JSON values.
 
-    It names no host, no user, and no folder but that of a person's own images, in the command.
+    Names no host, no user, and no folder, except that of the user's own images in the command.
     """
     return {
         "device": device_name(device),
@@ -54,7 +47,7 @@ def describe(
         "versions": {name: version(name) for name in ("torch", "numpy", "scipy")},
         "code": fingerprint(),
         "recipe": load_variant(config.variant).nearest(config.recipe)[0],
-        "command": command(config),
+        "command": format_command(config),
         "extractor": {
             "name": " ".join(sorted({each.name for each in extractors})),
             "sha256": config.extractor,
@@ -67,8 +60,8 @@ def describe(
     }
 
 
-def command(config: RunConfig) -> str:
-    """The command line that makes this run again."""
+def format_command(config: RunConfig) -> str:
+    """Returns the command line that trains this run again."""
     recipe, changes = load_variant(config.variant).nearest(config.recipe)
     told = config.dataset.as_dict(neutral=False)
     name = told.pop("name")
@@ -93,12 +86,23 @@ def command(config: RunConfig) -> str:
 
 @cache
 def fingerprint() -> str:
-    """SHA-256 of the syntax trees, without docstrings, of the code that decides what a run computes."""
+    """Returns the SHA-256 of the code that decides what a run computes: its syntax trees, without docstrings.
+
+    Each room counts under its label, and the files in it by what they hold, so that moving one changes nothing.
+    """
     digest = hashlib.sha256()
-    for path in sorted({path for pattern in DECIDING for path in HOUSE.glob(pattern)}):
-        tree = ast.parse(path.read_bytes())
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
-                node.body = node.body[1:]
-        digest.update(f"{path.relative_to(HOUSE).as_posix()}\n{ast.dump(tree)}\n".encode())
+    for label, room in DECIDING.items():
+        trees = sorted(_tree(path.read_bytes()) for path in (HOUSE / room).rglob("*.py"))
+        digest.update("\n".join([label, *trees, ""]).encode())
     return digest.hexdigest()
+
+
+def _tree(source: bytes) -> str:
+    """Returns the syntax tree of a file, without docstrings and without the way to the modules that it imports."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            node.module = node.module.rpartition(".")[2]
+    return ast.dump(tree)

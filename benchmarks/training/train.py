@@ -1,68 +1,48 @@
-"""benchmarks.training.train: TODO."""
+"""Trains one run: checks its config, locks its folder, sends it to MLflow, and lets the loop run."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from pathlib import Path
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import torch
 
 from benchmarks import plugins
-from benchmarks.algorithm.cuda_graphs import recorder
+from benchmarks.algorithm.cuda_graphs import make_recorder
 from benchmarks.algorithm.device import check_precision, keep_memory, resolve_device
 from benchmarks.config import RunConfig
 from benchmarks.datasets import Dataset
-from benchmarks.evaluation.classifiers import combined_sha256, doubts
+from benchmarks.evaluation.classifiers import combine_sha256, list_caveats
 from benchmarks.inference.run import Run
-from benchmarks.pictures.epochs import pictured_epochs
+from benchmarks.pictures.epochs import choose_epochs
 from benchmarks.run_folder.folder import HERE, RunFolder
-from benchmarks.tracking.background import Tracker
-from benchmarks.training.configure import check, judged
+from benchmarks.tracking.background import Uploader
+from benchmarks.training.cache import get_evaluator, load_dataset
+from benchmarks.training.configure import add_classifier, check
+from benchmarks.training.listener import ProgressListener
 from benchmarks.training.loop import Training
-from benchmarks.training.provenance import describe, fingerprint
-from benchmarks.training.shared import evaluator, loaded
-from benchmarks.training.watcher import ProgressListener
+from benchmarks.training.options import RunOptions
+from benchmarks.training.provenance import describe_environment, fingerprint
 from variants import UserError
 
 BEGUN_BY_OTHER_CODE = "a part of it was trained by other code, before it was interrupted; --retrain trains it anew"
 
 
 def train(
-    config: RunConfig,
-    *,
-    runs_dir: Path | str = "runs",
-    data_dir: Path | str | None = None,
-    device: str = "auto",
-    pictures: str = "all",
-    tracking_uri: str | None = None,
-    experiment: str | None = None,
-    track: bool = True,
-    retrain: bool = False,
-    cuda_graphs: bool = False,
-    notes: Sequence[str] = (),
-    watcher: ProgressListener | None = None,
+    config: RunConfig, *, notes: Sequence[str] = (), listener: ProgressListener | None = None, **options: Any
 ) -> Run:
-    """Trains one run, or finds it if it is already trained, and gives it back.
+    """Trains one run and returns it; returns the run that is there if it is trained already.
 
-    pictures: all, milestones or none. tracking_uri, experiment: of MLflow, by default as everywhere; track=False does
-    without. cuda_graphs: whether updates are recorded and replayed, on a GPU. notes: what a reader of the run has to
-    know, such as that other data took the place of what was asked for. A run that was interrupted goes on from its last
-    checkpoint; retrain=True starts any run anew. Raises UserError where the config cannot be trained, Diverged where a
-    loss stops being finite, and KeyboardInterrupt after having marked the run as killed.
+    notes: sentences for whoever reads the run, such as that other data replaced the data asked for. listener: hears
+    how the training goes. options: fields of RunOptions, such as runs_dir, data_dir, device, pictures, tracking_uri,
+    track or retrain; not `threads` and `stack`, which belong to the executors.
+
+    Resumes an interrupted run from its last checkpoint. Raises UserError for a config that cannot be trained, Diverged
+    for a loss that stops being finite, and KeyboardInterrupt after marking the run as killed.
     """
-    with opened(
-        config,
-        runs_dir=runs_dir,
-        data_dir=data_dir,
-        device=device,
-        pictures=pictures,
-        tracking_uri=tracking_uri,
-        experiment=experiment,
-        track=track,
-        retrain=retrain,
-        cuda_graphs=cuda_graphs,
-        notes=notes,
-        watcher=watcher or ProgressListener(),
-    ) as training:
+    if unread := options.keys() & {"threads", "stack"}:
+        raise TypeError(f"train() does not read {', '.join(sorted(unread))}; executors do")
+    with open_run(config, RunOptions(**options), notes, listener or ProgressListener()) as training:
         if isinstance(training, Run):
             return training
         training.run()
@@ -70,70 +50,69 @@ def train(
 
 
 @contextmanager
-def opened(
+def open_run(
     config: RunConfig,
-    *,
-    runs_dir: Path | str,
-    data_dir: Path | str | None,
-    device: str,
-    pictures: str,
-    tracking_uri: str | None,
-    track: bool,
-    retrain: bool,
-    cuda_graphs: bool,
+    options: RunOptions,
     notes: Sequence[str],
-    watcher: ProgressListener,
-    experiment: str | None = None,
+    listener: ProgressListener,
     dataset: Dataset | None = None,
-) -> "Iterator[Training | Run]":
-    """A run that can be trained now: its folder is locked, and MLflow hears of it. The Run where it is trained already.
+) -> Iterator[Training | Run]:
+    """Yields the Training of a run, its folder locked and MLflow listening; yields its Run if it is trained already.
 
-    dataset: that of the config, where it is in memory. The rest is as in `train`.
+    Checks the config, wherever it comes from: from `configure`, from a run folder, or from another process. dataset:
+    that of the config, if it is in memory.
     """
     keep_memory()
     plugins.require(config, "this run")
-    dataset = dataset or loaded(config.dataset, data_dir, config.seed)
+    dataset = dataset or load_dataset(config.dataset, options.data_dir, config.seed)
     if dataset.checksum != config.checksum:
         raise UserError(f"the data of {dataset.name} is not what this config was made for; make the config anew")
     variant = check(config, dataset)
-    place, pictured = resolve_device(device), pictured_epochs(pictures, config.recipe.epochs)
-    check_precision(config.precision, place)
-    recording = recorder(place, variant, config.recipe, watcher.say) if cuda_graphs else None
-    # Last, because it may take minutes.
-    config = judged(config, dataset)
-    folder = RunFolder.create(runs_dir, config)
-    known = tuple(dict.fromkeys((*notes, *dataset.notes)))
-    for note in known:
-        watcher.say(note)
-    if folder.status()["state"] == "FINISHED" and not retrain:
-        if track:
-            # What a server did not take then, it may take now.
-            Tracker(folder, tracking_uri, experiment, say=watcher.say).close()
+    device, pictured = resolve_device(options.device), choose_epochs(options.pictures, config.recipe.epochs)
+    check_precision(config.precision, device)
+    recording = make_recorder(device, variant, config.recipe, listener.say) if options.cuda_graphs else None
+    # Last of the checks, because it may take minutes.
+    config = add_classifier(config, options.data_dir)
+    folder = RunFolder.create(options.runs_dir, config)
+    notes = tuple(dict.fromkeys((*notes, *dataset.notes)))
+    for note in notes:
+        listener.say(note)
+    uploader = partial(
+        Uploader, options.runs_dir, options.tracking_uri, options.experiment, track=options.track, say=listener.say
+    )
+    if folder.status()["state"] == "FINISHED" and not options.retrain:
+        # The server may accept now what it missed then.
+        with uploader() as uploading:
+            uploading.notify(config.name)
         yield Run(folder, found=True)
         return
-    judges = evaluator(dataset, config.samples, place, torch.get_num_threads()).extractors
-    if combined_sha256(judges) != config.extractor:
+    classifiers = get_evaluator(dataset, config.samples, device, torch.get_num_threads()).classifiers
+    if combine_sha256(classifiers) != config.extractor:
         raise UserError(
             f"the classifier that judges {dataset.name} is not the one this config was made for; make the config anew"
         )
     with folder.lock():
-        if retrain:
+        if options.retrain:
             folder.clear()
-        for note in (others := (*doubts(dataset, judges), *begun_by_other_code(folder))):
-            watcher.say(note)
-        training = Training(config, variant, dataset, folder, place, pictured, watcher, recording)
-        environment = describe(training.device, dataset, config, judges, (*known, *others))
+        caveats = (*list_caveats(dataset, classifiers), *note_other_code(folder))
+        for note in caveats:
+            listener.say(note)
+        training = Training(config, variant, dataset, folder, device, pictured, listener, recording)
+        environment = describe_environment(device, dataset, config, classifiers, (*notes, *caveats))
         folder.write_environment(environment | ({"cuda_graphs": True} if recording else {}))
-        if data_dir is not None:
-            folder.write_json(HERE, {"data_dir": str(Path(data_dir).absolute())})
-        with Tracker(folder, tracking_uri, experiment, say=watcher.say) if track else nullcontext() as tracker:
-            if tracker:
-                training.notify = tracker.notify
-            training.restore()
-            yield training
+        if options.data_dir is not None:
+            folder.write_json(HERE, {"data_dir": str(options.data_dir.absolute())})
+        with uploader() as uploading:
+            training.notify = partial(uploading.notify, config.name)
+            try:
+                training.restore()
+                yield training
+            finally:
+                # Its status, too, however it ended.
+                uploading.notify(config.name)
 
 
-def begun_by_other_code(folder: RunFolder) -> tuple[str, ...]:
-    """A note for a run that goes on, where a part of it was trained by other code; it is kept from then on."""
+def note_other_code(folder: RunFolder) -> tuple[str, ...]:
+    """Returns a note for a run part of which was trained by other code; the note stays from then on."""
     begun = folder.environment().get("code") not in (None, fingerprint()) and folder.checkpoint_epoch() is not None
     return (BEGUN_BY_OTHER_CODE,) if begun or BEGUN_BY_OTHER_CODE in folder.notes() else ()

@@ -22,8 +22,8 @@ from benchmarks.run_folder.folder import (
     REFERENCE,
     STATUS,
     RunFolder,
-    ended_as,
-    run_folders,
+    list_run_folders,
+    resolve_state,
 )
 from variants.recipe import UserError
 
@@ -235,7 +235,7 @@ def _without_changed(line: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _in_folder(runs_dir: Path | str, names: Sequence[str]) -> FoundRuns:
-    folders = run_folders(runs_dir)
+    folders = list_run_folders(runs_dir)
     if not folders:
         raise UserError(
             f"there are no runs in {runs_dir}; train one with python -m benchmarks.run, or name another folder"
@@ -250,18 +250,18 @@ def _in_folder(runs_dir: Path | str, names: Sequence[str]) -> FoundRuns:
 
 
 def _in_mlflow(tracking_uri: str | None, experiment: str | None, names: Sequence[str]) -> FoundRuns:
-    from benchmarks.tracking.client import redacted, resolved
-    from benchmarks.tracking.download import runs
+    from benchmarks.tracking.client import redact_uri, resolve_uri
+    from benchmarks.tracking.download import list_runs
 
-    uri = resolved(tracking_uri)
-    listed = runs(uri, experiment)
+    uri = resolve_uri(tracking_uri)
+    listed = list_runs(uri, experiment)
     if not listed:
         raise UserError(
-            f"there are no runs in MLflow at {redacted(uri)}; train one with python -m benchmarks.run, or read run "
+            f"there are no runs in MLflow at {redact_uri(uri)}; train one with python -m benchmarks.run, or read run "
             f"folders with --runs-dir"
         )
     read_, left_out = [], []
-    for tracked in _choose(listed, names, lambda run: (run.run_id, run.tags.get("folder", "")), redacted(uri)):
+    for tracked in _choose(listed, names, lambda run: (run.run_id, run.tags.get("folder", "")), redact_uri(uri)):
         name = tracked.tags.get("folder", "")
         if "superseded" in tracked.tags:
             left_out.append(LeftOut(tracked.run_id, name, "its config was trained again later"))
@@ -274,23 +274,23 @@ def _in_mlflow(tracking_uri: str | None, experiment: str | None, names: Sequence
 
 
 def _fetch_run(tracked: "TrackedRun", uri: str) -> RunRecord:
-    from benchmarks.tracking.download import fetch
+    from benchmarks.tracking.download import fetch_run
 
     with tempfile.TemporaryDirectory() as into:
-        folder = RunFolder(fetch(tracked.run_id, uri, into, wanted=lambda name: name in _READ))
+        folder = RunFolder(fetch_run(tracked.run_id, uri, into, wanted=lambda name: name in _READ))
         last = RunFolder.picture_name(folder.config().recipe.epochs)
-        fetch(tracked.run_id, uri, into, wanted=lambda name: name == last)
+        fetch_run(tracked.run_id, uri, into, wanted=lambda name: name == last)
         run = read_run(folder, tracked.run_id)
     # While a run goes on, MLflow alone tells so.
-    state = ended_as(tracked.status, run.cause) if run.state == "NONE" else run.state
+    state = resolve_state(tracked.status, run.cause) if run.state == "NONE" else run.state
     return replace(run, state=state, link=_page(tracked.run_id, uri))
 
 
 def _page(run_id: str, uri: str) -> str:
-    """Returns the page of a run on MLflow's server; "" without a server, and for an address that holds a secret."""
-    from benchmarks.tracking.client import redacted
+    """Where MLflow's server shows a run; "" without a server, and where its address cannot be told without a secret."""
+    from benchmarks.tracking.client import redact_uri
 
-    shown = redacted(uri).rstrip("/")
+    shown = redact_uri(uri).rstrip("/")
     return f"{shown}/#/runs/{run_id}" if re.fullmatch(r"https?://[\w.:/\[\]-]+", shown, re.ASCII) else ""
 
 

@@ -392,14 +392,14 @@ TAKE_PLUGINS = {
     *("benchmarks.speed", "benchmarks.defects", "benchmarks.extractors", "reports.build", "tests.soak.precision"),
 }
 # They copy, remove or simulate: they need no code of a variant, metric or question.
-NEED_NONE = {"benchmarks.sync", "benchmarks.prune", "tests.soak.calibrate"}
+NEED_NONE = {"benchmarks.sync", "benchmarks.prune", "tests.soak.calibrate", "tests.soak.__main__"}
 
 
 def test_a_command_takes_plugins_unless_it_needs_none(called: Callable[..., Any], plugin: Callable[..., Path]) -> None:
     from importlib import import_module
 
     files = [file for folder in ("benchmarks", "reports", "tests/soak") for file in (ROOT / folder).glob("*.py")]
-    ending = re.compile(r'^if __name__ == "__main__":\n    (?:main|run_command)\((\w+)\)', re.MULTILINE)
+    ending = re.compile(r'^if __name__ == "__main__":\n    run_command\((\w+)\)', re.MULTILINE)
     ends = {file: ending.search(file.read_text()) for file in files}
     functions = {".".join(file.relative_to(ROOT).with_suffix("").parts): end[1] for file, end in ends.items() if end}
     assert set(functions) == TAKE_PLUGINS | NEED_NONE
@@ -422,12 +422,12 @@ def test_a_run_of_a_plugin_is_sent_pruned_and_compared_without_it(
     load_plugins([plugin(EXAMPLE.read_text())])
     trained(Path("runs"), noise="laplace")
     forget("mine.py")
-    sent = called(sync.command, "--tracking-uri", tracking_uri)
+    sent = called(sync.main, "--tracking-uri", tracking_uri)
     assert "1 runs, 1 sent, 0 there already, 0 failed" in sent.out
-    for command, words in ((build.command, ["--runs-dir", "runs"]), (build.command, ["--tracking-uri", tracking_uri])):
+    for command, words in ((build.main, ["--runs-dir", "runs"]), (build.main, ["--tracking-uri", tracking_uri])):
         assert called(command, *words).code == 0
         assert "1 finished run of 1 variant" in Path("reports/out/index.md").read_text()
-    assert called(prune.command, "--yes").code == 0
+    assert called(prune.main, "--yes").code == 0
     assert "residual_gan" not in VARIANTS
 
 
@@ -436,7 +436,7 @@ def test_a_metric_and_a_variant_of_a_plugin_are_known_to_the_other_commands(
     called: Callable[..., Any], plugin: Callable[..., Path]
 ) -> None:
     from benchmarks import speed
-    from benchmarks.defects import command
+    from benchmarks.defects import main as command
 
     text = (ROOT / "docs" / "plugins.md").read_text()
     snippets = dict(re.findall(r"```python\n# (\w+\.py)\n(.*?)```", text, re.DOTALL))

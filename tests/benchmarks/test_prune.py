@@ -1,4 +1,4 @@
-"""Pruning removes what nobody needs of finished runs, tells it first, and touches nothing else."""
+"""Pruning lists and then removes superfluous files of finished runs, and touches nothing else."""
 
 import os
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.config import DatasetConfig, RunConfig
-from benchmarks.prune import command
+from benchmarks.prune import main
 from benchmarks.run_folder.folder import RunFolder
 from tests.conftest import Done
 from variants import Recipe
@@ -17,7 +17,7 @@ KEPT = {"config.json", "metrics.jsonl", "status.json", "generator.safetensors", 
 
 @pytest.fixture
 def make(own_folder: Path) -> Callable[..., RunFolder]:
-    """A run folder with everything that a run of 25 epochs leaves."""
+    """Makes run folders with everything that a run of 25 epochs leaves."""
 
     def make(seed: int, state: str = "FINISHED") -> RunFolder:
         config = RunConfig("cgan_mlp", Recipe(epochs=25), DatasetConfig("digits"), seed, "c" * 64, "e" * 64)
@@ -44,17 +44,17 @@ def left(folder: RunFolder) -> set[str]:
 
 def test_of_a_finished_run_stays_what_is_needed(make: Callable[..., RunFolder], called: Callable[..., Done]) -> None:
     folder = make(0)
-    done = called(command, "--yes")
+    done = called(main, "--yes")
     assert (done.code, done.err) == (0, "")
     # 3 MiB of checkpoints, 24 kB of pictures.
     assert done.out.splitlines() == [f"{folder.name}: checkpoints 3, pictures 24, 3.0 MiB", "removed 3.0 MiB"]
     assert left(folder) == KEPT | {"samples/epoch_025.png"}
-    assert called(command, "--yes").out == "there is nothing to remove in runs\n"
+    assert called(main, "--yes").out == "there is nothing to remove in runs\n"
 
 
 def test_milestones_are_kept_where_they_are_wanted(make: Callable[..., RunFolder], called: Callable[..., Done]) -> None:
     folder = make(0)
-    called(command, "--yes", "--keep-milestones")
+    called(main, "--yes", "--keep-milestones")
     assert left(folder) == KEPT | {f"samples/epoch_0{epoch}.png" for epoch in ("01", "10", "20", "25")}
 
 
@@ -63,7 +63,7 @@ def test_nothing_is_removed_without_a_yes(
 ) -> None:
     folder = make(0)
     before = left(folder)
-    assert "remove 27 files, 3.0 MiB? [y/N] \nnothing is removed; --yes does it without asking\n" in called(command).out
+    assert "remove 27 files, 3.0 MiB? [y/N] \nnothing is removed; --yes does it without asking\n" in called(main).out
 
     class Terminal:
         def __init__(self, answer: str) -> None:
@@ -77,10 +77,10 @@ def test_nothing_is_removed_without_a_yes(
 
     for answer in ("\n", "n\n", "", "yesterday\n"):
         monkeypatch.setattr("sys.stdin", Terminal(answer))
-        assert called(command).code == 0
+        assert called(main).code == 0
         assert left(folder) == before
     monkeypatch.setattr("sys.stdin", Terminal("Y\n"))
-    called(command)
+    called(main)
     assert len(left(folder)) == len(before) - 27
 
 
@@ -90,11 +90,11 @@ def test_a_run_that_may_go_on_is_left_as_it_is(
 ) -> None:
     folder, finished = make(0, state), make(1)
     before = left(folder)
-    done = called(command, "--yes")
+    done = called(main, "--yes")
     # Nothing trains it, and no loss of it is told that was not finite.
     shown = "KILLED" if state in ("RUNNING", "FAILED") else state
     assert (
-        f"{folder.name} is left as it is: it is not finished ({shown}), and may go on from its checkpoint" in done.out
+        f"{folder.name} is left as it is: it is not finished ({shown}), and may resume from its checkpoint" in done.out
     )
     assert left(folder) == before
     assert len(left(finished)) < len(before)
@@ -104,8 +104,8 @@ def test_a_run_in_use_is_left_as_it_is(make: Callable[..., RunFolder], called: C
     folder = make(0)
     before = left(folder)
     with folder.lock():
-        done = called(command, "--yes")
-    assert f"{folder.name} is left as it is: some process is using it\n" in done.out
+        done = called(main, "--yes")
+    assert f"{folder.name} is left as it is: a process is using it\n" in done.out
     assert left(folder) == before
 
 
@@ -119,8 +119,8 @@ def test_a_run_that_is_started_again_after_the_question_is_left_as_it_is(
         folder.set_status("KILLED", epoch=3)
         return True
 
-    monkeypatch.setattr("benchmarks.prune.agreed", answered)
-    done = called(command)
+    monkeypatch.setattr("benchmarks.prune.confirm", answered)
+    done = called(main)
     assert done.code == 1
     assert done.err == f"{folder.name}: it was started again in the meantime\n"
     assert left(folder) == before
@@ -141,7 +141,7 @@ def test_links_are_neither_followed_nor_removed(
     (other.path / "samples").rename(own_folder / "album")
     (other.path / "samples").symlink_to(own_folder / "album")
     (own_folder / "runs" / "linked").symlink_to(make(2).path.rename(own_folder / "elsewhere"))
-    called(command, "--yes")
+    called(main, "--yes")
     assert (folder.path / "checkpoint.safetensors").is_symlink()
     assert {path.read_bytes() for path in outside.iterdir()} == {b"precious"}
     assert len(list((own_folder / "album").iterdir())) == 25
@@ -151,9 +151,9 @@ def test_links_are_neither_followed_nor_removed(
 def test_a_folder_without_runs_and_one_that_is_damaged_are_told(
     make: Callable[..., RunFolder], called: Callable[..., Done], own_folder: Path
 ) -> None:
-    assert called(command, "--yes").err == "error: cannot read the runs in runs: No such file or directory\n"
+    assert called(main, "--yes").err == "error: cannot read the runs in runs: No such file or directory\n"
     folder = make(0)
     (folder.path / "status.json").write_text("{")
     before = left(folder)
-    assert f"{folder.name} is left as it is: runs/{folder.name}/status.json is damaged" in called(command, "--yes").out
+    assert f"{folder.name} is left as it is: runs/{folder.name}/status.json is damaged" in called(main, "--yes").out
     assert left(folder) == before

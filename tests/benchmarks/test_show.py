@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks import Run, configure, train
+from benchmarks.run import main as train_command
 from benchmarks.run import parser
-from benchmarks.run import run as train_command
 from benchmarks.run_folder.folder import RunFolder
-from benchmarks.show import command
+from benchmarks.show import main as command
 from tests.conftest import Done
 
 TINY = {"epochs": 2, "epoch_updates": 2, "samples": 20, "thorough": False, "probes": ("noise_swap",)}

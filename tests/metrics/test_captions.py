@@ -9,7 +9,7 @@ from torch import Tensor
 
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import load
-from metrics.captions import DIGITS, RULES, SLANTS, THICKNESSES, WORDS, all_captions, captions, slant, thickness
+from metrics.captions import DIGITS, RULES, SLANTS, THICKNESSES, WORDS, all_captions, caption_tokens, slant, thickness
 
 
 def stroke(width: int, shear: int = 0, ink: float = 1.0, place: int = 14) -> Tensor:
@@ -51,13 +51,13 @@ def test_slant_turns_over_in_a_mirror_and_keeps_in_place() -> None:
 
 def test_an_empty_image_is_thin_and_upright() -> None:
     empty = torch.full((1, 1, 28, 28), -1.0)
-    words = captions(empty, torch.tensor([7]), RULES["mnist"])
+    words = caption_tokens(empty, torch.tensor([7]), RULES["mnist"])
     assert [WORDS[token] for token in words[0].tolist()] == ["seven", "thin", "upright"]
 
 
 def test_a_caption_says_digit_thickness_and_slant() -> None:
     images = torch.cat([stroke(1, 1), stroke(6, -1), stroke(4), stroke(2, 4)])
-    words = captions(images, torch.tensor([1, 1, 7, 0]), RULES["mnist"])
+    words = caption_tokens(images, torch.tensor([1, 1, 7, 0]), RULES["mnist"])
     assert [" ".join(WORDS[token] for token in row) for row in words.tolist()] == [
         "one thin right",
         "one bold left",
@@ -98,7 +98,7 @@ def test_captions_are_the_rule_applied_to_the_image_that_they_stand_by(plain: tu
     dataset = load(DatasetConfig(f"captions_{name}"), data_dir)
     for split in (dataset.train, dataset.test):
         indices = torch.arange(0, len(split), 7)[:500]
-        expected = captions(split.images(indices), split.labels[indices], dataset.captions.rule)
+        expected = caption_tokens(split.images(indices), split.labels[indices], dataset.captions.rule)
         assert torch.equal(split.condition(indices), expected)
     assert dataset.spec.vocabulary == WORDS
     assert dataset.spec.classes is None  # what a network is told is the caption, not the label
@@ -110,7 +110,7 @@ def test_the_constants_are_the_quantiles_that_they_are_said_to_be(plain: tuple[s
     rule, pieces = RULES[name], torch.arange(len(train)).split(256)  # all of them: every eighth of MNIST is thinner
     widths = torch.cat([thickness(train.images(piece)) for piece in pieces])
     assert widths.median().item() == pytest.approx(rule.bold, abs=0.005)
-    words = torch.cat([captions(train.images(piece), train.labels[piece], rule)[:, 2] for piece in pieces])
+    words = torch.cat([caption_tokens(train.images(piece), train.labels[piece], rule)[:, 2] for piece in pieces])
     shares = (words - WORDS.index("left")).bincount().double() / len(words)
     expected, tolerance = ([0.17, 0.40, 0.43], 0.005) if name == "mnist" else ([1 / 3, 1 / 3, 1 / 3], 0.08)
     assert shares.tolist() == pytest.approx(expected, abs=tolerance)

@@ -1,10 +1,11 @@
 """python -m tests.soak: the long checks, all of them or some; each can be stopped, and goes on where it was."""
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.cli.options import Parser, main
+from benchmarks.cli.options import Parser, run_command
 from tests.soak import endurance, figures, fuzzing, kills, metrics, mutants, repetitions
 from variants.recipe import UserError, unknown
 
@@ -29,8 +30,8 @@ def parser() -> Parser:
     return parser
 
 
-def soak() -> int:
-    asked = parser().parse_args()
+def main(arguments: Sequence[str] | None = None) -> int:
+    asked = parser().parse_args(arguments)
     for name in asked.part:
         if name not in PARTS:
             raise unknown("part", name, PARTS, see="one of " + ", ".join(PARTS))
@@ -49,4 +50,4 @@ def soak() -> int:
 
 
 if __name__ == "__main__":
-    main(soak)
+    run_command(main)

@@ -5,14 +5,14 @@ docs/calibration.md, and whole in docs/calibration.json. The unit of all shifts 
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.cli.options import Parser, main
+from benchmarks.cli.options import Parser, run_command
 from reports.analysis.statistics import fewest_seeds, seeds_to_settle, subset_sums, three_sided, two_groups
 from variants.recipe import UserError
 
@@ -375,13 +375,13 @@ def _chunks(total: int) -> Iterator[int]:
         total -= _CHUNK
 
 
-def command() -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser("tests.soak.calibrate", description=__doc__.partition(": ")[2].partition("\n\n")[0])
     parser.add_argument("--out", type=Path, default=Path("docs"), metavar="DIR", help="where to write (docs)")
     parser.add_argument(
         "--suites", type=int, default=Plan.suites, metavar="N", help=f"simulated suites ({Plan.suites})"
     )
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.suites < 1:
         raise UserError("--suites is at least 1")
     share = options.suites / Plan.suites
@@ -401,7 +401,8 @@ def command() -> None:
             print(f"wrote {options.out / name}")
     except OSError as error:
         raise UserError(f"cannot write to {options.out}: {error.strerror or error}") from error
+    return 0
 
 
 if __name__ == "__main__":
-    main(command)
+    run_command(main)

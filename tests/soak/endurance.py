@@ -44,7 +44,7 @@ def many_runs(count: int, work: Path) -> None:
 def many_epochs(count: int, work: Path) -> None:
     """Trains one run of many epochs and prints what is held after each."""
     from benchmarks import configure, train
-    from benchmarks.training.watcher import ProgressListener
+    from benchmarks.training.listener import ProgressListener
 
     class Tells(ProgressListener):
         def line(self, line: dict) -> None:
@@ -52,7 +52,7 @@ def many_epochs(count: int, work: Path) -> None:
 
     config = configure("cgan_mlp", "digits", epochs=count, evaluate_every=10, **TINY)
     uri = f"sqlite:///{work / 'mlflow.db'}"
-    train(config, runs_dir=work / "runs", tracking_uri=uri, pictures="milestones", watcher=Tells())
+    train(config, runs_dir=work / "runs", tracking_uri=uri, pictures="milestones", listener=Tells())
 
 
 def measured(what: str, count: int, work: Path, say: Callable[[str], None]) -> list[dict[str, float]]:

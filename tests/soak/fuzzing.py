@@ -89,16 +89,16 @@ ENVIRONMENT = {
 
 def json_readers() -> list[Reader]:
     from benchmarks.evaluation.catalogue import METRICS
-    from benchmarks.inference.finding import load_run
+    from benchmarks.inference.find import load_run
     from benchmarks.questions.presets import find_preset
     from benchmarks.run_folder.folder import RunFolder
-    from benchmarks.show import facts, heading, loss_changes, pictures
-    from benchmarks.show import recipe as recipe_of
+    from benchmarks.show import describe_recipe, format_heading, iter_facts, iter_loss_changes, list_pictures
     from benchmarks.suites.plan import make_plan, pilot_deviation
     from benchmarks.suites.plan_history import describe_changes, load_plans
     from benchmarks.suites.tuned_settings import read_tuning, tuning_file
-    from benchmarks.tracking.upload import journal_figures, remembered, run_params, run_tags, where_to_look
-    from benchmarks.training.configure import recipe_file
+    from benchmarks.tracking.entities import iter_metrics, make_params, make_tags
+    from benchmarks.tracking.upload import find_page, read_memory
+    from benchmarks.training.configure import read_recipe
     from reports.analysis.sections import group_into_sections
     from reports.build import compare_runs
     from reports.figures.illustrations import IllustratedSection
@@ -137,9 +137,10 @@ def json_readers() -> list[Reader]:
             run = whole(folder, name)
             record = read_run(run)
             loaded = load_run(folder)
-            told = [heading(loaded), *facts(loaded), *loss_changes(loaded), recipe_of(loaded), *pictures(loaded)]
+            told = [format_heading(loaded), *iter_facts(loaded), *iter_loss_changes(loaded)]
+            told += [describe_recipe(loaded), *list_pictures(loaded)]
             reported(record, drawn=zlib.crc32((folder / name).read_bytes()) % DRAWN == 0)
-            sent = run_tags(run, run.lines(), run.status()), run_params(run), list(journal_figures(lines))
+            sent = make_tags(run, run.lines(), run.status()), make_params(run), list(iter_metrics(lines))
             return record, told, sent, record.metrics, record.seconds, run.id
 
         return use
@@ -170,7 +171,7 @@ def json_readers() -> list[Reader]:
 
     def trained(folder: Path) -> object:
         spec, variant = DataSpec((1, 8, 8), classes=10), load_variant("cgan_mlp")
-        read_ = recipe_file(variant, folder / "mine.toml", spec)
+        read_ = read_recipe(variant, folder / "mine.toml", spec)
         variant.check(read_, spec)
         return read_
 
@@ -192,7 +193,7 @@ def json_readers() -> list[Reader]:
 
     def known(folder: Path) -> object:
         run = whole(folder, "mlflow.json")
-        return remembered(run, "http://host"), where_to_look(run, "http://host")
+        return read_memory(run, "http://host"), find_page(run, "http://host")
 
     toml = 'recipe = "small"\nloss = "hinge"\nepochs = 3\ngenerator_lr = 0.001\ngenerator_widths = [16, 16]\n'
     made = make_plan(find_preset("smoke"))
@@ -231,8 +232,8 @@ def tensor_readers() -> list[Reader]:
     from benchmarks.run_folder.folder import RunFolder
     from benchmarks.run_folder.tensors import pack
     from benchmarks.training.checkpoint import TrainState
+    from benchmarks.training.listener import ProgressListener
     from benchmarks.training.loop import Training
-    from benchmarks.training.watcher import ProgressListener
     from metrics.features import pinned_path, read_extractor
     from variants import DataSpec, load_variant
 
@@ -253,7 +254,7 @@ def tensor_readers() -> list[Reader]:
         run = RunFolder(folder)
         run.checkpoint_epoch()
         training = object.__new__(Training)
-        training.folder, training.state, training.watcher = run, state(), ProgressListener()
+        training.folder, training.state, training.listener = run, state(), ProgressListener()
         training.watch, training.config = None, config
         training.restore()
         optimizer = training.state.gan.generator_optimizer
@@ -272,7 +273,7 @@ def tensor_readers() -> list[Reader]:
     def judged(folder: Path) -> object:
         extractor = read_extractor(folder / "judge.safetensors")
         features, _ = extractor.read(torch.zeros(2, *extractor.shape))
-        return extractor.standardized(features)
+        return extractor.standardize(features)
 
     def checked(key: str) -> Callable[[bytes, random.Random], bytes]:
         return either(damaged, lambda data, rng: forged_tensors(data, rng, key))
@@ -302,10 +303,10 @@ def data_readers() -> list[Reader]:
     def idx(folder: Path) -> object:
         if not (folder / "train-labels-idx1-ubyte").exists():
             (folder / "train-labels-idx1-ubyte").write_bytes(labels)
-        return published._idx_split(mine, folder, "train").images(slice(None))
+        return published._read_idx_split(mine, folder, "train").images(slice(None))
 
     def cifar(folder: Path) -> object:
-        return published._cifar10_batch(folder / "data_batch_1.bin")
+        return published._read_cifar10_batch(folder / "data_batch_1.bin")
 
     def picture(folder: Path) -> object:
         return images._read(folder / "mine.png", 8), compact_picture((folder / "mine.png").read_bytes())

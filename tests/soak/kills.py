@@ -1,4 +1,4 @@
-"""Runs that are killed and go on: they end with the bits of one that was never killed, and MLflow has each value once.
+"""Kills runs that then resume: they end with the bits of one that was never killed, and MLflow has each value once.
 
 Every run is the real command in a process of its own, forked from this one so that nothing is imported again, and ended
 by SIGKILL: at a random moment, or in the middle of a write of a certain kind, by the process itself. Then the same
@@ -39,7 +39,7 @@ def die(*_: object) -> None:
 
 
 def half_a_file(suits: Callable[[str], bool], n: int, rng: random.Random) -> None:
-    """Dies with a part of a file written beside the place where it belongs."""
+    """Dies with a part of a file written under its temporary name."""
     from benchmarks.run_folder.folder import RunFolder
 
     whole, left = RunFolder._write_beside, [n]
@@ -59,14 +59,14 @@ def half_a_file(suits: Callable[[str], bool], n: int, rng: random.Random) -> Non
 def half_a_line(n: int, rng: random.Random) -> None:
     """Dies with a part of a line at the end of the journal."""
     from benchmarks.run_folder import folder
-    from benchmarks.run_folder.journal import line_bytes
+    from benchmarks.run_folder.journal import encode_line
 
     whole, left = folder.RunFolder.append, [n]
 
     def torn(self: folder.RunFolder, line: dict) -> None:
         left[0] -= 1
         if left[0] < 0:
-            text = line_bytes(line)
+            text = encode_line(line)
             with open(self.file(folder.JOURNAL), "ab") as file:
                 file.write(text[: rng.randrange(len(text))])
             die()
@@ -76,7 +76,7 @@ def half_a_line(n: int, rng: random.Random) -> None:
 
 
 def between_the_renames_of_a_checkpoint(n: int, rng: random.Random) -> None:
-    """Dies when the last checkpoint is the one before, and none is the last."""
+    """Dies when the last checkpoint has become the previous one, and there is no last one."""
     rename, left = os.replace, [n]
 
     def torn(source: Path, target: Path, **kwargs: Any) -> None:
@@ -90,10 +90,10 @@ def between_the_renames_of_a_checkpoint(n: int, rng: random.Random) -> None:
 
 
 def half_a_gif(n: int, rng: random.Random) -> None:
-    """Dies with a part of the animation written beside its place."""
+    """Dies with a part of the animation written under its temporary name."""
     from benchmarks.pictures import samples
 
-    whole = samples.write_whole
+    whole = samples.write_file
 
     def torn(out: Path, data: bytes) -> None:
         if str(out).endswith(".gif"):
@@ -101,7 +101,7 @@ def half_a_gif(n: int, rng: random.Random) -> None:
             die()
         whole(out, data)
 
-    samples.write_whole = torn
+    samples.write_file = torn
 
 
 def within_mlflow(call: str, n: int, rng: random.Random) -> None:
@@ -141,8 +141,8 @@ PLACES: dict[str, tuple[Callable[[int, random.Random], None], int]] = {
 ANYWHERE = "a random moment"
 
 
-def command(folder: Path, trap: Callable[[], None] = lambda: None) -> int:
-    """Forks a process that runs the command in a folder; its process id."""
+def start(folder: Path, trap: Callable[[], None] = lambda: None) -> int:
+    """Forks a process that runs the command in a folder, and returns its process id."""
     pid = os.fork()
     if pid:
         return pid
@@ -154,15 +154,15 @@ def command(folder: Path, trap: Callable[[], None] = lambda: None) -> int:
             os.dup2(said.fileno(), stream)
         from benchmarks import run
         from benchmarks.cli import options
-        from benchmarks.tracking.background import Tracker
+        from benchmarks.tracking.background import Uploader
         from benchmarks.training import loop, train
 
         # So that a run of a second has as many checkpoints, and talks to MLflow as often, as one of an hour.
         loop.CHECKPOINT_SECONDS = 0.0
-        train.Tracker = partial(Tracker, seconds=0.0)
+        train.Uploader = partial(Uploader, interval=0.0)
         trap()
         sys.argv = ["benchmarks.run", *WORDS, "--tracking-uri", store(folder)]
-        options.main(run.run)
+        options.run_command(run.main)
     except SystemExit as ended:
         os._exit(ended.code if isinstance(ended.code, int) else 1)
     finally:
@@ -173,40 +173,40 @@ def store(folder: Path) -> str:
     return f"sqlite:///{folder / 'mlflow.db'}"
 
 
-def ended(pid: int) -> int:
-    """Waits for a process: its exit status, or minus the signal that killed it."""
+def wait_for(pid: int) -> int:
+    """Waits for a process, and returns its exit status, or minus the signal that killed it."""
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def the_run(folder: Path):
-    from benchmarks.run_folder.folder import run_folders
+def find_run(folder: Path):
+    from benchmarks.run_folder.folder import list_run_folders
 
-    (found,) = run_folders(folder / "runs")
+    (found,) = list_run_folders(folder / "runs")
     return found
 
 
-def results(folder: Path) -> dict[str, bytes]:
-    """What must be the same bits."""
-    run = the_run(folder)
+def read_results(folder: Path) -> dict[str, bytes]:
+    """Returns the files that must have the same bits."""
+    run = find_run(folder)
     names = sorted(path for pattern in RESULTS for path in run.path.glob(pattern) if path.is_file())
     found = {path.relative_to(run.path).as_posix(): path.read_bytes() for path in names}
     lines = [{k: v for k, v in line.items() if k != "timing"} for line in run.lines()]
     return {**found, "metrics.jsonl": json.dumps(lines, sort_keys=True).encode()}
 
 
-def differences(folder: Path, wanted: dict[str, bytes]) -> list[str]:
-    """What is not as in the run that was never killed, and what MLflow does not have once; [] is as it should be."""
+def find_differences(folder: Path, wanted: dict[str, bytes]) -> list[str]:
+    """Returns the differences to the run that was never killed, and values that MLflow does not have once."""
     from mlflow import MlflowClient
 
-    from benchmarks.tracking.download import runs
-    from benchmarks.tracking.upload import journal_figures
+    from benchmarks.tracking.download import list_runs
+    from benchmarks.tracking.entities import iter_metrics
 
-    run, found = the_run(folder), results(folder)
+    run, found = find_run(folder), read_results(folder)
     wrong = [f"{name} differs" for name in sorted(found.keys() | wanted.keys()) if found.get(name) != wanted.get(name)]
     wrong += [f"{path.name} was left" for path in sorted(run.path.rglob("*.part"))]
     if run.status()["state"] != "FINISHED":
         wrong.append(f"it is {run.status()}")
-    client, listed = MlflowClient(store(folder)), runs(store(folder))
+    client, listed = MlflowClient(store(folder)), list_runs(store(folder))
     if len(listed) != 1:
         return [*wrong, f"MLflow has {len(listed)} runs"]
     points = [
@@ -215,7 +215,7 @@ def differences(folder: Path, wanted: dict[str, bytes]) -> list[str]:
         for point in client.get_metric_history(listed[0].run_id, key)
         if not key.startswith("reference/")
     ]
-    told = [(key, epoch, value) for epoch, key, value in journal_figures(run.lines())]
+    told = [(key, epoch, value) for epoch, key, value in iter_metrics(run.lines())]
     if sorted(points) != sorted(told):
         wrong.append(f"MLflow has {len(points)} values of {len(told)}, {len(set(points) & set(told))} of them right")
     pictures = [file.path for file in client.list_artifacts(listed[0].run_id, "images") if file.path.endswith(".png")]
@@ -224,40 +224,40 @@ def differences(folder: Path, wanted: dict[str, bytes]) -> list[str]:
     return wrong
 
 
-def trial(folder: Path, number: int, wanted: dict[str, bytes], seconds: float, most: int) -> dict[str, Any]:
-    """One run, killed up to `most` times, that goes on to its end: how it was killed, and what is wrong with it."""
+def try_once(folder: Path, number: int, wanted: dict[str, bytes], seconds: float, most: int) -> dict[str, Any]:
+    """Trains a run, killed up to `most` times, to its end; returns how it was killed, and what is wrong with it."""
     rng = random.Random(number)
     killed: list[str] = []
     names = sorted(PLACES)
     for kill in range(rng.randint(1, min(most, MOST_KILLS_OF_A_RUN))):
         if (number + kill) % 2:
-            pid = command(folder)
+            pid = start(folder)
             time.sleep(rng.random() * seconds)
             if os.waitpid(pid, os.WNOHANG)[0]:
                 break
             os.kill(pid, signal.SIGKILL)
-            where, status = ANYWHERE, ended(pid)
+            where, status = ANYWHERE, wait_for(pid)
         else:
             where = names[(number // 2 + kill) % len(names)]
             trap, writes = PLACES[where]
-            status = ended(command(folder, partial(trap, rng.randrange(writes), rng)))
+            status = wait_for(start(folder, partial(trap, rng.randrange(writes), rng)))
         if status == 0:
             break
         if status != -signal.SIGKILL:
             said = (folder / "said.txt").read_text(errors="replace")[-2000:]
             return {"killed": killed, "wrong": [f"exit {status} on the way: {said}"], "bytes": 0, "values": 0}
         killed.append(where)
-    if (status := ended(command(folder))) != 0:
+    if (status := wait_for(start(folder))) != 0:
         said = (folder / "said.txt").read_text(errors="replace")[-2000:]
         return {"killed": killed, "wrong": [f"exit {status} at the end: {said}"], "bytes": 0, "values": 0}
-    found = results(folder)
-    wrong = differences(folder, wanted)
-    values = sum(len(part) for line in the_run(folder).lines() for part in line.values() if isinstance(part, dict))
+    found = read_results(folder)
+    wrong = find_differences(folder, wanted)
+    values = sum(len(part) for line in find_run(folder).lines() for part in line.values() if isinstance(part, dict))
     return {"killed": killed, "wrong": wrong, "bytes": sum(map(len, found.values())), "values": values}
 
 
-def prepared(work: Path) -> tuple[Path, dict[str, bytes], float]:
-    """A folder with an empty store, the results of a run that is never killed, and how long it takes, in seconds."""
+def prepare(work: Path) -> tuple[Path, dict[str, bytes], float]:
+    """Makes a folder with an empty store and the results of a run that is never killed; returns its seconds as well."""
     import torch
     from mlflow import MlflowClient
 
@@ -272,25 +272,25 @@ def prepared(work: Path) -> tuple[Path, dict[str, bytes], float]:
     configure("cgan_mlp", "digits")
     shutil.copytree(work / "empty", work / "whole")
     began = time.monotonic()
-    status = ended(command(work / "whole"))
+    status = wait_for(start(work / "whole"))
     seconds = time.monotonic() - began
     if status != 0:
         raise RuntimeError((work / "whole" / "said.txt").read_text(errors="replace"))
-    return work / "empty", results(work / "whole"), seconds
+    return work / "empty", read_results(work / "whole"), seconds
 
 
 def kills(work: Path, size: float, say: Callable[[str], None], most: int = 50) -> dict[str, Any]:
-    """`most` kills, scaled by the size."""
+    """Runs `most` kills, scaled by the size."""
     steps, most = Steps(work / "kills.jsonl", code()), max(1, round(most * size))
-    empty, wanted, seconds = prepared(work / "kills")
-    if wrong := differences(work / "kills" / "whole", wanted):
+    empty, wanted, seconds = prepare(work / "kills")
+    if wrong := find_differences(work / "kills" / "whole", wanted):
         raise RuntimeError(f"the run that was never killed is not right: {wrong}")
     while (done := sum(len(step["killed"]) for step in steps.done)) < most:
         number = len(steps.done)
         folder = work / "kills" / f"run-{number}"
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(empty, folder)
-        steps.add(trial(folder, number, wanted, seconds, most - done))
+        steps.add(try_once(folder, number, wanted, seconds, most - done))
         say(f"{done + len(steps.done[-1]['killed'])} of {most} kills; {steps.done[-1]}")
         if not steps.done[-1]["wrong"]:
             shutil.rmtree(folder)

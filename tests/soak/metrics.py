@@ -246,10 +246,10 @@ def distances_between() -> tuple[float, float]:
 def diversity_of_classes() -> tuple[Tensor, np.ndarray]:
     from scipy.spatial.distance import pdist
 
-    from metrics.diversity import class_diversity, spread
+    from metrics.diversity import class_diversity, class_spread
 
     ratios = [pdist(X[k == LABELS].numpy()).mean() / pdist(Y[k == OTHERS].numpy()).mean() for k in range(4)]
-    return class_diversity(spread(X, LABELS, 4), spread(Y, OTHERS, 4), 300), np.array(ratios)
+    return class_diversity(class_spread(X, LABELS, 4), class_spread(Y, OTHERS, 4), 300), np.array(ratios)
 
 
 def copies_and_their_chance(which: int) -> Callable[[], tuple[float, float]]:

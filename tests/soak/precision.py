@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plugins
-from benchmarks.cli.options import Parser, main
+from benchmarks.cli import options
+from benchmarks.cli.options import Parser, run_command
 from benchmarks.config import PRECISIONS
 from benchmarks.questions.base import FID_MARGIN, LN_FID, Outcome
 from reports.analysis.verdicts import FEWEST_SEEDS, DecidingContrast, DecidingTest, Numbers, Verdict, decide
@@ -43,18 +44,18 @@ def parser() -> Parser:
         "--epoch-updates", type=int, default=0, metavar="N", help="generator updates in an epoch (the whole data)"
     )
     parser.add_argument("--samples", type=int, default=2500, metavar="N", help="fakes in an evaluation (2500)")
-    parser.add_argument("--workers", type=int, default=0, metavar="N", help="runs at once (as many as cores)")
-    parser.add_argument("--device", default="cpu", metavar="auto|cpu|cuda", help="where to train (cpu)")
-    parser.add_argument("--cuda-graphs", action="store_true", help="record updates and replay them (on a GPU)")
-    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="of the run folders (runs)")
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="datasets ($GANBENCH_DATA, else data)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where all figures are written")
-    plugins.add_option(parser)
+    options.add_workers(parser)
+    options.add_device(parser, "cpu")
+    options.add_cuda_graphs(parser)
+    options.add_runs_dir(parser)
+    options.add_data_dir(parser)
+    options.add_json(parser)
+    options.add_plugin(parser)
     return parser
 
 
-def command() -> None:
-    asked = parser().parse_args()
+def main(arguments: Sequence[str] | None = None) -> int:
+    asked = parser().parse_args(arguments)
     plugins.load_plugins(asked.plugin)
     for name in asked.variant:
         if name not in VARIANTS:
@@ -72,7 +73,7 @@ def command() -> None:
     from benchmarks.suites.scheduler import all_ended, run_jobs
     from benchmarks.timing.machine import machine, software
     from benchmarks.timing.tables import markdown
-    from benchmarks.training.configure import completed, configure
+    from benchmarks.training.configure import add_classifier, configure
     from benchmarks.training.provenance import fingerprint
 
     device = resolve_device(asked.device)
@@ -101,7 +102,7 @@ def command() -> None:
         for precision in (FULL, *asked.precision)
     ]
     # All are checked before a classifier is trained that is still to judge them.
-    jobs = [RunGroup(tuple(completed(config, asked.data_dir) for config in each)) for each in configs]
+    jobs = [RunGroup(tuple(add_classifier(config, asked.data_dir) for config in each)) for each in configs]
     how = {"device": asked.device, "cuda_graphs": asked.cuda_graphs}
     settings = RunOptions(asked.runs_dir, asked.data_dir, pictures="none", track=False, **how)
     with SuiteProgress("precision", sum(len(job.configs) for job in jobs)) as live:
@@ -127,6 +128,7 @@ def command() -> None:
         except OSError as error:
             raise UserError(f"cannot write {asked.json}: {error.strerror}") from None
     print(markdown(measured))
+    return 0
 
 
 def compared(runs: Mapping[tuple[str, str], tuple[Sequence[Path], Sequence[Path]]]) -> tuple[Verdict, ...]:
@@ -181,4 +183,4 @@ def row(verdict: Verdict) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main(command)
+    run_command(main)

@@ -76,7 +76,7 @@ def test_the_command_writes_the_same_page_and_figures_again(tmp_path: Path, monk
     monkeypatch.setattr(c.Plan, "suites", 4000)
     for place in ("a", "b"):
         monkeypatch.setattr(sys, "argv", ["calibrate", "--suites", "4", "--out", place])
-        c.command()
+        c.main()
     first, second = ((tmp_path / place / "calibration.json").read_text() for place in ("a", "b"))
     assert first == second
     figures = json.loads(first)

@@ -12,7 +12,7 @@ from benchmarks.run_folder.folder import JOURNAL, STATUS
 from benchmarks.timing.tables import markdown
 from reports.analysis.verdicts import NO_DIFFERENCE, SUPPORTED
 from tests.conftest import Done
-from tests.soak.precision import command, compared
+from tests.soak.precision import compared, main
 
 SEEDS = 10
 
@@ -74,7 +74,7 @@ def test_the_command_trains_both_precisions_and_writes_what_it_found(
     called: Callable[..., Done], tmp_path: Path
 ) -> None:
     words = "--dataset digits --seeds 5 --epochs 1 --epoch-updates 2 --samples 60 --workers 1".split()
-    done = called(command, *words, "--json", str(tmp_path / "precision.json"))
+    done = called(main, *words, "--json", str(tmp_path / "precision.json"))
     assert done.code == 0, done.err
     measured = json.loads((tmp_path / "precision.json").read_text())
     assert [(row["variant"], row["precision"], row["outcome"], row["seeds"]) for row in measured["rows"]] == [
@@ -99,6 +99,6 @@ def test_the_command_trains_both_precisions_and_writes_what_it_found(
     ],
 )
 def test_bad_input_gets_one_sentence(words: str, sentence: str, called: Callable[..., Done]) -> None:
-    done = called(command, *words.split())
+    done = called(main, *words.split())
     assert (done.code, done.out) == (2, "")
     assert sentence in done.err

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import Done
 from tests.soak import endurance, figures, mutants
-from tests.soak.__main__ import PARTS, soak
+from tests.soak.__main__ import PARTS, main
 
 SOURCE = '''
 """A text."""
@@ -111,10 +111,10 @@ def test_the_page_shows_the_figures_that_are_kept() -> None:
 
 
 def test_a_part_that_is_not_there_is_refused(called: Callable[..., Done]) -> None:
-    done = called(soak, "kill")
+    done = called(main, "kill")
     assert done.code == 2
     assert done.err.startswith("error: unknown part 'kill'; did you mean 'kills'?")
-    assert called(soak, "--size", "0").code == 2
+    assert called(main, "--size", "0").code == 2
     assert set(PARTS) == {"kills", "fuzzing", "metrics", "mutants", "endurance", "repetitions", "coverage"}
 
 
@@ -128,5 +128,5 @@ def test_a_part_works_where_it_was_told_to_whatever_folder_it_goes_into(
         return {}
 
     monkeypatch.setitem(PARTS, "kills", elsewhere)
-    assert called(soak, "kills", "--size", "0.5").code == 0
+    assert called(main, "kills", "--size", "0.5").code == 0
     assert (tmp_path / ".soak").is_dir()

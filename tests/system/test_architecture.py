@@ -5,6 +5,8 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -90,18 +92,74 @@ def test_an_import_the_wrong_way_is_noticed(copy: Path, file: str, line: str) ->
     assert "BROKEN" in done.stdout
 
 
+def rooms(container: str) -> list[list[str]]:
+    """The layers of a package's rooms, the highest first, as their contract has them."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (contract,) = [each for each in contracts if each.get("containers") == [container]]
+    assert contract["exhaustive"]
+    return [layer.split(" | ") for layer in contract["layers"]]
+
+
+def source_of(place: Path) -> Path:
+    return place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+
+
+@pytest.mark.parametrize("container", ["benchmarks", "reports"])
+def test_a_room_that_imports_from_above_or_beside_it_is_noticed(copy: Path, container: str) -> None:
+    layers, wrong = rooms(container), []
+    for above, below in pairwise(layers):
+        wrong += [(room, above[-1]) for room in below]
+    for layer in layers:
+        wrong += pairwise(layer)
+    for room, other in wrong:
+        with source_of(copy / container / room).open("a") as source:
+            source.write(f"\n\ndef planted_{other}():\n    import {container}.{other}\n")
+    told = " ".join(lint_imports(copy).stdout.split())
+    for room, other in wrong:
+        assert f"{container}.{room} is not allowed to import {container}.{other}:" in told
+
+
+def test_a_room_that_is_not_placed_is_noticed(copy: Path) -> None:
+    (copy / "benchmarks" / "attic").mkdir()
+    (copy / "benchmarks" / "attic" / "__init__.py").write_text('"""Holds nothing."""\n')
+    done = lint_imports(copy)
+    assert done.returncode == 1
+    assert "benchmarks.attic" in done.stdout
+
+
+def test_the_front_of_the_benchmarks_is_commands_and_the_contracts_that_a_person_writes_against() -> None:
+    files = {f"benchmarks.{file.stem}" for file in (ROOT / "benchmarks").glob("*.py")}
+    assert files == {c for c in COMMANDS if c.startswith("benchmarks.")} | {
+        "benchmarks.__init__",
+        "benchmarks.config",
+        "benchmarks.plugins",
+    }
+    assert len(files) <= 16
+
+
 @pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_a_file_says_what_it_is(file: Path) -> None:
     assert ast.get_docstring(ast.parse(file.read_text()))
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_a_package_has_a_map_of_its_files(package: str) -> None:
-    told = ast.get_docstring(ast.parse((ROOT / package / "__init__.py").read_text()))
-    variants = {entry.partition(".")[2] for entry in VARIANTS.values()}  # the map says NAME.py for these
-    files = {file.stem for file in (ROOT / package).glob("*.py")} - {"__init__"} - variants
-    folders = {file.parent.name for file in (ROOT / package).glob("*/__init__.py")}
-    assert [name for name in sorted(files | folders) if not re.search(rf"\b{name}\b", told)] == []
+ROOMS = sorted(file.parent for package in PACKAGES for file in (ROOT / package).rglob("__init__.py"))
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.relative_to(ROOT).as_posix())
+def test_a_room_has_a_map_of_its_files(room: Path) -> None:
+    """Each file and each folder begins a line; nothing that does not exist does."""
+    told = ast.get_docstring(ast.parse((room / "__init__.py").read_text()))
+    known = {entry.partition(".")[2] for entry in VARIANTS.values()}  # the map says NAME.py for these
+    files = {f"{file.stem}.py" for file in room.glob("*.py")} - {"__init__.py", *(f"{name}.py" for name in known)}
+    folders = {f"{file.parent.name}/" for file in room.glob("*/__init__.py")}
+    begun = {line.split()[0] for line in told.splitlines() if line.strip()}
+    commands = {name for name in files if f"benchmarks.{name[:-3]}" in COMMANDS}
+    assert {
+        name for name in files | folders if name not in begun and not (name in commands and name[:-3] in begun)
+    } == set()
+    assert {
+        name for name in begun if name.endswith((".py", "/")) and name not in files | folders | {"NAME.py"}
+    } == set()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The same command twice at once, and ten processes on one store: one writer a folder, and every value arrives."""
+"""The same command twice at once, and ten processes on one store, leave one writer a folder and lose no value."""
 
 import os
 import subprocess
@@ -10,8 +10,9 @@ import pytest
 
 from benchmarks import configure
 from benchmarks.run_folder.folder import RunFolder
-from benchmarks.tracking.download import runs
-from benchmarks.tracking.upload import journal_figures, sync
+from benchmarks.tracking.download import list_runs
+from benchmarks.tracking.entities import iter_metrics
+from benchmarks.tracking.upload import sync
 from tests.conftest import ROOT
 
 WORDS = (
@@ -30,7 +31,7 @@ def started(folder: Path, *words: str) -> subprocess.Popen:
 
 @pytest.mark.long
 def test_of_two_at_once_one_trains_and_the_other_says_so(tmp_path: Path) -> None:
-    """The first one is held in its folder until the second one has spoken."""
+    """Holds the first one in its folder until the second one has spoken."""
     config = configure(
         "vanilla_gan", "ring8", epochs=3, epoch_updates=40, samples=60, thorough=False, probes=(), evaluate_every=1
     )
@@ -49,7 +50,7 @@ def test_of_two_at_once_one_trains_and_the_other_says_so(tmp_path: Path) -> None
 
 
 def test_of_several_that_begin_at_the_same_moment_one_makes_the_folder(tmp_path: Path) -> None:
-    """Without imports between them: forked, and let go together, so that they meet where the folder is made."""
+    """Forks both after the imports and frees them together, so that they meet where the folder is made."""
     config = configure("vanilla_gan", "ring8", epochs=3)
     go, ids = tmp_path / "go", []
     children = []
@@ -103,10 +104,10 @@ def test_every_value_of_ten_processes_arrives_in_one_sqlite_store(tmp_path: Path
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri)
-    listed = {run.tags["folder"]: run.run_id for run in runs(tracking_uri)}
+    listed = {run.tags["folder"]: run.run_id for run in list_runs(tracking_uri)}
     assert len(listed) == 10
     for folder in folders:
-        wanted = sorted((key, epoch, value) for epoch, key, value in journal_figures(folder.lines()))
+        wanted = sorted((key, epoch, value) for epoch, key, value in iter_metrics(folder.lines()))
         found = sorted(
             (key, point.step, point.value)
             for key in client.get_run(listed[folder.name]).data.metrics

@@ -1,4 +1,4 @@
-"""A disk that is full, a folder that cannot be written or is deleted: one sentence, and what was written stays whole.
+"""A full disk, an unwritable or a deleted folder ends a run with one sentence, and its files stay whole.
 
 The damage is done for real, in processes of their own: a limit on the size of files, which is what a full disk is to
 one that writes, and a file system of a few MiB where the machine lets one be made.
@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import configure, train
-from benchmarks.run_folder.folder import run_folders
-from benchmarks.training.watcher import ProgressListener
+from benchmarks.run_folder.folder import list_run_folders
+from benchmarks.training.listener import ProgressListener
 from tests.conftest import ROOT
 from variants import UserError
 
@@ -30,7 +30,7 @@ WORDS = (
 
 
 class Does(ProgressListener):
-    """Does something once an epoch is written."""
+    """Acts once an epoch is written."""
 
     def __init__(self, epoch: int, act: Callable[[], object]) -> None:
         self.epoch, self.act = epoch, act
@@ -40,9 +40,9 @@ class Does(ProgressListener):
             self.act()
 
 
-def tiny(runs_dir: Path, watcher: ProgressListener | None = None):
+def tiny(runs_dir: Path, listener: ProgressListener | None = None):
     config = configure("cgan_mlp", "digits", **TINY)
-    return train(config, runs_dir=runs_dir, track=False, pictures="milestones", watcher=watcher)
+    return train(config, runs_dir=runs_dir, track=False, pictures="milestones", listener=listener)
 
 
 def limited(size: int) -> Callable[[], object]:
@@ -68,14 +68,14 @@ def unlimited() -> Iterator[None]:
 def test_a_file_that_cannot_grow_stops_the_run_which_goes_on_later(
     room: int, tmp_path: Path, unlimited: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever is written when there is no room: a journal line, a picture, a checkpoint, the animation."""
+    """Leaves no room for each kind of file in turn: a journal line, a picture, a checkpoint, the animation."""
     monkeypatch.setattr("benchmarks.training.loop.CHECKPOINT_SECONDS", 0.0)
     whole = tiny(tmp_path / "whole")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     with pytest.raises(UserError, match="cannot write"):
         tiny(tmp_path / "full", Does(2, limited(room)))
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    (folder,) = run_folders(tmp_path / "full")
+    (folder,) = list_run_folders(tmp_path / "full")
     # What was logged is readable, and only as far as it is on the disk.
     assert [line["epoch"] for line in folder.lines()] == list(range(len(folder.lines())))
     assert len(folder.lines()) >= 3
@@ -88,11 +88,11 @@ def test_a_file_that_cannot_grow_stops_the_run_which_goes_on_later(
 
 
 def test_the_command_says_it_in_one_sentence(tmp_path: Path) -> None:
-    """The real command, which starts with room for a picture and none for a checkpoint."""
+    """Runs the real command, which starts with room for a picture and none for a checkpoint."""
     code = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000,) * 2);"
-        "from benchmarks import commands, run; commands.main(run.run)"
+        "from benchmarks import run; from benchmarks.cli.options import run_command; run_command(run.main)"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     words = [sys.executable, "-c", code, *WORDS]
@@ -100,13 +100,13 @@ def test_the_command_says_it_in_one_sentence(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("error: cannot write ")
-    (folder,) = run_folders(tmp_path / "runs")
+    (folder,) = list_run_folders(tmp_path / "runs")
     assert len(folder.lines()) > 1
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 12 MiB in memory: twice what such a run needs."""
+    """Mounts a file system of 12 MiB in memory: twice the size of such a run."""
     place = tmp_path / "disk"
     place.mkdir()
     made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", place], capture_output=True)
@@ -136,7 +136,7 @@ def test_a_full_disk_stops_the_run_which_goes_on_once_there_is_room(
 
     with pytest.raises(UserError, match="No space left on device"):
         tiny(small_disk / "runs", Does(1, fill))
-    (folder,) = run_folders(small_disk / "runs")
+    (folder,) = list_run_folders(small_disk / "runs")
     assert [line["epoch"] for line in folder.lines()] == list(range(len(folder.lines())))
     assert folder.status()["state"] == "KILLED"
     filler.unlink()
@@ -153,7 +153,7 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not shutil.which("mount"), reason="needs mount")
 def test_a_disk_that_is_read_only_is_said(small_disk: Path) -> None:
-    """Also for root, who may write into any folder."""
+    """Holds for root as well, who may write into any folder."""
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     with pytest.raises(UserError, match=r"cannot write .*Read-only file system"):
         tiny(small_disk / "runs")
@@ -168,5 +168,5 @@ def test_a_folder_that_is_deleted_while_it_is_written_is_said_and_not_begun_anew
         shutil.rmtree(tmp_path / "runs" / config.name)
 
     with pytest.raises(UserError, match="cannot write"):
-        train(config, runs_dir=tmp_path / "runs", tracking_uri=tracking_uri, watcher=Does(2, delete))
+        train(config, runs_dir=tmp_path / "runs", tracking_uri=tracking_uri, listener=Does(2, delete))
     assert not (tmp_path / "runs" / config.name).exists()

@@ -1,4 +1,4 @@
-"""A few of the kills of the long check, in each kind of write and at random moments; `make soak` does more of them."""
+"""Kills a run in each kind of write and at random moments; `make soak` does so more often."""
 
 import os
 import random
@@ -18,7 +18,7 @@ FEW = ("a checkpoint", "the renames of a checkpoint", "a journal line", "the GIF
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes], float]:
-    return kills.prepared(tmp_path_factory.mktemp("kills") / "work")
+    return kills.prepare(tmp_path_factory.mktemp("kills") / "work")
 
 
 def test_a_run_that_is_killed_in_each_kind_of_write_ends_as_one_that_was_not(
@@ -29,15 +29,15 @@ def test_a_run_that_is_killed_in_each_kind_of_write_ends_as_one_that_was_not(
     rng = random.Random(0)
     for where in FEW:
         trap, _ = kills.PLACES[where]
-        assert kills.ended(kills.command(tmp_path / "run", partial(trap, 0, rng))) == -signal.SIGKILL, where
-    assert kills.ended(kills.command(tmp_path / "run")) == 0, (tmp_path / "run" / "said.txt").read_text()
-    assert kills.differences(tmp_path / "run", wanted) == []
+        assert kills.wait_for(kills.start(tmp_path / "run", partial(trap, 0, rng))) == -signal.SIGKILL, where
+    assert kills.wait_for(kills.start(tmp_path / "run")) == 0, (tmp_path / "run" / "said.txt").read_text()
+    assert kills.find_differences(tmp_path / "run", wanted) == []
 
 
 def test_what_differs_is_noticed(prepared: tuple[Path, dict[str, bytes], float]) -> None:
-    """The comparison is not one that always agrees."""
+    """Checks that the comparison does not always agree."""
     whole = prepared[0].parent / "whole"
     other = {**prepared[1], "samples.gif": b"another"}
-    assert kills.differences(whole, prepared[1]) == []
-    assert kills.differences(whole, other) == ["samples.gif differs"]
+    assert kills.find_differences(whole, prepared[1]) == []
+    assert kills.find_differences(whole, other) == ["samples.gif differs"]
     assert len(prepared[1]) > 8

@@ -18,13 +18,14 @@ from metrics import gan_train
 from tests.conftest import ROOT, Done
 from tests.image_sets import NOISE, Images
 
-ENDING = re.compile(r'^if __name__ == "__main__":\n    (?:main|run_command)\((\w+)\)', re.MULTILINE)
+ENDING = re.compile(r'^if __name__ == "__main__":\n    run_command\((\w+)\)', re.MULTILINE)
 
 
 def command_lines() -> dict[str, Callable[[], int | None]]:
     """Every module that `python -m` runs, with its command."""
     found = {}
-    for path in sorted([*ROOT.glob("benchmarks/*.py"), *ROOT.glob("reports/*.py")]):
+    studies = [ROOT / "tests" / "soak" / f"{name}.py" for name in ("precision", "calibrate")]
+    for path in [*sorted(ROOT.glob("benchmarks/*.py")), *sorted(ROOT.glob("reports/*.py")), *studies]:
         if ends := ENDING.search(path.read_text(encoding="utf-8")):
             name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
             found[name] = getattr(importlib.import_module(name), ends[1])
@@ -68,10 +69,7 @@ OF_THEIR_OWN = {
     "--out": "a page, a picture, or a folder",
     "--preset": "the one to run, or whose plan a report is of",
     "--tuned": "as a suite is told, or was told",
-    "--device": "of a run, or of timings and comparisons, which are of a CPU unless told otherwise",
     "--threads": "of a run, or of each loop that is timed",
-    "--stack": "the seeds of a run, or of an arm",
-    "--pictures": "of a run, or of a suite's many",
     "--epochs": "of a recipe, or of a comparison",
     "--epoch-updates": "of a recipe, or of a comparison",
 }
@@ -220,7 +218,7 @@ def test_a_command_reads_each_option_and_leaves_nothing_where_nobody_told_it_to(
     monkeypatch.setattr("benchmarks.evaluation.classifiers.QUICK_UPDATES", 3)
     monkeypatch.setattr("benchmarks.evaluation.classifiers.LEAST_UPDATES", 3)
     monkeypatch.setattr("benchmarks.evaluation.classifiers.EPOCHS", 1)
-    monkeypatch.setattr(gan_train, "UPDATES", 2)
+    monkeypatch.setattr(gan_train, "_UPDATES", 2)
     monkeypatch.setattr(presets, "RATES", (1e-3,))
     monkeypatch.setattr(presets, "TUNING_SEEDS", (1000,))
     images = replace(presets.SMOKE.budgets["images"], dataset="folder:own", options={"image_size": 8})

@@ -1,4 +1,4 @@
-"""A tracking server that is killed, slow or answers errors while a run trains: nothing is lost or doubled."""
+"""A tracking server that is killed, slow or answers errors while a run trains loses no value and doubles none."""
 
 import shutil
 import signal
@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks import configure, train
-from benchmarks.sync import command as sync_command
-from benchmarks.tracking.background import Tracker
-from benchmarks.tracking.download import runs
-from benchmarks.tracking.upload import journal_figures
-from benchmarks.training.watcher import ProgressListener
+from benchmarks.sync import main as sync_command
+from benchmarks.tracking.background import Uploader
+from benchmarks.tracking.download import list_runs
+from benchmarks.tracking.entities import iter_metrics
+from benchmarks.training.listener import ProgressListener
 from tests.conftest import Done
 from tests.servers import NO_POSTGRES, BadLine, MlflowServer, postgresql
 
@@ -25,7 +25,7 @@ MODES = ("error", "lost", "slow")
 
 
 class Acts(ProgressListener):
-    """Does something to the server once an epoch is written, and keeps what is said."""
+    """Acts on the server once an epoch is written, and keeps the messages."""
 
     def __init__(self, acts: dict[int, Callable[[], object]]) -> None:
         self.acts, self.said = acts, []
@@ -42,7 +42,7 @@ class Acts(ProgressListener):
 def made(
     request: pytest.FixtureRequest, _empty_store: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[MlflowServer]:
-    """A server on each kind of store; it takes seconds to start, so all tests of a store have the same one."""
+    """Starts a server on each kind of store; that takes seconds, so all tests of a store share one."""
     folder = tmp_path_factory.mktemp("server")
     with postgresql() if request.param == "postgresql" else nullcontext("") as store:
         if not store:
@@ -57,28 +57,28 @@ def made(
 
 @pytest.fixture
 def server(made: MlflowServer) -> MlflowServer:
-    """The same, running."""
+    """Returns the same server, running."""
     if not made.running:
         made.start()
     return made
 
 
-def trained(address: str, watcher: Acts, monkeypatch: pytest.MonkeyPatch, seed: int):
-    """A run that is sent after every epoch. Each test has a seed, and so a run, of its own."""
-    monkeypatch.setattr("benchmarks.training.train.Tracker", partial(Tracker, seconds=0.0))
+def trained(address: str, listener: Acts, monkeypatch: pytest.MonkeyPatch, seed: int):
+    """Trains a run that is uploaded after every epoch. Each test has its own seed, and so its own run."""
+    monkeypatch.setattr("benchmarks.training.train.Uploader", partial(Uploader, interval=0.0))
     monkeypatch.setattr("benchmarks.training.loop.CHECKPOINT_SECONDS", 0.0)
     config = configure("vanilla_gan", "ring8", seed=seed, epochs=EPOCHS, epoch_updates=3, samples=60, thorough=False)
-    return train(config, tracking_uri=address, pictures="milestones", watcher=watcher)
+    return train(config, tracking_uri=address, pictures="milestones", listener=listener)
 
 
 def check_each_value_once(address: str, run) -> int:
-    """Compares everything that MLflow has with the journal; the number of values."""
+    """Compares everything that MLflow has with the journal, and returns the number of values."""
     from mlflow import MlflowClient
 
     client = MlflowClient(address)
-    (there,) = [each for each in runs(address) if each.tags["folder"] == run.folder.name]
+    (there,) = [each for each in list_runs(address) if each.tags["folder"] == run.folder.name]
     assert there.status == "FINISHED"
-    wanted = {(key, epoch): value for epoch, key, value in journal_figures(run.folder.lines())}
+    wanted = {(key, epoch): value for epoch, key, value in iter_metrics(run.folder.lines())}
     found = [
         ((key, point.step), point.value)
         for key in client.get_run(there.run_id).data.metrics
@@ -96,11 +96,11 @@ def check_each_value_once(address: str, run) -> int:
 def test_a_server_that_is_killed_and_started_again_gets_each_value_once(
     server: MlflowServer, called: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    watcher = Acts({2: lambda: server.end(signal.SIGKILL), EPOCHS - 2: server.start})
-    run = trained(server.address, watcher, monkeypatch, seed=1)
+    listener = Acts({2: lambda: server.end(signal.SIGKILL), EPOCHS - 2: server.start})
+    run = trained(server.address, listener, monkeypatch, seed=1)
     assert run.folder.status()["state"] == "FINISHED"
-    lost = [sentence for sentence in watcher.said if "nothing is lost" in sentence]
-    assert len(lost) == 1, watcher.said
+    lost = [sentence for sentence in listener.said if "nothing is lost" in sentence]
+    assert len(lost) == 1, listener.said
     sent = called(sync_command, "--tracking-uri", server.address)
     assert sent.code == 0, sent.err
     assert check_each_value_once(server.address, run) > EPOCHS * 5
@@ -111,11 +111,11 @@ def test_a_server_that_fails_in_the_middle_gets_each_value_once(
     server: MlflowServer, mode: str, called: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     line = BadLine(server.address, seconds=0.3)
-    watcher = Acts({2: partial(setattr, line, "mode", mode), EPOCHS - 2: partial(setattr, line, "mode", "pass")})
+    listener = Acts({2: partial(setattr, line, "mode", mode), EPOCHS - 2: partial(setattr, line, "mode", "pass")})
     try:
-        run = trained(line.address, watcher, monkeypatch, seed=2 + MODES.index(mode))
+        run = trained(line.address, listener, monkeypatch, seed=2 + MODES.index(mode))
         assert run.folder.status()["state"] == "FINISHED"
-        assert len([sentence for sentence in watcher.said if "nothing is lost" in sentence]) <= 1
+        assert len([sentence for sentence in listener.said if "nothing is lost" in sentence]) <= 1
         sent = called(sync_command, "--tracking-uri", line.address)
         assert sent.code == 0, sent.err
     finally:
@@ -127,8 +127,8 @@ def test_a_server_that_is_down_all_the_time_is_sent_everything_by_hand(
     server: MlflowServer, called: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.end(signal.SIGKILL)
-    run = trained(server.address, watcher := Acts({}), monkeypatch, seed=9)
-    assert len([sentence for sentence in watcher.said if "nothing is lost" in sentence]) == 1
+    run = trained(server.address, listener := Acts({}), monkeypatch, seed=9)
+    assert len([sentence for sentence in listener.said if "nothing is lost" in sentence]) == 1
     down = called(sync_command, "--tracking-uri", server.address)
     assert down.code == 2
     assert down.err == f"error: MLflow at {server.address} cannot be reached\n"

@@ -13,15 +13,15 @@ from benchmarks import configure, train
 from benchmarks.config import DatasetConfig, RunConfig
 from benchmarks.datasets import load
 from benchmarks.questions.presets import SMOKE
-from benchmarks.run import run
-from benchmarks.run_folder.folder import CONFIG, ENVIRONMENT, RunFolder, run_folders
-from benchmarks.sample import command as sample
-from benchmarks.show import command as show
+from benchmarks.run import main as run
+from benchmarks.run_folder.folder import CONFIG, ENVIRONMENT, RunFolder, list_run_folders
+from benchmarks.sample import main as sample
+from benchmarks.show import main as show
 from benchmarks.suite import main as suite
 from benchmarks.suites.plan import make_plan
-from benchmarks.training.configure import completed
-from benchmarks.training.watcher import ProgressListener
-from reports.build import command as build
+from benchmarks.training.configure import add_classifier
+from benchmarks.training.listener import ProgressListener
+from reports.build import main as build
 from reports.records import RECORDS
 from tests.conftest import Done
 from tests.datasets_on_disk import write_folder
@@ -49,7 +49,7 @@ def images(tmp_path: Path) -> Path:
 
 
 def only_run(runs_dir: Path | str = "runs") -> RunFolder:
-    (folder,) = run_folders(runs_dir)
+    (folder,) = list_run_folders(runs_dir)
     return folder
 
 
@@ -70,7 +70,7 @@ def test_the_name_is_shown_and_the_path_is_read(images: Path, monkeypatch: pytes
 
 
 def test_a_path_is_written_and_read_back_and_is_no_part_of_the_key(images: Path, tmp_path: Path) -> None:
-    config = completed(configure("vanilla_gan", DatasetConfig(f"folder:{images}", **SMALL), **TINY))
+    config = add_classifier(configure("vanilla_gan", DatasetConfig(f"folder:{images}", **SMALL), **TINY))
     again = RunConfig.from_dict(json.loads(json.dumps(config.as_dict())))
     assert again.dataset.path == str(images)
     assert "path" not in config.as_dict(neutral=False)["dataset"]
@@ -80,7 +80,7 @@ def test_a_path_is_written_and_read_back_and_is_no_part_of_the_key(images: Path,
     assert RunConfig.from_dict(old).key == config.key
     moved = tmp_path / "moved" / NAME
     shutil.copytree(images, moved)
-    elsewhere = completed(configure("vanilla_gan", DatasetConfig(f"folder:{moved}", **SMALL), **TINY))
+    elsewhere = add_classifier(configure("vanilla_gan", DatasetConfig(f"folder:{moved}", **SMALL), **TINY))
     assert (elsewhere.key, elsewhere == config) == (config.key, True)
     assert elsewhere.dataset.path == str(moved)
 
@@ -140,7 +140,7 @@ def test_it_is_trained_shown_run_again_resumed_and_sampled_from_anywhere(
     other = ["--recipe", str(first.path), "--seed", "1", *WORDS, *where, "--data-dir", str(tmp_path / "data")]
     done = called(run, "--variant", "vanilla_gan", "--dataset", f"folder:{images}", *other)
     assert done.code == 0, done.err
-    assert {folder.config().recipe for folder in run_folders(tmp_path / "runs")} == {first.config().recipe}
+    assert {folder.config().recipe for folder in list_run_folders(tmp_path / "runs")} == {first.config().recipe}
 
 
 class Stops(ProgressListener):
@@ -158,15 +158,15 @@ def test_an_interrupted_run_goes_on_from_its_config_in_another_folder(
     where = {"runs_dir": tmp_path / "runs", "data_dir": tmp_path / "data", "track": False, "pictures": "none"}
     config = configure("vanilla_gan", DatasetConfig(f"folder:meine Bilder/{NAME}", **SMALL), **TINY | {"epochs": 3})
     with pytest.raises(KeyboardInterrupt):
-        train(config, **where, watcher=Stops())
+        train(config, **where, listener=Stops())
     folder = only_run(where["runs_dir"])
     assert folder.status()["state"] == "KILLED"
     monkeypatch.chdir("/")
     said: list[str] = []
-    watcher = ProgressListener()
-    watcher.say = said.append
+    listener = ProgressListener()
+    listener.say = said.append
     # As a worker, an executor, or a person reads it.
-    finished = train(folder.config(), **where, watcher=watcher)
+    finished = train(folder.config(), **where, listener=listener)
     assert "going on after epoch 1, from the last checkpoint" in said
     assert finished.folder.status()["state"] == "FINISHED"
 
@@ -224,7 +224,7 @@ def test_a_suite_a_report_and_its_records(images: Path, tmp_path: Path, called: 
 
 def only_notes(runs_dir: str) -> list[str]:
     """The notes of all runs, which are the same."""
-    (notes,) = {tuple(folder.notes()) for folder in run_folders(runs_dir)}
+    (notes,) = {tuple(folder.notes()) for folder in list_run_folders(runs_dir)}
     return list(notes)
 
 

@@ -14,26 +14,26 @@ from benchmarks import configure
 from benchmarks.algorithm.device import check_precision
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import images, load
-from benchmarks.defects import command as defects
-from benchmarks.evaluation.classifiers import pin
+from benchmarks.defects import main as defects
+from benchmarks.evaluation.classifiers import train_extractor
 from benchmarks.executors import RunOptions
 from benchmarks.executors import ray as on_ray
-from benchmarks.inference.finding import load_run
-from benchmarks.pictures.samples import write_whole
-from benchmarks.prune import command as prune
+from benchmarks.inference.find import load_run
+from benchmarks.pictures.samples import write_file
+from benchmarks.prune import main as prune
 from benchmarks.questions.presets import QUICK, SMOKE
-from benchmarks.run import run
+from benchmarks.run import main as run
 from benchmarks.run_folder.folder import CHECKPOINT, CONFIG, FACTS, PREVIOUS, RunFolder
 from benchmarks.suite import main as suite
 from benchmarks.suites.plan import make_plan
 from benchmarks.suites.tuned_settings import tuning_file
-from benchmarks.sync import command as sync
+from benchmarks.sync import main as sync
 from benchmarks.timing import stock
 from benchmarks.timing.cases import Case
 from benchmarks.timing.processes import Process
 from benchmarks.timing.training import measure
 from benchmarks.tune import main as tune
-from reports.build import command as build
+from reports.build import main as build
 from tests.conftest import Done
 from tests.soak import calibrate, precision
 from variants import UserError
@@ -108,7 +108,7 @@ def test_what_no_recipe_can_be(variant: str, dataset: str, fields: dict, sentenc
         ),
         (suite, "--preset smoke --plan --seeds -1", "--seeds is at least 1, not -1"),
         (tune, "--preset smoke", "the preset smoke is not tuned"),
-        (calibrate.command, "--suites 0", "--suites is at least 1"),
+        (calibrate.main, "--suites 0", "--suites is at least 1"),
         (sync, "", "there are no runs in runs; train one with python -m benchmarks.run, or name another folder"),
         (sync, "nope", "unknown run 'nope'; it is not in runs"),
     ],
@@ -142,7 +142,7 @@ def test_a_device_that_cannot() -> None:
 def test_digits_without_their_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(images, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"^the digits come with scikit-learn, .*; pip install scikit-learn$"):
-        images._bundled_digits()
+        images._read_digits()
 
 
 # Plans
@@ -203,7 +203,7 @@ def test_a_run_on_captions_of_other_words(mnist_dir: Path) -> None:
     folder = RunFolder.create("runs", configure("dcgan_text", "captions_mnist", data_dir=mnist_dir))
     spec = {"shape": [1, 28, 28], "bounded": True, "classes": 10, "vocabulary": ["cat", "dog"]}
     folder.write_json(FACTS, {"spec": spec})
-    with pytest.raises(UserError, match=r"was trained on captions of other words, in which no prompt can be read$"):
+    with pytest.raises(UserError, match=r"was trained on captions of other words, which no prompt can name$"):
         load_run(folder.path).condition(1, prompt="cat")
 
 
@@ -236,24 +236,26 @@ def test_what_cannot_be_removed(called: Callable[..., Done], monkeypatch: pytest
 
 def test_a_picture_that_cannot_be_written() -> None:
     with pytest.raises(UserError, match=r"^cannot write nowhere/grid\.png: No such file or directory$"):
-        write_whole("nowhere/grid.png", b"")
+        write_file("nowhere/grid.png", b"")
 
 
 def test_a_classifier_that_cannot_be_written() -> None:
     Path("file").touch()
     with pytest.raises(UserError, match=r"^cannot write file/judge\.safetensors: .*; choose another folder$"):
-        pin(load(DatasetConfig("digits")), Path("file/judge.safetensors"), seed=0, updates=1, say=lambda line: None)
+        train_extractor(
+            load(DatasetConfig("digits")), Path("file/judge.safetensors"), seed=0, updates=1, say=lambda line: None
+        )
 
 
 def test_tables_that_cannot_be_written(called: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> None:
     Path("file").touch()
-    monkeypatch.setattr("benchmarks.evaluation.defects.measure", lambda *_: None)
-    monkeypatch.setattr("benchmarks.evaluation.defects.page", lambda tables: "")
+    monkeypatch.setattr("benchmarks.evaluation.defects.measure_defects", lambda *_: None)
+    monkeypatch.setattr("benchmarks.evaluation.defects.format_page", lambda tables: "")
     done = called(defects, "--dataset", "digits", "--out", "file/defects.md")
     assert done.code == 2
     assert done.err.startswith("error: cannot write file/defects.md: ")
     monkeypatch.setattr("tests.soak.calibrate.calibrate", lambda plan, say: {})
-    done = called(calibrate.command, "--suites", "1", "--out", "file/docs")
+    done = called(calibrate.main, "--suites", "1", "--out", "file/docs")
     assert done.code == 2
     assert done.err.startswith("error: cannot write to file/docs: ")
 
@@ -262,7 +264,7 @@ def test_a_comparison_that_cannot_be_written(called: Callable[..., Done], monkey
     Path("file").touch()
     monkeypatch.setattr("benchmarks.suites.scheduler.run_jobs", lambda *_, **__: [])
     monkeypatch.setattr("tests.soak.precision.compared", lambda runs: ())
-    done = called(precision.command, "--variant", "vanilla_gan", "--dataset", "ring8", "--json", "file/p.json")
+    done = called(precision.main, "--variant", "vanilla_gan", "--dataset", "ring8", "--json", "file/p.json")
     assert done.code == 2
     assert done.err.endswith("error: cannot write file/p.json: File exists\n")
 
@@ -308,7 +310,7 @@ def test_a_cluster_that_cannot_be_joined(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(ray, "init", nothing_there)
     with pytest.raises(UserError) as refused:
-        on_ray.connect("auto", 0)
+        on_ray.join_cluster("auto", 0)
     told = "Could not find any running Ray instance."
     assert str(refused.value) == f"the Ray cluster at auto cannot be joined: {told}"
 

@@ -1,4 +1,4 @@
-"""What comes from a stranger, a run folder or the artifacts of a run in MLflow, reaches nothing but its own place."""
+"""A stranger's run folder, or a run's artifacts in MLflow, reach nothing but their own place."""
 
 import json
 import re
@@ -13,8 +13,8 @@ from benchmarks import configure, load_run, train
 from benchmarks.config import DatasetConfig, RunConfig
 from benchmarks.run_folder.folder import RunFolder
 from benchmarks.suites.plan_history import load_plans
-from benchmarks.tracking.client import mlflow_client
-from benchmarks.tracking.download import fetch
+from benchmarks.tracking.client import make_client
+from benchmarks.tracking.download import fetch_run
 from benchmarks.tracking.upload import sync
 from tests.conftest import ROOT, Done
 from variants import UserError
@@ -26,7 +26,7 @@ TINY = {"epochs": 1, "epoch_updates": 2, "samples": 60, "thorough": False, "prob
 
 
 class Store:
-    """An MLflow that lists what it likes and hands out what it likes under any name."""
+    """An MLflow that lists and hands out anything under any name."""
 
     def __init__(self, files: dict[str, bytes], sizes: dict[str, int] | None = None) -> None:
         self.files, self.sizes, self.asked = files, sizes or {}, []
@@ -50,8 +50,8 @@ def identity() -> bytes:
 
 
 def fetched(store: Store, into: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("benchmarks.tracking.download.mlflow_client", lambda uri: store)
-    return fetch("r", "http://127.0.0.1:9", into)
+    monkeypatch.setattr("benchmarks.tracking.download.make_client", lambda uri: store)
+    return fetch_run("r", "http://127.0.0.1:9", into)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_folder_that_remembers_the_run_of_another_does_not_write_into_it(tmp_p
     told = mine.read_json("mlflow.json")
     theirs.write_json("mlflow.json", {uri: {**sent, "folder_id": theirs.id, "epoch": -1} for uri, sent in told.items()})
     assert sync(theirs, tracking_uri) != run_id
-    history = mlflow_client(tracking_uri).get_metric_history(run_id, "training/a")
+    history = make_client(tracking_uri).get_metric_history(run_id, "training/a")
     assert [point.value for point in history] == [1.0]
 
 
@@ -125,10 +125,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         ({"shape": [1, 8, 8], "bounded": True, "classes": 11, "vocabulary": []}, "does not fit the config of its run"),
         ({"shape": [1, 4000, 4000], "bounded": True, "classes": 10, "vocabulary": []}, "parameters are too large"),
-        ({"shape": [1, 10**9, 8], "bounded": True, "classes": 10, "vocabulary": []}, "no data look as its spec says"),
-        ({"shape": "abc", "bounded": True, "classes": 10, "vocabulary": []}, "no data look as its spec says"),
-        ({"shape": [1, 8, 8]}, "no data look as its spec says"),
-        ([1], "no data look as its spec says"),
+        (
+            {"shape": [1, 10**9, 8], "bounded": True, "classes": 10, "vocabulary": []},
+            "no data has this form",
+        ),
+        ({"shape": "abc", "bounded": True, "classes": 10, "vocabulary": []}, "no data has this form"),
+        ({"shape": [1, 8, 8]}, "no data has this form"),
+        ([1], "no data has this form"),
     ],
 )
 def test_a_generator_that_does_not_fit_is_refused_with_a_sentence(
@@ -182,10 +185,10 @@ def test_plans_of_another_form_are_refused_with_a_sentence(kept: object, tmp_pat
 
 
 def test_no_secret_of_an_address_is_left_anywhere(tmp_path: Path, called: Callable[..., Done]) -> None:
-    """The real commands, with an address at which nobody answers."""
-    from benchmarks.run import run
-    from benchmarks.sync import command as sync_command
-    from reports.build import command as report
+    """Runs the real commands with an address at which nobody answers."""
+    from benchmarks.run import main as run
+    from benchmarks.sync import main as sync_command
+    from reports.build import main as report
 
     address = "http://somebody:hunter2@127.0.0.1:9/?token=hunter3"
     words = ["--dataset", "digits", "--epochs", "1", "--epoch-updates", "1", "--samples", "60", "--quick-metrics"]

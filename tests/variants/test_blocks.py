@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from benchmarks.algorithm.gan import fresh_gan
+from benchmarks.algorithm.gan import build_gan
 from benchmarks.algorithm.random_streams import stream
 from benchmarks.algorithm.steps import discriminator_update, generator_update
 from variants import DataSpec, load_variant
@@ -140,7 +140,7 @@ def test_an_update_keeps_images_channels_last(name: str, changes: dict, precisio
     """Where two layouts meet, a LeakyReLU goes back twenty times slower."""
     variant = load_variant(name)
     recipe = variant.recipe("default").with_({"batch_size": 8, **changes})
-    gan = fresh_gan(variant, SPEC, recipe, 0, torch.device("cpu"), precision)
+    gan = build_gan(variant, SPEC, recipe, 0, torch.device("cpu"), precision)
     drawn = stream(0, "batch")
     for network in (gan.generator, gan.discriminator):
         network.train()

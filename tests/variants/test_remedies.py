@@ -11,16 +11,17 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from benchmarks.algorithm.batches import Packs, epoch_batches, real_batches
 from benchmarks.algorithm.epoch import anneal
-from benchmarks.algorithm.gan import make_gan, optimizer, update_ema
+from benchmarks.algorithm.gan import make_gan, make_optimizer, update_ema
 from benchmarks.algorithm.random_streams import stream
-from benchmarks.algorithm.steps import clip
+from benchmarks.algorithm.steps import clip_weights
 from benchmarks.datasets import Split
 from variants.base import DataSpec, DiscriminatorOutput
 from variants.batch import Batch, LossInputs
 from variants.blocks import BatchNorm, Dropout, SpectralNorm, draw_from, frozen_buffers, normalize_spectrally
+from variants.convolutional import GROWING, SHRINKING
 from variants.losses import LOSSES
-from variants.networks import GROWING, SHRINKING, build
-from variants.objective import matching_aware, objective, smoothed
+from variants.networks import build
+from variants.objective import label_smoothing_term, matching_aware, objective
 from variants.penalties import gradient_penalty, r1, r2
 from variants.recipe import Recipe
 from variants.remedies import MinibatchDiscrimination, Noisy, Packed, Replay, unrolled
@@ -87,7 +88,7 @@ def test_label_smoothing_is_cross_entropy_against_a_lower_target(
     expected = binary_cross_entropy_with_logits(real, torch.full_like(real, 0.9))
     expected = expected + binary_cross_entropy_with_logits(fake, torch.zeros_like(fake))
     assert aim.discriminator(seen).item() == pytest.approx(expected.item())
-    assert aim.discriminator_terms == ((0.1, smoothed),)
+    assert aim.discriminator_terms == ((0.1, label_smoothing_term),)
 
 
 def test_matching_aware_counts_wrong_captions_as_half_of_the_fakes() -> None:
@@ -152,7 +153,7 @@ def test_the_unrolled_discriminator_is_the_one_after_real_updates(
             optimizer=kind, discriminator_lr=0.01, beta1=0.5 if kind == "adam" else 0.0, discriminator_widths=(5,)
         )
         discriminator = build(POINTS, recipe)[1].double()
-        adam = optimizer(discriminator, recipe, recipe.discriminator_lr)
+        adam = make_optimizer(discriminator, recipe, recipe.discriminator_lr)
 
         def update(network: nn.Module, by: torch.optim.Optimizer) -> None:
             by.zero_grad()
@@ -254,7 +255,7 @@ def test_clipping_and_averaging() -> None:
     network.weight.data.copy_(torch.tensor([[3.0, -3.0], [0.1, 0.2]]))
     network.bias.data.zero_()
     ema_generator = copy.deepcopy(network)
-    clip(network, 0.15)
+    clip_weights(network, 0.15)
     torch.testing.assert_close(network.weight.detach(), torch.tensor([[0.15, -0.15], [0.1, 0.15]]))
     update_ema(replace(make_gan(network, network, Recipe()), ema_generator=ema_generator), decay=0.9)
     torch.testing.assert_close(ema_generator.weight.detach(), torch.tensor([[2.715, -2.715], [0.1, 0.195]]))

@@ -1,14 +1,13 @@
-"""What is measured while a run trains, besides its metrics: on copies, and with random streams of their own.
+"""Measures more than metrics while a run trains, on copies and with random streams of its own.
 
-So a run has the same weights with and without probes. Their figures stand in the journal under `probes`.
+A run has the same weights with and without probes. Their values stand in the journal under `probes`.
 
-base.py                 Probe and Moment: the contract
-ranking.py              label_use, generalization_gap: which of two examples the discriminator takes for more real
-swapped_noise.py        noise_swap: a generator that is fed with another noise than it was trained on
-diminished_gradient.py  gradient_norms: the generator's gradient under either loss, as training goes
-                        gradient: what is left of it as the discriminator goes on learning and the generator does not
+base.py                 defines Probe and Moment, the contract
+ranking.py              measures label_use and generalization_gap: which of two examples the discriminator ranks higher
+swapped_noise.py        measures noise_swap: FID of a generator that is fed with a noise it was not trained on
+diminished_gradient.py  measures gradient and gradient_norms: the generator's gradient under two losses
 
-Adding a probe takes a function (moment, stream) -> figures, and one line in PROBES.
+To add a probe, write a function (moment, stream) -> values by name, and one line in PROBES.
 """
 
 import copy
@@ -19,29 +18,38 @@ from benchmarks.config import PROBES as ALWAYS
 from benchmarks.config import RunConfig
 from benchmarks.datasets import Dataset
 from benchmarks.evaluation.probes.base import Moment, Probe
-from benchmarks.evaluation.probes.diminished_gradient import gradient, gradient_norms, needs_cross_entropy
-from benchmarks.evaluation.probes.ranking import generalization_gap, label_use, needs_all_classes, needs_condition
-from benchmarks.evaluation.probes.swapped_noise import noise_swap
+from benchmarks.evaluation.probes.diminished_gradient import (
+    measure_gradient_fall,
+    measure_gradient_norms,
+    refuse_without_cross_entropy,
+)
+from benchmarks.evaluation.probes.ranking import (
+    measure_generalization_gap,
+    measure_label_use,
+    refuse_missing_classes,
+    refuse_without_condition,
+)
+from benchmarks.evaluation.probes.swapped_noise import measure_noise_swap
 from variants.recipe import UserError, unknown
 
-__all__ = ["PROBES", "Moment", "Probe", "check", "measure"]
+__all__ = ["PROBES", "Moment", "Probe", "check_probes", "measure_probes"]
 
 PROBES: dict[str, Probe] = {
     probe.name: probe
     for probe in (
-        Probe("label_use", label_use, needs_condition, discriminator_only=True),
-        Probe("generalization_gap", generalization_gap, needs_all_classes, discriminator_only=True),
-        Probe("noise_swap", noise_swap, final=True),
-        Probe("gradient", gradient, needs_cross_entropy),
-        Probe("gradient_norms", gradient_norms, needs_cross_entropy),
+        Probe("label_use", measure_label_use, refuse_without_condition, discriminator_only=True),
+        Probe("generalization_gap", measure_generalization_gap, refuse_missing_classes, discriminator_only=True),
+        Probe("noise_swap", measure_noise_swap, final=True),
+        Probe("gradient", measure_gradient_fall, refuse_without_cross_entropy),
+        Probe("gradient_norms", measure_gradient_norms, refuse_without_cross_entropy),
     )
 }
 
 
-def check(config: RunConfig, dataset: Dataset) -> None:
-    """Raises UserError for a probe that does not exist, and for one that was asked for and cannot be measured.
+def check_probes(config: RunConfig, dataset: Dataset) -> None:
+    """Raises UserError for an unknown probe, and for a requested one that cannot be measured.
 
-    Those that are always on are left out where they do not apply.
+    The default probes are skipped where they do not apply.
     """
     for name in config.probes:
         if name not in PROBES:
@@ -50,9 +58,9 @@ def check(config: RunConfig, dataset: Dataset) -> None:
             raise UserError(f"--probes {name} does not apply to {config.variant} on {dataset.name}: {why}")
 
 
-def measure(moment: Moment) -> dict[str, float]:
-    """The figures of every probe that is due at an evaluation of a run. It is the same afterwards."""
-    config, figures = moment.config, {}
+def measure_probes(moment: Moment) -> dict[str, float]:
+    """Returns the values of every probe that is due at this evaluation, and leaves the run unchanged."""
+    config, values = moment.config, {}
     for name in config.probes:
         probe = PROBES[name]
         if probe.refuses(config.recipe, moment.dataset) or (probe.final and moment.epoch < config.recipe.epochs):
@@ -61,7 +69,6 @@ def measure(moment: Moment) -> dict[str, float]:
             gan = replace(moment.gan, discriminator=copy.deepcopy(moment.gan.discriminator))
         else:
             gan = copy.deepcopy(moment.gan)
-        copied = replace(moment, gan=gan)
         own = stream(config.seed, f"probe/{name}", moment.epoch, moment.evaluator.device)
-        figures |= probe.measure(copied, own)
-    return figures
+        values |= probe.measure(replace(moment, gan=gan), own)
+    return values

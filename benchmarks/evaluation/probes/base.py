@@ -1,4 +1,4 @@
-"""The contract of a probe: what it is given, and what is known of it."""
+"""Defines the contract of a probe: the moment of a run that it measures, and its record."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,19 +16,18 @@ from variants.objective import Objective
 
 @dataclass(frozen=True)
 class Moment:
-    """A run at one of its evaluations, as one probe finds it.
-
-    players: copies, with which the probe may do as it likes. metrics: what was measured in this evaluation. folder:
-    where it may leave files, under probes/.
-    """
+    """Holds the state of a run at one of its evaluations, for one probe."""
 
     config: RunConfig
     dataset: Dataset
+    # A copy, which the probe may change.
     gan: GAN
     objective: Objective
     evaluator: Evaluator
+    # Where the probe may write files, under probes/.
     folder: RunFolder
     epoch: int
+    # The metrics of this evaluation.
     metrics: Mapping[str, float]
 
     @property
@@ -38,18 +37,17 @@ class Moment:
 
 @dataclass(frozen=True)
 class Probe:
-    """Something measured while a run trains, that changes nothing of it.
-
-    measure: (moment, its own stream on the device of the networks) -> figures by name; the first line of its docstring
-    is what --list shows. refuses: (recipe, dataset) -> "" where it can be measured, else why it cannot, as the end of a
-    sentence. final: only at the last evaluation. discriminator_only: it touches no more of the players than that, so
-    that the rest is not copied, which takes longer than such a probe.
-    """
+    """Describes a measurement that is made while a run trains, and changes nothing in the run."""
 
     name: str
+    # (moment, a stream of its own on the device of the networks) -> values by name. --list shows the docstring's first
+    # line.
     measure: Callable[[Moment, Generator], dict[str, float]]
+    # (recipe, dataset) -> "" where it can be measured, else the reason, as the end of a sentence.
     refuses: Callable[[Recipe, Dataset], str] = lambda recipe, dataset: ""
+    # Whether it is measured at the last evaluation only.
     final: bool = False
+    # Whether it uses the discriminator alone: then nothing else is copied, which takes longer than such a probe.
     discriminator_only: bool = False
 
     @property

@@ -89,8 +89,7 @@ def test_training_does_not_import_the_compiler() -> None:
 import sys, torch
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import load
-from benchmarks.inference.run import refuse_giants
-from benchmarks.training.loop import fresh_players
+from benchmarks.algorithm.gan import build_gan, refuse_giants
 from benchmarks.algorithm.epoch import Updates, train_updates
 from variants import load_variant
 from variants.objective import objective
@@ -98,7 +97,7 @@ conditional, digits = load_variant("cgan_mlp"), load(DatasetConfig("digits"))
 refuse_giants(conditional, digits.spec, conditional.recipe("default"))
 variant, data = load_variant("vanilla_gan"), load(DatasetConfig("ring8"))
 recipe = variant.recipe("points")
-both = fresh_players(variant, data.spec, recipe, 0, torch.device("cpu"))
+both = build_gan(variant, data.spec, recipe, 0, torch.device("cpu"))
 assert len(list(train_updates(Updates(both, objective(recipe), recipe), data.train, 0, 1, 2))) == 2
 print(sorted({name.partition(".")[2].partition(".")[0] for name in sys.modules if name.startswith("torch.")}))
 print("sympy", "sympy" in sys.modules)

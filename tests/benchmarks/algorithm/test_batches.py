@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from benchmarks.algorithm import batches
-from benchmarks.algorithm.batches import AHEAD, AHEAD_BYTES, drawn_ahead, epoch_batches, side_by_side
+from benchmarks.algorithm.batches import AHEAD, AHEAD_BYTES, drawn_ahead, epoch_batches, stacked_batches
 from benchmarks.datasets import Split
 from variants import Recipe
 from variants.batch import Batch
@@ -80,7 +80,7 @@ def test_noise_and_labels_are_new_for_every_update(ahead: batches.Ahead) -> None
 @pytest.mark.parametrize("recipe", RECIPES, ids=range(len(RECIPES)))
 def test_a_seed_among_others_sees_what_it_sees_alone(recipe: Recipe, ahead: batches.Ahead) -> None:
     seeds = (0, 7, 3)
-    united = side_by_side(recipe, [numbered()] * 3, seeds, 1)
+    united = stacked_batches(recipe, [numbered()] * 3, seeds, 1)
     for all_, *alone in zip(united, *(turns(recipe, seed) for seed in seeds), strict=False):
         assert all_.stream != alone[0].stream
         assert len(all_.stream) == 3

@@ -16,17 +16,25 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import benchmarks.algorithm.epoch
 from benchmarks import configure, train
-from benchmarks.algorithm.cuda_graphs import WARM, Recorded, Recorder, recorder, unrecordable, updates_of
+from benchmarks.algorithm.cuda_graphs import (
+    WARM_UPDATES,
+    Recorded,
+    Recorder,
+    make_recorder,
+    make_updates,
+    why_unrecordable,
+)
 from benchmarks.algorithm.device import resolve_device
-from benchmarks.algorithm.epoch import Measured, Updates, means, train_updates
-from benchmarks.algorithm.gan import GAN, fresh_gan
+from benchmarks.algorithm.epoch import Measured, Updates, mean_values, train_updates
+from benchmarks.algorithm.gan import GAN, build_gan
 from benchmarks.algorithm.stacked import Abreast, StackedGAN
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import Split
-from benchmarks.executors.base import forwarding
+from benchmarks.executors.base import forward_messages
 from benchmarks.training.checkpoint import TrainState
-from benchmarks.training.lockstep import train_together
-from benchmarks.training.watcher import ProgressListener
+from benchmarks.training.listener import ProgressListener
+from benchmarks.training.lockstep import train_group
+from benchmarks.training.options import RunOptions
 from tests.gpu import on_a_gpu
 from tests.stacked_recipes import RECIPES, SEEDS, examples, farthest, loaded, names, recipe_of, started
 from variants import Recipe, UserError, load_variant
@@ -35,7 +43,7 @@ from variants.objective import objective
 from variants.remedies import Noisy
 
 # More than come before a recording, in each epoch.
-COUNT = WARM + 2
+COUNT = WARM_UPDATES + 2
 SEPARATE = ("separate_gans", "digits", {})
 
 
@@ -85,7 +93,7 @@ def data_of(dataset: str, seed: int) -> Split:
 
 
 def recordable(recipes: list[tuple[str, str, dict]]) -> list[tuple[str, str, dict]]:
-    return [each for each in recipes if not unrecordable(load_variant(each[0]), recipe_of(*each))]
+    return [each for each in recipes if not why_unrecordable(load_variant(each[0]), recipe_of(*each))]
 
 
 def same(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
@@ -107,9 +115,9 @@ def test_recorded_updates_give_the_same_bits(variant: str, dataset: str, changes
         # What happens between epochs, to the networks of a probe for instance, is not in the way.
         draw_from(ours.discriminator, torch.Generator())
     same(TrainState(ours).tensors(), TrainState(theirs).tensors())
-    assert rehearsal.warmed == 2 * WARM
+    assert rehearsal.warmed == 2 * WARM_UPDATES
     assert rehearsal.recorded == 2
-    assert rehearsal.replayed == 2 * COUNT * (1 + recipe.critic_steps) - 2 * WARM
+    assert rehearsal.replayed == 2 * COUNT * (1 + recipe.critic_steps) - 2 * WARM_UPDATES
 
 
 def test_several_seeds_are_recorded_as_one() -> None:
@@ -123,7 +131,7 @@ def test_several_seeds_are_recorded_as_one() -> None:
         ):
             same(measured, wanted)
     same(TrainState(ours.gan).tensors(), TrainState(theirs.gan).tensors())
-    assert rehearsal.replayed == 4 * COUNT - 2 * WARM
+    assert rehearsal.replayed == 4 * COUNT - 2 * WARM_UPDATES
     # Of each seed one for the layers and one for the updates, known to either recording.
     assert len(set(rehearsal.streams)) == 2 * len(SEEDS)
 
@@ -150,7 +158,7 @@ def test_what_waits_or_changes_besides_tensors_is_not_recorded(
         now = changing(both)
         why = why or ("changes" if before not in (None, now) else "")
         before = now
-    assert bool(unrecordable(load_variant(variant), recipe)) == bool(why or rehearsal.waited)
+    assert bool(why_unrecordable(load_variant(variant), recipe)) == bool(why or rehearsal.waited)
 
 
 class Waiting:
@@ -180,13 +188,13 @@ def rehearsed(monkeypatch: pytest.MonkeyPatch) -> list[Rehearsal]:
     made: list[Rehearsal] = []
 
     def instead(device: torch.device, variant: Any, recipe: Recipe, say: Callable[[str], None]) -> Recorder | None:
-        if why := unrecordable(variant, recipe):
+        if why := why_unrecordable(variant, recipe):
             say(why)
             return None
         made.append(Rehearsal())
         return made[-1]
 
-    monkeypatch.setattr("benchmarks.training.loop.recorder", instead)
+    monkeypatch.setattr("benchmarks.training.train.make_recorder", instead)
     return made
 
 
@@ -197,7 +205,7 @@ def test_a_run_with_recorded_updates_is_the_same_run(tmp_path: Path, monkeypatch
     ours = train(config, runs_dir=tmp_path / "ours", cuda_graphs=True, **options)
     theirs = train(config, runs_dir=tmp_path / "theirs", **options)
     (rehearsal,) = made
-    assert rehearsal.replayed == 24 - 2 * WARM
+    assert rehearsal.replayed == 24 - 2 * WARM_UPDATES
     same(*(run.folder.load_tensors("checkpoint.safetensors")[0] for run in (ours, theirs)))
     assert [line["metrics"] for line in ours.folder.lines() if "metrics" in line] == [
         line["metrics"] for line in theirs.folder.lines() if "metrics" in line
@@ -219,10 +227,9 @@ def test_seeds_with_convolutions_are_recorded_each_and_trained_abreast(
         def update(self, epoch: int, updates: int) -> None:
             told.append((epoch, updates))
 
-    watchers = [Told(), ProgressListener(), ProgressListener()]
-    rest = {"runs_dir": tmp_path / "abreast", "retrain": False, "cuda_graphs": True, "notes": ()}
-    ended = train_together(wanted, watchers, **rest, **options)
-    assert [rehearsal.replayed for rehearsal in made] == [24 - 2 * WARM] * len(SEEDS)
+    listeners = [Told(), ProgressListener(), ProgressListener()]
+    ended = train_group(wanted, RunOptions(tmp_path / "abreast", cuda_graphs=True, **options), (), listeners)
+    assert [rehearsal.replayed for rehearsal in made] == [24 - 2 * WARM_UPDATES] * len(SEEDS)
     assert told == [(epoch, update) for epoch in (1, 2, 3) for update in (1, 2, 3, 4)]
     for config, ours in zip(wanted, ended, strict=True):
         theirs = train(config, runs_dir=tmp_path / "alone", **options)
@@ -234,7 +241,7 @@ def test_what_is_not_recorded_is_told_and_trained_as_it_stands(tmp_path: Path, m
     made, told = rehearsed(monkeypatch), []
     config = configure("cgan_mlp", "digits", epochs=1, epoch_updates=2, samples=100, lr_decay="linear", thorough=False)
     options = {"device": "cpu", "pictures": "none", "track": False}
-    run = train(config, runs_dir=tmp_path, cuda_graphs=True, watcher=forwarding(told.append), **options)
+    run = train(config, runs_dir=tmp_path, cuda_graphs=True, listener=forward_messages(told.append), **options)
     assert told == ["--lr-decay changes from update to update, and a CUDA graph does not"]
     assert not made
     assert "cuda_graphs" not in run.folder.environment()
@@ -243,7 +250,7 @@ def test_what_is_not_recorded_is_told_and_trained_as_it_stands(tmp_path: Path, m
 def test_on_a_gpu_the_person_is_told_what_is_not_recorded() -> None:
     told: list[str] = []
     variant = load_variant("separate_gans")
-    assert recorder(torch.device("cuda"), variant, variant.recipe("small"), told.append) is None
+    assert make_recorder(torch.device("cuda"), variant, variant.recipe("small"), told.append) is None
     assert told == ["trained without CUDA graphs: each seed deals its batch out to the classes in other parts"]
 
 
@@ -271,9 +278,9 @@ def test_cuda_graphs_give_what_updates_give_as_they_stand(dtype: torch.dtype) ->
             examples(dataset, 0, dtype).to(device),
         )
         states = []
-        for recording in (None, recorder(device, known, recipe, pytest.fail)):
-            both = fresh_gan(known, loaded(DatasetConfig(dataset)).spec, recipe, 0, device)
-            updates = updates_of(both, objective(recipe), recipe, recording)
+        for recording in (None, make_recorder(device, known, recipe, pytest.fail)):
+            both = build_gan(known, loaded(DatasetConfig(dataset)).spec, recipe, 0, device)
+            updates = make_updates(both, objective(recipe), recipe, recording)
             measured = [last for epoch in (1, 2) for last in train_updates(updates, data, 0, epoch, COUNT)]
             states.append(TrainState(both).tensors() | measured[-1])
         for name, value in states[0].items():
@@ -289,21 +296,21 @@ def test_seeds_on_a_gpu_agree_with_each_alone(dtype: torch.dtype) -> None:
         recipe, data = recipe_of(variant, dataset, changes), [examples(dataset, s, dtype).to(device) for s in SEEDS]
         known, aim = load_variant(variant), objective(recipe)
         spec = loaded(DatasetConfig(dataset)).spec
-        own = [fresh_gan(known, spec, recipe, seed, device) for seed in SEEDS]
+        own = [build_gan(known, spec, recipe, seed, device) for seed in SEEDS]
         ways = {}
         for recorded in (False, True):
             stacked, beside = copy.deepcopy(own), copy.deepcopy(own)
-            recorders = [recorder(device, known, recipe, pytest.fail) for _ in SEEDS]
+            recorders = [make_recorder(device, known, recipe, pytest.fail) for _ in SEEDS]
             lanes = [each.stream for each in recorders]
             if not recorded:
                 recorders = [None] * len(SEEDS)
-            steps = [updates_of(both, aim, recipe, each) for both, each in zip(beside, recorders, strict=True)]
+            steps = [make_updates(both, aim, recipe, each) for both, each in zip(beside, recorders, strict=True)]
             ways |= {("as one", recorded): StackedGAN(stacked, aim, recipe, recorders[0])}
             ways |= {("abreast", recorded): Abreast(beside, steps, lanes)}
         for epoch in (1, 2):
             curves = [way.curves(list(way.updates(data, SEEDS, epoch, COUNT))) for way in ways.values()]
             wanted = [
-                means(list(train_updates(Updates(each, aim, recipe), split, seed, epoch, COUNT)))
+                mean_values(list(train_updates(Updates(each, aim, recipe), split, seed, epoch, COUNT)))
                 for each, split, seed in zip(own, data, SEEDS, strict=True)
             ]
             for mine in curves:
@@ -339,8 +346,8 @@ def test_the_discriminators_curves_are_means_over_all_its_updates(
     seeds = SEEDS if "seeds" in way else SEEDS[:1]
     wanted = [configure("cgan_mlp", "digits", seed=seed, probes=(), **changes) for seed in seeds]
     options = {"device": "cpu", "data_dir": None, "pictures": "none", "tracking_uri": None, "track": False}
-    rest = {"runs_dir": tmp_path, "retrain": False, "cuda_graphs": "recorded" in way, "notes": ()}
-    ended = train_together(wanted, [ProgressListener() for _ in seeds], **rest, **options)
+    run_options = RunOptions(tmp_path, cuda_graphs="recorded" in way, **options)
+    ended = train_group(wanted, run_options, (), [ProgressListener() for _ in seeds])
     assert len(done) == 2 * 3 * 3
     for place, run in enumerate(ended):
         first, *lines = run.folder.lines()

@@ -16,20 +16,20 @@ from torch.utils._pytree import tree_map_only
 
 from benchmarks import Run, configure, train
 from benchmarks.algorithm import batches
-from benchmarks.algorithm.batches import epoch_batches, side_by_side
-from benchmarks.algorithm.epoch import Updates, anneal, ready, train_updates
+from benchmarks.algorithm.batches import epoch_batches, stacked_batches
+from benchmarks.algorithm.epoch import Updates, anneal, prepare_training, train_updates
 from benchmarks.algorithm.gan import make_gan
 from benchmarks.algorithm.random_streams import stream
-from benchmarks.algorithm.stacked import StackedGAN, of_seed
+from benchmarks.algorithm.stacked import StackedGAN, part_of_seed
 from benchmarks.config import DatasetConfig, RunConfig
 from benchmarks.datasets import Split
 from benchmarks.executors import RunGroup, RunOptions, open_executor
 from benchmarks.executors.base import split_job
 from benchmarks.run_folder.folder import RunFolder
 from benchmarks.training.checkpoint import TrainState
-from benchmarks.training.lockstep import Lockstep, train_together
+from benchmarks.training.listener import ProgressListener
+from benchmarks.training.lockstep import Lockstep, train_group
 from benchmarks.training.loop import Diverged
-from benchmarks.training.watcher import ProgressListener
 from tests.stacked_recipes import RECIPES, SEEDS, examples, farthest, loaded, names, recipe_of, started
 from variants import Recipe, UserError
 from variants.batch import Batch
@@ -145,14 +145,14 @@ def one_update(
             layers = [stream(seed, "layers", 1) for seed in SEEDS]
             if way == "as one":
                 stack = StackedGAN(alone, aim, recipe)
-                trained = [(SEEDS, stack.gan, stack.steps, layers, side_by_side(recipe, data, SEEDS, 1))]
+                trained = [(SEEDS, stack.gan, stack.steps, layers, stacked_batches(recipe, data, SEEDS, 1))]
             else:
                 trained = [
                     ((seed,), both, Updates(both, aim, recipe), layer, epoch_batches(recipe, split, seed, 1))
                     for seed, both, layer, split in zip(SEEDS, alone, layers, data, strict=True)
                 ]
             for seeds, both, updates, drawn_from, batches in trained:
-                ready(both, drawn_from)
+                prepare_training(both, drawn_from)
                 anneal(both, recipe, 1.0)
                 batch = next(batches)
                 if off:
@@ -168,7 +168,7 @@ def one_update(
                         found[seed, name] = (value[place] if way == "as one" else value).double()
                     for name, gradient in gradients.items():
                         assert gradient.isfinite().all()
-                        part = of_seed(gradient, place, weights[name]) if way == "as one" else gradient
+                        part = part_of_seed(gradient, place, weights[name]) if way == "as one" else gradient
                         found[seed, role, name] = part.double()
     return found
 
@@ -236,10 +236,10 @@ def configs(variant: str = "cgan_mlp", dataset: str = "digits", **changes) -> li
 
 
 def trained(
-    wanted: list[RunConfig], folder: Path, watcher: ProgressListener | None = None
+    wanted: list[RunConfig], folder: Path, listener: ProgressListener | None = None
 ) -> list[Run | BaseException]:
-    watchers = [watcher or ProgressListener() for _ in wanted]
-    return train_together(wanted, watchers, runs_dir=folder, retrain=False, cuda_graphs=False, notes=(), **OPTIONS)
+    listeners = [listener or ProgressListener() for _ in wanted]
+    return train_group(wanted, RunOptions(folder, **OPTIONS), (), listeners)
 
 
 def alone(config: RunConfig, folder: Path) -> Run:
@@ -294,7 +294,7 @@ def test_a_run_goes_on_alone_or_among_others_whichever_way_it_began(
     ended = [alone(wanted[0], tmp_path / "mixed"), *trained(wanted[1:], tmp_path / "mixed")]
 
     with pytest.raises(KeyboardInterrupt):
-        train(wanted[1], runs_dir=tmp_path / "other", watcher=Stop(), **OPTIONS)
+        train(wanted[1], runs_dir=tmp_path / "other", listener=Stop(), **OPTIONS)
     # One has come farther than the others: it goes on for itself, and they together.
     others = trained(wanted, tmp_path / "other")
     for config, run, other in zip(wanted, ended, others, strict=True):

@@ -5,11 +5,13 @@ import math
 import pytest
 import torch
 
+from benchmarks.algorithm.descent import descend, total_norm
 from benchmarks.algorithm.device import resolve_device
-from benchmarks.algorithm.gan import GAN, make_gan, optimizer
+from benchmarks.algorithm.epoch import Updates
+from benchmarks.algorithm.gan import GAN, make_gan, make_optimizer
 from benchmarks.algorithm.precision import ROUNDING
 from benchmarks.algorithm.random_streams import stream
-from benchmarks.algorithm.steps import SATURATED, descend, discriminator_update, generator_update, total_norm
+from benchmarks.algorithm.steps import SATURATED, discriminator_update, generator_update
 from tests.toy_gans import Point, Slope
 from variants.batch import Batch
 from variants.objective import objective
@@ -116,10 +118,10 @@ def test_the_averaged_generator_has_the_buffers_of_the_generator() -> None:
 
 
 def test_a_recipe_chooses_its_optimiser_and_what_belongs_to_it() -> None:
-    descent = optimizer(Slope(1.0), recipe(beta1=0.3), 0.2)
+    descent = make_optimizer(Slope(1.0), recipe(beta1=0.3), 0.2)
     assert isinstance(descent, torch.optim.SGD)
     assert (descent.defaults["lr"], descent.defaults["momentum"]) == (0.2, 0.3)
-    adam = optimizer(Slope(1.0), recipe(optimizer="adam", beta1=0.3, beta2=0.8), 0.2)
+    adam = make_optimizer(Slope(1.0), recipe(optimizer="adam", beta1=0.3, beta2=0.8), 0.2)
     assert isinstance(adam, torch.optim.Adam)
     assert (adam.defaults["lr"], adam.defaults["betas"]) == (0.2, (0.3, 0.8))
     network, _ = both(generator_lr=0.3, discriminator_lr=0.4)
@@ -143,8 +145,8 @@ def test_the_norm_is_of_all_gradients_as_one_vector_for_each_seed() -> None:
 
 
 @pytest.mark.parametrize("precision", ["float32", "tf32"])
-@pytest.mark.parametrize("update", [discriminator_update, generator_update])
-def test_products_are_rounded_within_an_update_in_tf32_and_nowhere_else(precision: str, update) -> None:
+@pytest.mark.parametrize("role", ["discriminator", "generator"])
+def test_products_are_rounded_within_an_update_in_tf32_and_nowhere_else(precision: str, role: str) -> None:
     resolve_device("cpu")
     seen: list[set[str]] = []
 
@@ -154,11 +156,12 @@ def test_products_are_rounded_within_an_update_in_tf32_and_nowhere_else(precisio
             return super().forward(*inputs)
 
     asked = recipe()
-    network = make_gan(Point(1.0), Seeing(0.5), asked, precision)
-    update(network, objective(asked), asked, batch())
+    updates = Updates(make_gan(Point(1.0), Seeing(0.5), asked, precision), objective(asked), asked)
+    getattr(updates, role)(batch())
     assert all(each == {"tf32" if precision == "tf32" else "ieee"} for each in seen)
     assert seen
     assert {place.fp32_precision for place in ROUNDING} == {"ieee"}
+    updates.objective = None
     with pytest.raises(AttributeError):
-        update(network, None, asked, batch())
+        getattr(updates, role)(batch())
     assert {place.fp32_precision for place in ROUNDING} == {"ieee"}

@@ -17,7 +17,7 @@ import pytest
 
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import images, load
-from benchmarks.datasets.download import Unreachable, fetch, write_whole
+from benchmarks.datasets.download import Unreachable, download_file, write_file
 from tests.datasets_on_disk import write_cifar10, write_mnist_family
 from variants.recipe import UserError
 
@@ -77,7 +77,7 @@ def silent(handler: BaseHTTPRequestHandler) -> None:
 
 def test_a_file_arrives_whole(site: Site, tmp_path: Path) -> None:
     site.files["/a"] = CONTENT
-    fetch(tmp_path / "new" / "a", [site.address + "a"], MD5, patience=5)
+    download_file(tmp_path / "new" / "a", [site.address + "a"], MD5, patience=5)
     assert (tmp_path / "new" / "a").read_bytes() == CONTENT
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a"]
 
@@ -86,14 +86,14 @@ def test_a_file_arrives_whole(site: Site, tmp_path: Path) -> None:
 def test_what_is_not_the_published_file_leaves_nothing(site: Site, tmp_path: Path, answer) -> None:
     site.files |= {"/a": answer} if answer is not None else {}
     with pytest.raises(Unreachable, match=r"127\.0\.0\.1: "):
-        fetch(tmp_path / "a", [site.address + "a"], MD5, patience=5)
+        download_file(tmp_path / "a", [site.address + "a"], MD5, patience=5)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_next_address_is_tried(site: Site, tmp_path: Path) -> None:
     site.files |= {"/half/a": half, "/whole/a": CONTENT}
     addresses = ["http://127.0.0.1:9/a", f"{site.address}none/a", f"{site.address}half/a", f"{site.address}whole/a"]
-    fetch(tmp_path / "a", addresses, MD5, patience=20)
+    download_file(tmp_path / "a", addresses, MD5, patience=20)
     assert (tmp_path / "a").read_bytes() == CONTENT
     assert site.asked == ["/none/a", "/half/a", "/whole/a"]
 
@@ -102,7 +102,7 @@ def test_a_site_that_does_not_answer_is_given_up(site: Site, tmp_path: Path) -> 
     site.files["/a"] = silent
     started = time.monotonic()
     with pytest.raises(Unreachable, match=r"timed out|no answer within"):
-        fetch(tmp_path / "a", [site.address + "a"] * 2, MD5, patience=0.6)
+        download_file(tmp_path / "a", [site.address + "a"] * 2, MD5, patience=0.6)
     assert time.monotonic() - started < 2
 
 
@@ -110,7 +110,7 @@ def test_a_name_that_is_looked_up_for_ever_is_given_up(tmp_path: Path, monkeypat
     monkeypatch.setattr(urllib.request, "urlopen", lambda url, timeout: time.sleep(5))
     started = time.monotonic()
     with pytest.raises(Unreachable, match="no answer within"):
-        fetch(tmp_path / "a", ["http://a/", "http://b/"], MD5, patience=0.4)
+        download_file(tmp_path / "a", ["http://a/", "http://b/"], MD5, patience=0.4)
     assert time.monotonic() - started < 2
 
 
@@ -120,7 +120,7 @@ def test_a_file_without_end_is_given_up(site: Site, tmp_path: Path, monkeypatch:
     monkeypatch.setattr(download, "LARGEST", len(CONTENT) - 1)
     site.files["/a"] = CONTENT
     with pytest.raises(Unreachable, match="has no end"):
-        fetch(tmp_path / "a", [site.address + "a"], MD5, patience=5)
+        download_file(tmp_path / "a", [site.address + "a"], MD5, patience=5)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -131,7 +131,7 @@ def test_a_write_that_breaks_off_leaves_what_was_there(tmp_path: Path) -> None:
 
     (tmp_path / "a").write_bytes(b"before")
     with pytest.raises(KeyboardInterrupt):
-        write_whole(tmp_path / "a", broken())
+        write_file(tmp_path / "a", broken())
     assert (tmp_path / "a").read_bytes() == b"before"
     assert len(list(tmp_path.iterdir())) == 1
 
@@ -140,7 +140,7 @@ def test_a_folder_that_cannot_be_written_is_named(site: Site, tmp_path: Path) ->
     (tmp_path / "file").write_bytes(b"")
     site.files["/a"] = CONTENT
     with pytest.raises(UserError, match=r"cannot write .*file/a: .*; choose another folder with --data-dir") as refused:
-        fetch(tmp_path / "file" / "a", [site.address + "a"], MD5, patience=5)
+        download_file(tmp_path / "file" / "a", [site.address + "a"], MD5, patience=5)
     assert not isinstance(refused.value, Unreachable)
 
 
@@ -150,7 +150,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(site: Site, tmp_path: Path) -> N
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(CONTENT) // 2, limits[1]))
     try:
         with pytest.raises(UserError, match=r"cannot write .*/a: .*; choose another folder") as refused:
-            fetch(tmp_path / "a", [site.address + "a"], MD5, patience=5)
+            download_file(tmp_path / "a", [site.address + "a"], MD5, patience=5)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert not isinstance(refused.value, Unreachable)

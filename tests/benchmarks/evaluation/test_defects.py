@@ -7,9 +7,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
-from benchmarks.defects import command
-from benchmarks.evaluation.defects import POINT_DEFECTS, Table, board, page
+from benchmarks.datasets import Split
+from benchmarks.defects import main as command
+from benchmarks.evaluation.defects import (
+    IMAGE_DEFECTS,
+    POINT_DEFECTS,
+    DefectInput,
+    DefectTable,
+    draw_checkerboard,
+    format_page,
+)
+from tests.benchmarks.evaluation.conftest import Bench
 from tests.conftest import Done
 from tests.image_sets import NOISE, Images
 from variants.recipe import UserError
@@ -17,9 +27,9 @@ from variants.recipe import UserError
 NAN = math.nan
 
 
-def table(direction: str, sound: list[float], planted: list[float], interior: bool = False) -> Table:
+def table(direction: str, sound: list[float], planted: list[float], interior: bool = False) -> DefectTable:
     interiors = frozenset({"fid"}) if interior else frozenset()
-    return Table("digits", "facts", {"fid": direction}, interiors, {"fid": sound}, {"blur": {"fid": planted}})
+    return DefectTable("digits", "facts", {"fid": direction}, interiors, {"fid": sound}, {"blur": {"fid": planted}})
 
 
 @pytest.mark.parametrize(
@@ -48,21 +58,21 @@ def test_a_metric_is_not_fooled_by_being_on_the_other_side_of_its_right_value() 
 
 
 def test_the_page_marks_each_verdict() -> None:
-    text = page([table("min", [10.0, 11.0, 12.0], [14.0, 15.0, 16.0])])
+    text = format_page([table("min", [10.0, 11.0, 12.0], [14.0, 15.0, 16.0])])
     assert "| `fid` | lower | 11 | **15** | 1 of 1 |" in text
-    assert "| `fid` | lower | 11 | _7_ ✗ | 0 of 1 |" in page([table("min", [10.0, 11.0, 12.0], [6.0, 7.0, 8.0])])
+    assert "| `fid` | lower | 11 | _7_ ✗ | 0 of 1 |" in format_page([table("min", [10.0, 11.0, 12.0], [6.0, 7.0, 8.0])])
 
 
 def test_what_cannot_be_measured_has_a_dash() -> None:
     nothing = 3 * [NAN]
-    assert "| `fid` | lower | – | – | 0 of 1 |" in page([table("min", nothing, nothing)])
+    assert "| `fid` | lower | – | – | 0 of 1 |" in format_page([table("min", nothing, nothing)])
 
 
 def test_checkerboards_of_both_periods_are_planted() -> None:
     fine = [[1, -1, 1, -1, 1], [-1, 1, -1, 1, -1], [1, -1, 1, -1, 1]]
     coarse = [[1, 1, -1, -1, 1], [1, 1, -1, -1, 1], [-1, -1, 1, 1, -1]]
-    assert board(torch.zeros(2, 1, 3, 5), 2).tolist() == fine
-    assert board(torch.zeros(2, 1, 3, 5), 4).tolist() == coarse
+    assert draw_checkerboard(torch.zeros(2, 1, 3, 5), 2).tolist() == fine
+    assert draw_checkerboard(torch.zeros(2, 1, 3, 5), 4).tolist() == coarse
 
 
 def test_the_command_writes_the_page(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -99,3 +109,36 @@ def test_a_set_that_is_too_small_to_plant_defects_into_is_refused(
     done = called(command, "--dataset", "folder:own")
     assert (done.code, done.out) == (2, "")
     assert re.search(rf"^error: .*{sentence}$", done.err, re.MULTILINE)
+
+
+def test_what_real_digits_show_is_known_of_the_defects(images: Bench) -> None:
+    """Facts that decided how metrics are defined; see docs/defects.md."""
+    assert images.values("mode_coverage", defect="uniform noise")["mode_coverage"] < 0.5
+    assert images.values("mode_coverage", defect="blends")["mode_coverage"] < 0.6
+    one = images.values("accuracy", "diversity_worst", defect="one image in a class")
+    assert one["accuracy"] > 0.98  # it does not see a class of one image
+    assert one["diversity_worst"] < 0.05
+    copied, sound = (images.values("fid_normalized", defect=each) for each in ("copies of training", ""))
+    assert copied["fid_normalized"] < 2 * sound["fid_normalized"]
+
+
+@pytest.mark.parametrize("defect", IMAGE_DEFECTS)
+def test_a_planted_defect_keeps_shape_and_range(defect: str, images: Bench) -> None:
+    plant: Callable[[DefectInput], Tensor] = IMAGE_DEFECTS[defect]
+    planted = plant(images.planting)
+    assert planted.shape == images.planting.sound.shape
+    assert planted.abs().max() <= 1
+    assert not torch.equal(planted, images.planting.sound)
+
+
+def test_planting_uses_images_that_nobody_else_has(images: Bench) -> None:
+    def rows(split: Split) -> set[bytes]:
+        return {row.numpy().tobytes() for row in split.data}
+
+    source, reference, training = map(
+        rows, (images.planting.source, images.evaluator.dataset.reference, images.planting.training)
+    )
+    assert not source & reference
+    assert not source & training
+    # A class may have fewer images in one of the three parts than in another.
+    assert len(set(images.planting.places.tolist())) > 0.9 * len(images.planting.places)

@@ -17,10 +17,10 @@ from torch import Tensor
 
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import Dataset, load
-from benchmarks.evaluation.catalogue import METRICS, record
+from benchmarks.evaluation.catalogue import METRICS, find_metric
 from benchmarks.evaluation.evaluator import Evaluator, Generate
-from benchmarks.run import run
-from benchmarks.run_folder.folder import run_folders
+from benchmarks.run import main as run
+from benchmarks.run_folder.folder import list_run_folders
 from metrics import gan_train
 from metrics.features import Classifier, Extractor
 from tests.conftest import Done
@@ -76,17 +76,17 @@ def accounted_for(evaluator: Evaluator, values: Mapping[str, float]) -> None:
     absent, classes = evaluator.absent, evaluator.dataset.spec.classes
     assert not set(values) & set(absent)
     for name, value in values.items():
-        low, high = record(name).range
+        low, high = find_metric(name).range
         assert math.isfinite(value), name
         assert low <= value <= high, (name, value)
     for name, reason in absent.items():
-        assert record(name)
+        assert find_metric(name)
         assert reason == reason.strip().rstrip(".")
         assert len(reason) > 5
     members = {
         "accuracy_class": range(classes),
-        "fid_normalized_extractor": range(len(evaluator.extractors)),
-        "checkerboard_period": evaluator.real.checkerboard if "checkerboard_period" not in absent else (),
+        "fid_normalized_extractor": range(len(evaluator.classifiers)),
+        "checkerboard_period": evaluator.reference.checkerboard if "checkerboard_period" not in absent else (),
     }
     told = set(values) | set(absent)
     expected = set()
@@ -108,7 +108,7 @@ GENERATORS = (noise, one_image, real_of_the_class)
 def test_each_metric_of_a_small_set_is_in_its_range_or_absent_for_a_reason(
     images: Images, samples: int, make: Callable[[Dataset], Generate], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gan_train, "UPDATES", 2)
+    monkeypatch.setattr(gan_train, "_UPDATES", 2)
     shutil.rmtree(tmp_path / "own", ignore_errors=True)
     images.write(tmp_path / "own")
     config = DatasetConfig(f"folder:{tmp_path / 'own'}", image_size=images.image_size)
@@ -123,8 +123,8 @@ def test_each_metric_of_a_small_set_is_in_its_range_or_absent_for_a_reason(
     if len(dataset.train.data.unique(dim=0)) == 1:
         # Nothing tells how far apart two images are, so no sample is at any distance, or at none.
         assert not set(values) & JUDGED
-    accounted_for(evaluator, evaluator.reference())
-    assert "\n" not in evaluator.reference_note
+    accounted_for(evaluator, evaluator.measure_real_data())
+    assert "\n" not in evaluator.real_data_note
 
 
 @pytest.mark.parametrize(
@@ -146,13 +146,13 @@ def test_a_small_set_is_trained_on_and_judged_by_a_classifier_of_its_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("benchmarks.evaluation.classifiers.QUICK_UPDATES", 60)
-    monkeypatch.setattr(gan_train, "UPDATES", 20)
+    monkeypatch.setattr(gan_train, "_UPDATES", 20)
     images.write(tmp_path / "own")
     words = f"--dataset folder:own --image-size {images.image_size} --epochs 1 --epoch-updates 2 --batch-size 4"
     done = called(run, *words.split(), "--samples", "12", "--no-tracking", "--data-dir", "data")
     assert done.code == 0, done.err
     assert "Traceback" not in done.out + done.err
-    (folder,) = run_folders("runs")
+    (folder,) = list_run_folders("runs")
     assert folder.status()["state"] == "FINISHED"
     values, absent = folder.lines()[-1]["metrics"], folder.facts()["absent"]
     assert measured <= set(values)

@@ -1,4 +1,4 @@
-"""Fixtures of runs that are held while their workers or machines are killed."""
+"""Holds runs in the middle of training while their workers or machines are killed."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.held_runs import HELD
 
 @pytest.fixture
 def own_plugins() -> Iterator[None]:
-    """What a test loads is forgotten after it."""
+    """Forgets after a test the plugins that it loaded."""
     lists = [known.entries for known in plugins._lists().values()] + [plugins.HASHES, plugins.ADDED]
     kept, files = [dict(entries) for entries in lists], list(plugins.FILES)
     yield
@@ -23,7 +23,7 @@ def own_plugins() -> Iterator[None]:
 
 @pytest.fixture
 def held(own_plugins: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder in which a file `go` lets runs with the noise `held` go on; those that wait have left `held-PID`."""
+    """Returns the folder in which a file `go` frees runs with the noise `held`; waiting ones leave `held-PID`."""
     # The plugin changes it here as well.
     monkeypatch.setattr("benchmarks.training.loop.CHECKPOINT_SECONDS", 15.0)
     (tmp_path / "held.py").write_text(HELD.format(folder=str(tmp_path)))

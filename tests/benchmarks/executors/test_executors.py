@@ -1,4 +1,4 @@
-"""Where a run is trained changes no bit of it, and the death of a worker costs only the run that it had."""
+"""Every executor trains the same bits, and the death of a worker costs only its own run."""
 
 import os
 import signal
@@ -12,10 +12,10 @@ import torch
 
 from benchmarks import load_plugins
 from benchmarks.executors import RunGroup, RunOptions, open_executor
-from benchmarks.executors.base import STOPPED, caused_by_machine, failure
+from benchmarks.executors.base import STOPPED, is_machine_fault, make_failure
 from benchmarks.executors.processes import Processes
 from benchmarks.run_folder.folder import RunFolder
-from benchmarks.tracking.download import runs
+from benchmarks.tracking.download import list_runs
 from benchmarks.training.loop import Diverged
 from tests.conftest import ROOT
 from tests.held_runs import EXAMPLE, PATIENCE, bits, is_alive, quick, results, tiny, until
@@ -40,7 +40,7 @@ def test_importing_the_package_imports_neither_torch_nor_ray_nor_mlflow() -> Non
 )
 def test_what_is_not_possible_is_refused_with_a_sentence(asked: dict, sentence: str) -> None:
     with pytest.raises(UserError) as refused:
-        open_executor(settings=RunOptions(), **asked)
+        open_executor(options=RunOptions(), **asked)
     assert str(refused.value).startswith(sentence)
 
 
@@ -92,7 +92,7 @@ def test_worker_processes_give_the_same_bits_as_this_process_and_each_result_is_
     # Whoever asks again finds them, and MLflow has each of them once.
     again = results("inline", there, jobs[0], jobs[2], say=said.append)
     assert [(result.found, result.seconds) for result in again] == [(True, 0.0)] * 4
-    tracked = runs(tracking_uri)
+    tracked = list_runs(tracking_uri)
     assert sorted(run.tags["folder"] for run in tracked) == sorted(config.name for config in configs)
     states = {run.tags["folder"]: run.status for run in tracked}
     assert [states[config.name] for config in configs] == ["FINISHED"] * 3 + ["FAILED", "FINISHED"]
@@ -105,7 +105,7 @@ def test_worker_processes_give_the_same_bits_as_this_process_and_each_result_is_
 def test_a_gpu_has_two_workers_where_nobody_says_how_many(
     device: str, asked: int, wanted: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("benchmarks.executors.processes.cores", lambda: 6)
+    monkeypatch.setattr("benchmarks.executors.processes.count_cores", lambda: 6)
     monkeypatch.setattr("benchmarks.algorithm.device.resolve_device", torch.device)
     with Processes(RunOptions(tmp_path, device=device, threads=2, track=False), asked) as executor:
         assert executor.workers == wanted
@@ -154,13 +154,13 @@ def test_leaving_by_ctrl_c_stops_the_workers_and_every_run_can_go_on(held: Path,
     assert (stopped.state, stopped.cause, stopped.machine) == ("KILLED", STOPPED, True)
     status = RunFolder(settings.runs_dir / job.configs[0].name).status()
     assert status == {"state": "KILLED", "epoch": 1, "cause": "interrupted"}
-    assert [run.status for run in runs(tracking_uri)] == ["KILLED"]
+    assert [run.status for run in list_runs(tracking_uri)] == ["KILLED"]
 
     (held / "go").touch()
     said: list[str] = []
     assert [result.state for result in results("inline", settings, job, say=said.append)] == ["FINISHED"] * 3
     assert said == [f"{job.configs[0].name}: going on after epoch 1, from the last checkpoint"]
-    assert [run.status for run in runs(tracking_uri)] == ["FINISHED"] * 3
+    assert [run.status for run in list_runs(tracking_uri)] == ["FINISHED"] * 3
 
 
 def test_workers_end_with_their_parent_however_that_ends(held: Path) -> None:
@@ -168,13 +168,13 @@ def test_workers_end_with_their_parent_however_that_ends(held: Path) -> None:
 import sys, time
 from pathlib import Path
 from benchmarks import configure, load_plugins
-from benchmarks.executors import Job, Settings, open_executor
+from benchmarks.executors import RunGroup, RunOptions, open_executor
 
 if __name__ == "__main__":
     load_plugins(["held.py"])
     config = configure("vanilla_gan", "ring8", noise="held", epochs=2, epoch_updates=10, samples=50, probes=())
-    executor = open_executor("processes", Settings(track=False), workers=1)
-    executor.submit(Job((config,)))
+    executor = open_executor("processes", RunOptions(track=False), workers=1)
+    executor.submit(RunGroup((config,)))
     time.sleep(100)
 """
     (held / "parent.py").write_text(code)
@@ -205,7 +205,7 @@ def test_ctrl_c_while_training_in_this_process_reaches_the_caller(
             results("inline", settings, job)
     assert RunFolder(settings.runs_dir / job.configs[0].name).status()["state"] == "KILLED"
     assert not (settings.runs_dir / job.configs[1].name).exists()
-    assert [run.status for run in runs(tracking_uri)] == ["KILLED"]
+    assert [run.status for run in list_runs(tracking_uri)] == ["KILLED"]
     assert [result.state for result in results("inline", settings, job)] == ["FINISHED"] * 2
 
 
@@ -220,7 +220,7 @@ def test_an_mlflow_that_is_down_is_told_once_and_changes_no_result(
 
     up = quick(tmp_path / "runs", tracking_uri=tracking_uri)
     assert all(result.found for result in results("inline", up, job))
-    assert [run.status for run in runs(tracking_uri)] == ["FINISHED"] * 2
+    assert [run.status for run in list_runs(tracking_uri)] == ["FINISHED"] * 2
 
 
 def test_a_run_whose_plugin_a_worker_cannot_load_has_not_ended(own_plugins: None, tmp_path: Path) -> None:
@@ -258,9 +258,9 @@ def from_(error: Exception, cause: Exception) -> Exception:
 def test_an_end_is_one_sentence_and_only_training_itself_fails_a_run(
     error: Exception, machine: bool, sentence: str
 ) -> None:
-    result = failure("run", error, 1.5, RunOptions(tracking_uri="http://me:secret@host:1"))
+    result = make_failure("run", error, 1.5, RunOptions(tracking_uri="http://me:secret@host:1"))
     state = "FAILED" if isinstance(error, Diverged) else "KILLED"
     assert (result.name, result.state, result.seconds) == ("run", state, 1.5)
     assert result.cause.startswith(sentence)
     assert "\n" not in result.cause
-    assert result.machine == caused_by_machine(error) == machine
+    assert result.machine == is_machine_fault(error) == machine

@@ -1,4 +1,4 @@
-"""On a Ray cluster: what a lost machine had in training is trained elsewhere, with the same bits."""
+"""On a Ray cluster, the runs of a lost machine are trained elsewhere, with the same bits."""
 
 import json
 import os
@@ -14,9 +14,9 @@ import pytest
 
 from benchmarks.executors import RunOptions, open_executor
 from benchmarks.executors.base import STOPPED
-from benchmarks.executors.ray import OnRay, bring_home, check_cluster, is_own, only_here
-from benchmarks.run_folder.folder import WITHOUT_A_WORD, RunFolder
-from benchmarks.tracking.download import runs
+from benchmarks.executors.ray import OnRay, check_cluster, fetch_into_runs_dir, is_only_local, is_this_machine
+from benchmarks.run_folder.folder import CAUSE_UNKNOWN, RunFolder
+from benchmarks.tracking.download import list_runs
 from tests.conftest import ROOT
 from tests.held_runs import PATIENCE, bits, is_alive, quick, results, tiny, until
 from variants import UserError
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: pip
 
 @pytest.fixture(autouse=True)
 def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What Ray and killed workers leave in the home folder and in /tmp goes with the test."""
+    """Gives the test its own home and temporary folders, for all that Ray and killed workers leave there."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     # Short, because sockets lie in it.
@@ -37,7 +37,7 @@ def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A Ray cluster of two machines with one core each, both of them processes of this one."""
+    """Starts a Ray cluster of two machines with one core each, both of them processes of this one."""
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     from ray.cluster_utils import Cluster
@@ -66,8 +66,8 @@ def test_what_a_lost_machine_had_in_training_is_trained_elsewhere_with_the_same_
         assert executor.workers == 2
         futures = executor.submit(job)
         until(lambda: len(list(held.glob("held-*"))) == 2)
-        until(lambda: len(runs(tracking_uri)) == 2)
-        assert [run.status for run in runs(tracking_uri)] == ["RUNNING"] * 2
+        until(lambda: len(list_runs(tracking_uri)) == 2)
+        assert [run.status for run in list_runs(tracking_uri)] == ["RUNNING"] * 2
         workers = [int(path.name.removeprefix("held-")) for path in held.glob("held-*")]
         cluster.remove_node(cluster.second, allow_graceful=False)
         # Its worker lives on for an instant, in which it could end its run and say so.
@@ -79,13 +79,13 @@ def test_what_a_lost_machine_had_in_training_is_trained_elsewhere_with_the_same_
     ]
     assert said == []
 
-    tracked = runs(tracking_uri)
+    tracked = list_runs(tracking_uri)
     lost = [run for run in tracked if "superseded" in run.tags]
     kept = {run.tags["folder"]: run.status for run in tracked if run not in lost}
     assert len(lost) == 1
     assert len(tracked) == 5
     assert kept == {config.name: "FINISHED" for config in job.configs}
-    assert [(run.status, run.tags["cause"]) for run in lost] == [("KILLED", WITHOUT_A_WORD)]
+    assert [(run.status, run.tags["cause"]) for run in lost] == [("KILLED", CAUSE_UNKNOWN)]
     results("inline", quick(held / "here", track=False), job)
     for config in job.configs:
         assert bits(settings.runs_dir, config) == bits(held / "here", config)
@@ -99,12 +99,12 @@ from pathlib import Path
 
 import benchmarks.executors.ray
 from benchmarks import configure, load_plugins
-from benchmarks.executors import Job, Settings, open_executor
-from benchmarks.tracking.client import runs
+from benchmarks.executors import RunGroup, RunOptions, open_executor
+from benchmarks.tracking.download import list_runs
 
 def wait_for_worker():
     # MLflow has to know it too.
-    while not list(Path().glob("held-*")) or not any(run.status == "RUNNING" for run in runs(sys.argv[1])):
+    while not list(Path().glob("held-*")) or not any(run.status == "RUNNING" for run in list_runs(sys.argv[1])):
         time.sleep(0.02)
     found = next(Path().glob("held-*"))
     found.unlink()
@@ -116,12 +116,12 @@ tiny = {"epochs": 2, "epoch_updates": 10, "samples": 50, "thorough": False, "pro
 good = configure("vanilla_gan", "ring8", **tiny)
 bad = configure("cgan_mlp", "digits", optimizer="sgd", generator_lr=1e30, discriminator_lr=1e30, **tiny)
 held = [configure("vanilla_gan", "ring8", noise="held", seed=seed, **tiny) for seed in range(3)]
-settings = Settings(Path("runs"), tracking_uri=sys.argv[1], pictures="none")
+settings = RunOptions(Path("runs"), tracking_uri=sys.argv[1], pictures="none")
 try:
     with open_executor("ray", settings, workers=1) as executor:
         import ray
         (node,) = ray.nodes()
-        ended = [executor.submit(Job((config,)))[0].result(timeout=300) for config in (good, bad, good)]
+        ended = [executor.submit(RunGroup((config,)))[0].result(timeout=300) for config in (good, bad, good)]
 
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.connect(("192.0.2.1", 9))
@@ -130,7 +130,7 @@ try:
         ports += [int(ray.get_runtime_context().gcs_address.rpartition(":")[2])]
         heard = [socket.socket().connect_ex((host, port)) == 0 for host in ("127.0.0.1", outside) for port in ports]
 
-        futures = executor.submit(Job(held))
+        futures = executor.submit(RunGroup(held))
         os.kill(wait_for_worker(), signal.SIGKILL)
         ended.append(futures[0].result(timeout=300))
         wait_for_worker()
@@ -180,7 +180,7 @@ def test_a_cluster_started_here_listens_to_this_machine_only_and_each_end_of_a_r
     states = [json.loads(path.read_text())["state"] for path in sorted((held / "runs").glob("*/status.json"))]
     assert states == ["FAILED", "FINISHED"]
     # One that was stopped says so itself; of the one whose worker was killed its cluster has to say it.
-    tracked = runs(tracking_uri)
+    tracked = list_runs(tracking_uri)
     assert sorted(run.status for run in tracked) == ["FAILED", "FINISHED", "KILLED", "KILLED"]
     assert [run.tags["state"] for run in tracked] == [run.status for run in tracked]
 
@@ -193,11 +193,11 @@ def test_a_fetched_run_takes_the_place_of_what_was_there_unless_that_is_in_train
     place, trained = settings.runs_dir / job.configs[0].name, bits(settings.runs_dir, job.configs[0])
     (place / "metrics.jsonl").write_text("")
     (place / "checkpoint-damaged.safetensors").touch()
-    (run,) = runs(tracking_uri)
+    (run,) = list_runs(tracking_uri)
     with RunFolder(place).lock(), pytest.raises(UserError, match="another process is training into"):
-        bring_home(run.run_id, settings)
+        fetch_into_runs_dir(run.run_id, settings)
     assert (place / "checkpoint-damaged.safetensors").exists()
-    assert bring_home(run.run_id, settings) == place
+    assert fetch_into_runs_dir(run.run_id, settings) == place
     assert bits(settings.runs_dir, job.configs[0]) == trained
     assert not (place / "checkpoint-damaged.safetensors").exists()
     assert {path.name for path in settings.runs_dir.iterdir()} == {"reference", place.name}
@@ -222,7 +222,7 @@ def test_a_fetched_run_takes_the_place_of_what_was_there_unless_that_is_in_train
     ],
 )
 def test_which_tracking_addresses_only_this_machine_can_reach(address: str, only: bool) -> None:
-    assert only_here(address) == only
+    assert is_only_local(address) == only
 
 
 def node(address: str, cores: float = 4.0, alive: bool = True) -> dict[str, Any]:
@@ -233,8 +233,8 @@ def test_a_local_tracking_address_is_refused_once_the_cluster_has_another_machin
     # 198.51.100.0/24 is kept for documentation: no machine has such an address.
     local = RunOptions(tracking_uri="sqlite:////tmp/mlflow.db")
     own, other, gone = node("127.0.0.1"), node("198.51.100.7"), node("198.51.100.8", alive=False)
-    assert is_own("127.0.0.1")
-    assert not is_own("198.51.100.7")
+    assert is_this_machine("127.0.0.1")
+    assert not is_this_machine("198.51.100.7")
     check_cluster([own, gone], local)
     check_cluster([own, other], RunOptions(tracking_uri="https://mlflow.example.org"))
     with pytest.raises(UserError, match=r"by this machine only, and the cluster has others \(198\.51\.100\.7\)"):

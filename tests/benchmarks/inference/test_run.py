@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from benchmarks import Run, configure, find_run, load_run, train
-from benchmarks.inference.drawing import STEPS, between, interpolated
+from benchmarks.inference.drawing import STEPS, interpolate_noise, interpolate_samples
 from benchmarks.inference.prompts import read_prompt
 from benchmarks.inference.run import RunFolder
-from benchmarks.sample import command
+from benchmarks.sample import main as command
 from benchmarks.tracking.upload import sync
 from metrics.captions import WORDS, all_captions
 from tests.conftest import Done
@@ -79,7 +79,7 @@ def test_a_prompt_with_words_that_say_nothing_is_refused(prompt: str, sentence: 
 def test_a_spherical_interpolation_stays_on_the_sphere_and_moves_evenly() -> None:
     start, end = torch.randn(2, 6, 50, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     start, end = start / start.norm(dim=1, keepdim=True), end / end.norm(dim=1, keepdim=True)
-    path = between(start, end, 9, spherical=True)
+    path = interpolate_noise(start, end, 9, spherical=True)
     assert path.shape == (6, 9, 50)
     torch.testing.assert_close(path[:, 0], start)
     torch.testing.assert_close(path[:, -1], end)
@@ -90,25 +90,25 @@ def test_a_spherical_interpolation_stays_on_the_sphere_and_moves_evenly() -> Non
 
 def test_an_interpolation_by_hand() -> None:
     start, end = torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 2.0]])
-    assert between(start, end, 3, spherical=False)[0].tolist() == [[2, 0], [1, 1], [0, 2]]
+    assert interpolate_noise(start, end, 3, spherical=False)[0].tolist() == [[2, 0], [1, 1], [0, 2]]
     half = 2**0.5  # of a quarter turn, at radius 2
     torch.testing.assert_close(
-        between(start, end, 3, spherical=True)[0], torch.tensor([[2, 0], [half, half], [0, 2.0]])
+        interpolate_noise(start, end, 3, spherical=True)[0], torch.tensor([[2, 0], [half, half], [0, 2.0]])
     )
     # There is no great circle through opposite points, nor one worth speaking of through equal ones.
     for other in (-start, start):
-        straight = between(start, other, 3, spherical=False)
-        torch.testing.assert_close(between(start, other, 3, spherical=True), straight)
+        straight = interpolate_noise(start, other, 3, spherical=False)
+        torch.testing.assert_close(interpolate_noise(start, other, 3, spherical=True), straight)
 
 
 def test_interpolations_keep_the_label_and_change_little_from_step_to_step(labelled: Run) -> None:
-    rows = interpolated(labelled, 4, label=7).unflatten(0, (4, STEPS))
+    rows = interpolate_samples(labelled, 4, label=7).unflatten(0, (4, STEPS))
     assert rows.shape == (4, STEPS, 1, 8, 8)
     ends = (rows[:, -1] - rows[:, 0]).flatten(1).norm(dim=1)
     steps = (rows[:, 1:] - rows[:, :-1]).flatten(2).norm(dim=2)
     assert (ends > 0).all()
     assert (steps < 0.5 * ends[:, None]).all()
-    assert not torch.equal(interpolated(labelled, 4, label=1), rows.flatten(0, 1))
+    assert not torch.equal(interpolate_samples(labelled, 4, label=1), rows.flatten(0, 1))
 
 
 def test_a_run_that_takes_captions_draws_what_its_prompt_says(captioned: Run) -> None:
@@ -219,7 +219,7 @@ def test_the_command_reads_prompts_and_scatters_points(
     assert called(command, "--run", str(points.path), "--count", "100", "--out", "points.png").code == 0
     assert size(own_folder / "said.png") != size(own_folder / "points.png")
     done = called(command, "--run", str(points.path), "--interpolate", "--out", "way.png")
-    assert done.err == "error: ring8 has points of the plane, of which --interpolate makes no picture\n"
+    assert done.err == "error: ring8 has points of the plane; --interpolate draws images only\n"
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ def test_what_cannot_be_drawn_is_refused(
 def test_a_run_that_is_not_finished_has_no_samples_yet(labelled: Run, tmp_path: Path) -> None:
     shutil.copytree(labelled.path, tmp_path / "half")
     (tmp_path / "half" / "generator.safetensors").unlink()
-    with pytest.raises(UserError, match="is not finished; the same command goes on with it"):
+    with pytest.raises(UserError, match="is not finished; the same command resumes it"):
         load_run(tmp_path / "half").generate()
 
 

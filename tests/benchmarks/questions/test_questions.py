@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks.algorithm.gan import Undrawn
-from benchmarks.evaluation.catalogue import record
+from benchmarks.algorithm.gan import SkipInitialisation
+from benchmarks.evaluation.catalogue import find_metric
 from benchmarks.questions import QUESTIONS, Question, load_question
 from benchmarks.questions.arms import PLAIN
 from benchmarks.questions.base import BOTH, LN_FID, OVERLAP, Arm, Outcome, unique
@@ -356,7 +356,7 @@ def test_what_decides_is_measured_in_every_arm_that_it_compares(preset: Any) -> 
     for planned in plan.decisions:
         for contrast in planned.decision.contrasts:
             for section, name in (figure.split("/") for figure in contrast.outcome.figures):
-                if section == "metrics" and record(name).cost == "final":
+                if section == "metrics" and find_metric(name).cost == "final":
                     assert contrast.outcome.reading == "final"
                     assert all(arms[arm.name].thorough for arm in contrast.arms), planned.decision.name
                     seen.add(name)
@@ -441,7 +441,7 @@ SPECS = {
 
 def built(arm: PlannedArm) -> dict[str, tuple[Any, ...]]:
     """The structure of both networks of an arm: their layers, and the shapes of their weights."""
-    with torch.device("meta"), Undrawn():
+    with torch.device("meta"), SkipInitialisation():
         networks = load_variant(arm.arm.variant).build(SPECS[arm.dataset.name], arm.recipe)
     return {
         name: (repr(network), [(key, tuple(value.shape)) for key, value in network.state_dict().items()])

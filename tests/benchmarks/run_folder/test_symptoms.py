@@ -1,4 +1,4 @@
-"""Collapse, divergence and a discriminator that has won: planted in a journal, noticed once, and marked on the run."""
+"""Collapse, divergence and a won discriminator, planted in a journal, are found once and recorded with the run."""
 
 import math
 from pathlib import Path
@@ -9,11 +9,11 @@ from benchmarks import configure, train
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import DATASETS, load
 from benchmarks.evaluation.evaluator import Evaluator
-from benchmarks.run_folder.symptoms import COLLAPSE, DIVERGENCE, WON, symptoms
-from benchmarks.show import facts
-from benchmarks.tracking.download import runs
+from benchmarks.run_folder.symptoms import COLLAPSE, DISCRIMINATOR_WON, DIVERGENCE, find_symptoms
+from benchmarks.show import iter_facts
+from benchmarks.tracking.download import list_runs
+from benchmarks.training.listener import ProgressListener
 from benchmarks.training.loop import Diverged
-from benchmarks.training.watcher import ProgressListener
 from metrics.features import load_extractor
 from tests.datasets_on_disk import write_all
 
@@ -21,14 +21,14 @@ EPOCHS = 20
 
 
 def line(epoch: int, metrics: dict[str, float] | None = None, **curves: float) -> dict:
-    """A line of a training in which nothing is wrong, but for what is given."""
+    """Returns a line of a training without symptoms, but for the given figures."""
     usual = {"generator_loss": 0.9, "discriminator_loss": 1.2, "d_real": 0.6, "d_fake": 0.4}
     healthy = {"fid": 50.0 / (epoch + 1), "fid_pixels": 9.0, "precision": 0.7, "mode_coverage": 0.9, "diversity": 0.8}
     return {"epoch": epoch, "curves": usual | curves if epoch else {}, "metrics": healthy | (metrics or {})}
 
 
 def names(lines: list[dict], *, probabilities: bool = True) -> list[tuple[str, int]]:
-    return [(found.name, found.epoch) for found in symptoms(lines, EPOCHS, probabilities=probabilities)]
+    return [(found.name, found.epoch) for found in find_symptoms(lines, EPOCHS, probabilities=probabilities)]
 
 
 def test_a_good_training_has_no_symptom() -> None:
@@ -38,7 +38,7 @@ def test_a_good_training_has_no_symptom() -> None:
 def test_a_discriminator_that_is_sure_for_three_epochs_has_won() -> None:
     sure = {"d_real": 0.97, "d_fake": 0.02}
     lines = [line(epoch, **(sure if epoch in (2, 3, 6, 7, 8, 9) else {})) for epoch in range(12)]
-    assert names(lines) == [(WON, 8)]
+    assert names(lines) == [(DISCRIMINATOR_WON, 8)]
     # Logits of other losses are not those of a probability, and one of the two alone is not enough.
     assert names(lines, probabilities=False) == []
     assert names([line(epoch, d_real=0.99) for epoch in range(12)]) == []
@@ -110,7 +110,7 @@ def test_points_in_half_of_the_modes_are_a_collapse() -> None:
 
 def test_each_kind_is_told_once_and_in_order() -> None:
     lines = [line(epoch, {"diversity": 0.1}, d_real=0.99, d_fake=0.01, generator_loss=80.0) for epoch in range(EPOCHS)]
-    assert names(lines) == [(DIVERGENCE, 1), (WON, 3), (COLLAPSE, 6)]
+    assert names(lines) == [(DIVERGENCE, 1), (DISCRIMINATOR_WON, 3), (COLLAPSE, 6)]
 
 
 class Heard(ProgressListener):
@@ -122,22 +122,22 @@ class Heard(ProgressListener):
 
 
 def test_a_run_is_marked_in_its_folder_and_in_mlflow_and_it_is_said_once(tmp_path: Path, tracking_uri: str) -> None:
-    """A generator that does not learn: its rate is next to nothing, and the discriminator's is large."""
+    """Checks a generator that does not learn: its rate is next to nothing, and the discriminator's is large."""
     changes = {"generator_lr": 1e-9, "discriminator_lr": 2e-3, "discriminator_normalization": "none"}
     config = configure(
         "vanilla_gan", "digits", epochs=8, epoch_updates=22, samples=100, thorough=False, probes=(), **changes
     )
-    run = train(config, runs_dir=tmp_path, tracking_uri=tracking_uri, pictures="none", watcher=(heard := Heard()))
+    run = train(config, runs_dir=tmp_path, tracking_uri=tracking_uri, pictures="none", listener=(heard := Heard()))
     status = run.folder.status()
     assert status["state"] == "FINISHED"
-    assert WON in status["symptoms"]
+    assert DISCRIMINATOR_WON in status["symptoms"]
     told = [sentence for sentence in heard.said if "discriminator won in epoch" in sentence]
     assert len(told) == 1
-    ((_, tags, _),) = runs(tracking_uri)
-    assert f"{WON} in epoch {status['symptoms'][WON]}" in tags["symptoms"]
-    assert ("symptoms", tags["symptoms"]) in list(facts(run))
+    ((_, tags, _),) = list_runs(tracking_uri)
+    assert f"{DISCRIMINATOR_WON} in epoch {status['symptoms'][DISCRIMINATOR_WON]}" in tags["symptoms"]
+    assert ("symptoms", tags["symptoms"]) in list(iter_facts(run))
     # The journal alone says the same.
-    found = symptoms(run.folder.lines(), config.recipe.epochs, probabilities=True)
+    found = find_symptoms(run.folder.lines(), config.recipe.epochs, probabilities=True)
     assert {each.name: each.epoch for each in found} == status["symptoms"]
 
 
@@ -145,10 +145,10 @@ def test_a_run_that_fails_is_marked_as_diverged(tmp_path: Path) -> None:
     huge = {"loss": "wasserstein", "generator_lr": 1e30, "discriminator_lr": 1e30}
     config = configure("vanilla_gan", "digits", epochs=2, epoch_updates=4, samples=100, thorough=False, **huge)
     with pytest.raises(Diverged):
-        train(config, runs_dir=tmp_path, track=False, pictures="none", watcher=(heard := Heard()))
-    from benchmarks.run_folder.folder import run_folders
+        train(config, runs_dir=tmp_path, track=False, pictures="none", listener=(heard := Heard()))
+    from benchmarks.run_folder.folder import list_run_folders
 
-    (folder,) = run_folders(tmp_path)
+    (folder,) = list_run_folders(tmp_path)
     assert folder.status()["symptoms"] == {DIVERGENCE: 1}
     # The failure itself is said by whoever asked for the run, so the mark is not said as well.
     assert heard.said == []

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.cli.progress import SuiteProgress, duration
+from benchmarks.cli.progress import SuiteProgress, format_duration
 from benchmarks.executors import Result, RunGroup, RunOptions
 from benchmarks.questions.presets import SMOKE
-from benchmarks.run_folder.folder import RunFolder, run_folders
+from benchmarks.run_folder.folder import RunFolder, list_run_folders
 from benchmarks.suite import main as suite
 from benchmarks.suites.mlflow_questions import mean_and_interval
 from benchmarks.suites.plan import make_plan
@@ -29,7 +29,7 @@ def test_cuda_graphs_without_a_gpu_are_refused_once_and_nothing_is_trained(calle
     done = called(suite, *TINY, "--no-tracking", "--cuda-graphs")
     assert done.code == 2
     assert "error: --cuda-graphs needs --device cuda, and this is cpu\n" in done.err
-    assert not list(run_folders(Path("runs")))
+    assert not list(list_run_folders(Path("runs")))
 
 
 def test_a_suite_is_planned_trained_found_again_and_shown_in_mlflow(called: Called, tracking_uri: str) -> None:
@@ -43,7 +43,7 @@ def test_a_suite_is_planned_trained_found_again_and_shown_in_mlflow(called: Call
     assert "all runs of loss_curves are done" in done.out
     assert "4 runs finished, 0 failed" in done.out
     assert "of the workers' time: training " in done.out
-    folders = run_folders("runs")
+    folders = list_run_folders("runs")
     assert [folder.status()["state"] for folder in folders] == ["FINISHED"] * 4
 
     before = {folder.name: folder.read_bytes("metrics.jsonl") for folder in folders}
@@ -87,7 +87,7 @@ def test_a_suite_is_planned_trained_found_again_and_shown_in_mlflow(called: Call
 def test_what_was_interrupted_goes_on(called: Called, monkeypatch: pytest.MonkeyPatch) -> None:
     from benchmarks.executors import inline
 
-    real, count = inline.train_here, []
+    real, count = inline.train_job, []
 
     def interrupted(*words: object, **rest: object) -> Result:
         count.append(1)
@@ -96,9 +96,9 @@ def test_what_was_interrupted_goes_on(called: Called, monkeypatch: pytest.Monkey
         return real(*words, **rest)
 
     with monkeypatch.context() as patched:
-        patched.setattr(inline, "train_here", interrupted)
+        patched.setattr(inline, "train_job", interrupted)
         assert called(suite, *TINY, "--no-tracking", "--stack", "off").code == 130
-    assert sum(folder.status()["state"] == "FINISHED" for folder in run_folders("runs")) == 2
+    assert sum(folder.status()["state"] == "FINISHED" for folder in list_run_folders("runs")) == 2
     done = called(suite, *TINY, "--no-tracking")
     assert "4 runs (2 already done)" in done.out
     assert done.code == 0
@@ -122,7 +122,7 @@ def test_mistakes_are_told_in_a_sentence(called: Called) -> None:
         done = called(suite, *words)
         assert done.code == 2, done.out
         assert sentence in done.err + done.out
-    assert not Path("runs").exists() or not run_folders("runs")
+    assert not Path("runs").exists() or not list_run_folders("runs")
 
 
 def test_arms_whose_data_are_not_to_be_had_are_named(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_runs_that_did_not_end_are_told_and_the_same_command_trains_them(
     assert "all runs of loss_curves are done, but for 4 that did not end" in done.out
     assert "0 runs finished, 0 failed" in done.out
     assert "4 did not end; the same command goes on with them" in done.out
-    assert {folder.status()["state"] for folder in run_folders("runs")} == {"KILLED"}
+    assert {folder.status()["state"] for folder in list_run_folders("runs")} == {"KILLED"}
     assert "4 runs finished, 0 failed" in called(suite, *TINY, "--no-tracking").out
 
 
@@ -218,12 +218,12 @@ def test_an_interval_of_the_mean_is_students() -> None:
 
 
 def test_durations_are_told_as_people_say_them() -> None:
-    assert [duration(seconds) for seconds in (45, 600, 9000)] == ["45 s", "10 min", "2.5 h"]
+    assert [format_duration(seconds) for seconds in (45, 600, 9000)] == ["45 s", "10 min", "2.5 h"]
 
 
 def test_a_folder_of_plans_is_no_run(tmp_path: Path) -> None:
     RunFolder(tmp_path / "plans").make()
-    assert run_folders(tmp_path) == []
+    assert list_run_folders(tmp_path) == []
 
 
 def test_what_the_workers_did_is_told_and_what_was_done_before_is_no_part_of_it(tmp_path: Path) -> None:

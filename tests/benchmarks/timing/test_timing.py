@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.algorithm.gan import fresh_gan
+from benchmarks.algorithm.gan import build_gan
 from benchmarks.algorithm.random_streams import initialisation, stream
 from benchmarks.algorithm.steps import discriminator_update, generator_update
 from benchmarks.config import DatasetConfig
@@ -140,7 +140,7 @@ def test_the_stock_loop_has_the_losses_of_ours(name: str, dataset: str, changes:
     """In float64: the generator's loss is of a discriminator that was updated, and an update amplifies rounding."""
     variant, data = load_variant(name), load(DatasetConfig(dataset))
     recipe = variant.recipe(variant.recipe_for(data.spec)).with_(changes)
-    ours = fresh_gan(variant, data.spec, recipe, 3, CPU)
+    ours = build_gan(variant, data.spec, recipe, 3, CPU)
     with initialisation(3):
         generator, discriminator = (stock.usual(network) for network in variant.build(data.spec, recipe))
     assert not any(isinstance(module, BatchNorm) for module in [*generator.modules(), *discriminator.modules()])

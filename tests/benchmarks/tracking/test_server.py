@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(bool(NO_POSTGRES), reason=NO_POSTGRES)
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
-    """The address of an MLflow server on PostgreSQL, with its artifacts in a folder of its own."""
+    """Starts an MLflow server on PostgreSQL, with its artifacts in a folder, and yields its address."""
     with postgresql() as store:
         server = MlflowServer(store, tmp_path)
         try:

@@ -13,20 +13,24 @@ from benchmarks.algorithm.random_streams import stream
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import DATASETS, Dataset, depends_on_seed, load
 from benchmarks.datasets.download import Unreachable
-from benchmarks.run_folder.folder import ABSENT_REFERENCE, STATUS, run_folders
+from benchmarks.run_folder.folder import ABSENT_REFERENCE, STATUS, list_run_folders
+from benchmarks.training.cache import get_evaluator, load_dataset
+from benchmarks.training.listener import ProgressListener
 from benchmarks.training.loop import Diverged, Training
-from benchmarks.training.shared import evaluator, loaded
-from benchmarks.training.watcher import ProgressListener
 from variants import UserError
 
 QUICK = {"epochs": 3, "epoch_updates": 4, "samples": 200, "thorough": False}
 
 
 def trained(
-    folder: Path, variant: str = "cgan_mlp", dataset: str = "digits", watcher: ProgressListener | None = None, **changes
+    folder: Path,
+    variant: str = "cgan_mlp",
+    dataset: str = "digits",
+    listener: ProgressListener | None = None,
+    **changes,
 ) -> Run:
     config = configure(variant, dataset, **{**QUICK, **changes})
-    return train(config, runs_dir=folder, track=False, pictures="milestones", watcher=watcher)
+    return train(config, runs_dir=folder, track=False, pictures="milestones", listener=listener)
 
 
 def result(run: Run) -> tuple[list[dict], bytes, dict[str, bytes]]:
@@ -126,7 +130,7 @@ def test_another_number_of_threads_changes_no_more_than_the_last_digits_of_a_sum
 
 
 def test_the_real_side_that_a_process_keeps_is_of_one_number_of_threads(whole: Run, tmp_path: Path) -> None:
-    evaluator.cache_clear()
+    get_evaluator.cache_clear()
     by_one_thread_more(tmp_path / "other")
     assert result(trained(tmp_path / "again")) == result(whole)
 
@@ -143,7 +147,7 @@ def test_an_interrupted_run_goes_on_and_ends_with_the_same_bits(
 ) -> None:
     monkeypatch.setattr("benchmarks.training.loop.CHECKPOINT_SECONDS", 0.0)
     with pytest.raises(KeyboardInterrupt):
-        trained(tmp_path, watcher=Stop(epoch))
+        trained(tmp_path, listener=Stop(epoch))
     stopped = load_run(tmp_path / whole.path.name)
     assert ended(stopped) == {"state": "KILLED", "epoch": epoch - 1, "cause": "interrupted"}
     # Epoch 0 is judged after the first epoch.
@@ -183,7 +187,7 @@ def test_what_a_remedy_keeps_is_in_the_checkpoint(
     monkeypatch.setattr("benchmarks.training.loop.CHECKPOINT_SECONDS", 0.0)
     quick = {"evaluate_every": 3, "samples": 100, **remedy}
     with pytest.raises(KeyboardInterrupt):
-        trained(tmp_path / "stopped", watcher=Stop(3), **quick)
+        trained(tmp_path / "stopped", listener=Stop(3), **quick)
     assert result(trained(tmp_path / "stopped", **quick)) == result(trained(tmp_path / "whole", **quick))
 
 
@@ -192,7 +196,7 @@ def test_a_convolutional_run_goes_on_with_the_same_bits(tmp_path: Path, monkeypa
     monkeypatch.setattr("benchmarks.training.loop.CHECKPOINT_SECONDS", 0.0)
     quick = {"variant": "dcgan", "dataset": "stacked_digits", "evaluate_every": 3, "samples": 100}
     with pytest.raises(KeyboardInterrupt):
-        trained(tmp_path / "stopped", watcher=Stop(3), **quick)
+        trained(tmp_path / "stopped", listener=Stop(3), **quick)
     assert result(trained(tmp_path / "stopped", **quick)) == result(trained(tmp_path / "whole", **quick))
 
 
@@ -216,18 +220,18 @@ def test_reference_values_are_measured_once_for_all_runs_of_a_protocol(
     def fail(*_: object, **__: object) -> None:
         raise AssertionError("measured again")
 
-    monkeypatch.setattr("benchmarks.evaluation.evaluator.Evaluator.reference", fail)
+    monkeypatch.setattr("benchmarks.evaluation.evaluator.Evaluator.measure_real_data", fail)
     assert trained(tmp_path, epochs=1, seed=1).folder.reference() == measured
-    monkeypatch.setattr("benchmarks.training.loop.fingerprint", lambda: "other code")
+    monkeypatch.setattr("benchmarks.training.cache.fingerprint", lambda: "other code")
     with pytest.raises(AssertionError, match="measured again"):
         trained(tmp_path, epochs=1, seed=2)
 
 
 def test_seeds_share_the_real_side_where_their_data_is_the_same() -> None:
     digits, ring = DatasetConfig("digits"), DatasetConfig("ring8")
-    assert loaded(digits, None, 3) is loaded(digits, None, 4)
-    assert loaded(digits, None, 3) is not loaded(DatasetConfig("digits", examples=300), None, 3)
-    assert loaded(ring, None, 3).checksum != loaded(ring, None, 4).checksum
+    assert load_dataset(digits, None, 3) is load_dataset(digits, None, 4)
+    assert load_dataset(digits, None, 3) is not load_dataset(DatasetConfig("digits", examples=300), None, 3)
+    assert load_dataset(ring, None, 3).checksum != load_dataset(ring, None, 4).checksum
 
 
 def test_data_that_no_seed_changes_is_read_once_for_all_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,11 +241,11 @@ def test_data_that_no_seed_changes_is_read_once_for_all_seeds(monkeypatch: pytes
         read.append((config.name, seed))
         return load(config, data_dir, seed)
 
-    monkeypatch.setattr("benchmarks.training.loop.load", counted)
+    monkeypatch.setattr("benchmarks.training.cache.load", counted)
     # Of a size that no other test loads.
     digits = DatasetConfig("digits", examples=371)
-    assert len({loaded(digits, None, seed).checksum for seed in (3, 4, 5)}) == 1
-    assert len({loaded(DatasetConfig("ring8", sigma=0.0371), None, seed).checksum for seed in (3, 4)}) == 2
+    assert len({load_dataset(digits, None, seed).checksum for seed in (3, 4, 5)}) == 1
+    assert len({load_dataset(DatasetConfig("ring8", sigma=0.0371), None, seed).checksum for seed in (3, 4)}) == 2
     assert read == [("digits", 0), ("ring8", 3), ("ring8", 4)]
     # A function that says nothing of it, such as a plugin's, may depend on the seed.
     monkeypatch.setitem(
@@ -261,7 +265,7 @@ def test_a_finished_run_is_found_not_trained_again(whole: Run) -> None:
 def test_a_loss_that_is_not_finite_fails_the_run_and_keeps_its_curves(tmp_path: Path) -> None:
     with pytest.raises(Diverged, match=r"discriminator_loss is .* in epoch 1"):
         trained(tmp_path, loss="wasserstein", generator_lr=1e30, discriminator_lr=1e30)
-    (folder,) = run_folders(tmp_path)
+    (folder,) = list_run_folders(tmp_path)
     run = load_run(folder.path)
     status = run.folder.status()
     assert status["state"] == "FAILED"
@@ -298,7 +302,7 @@ def test_what_ends_a_run_from_outside_is_kept_and_the_run_goes_on(
         patched.setattr(Training, "train_epoch", ending)
         with pytest.raises(type(error)):
             trained(tmp_path)
-    (folder,) = run_folders(tmp_path)
+    (folder,) = list_run_folders(tmp_path)
     # As it stands in the file: reading would call it killed whatever was written.
     assert folder.read_json(STATUS) == folder.status() == {"state": "KILLED", "epoch": 1, "cause": cause}
     again = trained(tmp_path)
@@ -426,9 +430,9 @@ def test_notes_on_data_name_no_folder_that_was_not_given(tmp_path: Path, monkeyp
     def unreachable(*_: object) -> None:
         raise Unreachable("no network")
 
-    monkeypatch.setattr("benchmarks.datasets.images.fetch", unreachable)
+    monkeypatch.setattr("benchmarks.datasets.images.download_file", unreachable)
     monkeypatch.delenv("GANBENCH_DATA", raising=False)
     monkeypatch.chdir(tmp_path)
-    (note,) = loaded(DatasetConfig("auto"), None, 0).notes
+    (note,) = load_dataset(DatasetConfig("auto"), None, 0).notes
     assert "MNIST is not complete in data/MNIST/raw" in note
     assert str(tmp_path) not in note

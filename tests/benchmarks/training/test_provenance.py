@@ -1,5 +1,6 @@
 """Results of other code, data, judges or protocol never pass for those of these: another key, or a mark on the run."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,9 +8,9 @@ import pytest
 
 from benchmarks import configure, train
 from benchmarks.config import RunConfig
+from benchmarks.training.listener import ProgressListener
 from benchmarks.training.train import BEGUN_BY_OTHER_CODE
-from benchmarks.training.watcher import ProgressListener
-from tests.conftest import Done
+from tests.conftest import ROOT, Done
 from variants import UserError
 
 TINY = {"epochs": 2, "epoch_updates": 2, "samples": 60, "thorough": False, "probes": ()}
@@ -52,27 +53,61 @@ def test_data_that_are_not_those_of_the_config_are_refused(tmp_path: Path) -> No
     assert not list(tmp_path.iterdir())
 
 
-def test_a_changed_source_changes_the_fingerprint_and_a_changed_comment_does_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A room of deciding code in a house of its own."""
     from benchmarks.training import provenance
 
-    (tmp_path / "benchmarks").mkdir()
-    source = tmp_path / "benchmarks" / "steps.py"
     monkeypatch.setattr(provenance, "HOUSE", tmp_path)
+    (made := tmp_path / "benchmarks" / "algorithm" / "inner").mkdir(parents=True)
+    yield made.parent
+    monkeypatch.undo()
+    provenance.fingerprint.cache_clear()
 
-    def printed(text: str) -> str:
-        source.write_text(text)
-        provenance.fingerprint.cache_clear()
-        return provenance.fingerprint()
 
-    try:
-        first = printed('"""A."""\nRATE = 1\n')
-        assert printed('"""Another text."""\n\n# a comment\nRATE = 1\n') == first
-        assert printed('"""A."""\nRATE = 2\n') != first
-    finally:
-        monkeypatch.undo()
-        provenance.fingerprint.cache_clear()
+def printed() -> str:
+    from benchmarks.training import provenance
+
+    provenance.fingerprint.cache_clear()
+    return provenance.fingerprint()
+
+
+def test_a_changed_source_changes_the_fingerprint_and_a_changed_comment_does_not(room: Path) -> None:
+    def of(text: str) -> str:
+        (room / "steps.py").write_text(text)
+        return printed()
+
+    first = of('"""A."""\nRATE = 1\n')
+    assert of('"""Another text."""\n\n# a comment\nRATE = 1\n') == first
+    assert of('"""A."""\nRATE = 2\n') != first
+
+
+def test_a_file_that_moves_within_its_room_leaves_the_fingerprint_and_one_that_leaves_it_does_not(room: Path) -> None:
+    (room / "steps.py").write_text("from benchmarks.adam import Adam\n")
+    first = printed()
+    (room / "steps.py").rename(room / "inner" / "updates.py")
+    assert printed() == first
+    (room / "inner" / "updates.py").write_text("from benchmarks.algorithm.adam import Adam\n")
+    assert printed() == first
+    (room / "inner" / "updates.py").write_text("from benchmarks.algorithm.adam import Other\n")
+    assert printed() != first
+    (room / "inner" / "updates.py").unlink()
+    assert printed() != first
+
+
+# They draw, write down, show, plan or read: a change there leaves every figure of a run as it is.
+NOT_DECIDING = {
+    *("cli", "executors", "inference", "pictures", "questions", "run_folder", "suites", "timing", "tracking"),
+}
+
+
+def test_every_room_decides_or_is_known_not_to() -> None:
+    from benchmarks.training.provenance import DECIDING
+
+    rooms = {path.parent.name for path in (ROOT / "benchmarks").glob("*/__init__.py")}
+    deciding = {Path(room).name for room in DECIDING.values() if room.startswith("benchmarks/")}
+    assert deciding | NOT_DECIDING == rooms
+    assert not deciding & NOT_DECIDING
 
 
 class Heard(ProgressListener):
@@ -90,12 +125,12 @@ class Heard(ProgressListener):
 def test_a_run_that_other_code_began_says_so_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.training.loop.CHECKPOINT_SECONDS", 0.0)
     with monkeypatch.context() as patched:
-        for module in ("train", "shared", "provenance"):
+        for module in ("train", "cache", "provenance"):
             patched.setattr(f"benchmarks.training.{module}.fingerprint", lambda: "other code")
         with pytest.raises(KeyboardInterrupt):
-            train(tiny(), runs_dir=tmp_path, track=False, watcher=Heard(stop=2))
+            train(tiny(), runs_dir=tmp_path, track=False, listener=Heard(stop=2))
     with pytest.raises(KeyboardInterrupt):
-        train(tiny(), runs_dir=tmp_path, track=False, watcher=(heard := Heard(stop=2)))
+        train(tiny(), runs_dir=tmp_path, track=False, listener=(heard := Heard(stop=2)))
     assert heard.said.count(BEGUN_BY_OTHER_CODE) == 1
     run = train(tiny(), runs_dir=tmp_path, track=False)
     assert run.folder.environment()["notes"] == [BEGUN_BY_OTHER_CODE]
@@ -104,7 +139,7 @@ def test_a_run_that_other_code_began_says_so_for_ever(tmp_path: Path, monkeypatc
 
 
 def test_a_finished_run_of_other_code_is_found_and_said_to_be_stale(tmp_path: Path, called, monkeypatch) -> None:
-    from benchmarks.run import run as command
+    from benchmarks.run import main as command
 
     words = ["--variant", "cgan_mlp", "--dataset", "digits", "--epochs", "1", "--epoch-updates", "1", "--samples", "60"]
     words += ["--quick-metrics", "--no-tracking", "--pictures", "none", "--probes", "none"]

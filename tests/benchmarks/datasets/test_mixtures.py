@@ -1,4 +1,4 @@
-"""Data whose truth is known agrees with it: mixtures with theory, stacks with their digits."""
+"""Mixtures are what theory says: shares, spreads, centres and seeds."""
 
 import math
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmarks.config import DatasetConfig
-from benchmarks.datasets import Dataset, Stacked, load
+from benchmarks.datasets import Dataset, load
 from variants.recipe import UserError
 
 NORMAL = 4.5  # standard errors: a true sampler fails one such test in 150,000
@@ -103,38 +103,3 @@ def test_the_number_of_modes_on_the_arc_changes_nothing_else() -> None:
     assert torch.allclose((full.modes.points[0] - full.modes.points[-1]).norm(), neighbours, atol=1e-6)
     with pytest.raises(UserError, match="--modes is at most 16 on the arc, not 17"):
         load(DatasetConfig("arc", modes=17))
-
-
-# --- stacks
-
-
-def test_a_stack_is_its_three_digits_as_channels() -> None:
-    digits, stacked = load(DatasetConfig("digits")), load(DatasetConfig("stacked_digits"), seed=2)
-    for plain, split in ((digits.train, stacked.train), (digits.test, stacked.test)):
-        indices = torch.tensor([5, 0, 7000])
-        batch, triples = split.images(indices), split.data[indices]
-        for channel in range(3):
-            assert torch.equal(batch[:, channel], plain.images(triples[:, channel])[:, 0])
-        red, green, blue = (plain.labels[triples[:, channel]] for channel in range(3))
-        assert torch.equal(split.modes(indices), 100 * red + 10 * green + blue)
-    assert stacked.modes == Stacked(classes=10, channels=3)
-    assert stacked.modes.count == 1000
-    assert stacked.extractor == "digits"
-    assert stacked.spec.classes is None
-
-
-def test_all_thousand_modes_are_in_the_data_at_their_rates() -> None:
-    digits, stacked = load(DatasetConfig("digits")), load(DatasetConfig("stacked_digits"), seed=2)
-    rates = digits.train.labels.bincount().double() / len(digits.train)
-    expected = torch.einsum("i,j,k->ijk", rates, rates, rates).flatten() * len(stacked.train)
-    counts = stacked.train.modes(slice(None)).bincount(minlength=1000).double()
-    assert counts.min() > 0
-    chi_square = ((counts - expected) ** 2 / expected).sum()
-    assert abs(chi_square - 999) < NORMAL * math.sqrt(2 * 999)
-    assert (len(stacked.train), len(stacked.test)) == (128_000, 26_000)
-
-
-def test_other_seeds_stack_other_digits() -> None:
-    first, second = (load(DatasetConfig("stacked_digits"), seed=seed) for seed in (0, 1))
-    assert not torch.equal(first.train.data, second.train.data)
-    assert first.checksum != second.checksum

@@ -1,4 +1,4 @@
-"""benchmarks.inference.finding: TODO."""
+"""Finds a run by its folder, its name, or its id in MLflow."""
 
 import difflib
 import os
@@ -13,7 +13,7 @@ from variants import UserError
 
 
 def load_run(path: Path | str) -> Run:
-    """The run in a folder. Raises UserError where there is none."""
+    """Returns the run in a folder. Raises UserError if there is none."""
     run = Run(RunFolder(path))
     run.config  # noqa: B018  (a folder that holds no run is refused now, not at the first use)
     return run
@@ -22,36 +22,36 @@ def load_run(path: Path | str) -> Run:
 def find_run(
     text: str, runs_dir: Path | str = "runs", tracking_uri: str | None = None, experiment: str | None = None
 ) -> Run:
-    """The run of that folder, of that name under runs_dir, or of that name or id in MLflow.
+    """Returns the run of that folder, of that name under runs_dir, or of that name or id in MLflow.
 
-    One that MLflow alone has is fetched into a temporary folder, which is there as long as the run is. Raises UserError
-    where there is none, with the nearest name.
+    Downloads a run that only MLflow has into a temporary folder, which lives as long as the Run. Raises UserError if
+    there is none, with the nearest name.
     """
     if "/" in text or os.sep in text:
         return load_run(text)
     for path in (Path(runs_dir) / text, Path(text)):
         if (path / CONFIG).is_file():
             return load_run(path)
-    from benchmarks.tracking.client import redacted, resolved
-    from benchmarks.tracking.download import fetch, runs
+    from benchmarks.tracking.client import redact_uri, resolve_uri
+    from benchmarks.tracking.download import fetch_run, list_runs
 
-    uri = resolved(tracking_uri)
+    uri = resolve_uri(tracking_uri)
     here = [path.parent.name for path in Path(runs_dir).glob(f"*/{CONFIG}")]
     try:
-        listed = runs(uri, experiment)
+        listed = list_runs(uri, experiment)
     except UserError as refused:
         raise UserError(f"there is no run {text!r} in {runs_dir}{_nearest(text, here)}, and {refused}") from None
     found = [run for run in listed if text in (run.run_id, run.tags.get("folder"))]
     if not found:
         names = [*here, *(run.tags.get("folder", "") for run in listed)]
         raise UserError(
-            f"there is no run {text!r} in {runs_dir} or in MLflow at {redacted(uri)}{_nearest(text, names)}"
+            f"there is no run {text!r} in {runs_dir} or in MLflow at {redact_uri(uri)}{_nearest(text, names)}"
         )
-    # Of those that bear its name, the last one, unless it was asked for by its id.
+    # Several runs may bear one name: the last of them, unless an id was asked for.
     chosen = min(found, key=lambda run: (run.run_id != text, "superseded" in run.tags, -listed.index(run)))
     into = tempfile.mkdtemp(prefix="gan-benchmark-")
     try:
-        path = fetch(chosen.run_id, uri, into, runs_dir=runs_dir)
+        path = fetch_run(chosen.run_id, uri, into, runs_dir=runs_dir)
         run = load_run(path)
     except BaseException:
         shutil.rmtree(into, ignore_errors=True)

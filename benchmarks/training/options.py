@@ -1,0 +1,53 @@
+"""Holds RunOptions: where and how runs are trained. None changes a result, except by rounding. Needs no torch."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+from variants.recipe import UserError, unknown
+
+STACK = ("auto", "on", "off")
+PICTURES = ("all", "milestones", "none")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Where and how runs are trained: the same for all runs of a command, whatever trains them."""
+
+    # Holds the run folders.
+    runs_dir: Path = Path("runs")
+    # Holds the datasets; None: $GANBENCH_DATA, else data/.
+    data_dir: Path | None = None
+    # auto, cpu, cuda or mps; auto: CUDA if there is a GPU, else the CPU.
+    device: str = "auto"
+    # Epochs after which samples are drawn: all, milestones (0, 1, every tenth, the last) or none.
+    pictures: str = "all"
+    # CPU threads of torch for each run that an executor trains.
+    threads: int = 1
+    # MLflow store or server; None: $MLFLOW_TRACKING_URI, else sqlite:///mlflow.db.
+    tracking_uri: str | None = None
+    # MLflow experiment; None: $MLFLOW_EXPERIMENT_NAME, else gan-benchmark.
+    experiment: str | None = None
+    # Whether MLflow gets the runs.
+    track: bool = True
+    # Whether a run that is finished, or was begun, starts anew.
+    retrain: bool = False
+    # Whether seeds are trained as one network: on, off, or auto, which is on a GPU only. On a CPU the bits of a run
+    # would depend on which other seeds were still to be trained.
+    stack: str = "auto"
+    # Whether updates are recorded as CUDA graphs and replayed; needs a GPU.
+    cuda_graphs: bool = False
+
+    def __post_init__(self) -> None:
+        for name, what, choices in (("stack", "--stack", STACK), ("pictures", "pictures", PICTURES)):
+            if (value := getattr(self, name)) not in choices:
+                raise unknown(f"choice of {what}", value, choices, see="one of " + ", ".join(choices))
+        if self.threads < 1:
+            raise UserError(f"a run has at least 1 thread, not {self.threads}")
+        object.__setattr__(self, "runs_dir", Path(self.runs_dir))
+        object.__setattr__(self, "data_dir", None if self.data_dir is None else Path(self.data_dir))
+
+    def absolute(self) -> Self:
+        """Returns the options with absolute paths, for workers whose working folder may be another one."""
+        data_dir = None if self.data_dir is None else self.data_dir.absolute()
+        return replace(self, runs_dir=self.runs_dir.absolute(), data_dir=data_dir)
