@@ -180,7 +180,7 @@ def _stale(report: Report, out: Path) -> list[Path]:
     return old if report.records else old + list(out.glob(RECORDS))
 
 
-def command() -> None:
+def main() -> None:
     parser = Parser("reports.build", description=__doc__.partition(": ")[2].partition("\n")[0])
     parser.add_argument(
         "--runs", nargs="+", default=[], metavar="RUN", help="only these: names, MLflow ids, or run folders (all runs)"
@@ -229,4 +229,4 @@ def command() -> None:
 
 
 if __name__ == "__main__":
-    run_command(command)
+    run_command(main)

@@ -287,7 +287,7 @@ def _fetch_run(tracked: "TrackedRun", uri: str) -> RunRecord:
 
 
 def _page(run_id: str, uri: str) -> str:
-    """Returns the page of a run on MLflow's server; "" without a server, and for an address that holds a secret."""
+    """Where MLflow's server shows a run; "" without a server, and where its address cannot be told without a secret."""
     from benchmarks.tracking.client import redact_uri
 
     shown = redact_uri(uri).rstrip("/")

@@ -424,7 +424,7 @@ def test_a_run_of_a_plugin_is_sent_pruned_and_compared_without_it(
     forget("mine.py")
     sent = called(sync.main, "--tracking-uri", tracking_uri)
     assert "1 runs, 1 sent, 0 there already, 0 failed" in sent.out
-    for command, words in ((build.command, ["--runs-dir", "runs"]), (build.command, ["--tracking-uri", tracking_uri])):
+    for command, words in ((build.main, ["--runs-dir", "runs"]), (build.main, ["--tracking-uri", tracking_uri])):
         assert called(command, *words).code == 0
         assert "1 finished run of 1 variant" in Path("reports/out/index.md").read_text()
     assert called(prune.main, "--yes").code == 0

@@ -24,7 +24,7 @@ from reports import figures, pages, results
 from reports.analysis.dataframe import make_dataframe
 from reports.analysis.sections import group_into_sections
 from reports.analysis.summaries import Summary, summarize
-from reports.build import build_report, command
+from reports.build import build_report, main
 from reports.figures.illustrations import IllustratedSection
 from reports.pages.markdown import escape, format_number, format_summary
 from reports.reading.runs import FoundRuns, RunRecord, find_runs, read_run
@@ -559,7 +559,7 @@ def test_the_command_tells_what_it_left_out(tmp_path: Path, monkeypatch: pytest.
     damaged = on_disk(tmp_path / "runs", config(seed=2), {"fid": 10.0})
     (damaged.path / "metrics.jsonl").write_bytes(b'{"epoch": 1}\n{]\n{"epoch": 2}\n')
     monkeypatch.setattr(sys, "argv", ["build", "--runs-dir", "runs", "--out", "out"])
-    command()
+    main()
     said = capsys.readouterr().out
     assert "1 finished runs of 3 found" in said
     assert f"left out: {killed.name}: killed after epoch 3 of 3 (it said so)" in said

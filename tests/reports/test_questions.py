@@ -29,7 +29,7 @@ from reports.analysis.evidence import number
 from reports.analysis.shares import list_shares_read
 from reports.analysis.summaries import mean_with_interval
 from reports.analysis.verdicts import CONTRADICTED, IN_BETWEEN, NO_DIFFERENCE, NO_VERDICT, SUPPORTED, UNDETERMINED
-from reports.build import Report, answer_questions, build_report, command, write_report
+from reports.build import Report, answer_questions, build_report, main, write_report
 from reports.figures.illustrations import SAMPLE_COLORS, draw_pictures
 from reports.reading.runs import FoundRuns, RunRecord, find_runs, read_run
 from reports.records import RECORDS, as_displayed, pack_records
@@ -704,7 +704,7 @@ def test_the_command_answers_the_questions_from_run_folders(tmp_path: Path, call
         on_disk(tmp_path / "runs", run)
     record_plan(plan, tmp_path / "runs", "2026-11-25 10:00")
     asked = "--preset smoke --questions loss_curves --seeds 5 --runs-dir runs --out out --html".split()
-    done = called(command, *asked)
+    done = called(main, *asked)
     assert (done.code, done.err) == (0, "")
     assert "10 of 10 planned runs have ended" in done.out
     # Five seeds cannot be enough for one arm against itself; a smoke run has not the source's setup.
@@ -719,7 +719,7 @@ def test_the_command_answers_the_questions_from_run_folders(tmp_path: Path, call
     assert plan.hash in (tmp_path / "out" / "index.md").read_text()
     assert str(tmp_path) not in (tmp_path / "out" / "index.md").read_text()
     shutil.move(tmp_path / "runs", tmp_path / "elsewhere")
-    called(command, *[word.replace("runs", "elsewhere") if word == "runs" else word for word in asked])
+    called(main, *[word.replace("runs", "elsewhere") if word == "runs" else word for word in asked])
     assert first == {path: path.read_bytes() for path in (tmp_path / "out").rglob("*.*")}
     assert read_run(RunFolder(tmp_path / "elsewhere" / runs[0].name)).updates == UPDATES
 
@@ -745,7 +745,7 @@ def test_the_records_beside_a_report_make_the_same_report(tmp_path: Path, called
         RunFolder(tmp_path / "runs" / run.name).save_tensors("generator.safetensors", {}, {})
     record_plan(plan, tmp_path / "runs", "2026-11-25 10:00")
     asked = "--preset smoke --questions loss_curves --seeds 5 --records".split()
-    assert called(command, *asked, "--runs-dir", "runs", "--out", "first").code == 0
+    assert called(main, *asked, "--runs-dir", "runs", "--out", "first").code == 0
     with tarfile.open(tmp_path / "first" / RECORDS) as archive:
         names = archive.getnames()
     subprocess.run(["tar", "-xf", tmp_path / "first" / RECORDS, "-C", tmp_path], check=True)
@@ -754,7 +754,7 @@ def test_the_records_beside_a_report_make_the_same_report(tmp_path: Path, called
     # A picture of each arm's first seed, which a page shows, and of no other.
     pictured = [name for name in names if name.endswith("png")]
     assert len(pictured) == len(plan.arms)
-    assert called(command, *asked, "--runs-dir", "smoke-runs", "--out", "second").code == 0
+    assert called(main, *asked, "--runs-dir", "smoke-runs", "--out", "second").code == 0
     first, second = (
         {path.relative_to(out): path.read_bytes() for path in out.rglob("*.*")}
         for out in (tmp_path / "first", tmp_path / "second")
@@ -762,12 +762,12 @@ def test_the_records_beside_a_report_make_the_same_report(tmp_path: Path, called
     assert first == second
     # Those of another report would be taken for those of this one.
     asked.remove("--records")
-    assert called(command, *asked, "--runs-dir", "runs", "--out", "first").code == 0
+    assert called(main, *asked, "--runs-dir", "runs", "--out", "first").code == 0
     assert not (tmp_path / "first" / RECORDS).exists()
 
 
 def test_records_are_those_of_run_folders(tmp_path: Path, called):
-    assert "--records needs --runs-dir" in called(command, "--records").err
+    assert "--records needs --runs-dir" in called(main, "--records").err
     with pytest.raises(UserError, match="--records needs --runs-dir"):
         report("out", records=True)
     run = made(smoke("loss_curves", seeds=1))[0]
@@ -811,11 +811,11 @@ def test_pictures_of_an_earlier_report_go_and_those_of_others_stay(tmp_path: Pat
 
 
 def test_mistakes_are_refused(called):
-    done = called(command, "--questions", "loss_curves")
+    done = called(main, "--questions", "loss_curves")
     assert done.code != 0
     assert "name it by --preset" in done.err
-    assert "unknown preset 'quik'" in called(command, "--preset", "quik").err
-    assert "unknown question" in called(command, "--preset", "smoke", "--questions", "loss_curve").err
+    assert "unknown preset 'quik'" in called(main, "--preset", "quik").err
+    assert "unknown question" in called(main, "--preset", "smoke", "--questions", "loss_curve").err
 
 
 def test_a_failed_run_has_a_number_and_one_without_the_figure_has_none():

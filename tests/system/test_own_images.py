@@ -21,7 +21,7 @@ from benchmarks.suite import main as suite
 from benchmarks.suites.plan import make_plan
 from benchmarks.training.configure import add_classifier
 from benchmarks.training.listener import ProgressListener
-from reports.build import command as build
+from reports.build import main as build
 from reports.records import RECORDS
 from tests.conftest import Done
 from tests.datasets_on_disk import write_folder

@@ -33,7 +33,7 @@ from benchmarks.timing.cases import Case
 from benchmarks.timing.processes import Process
 from benchmarks.timing.training import measure_training
 from benchmarks.tune import main as tune
-from reports.build import command as build
+from reports.build import main as build
 from tests.conftest import Done
 from tests.soak import precision
 from variants import UserError

@@ -188,7 +188,7 @@ def test_no_secret_of_an_address_is_left_anywhere(tmp_path: Path, called: Callab
     """Runs the real commands with an address at which nobody answers."""
     from benchmarks.run import main as run
     from benchmarks.sync import main as sync_command
-    from reports.build import command as report
+    from reports.build import main as report
 
     address = "http://somebody:hunter2@127.0.0.1:9/?token=hunter3"
     words = ["--dataset", "digits", "--epochs", "1", "--epoch-updates", "1", "--samples", "60", "--quick-metrics"]

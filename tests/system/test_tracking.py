@@ -12,7 +12,7 @@ from benchmarks.show import main as show_command
 from benchmarks.suite import main as suite
 from benchmarks.sync import main as sync_command
 from benchmarks.tracking.download import list_runs
-from reports.build import command as build_command
+from reports.build import main as build_command
 from tests.conftest import Done
 
 COMMANDS = (run_command, suite, sync_command, show_command, sample_command, build_command)

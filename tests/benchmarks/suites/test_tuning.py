@@ -103,7 +103,7 @@ def test_an_arm_like_one_that_is_not_tuned_is_refused_with_another_way_out(monke
             make_plan(QUICK, ["mine"])
 
 
-@pytest.mark.parametrize("command", [suite, build.command], ids=["suite", "build"])
+@pytest.mark.parametrize("command", [suite, build.main], ids=["suite", "build"])
 def test_a_tuned_file_that_cannot_be_used_is_refused(command: Any, called: Called, monkeypatch: Any) -> None:
     Path("mnist.json").write_text(json.dumps({**KEPT, "preset": "mnist"}))
     Path("half.json").write_text('{"arms": ')
@@ -121,9 +121,7 @@ def test_a_tuned_file_that_cannot_be_used_is_refused(command: Any, called: Calle
         assert (done.code, done.out) == (2, ""), words
         assert done.err.startswith(f"error: {sentence}")
         assert done.err.count("\n") == 1
-    assert called(build.command, "--tuned", "no.json").err.startswith(
-        "error: --questions, --seeds, --dataset and --tun"
-    )
+    assert called(build.main, "--tuned", "no.json").err.startswith("error: --questions, --seeds, --dataset and --tun")
 
 
 def test_arms_that_are_tuned_later_are_added_and_all_else_stays() -> None:
