@@ -79,7 +79,7 @@ def in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
             network.register_forward_pre_hook(widened)
         return make_gan(both.generator, both.discriminator, recipe)
 
-    monkeypatch.setattr(loop, "fresh_gan", wide)
+    monkeypatch.setattr(loop, "build_gan", wide)
     monkeypatch.setattr(loop, "sampler", lambda *given: lambda *asked: sampler(*given)(*asked).float())
 
 
