@@ -15,15 +15,17 @@ _DATASETS = ("digits", "mnist", "ring8")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = Parser("benchmarks.defects", description="Which metric notices which planted defect.")
+    parser = Parser(
+        "benchmarks.defects", description="plants known defects into real data, and reports which metric notices which."
+    )
     parser.add_argument(
         "--dataset", nargs="+", default=list(_DATASETS), metavar="NAME", help=f"datasets ({' '.join(_DATASETS)})"
     )
     parser.add_argument(
-        "--samples", type=int, default=0, metavar="N", help="samples in a comparison (0: as many as the data allow)"
+        "--samples", type=int, default=0, metavar="N", help="samples in each comparison (0: as many as the data allow)"
     )
     add_data_dir(parser)
-    parser.add_argument("--out", type=Path, metavar="FILE", help="where to write (by default the page is printed)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="file to write (printed by default)")
     add_plugin(parser)
     chosen = parser.parse_args(arguments)
     plugins.load_plugins(chosen.plugin)

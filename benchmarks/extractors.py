@@ -15,11 +15,13 @@ from benchmarks.cli.options import Parser, add_data_dir, add_plugin, run_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = Parser("benchmarks.extractors", description="Trains and pins the classifiers of a dataset.")
+    parser = Parser(
+        "benchmarks.extractors", description="trains the classifiers that evaluate a dataset, and writes them to files."
+    )
     parser.add_argument("--dataset", default="mnist", metavar="NAME", help="a dataset of labelled images (mnist)")
-    parser.add_argument("--seeds", type=int, nargs="+", metavar="N", help="one classifier each (0 1 2)")
+    parser.add_argument("--seeds", type=int, nargs="+", metavar="N", help="seeds, of one classifier each (0 1 2)")
     add_data_dir(parser)
-    parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (metrics/extractors)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder to write to (metrics/extractors)")
     add_plugin(parser)
     chosen = parser.parse_args(arguments)
     plugins.load_plugins(chosen.plugin)

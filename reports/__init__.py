@@ -1,31 +1,18 @@
-"""What was learnt: runs are read back, compared, judged, and told in tables, figures and words.
+"""Reports what the runs show: reads them back, decides, draws, and writes pages.
 
-    build.py           python -m reports.build: finds the runs and writes the report
-
-    runs.py            MLflow or run folders -> RunRecords; the only place that reads them
-    tables.py          RunRecords -> sections of comparable runs, their arms, and the DataFrame of `results`
-    evidence.py        a plan and RunRecords -> each run at its arm, each arm's numbers, what may not be compared
-    checks.py          whether a decision tests its claim: what has to hold of the runs before it is taken
-    verdicts.py        comparisons and their numbers -> verdicts, corrected for their number, and what they hang on
-    answers.py         the whole of a report on questions as plain records: verdicts, controls, deviations from the plan
-    standings.py       all arms on the same data: means with intervals, who leads beyond doubt, ranks
-
-    words.py           outcomes, effects and verdicts in the words of a student
-    illustrations.py   which pictures a question's page has
-    records.py         the records of all runs as one archive beside a report
-    figures/           curves with bands, forest plots, sample grids
-    pages/             Markdown, and the same Markdown as one self-contained HTML file
-
-    statistics.py      shifts with exact intervals, tests against margins, the seeds still needed
-    calibrate.py       python -m tests.soak.calibrate: how often verdicts are wrong, where the truth is known
-    precision.py       python -m tests.soak.precision: whether a reduced precision changes what comes out
+reading/     reads runs back, from run folders or through MLflow
+analysis/    decides into plain records: verdicts, standings, comparable sections
+figures/     draws curves, forest plots and sample grids
+pages/       renders the records as Markdown and HTML, from templates that hold all sentences
+records.py   packs the records of all runs into one archive beside a report
+build.py     is the command `python -m reports.build`: finds the runs and writes the report
 
     python -m reports.build [--runs-dir DIR | --tracking-uri URI] [--out DIR] [--html]     compares all runs
         --preset NAME                  answers the questions by the plan of this preset, a page each
-        --questions NAME …             some of them only
-        --records                      with the records of the runs beside the report (from --runs-dir)
+        --questions NAME …             answers only these
+        --records                      keeps the records of the runs beside the report (needs --runs-dir)
         --seeds N --dataset NAME --tuned FILE --plugin FILE.py
-                                       as the suite was told, so that the plan is the same
+                                       make the plan; give them as to the suite
 
 From Python, one row a run, and the same reports:
 
@@ -48,19 +35,19 @@ __all__ = ["report", "results"]
 def results(
     runs_dir: Path | str | None = None, tracking_uri: str | None = None, experiment: str | None = None
 ) -> "pandas.DataFrame":
-    """All runs as a pandas DataFrame, one row a run, ordered by variant, dataset, seed and name.
+    """Returns all runs as a pandas DataFrame, one row a run, ordered by variant, dataset, seed and name.
 
     runs_dir: reads the run folders there, without MLflow. tracking_uri: the MLflow store; by default
-    $MLFLOW_TRACKING_URI or sqlite:///mlflow.db. experiment: there; by default $MLFLOW_EXPERIMENT_NAME or gan-benchmark.
+    $MLFLOW_TRACKING_URI or sqlite:///mlflow.db. experiment: by default $MLFLOW_EXPERIMENT_NAME or gan-benchmark.
 
     Columns: run_id, name, variant, dataset, seed, status (FINISHED, FAILED, KILLED, RUNNING, NONE), epoch (the last one
     done), cause (of a failure); recipe_name and every field of the recipe; options and checksum of the dataset,
     extractor, samples, evaluate_every, precision; seconds of training; parameters_generator, parameters_discriminator;
     every metric under its own name, as measured at the end of training, and as `<metric>_reference` its value on real
-    data. A metric that does not apply, and every metric of a run that did not finish, is missing (NaN); an infinite
-    one is infinite. Raises variants.recipe.UserError where there is nothing to read.
+    data. NaN stands for a metric that does not apply, and for every metric of a run that did not finish; an infinite
+    metric is infinite. Raises variants.recipe.UserError where there is nothing to read.
     """
-    from reports.analysis.tables import make_dataframe
+    from reports.analysis.dataframe import make_dataframe
     from reports.reading.runs import find_runs
 
     return make_dataframe(find_runs(runs_dir=runs_dir, tracking_uri=tracking_uri, experiment=experiment).runs)
@@ -81,13 +68,13 @@ def report(
     html: bool = False,
     records: bool = False,
 ) -> list[str]:
-    """Writes a report into `out`, as python -m reports.build does; returns the lines that it says.
+    """Writes a report into `out`, as python -m reports.build does; returns the lines for the screen.
 
-    preset: answers the questions by its plan; "" compares all runs. questions: some of them only. seeds, dataset,
-    tuned (a file): as the suite was told. runs, runs_dir, tracking_uri, experiment: which runs, as in `runs.find_runs`.
-    records: keeps the records of the runs in runs_dir beside the report. Questions and presets of a plugin are known
-    after benchmarks.load_plugins. Raises UserError where there is nothing to read, where the plan cannot be made, and
-    where `out` cannot be written.
+    preset: answers the questions by its plan; "" compares all runs. questions: answers only these. seeds, dataset,
+    tuned (a file): make the plan; give them as to the suite. runs, runs_dir, tracking_uri, experiment: choose the runs,
+    as in `reading.runs.find_runs`. html: writes one HTML file as well. records: keeps the records of the runs in
+    runs_dir beside the report. Questions and presets of a plugin are known after benchmarks.load_plugins. Raises
+    UserError where there is nothing to read, where the plan cannot be made, and where `out` cannot be written.
     """
     from benchmarks import plugins
     from reports.build import build_report

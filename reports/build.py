@@ -4,7 +4,6 @@ With --preset the report answers the questions: the runs are held against the pl
 it is told with its verdict, a page a question. Without, it compares all runs that there are.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,32 +14,29 @@ from benchmarks.cli.options import Parser, add_plugin, add_tracking, refuse_unre
 from variants.recipe import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from benchmarks.suites.plan import Plan
-    from reports.analysis.tables import Section
-    from reports.pages import Illustration
     from reports.reading.runs import FoundRuns
 
 INDEX = "index.md"
 HTML = "index.html"
-PICTURES = "pictures"
 MADE_BY = "Made by `python -m reports.build"
 
 
 @dataclass(frozen=True)
 class Report:
-    """What is written: pages and pictures by their paths, the first page first. said: a few lines on what it is of.
-
-    shown: the ids of the runs whose samples are among the pictures. records: an archive of all runs; empty without one.
-    """
+    """Holds what is written."""
 
     title: str
     pages: Mapping[str, str]
+    """Markdown by file name, the first page first."""
     pictures: Mapping[str, bytes]
+    """By path, from the pages."""
     said: tuple[str, ...]
+    """Lines for the screen."""
     shown: frozenset[str]
+    """Ids of the runs whose samples are among the pictures."""
     records: bytes = b""
+    """Archive of all runs; empty without one."""
 
 
 def build_report(
@@ -54,42 +50,51 @@ def build_report(
     partial: bool = False,
     records_of: Path | str | None = None,
 ) -> list[str]:
-    """Writes the report on these runs into `out`: index.md and its pictures; returns a few lines on what it wrote.
+    """Writes the report on these runs into `out`: index.md and its pictures; returns a few lines on it.
 
-    html: index.html as well, the whole report in one file. plan: to answer its questions, with a page each, instead of
-    comparing all runs. tuned: what the plan was made with. plans: those that were kept before the runs, the first one
-    first. partial: whether the plan has some of the questions only. records_of: the folder that the runs lie in, to
-    keep their records beside the report. Raises UserError where `out` cannot be written.
+    html: writes index.html as well, the whole report in one file. plan: answers its questions, with a page each,
+    instead of comparing all runs. tuned: settings that the plan was made with. plans: plans that were kept before the
+    runs, the first one first. partial: whether the plan has some of the questions only. records_of: folder of the runs,
+    to keep their records beside the report. Raises UserError where `out` cannot be written.
     """
-    report = compare_runs(found) if plan is None else answer_questions(found, plan, tuned, plans, partial)
+    name = "compared" if plan is None else plan.preset.name
+    records = f"{name}-runs" if records_of is not None else ""
+    if plan is None:
+        report = compare_runs(found, records)
+    else:
+        report = answer_questions(found, plan, tuned, plans, partial, records)
     if records_of is not None:
-        report = add_records(report, found, records_of, "compared" if plan is None else plan.preset.name)
+        from reports.records import pack_records
+
+        report = replace(report, records=pack_records(records_of, found.runs, report.shown, records))
     return [*report.said, *(f"wrote {path}" for path in write_report(report, Path(out), html))]
 
 
-def compare_runs(found: "FoundRuns") -> Report:
-    """The report that compares all runs, whatever they were made for."""
+def compare_runs(found: "FoundRuns", records: str = "") -> Report:
+    """Returns the report that compares all runs. records: the folder that their archive unpacks to; "" without one."""
     from benchmarks.evaluation.catalogue import METRICS
     from benchmarks.training.provenance import fingerprint
     from reports import pages
-    from reports.analysis.tables import group_into_sections
+    from reports.analysis.sections import group_into_sections
+    from reports.figures.illustrations import illustrate_section
 
-    made, not_counted = group_into_sections(found.runs, list(METRICS), fingerprint())
+    sections, not_counted = group_into_sections(found.runs, list(METRICS), fingerprint())
     left_out = sorted((*not_counted, *found.left_out), key=lambda run: (run.name, run.id))
-    illustrated, pictures, shown = [], {}, set()
-    for place, section in enumerate(made, start=1):
-        drawn = list(_figures(section, f"{PICTURES}/{place}-{_slug(section.dataset)}"))
-        pictures |= {figure.path: data for figure, data in drawn}
-        shown |= {run.id for figure, _ in drawn if figure.title == pages.SAMPLES for run in figure.runs}
-        illustrated.append((section, [figure for figure, _ in drawn]))
+    illustrated = [illustrate_section(section, number) for number, section in enumerate(sections, start=1)]
+    samples = [sample for each in illustrated for sample in each.samples]
     finished = sum(run.finished for run in found.runs)
     said = (
-        f"{finished} finished runs of {len(found.runs) + len(found.left_out)} found, in {len(made)} comparable "
-        f"{'group' if len(made) == 1 else 'groups'}",
+        f"{finished} finished runs of {len(found.runs) + len(found.left_out)} found, in {len(sections)} comparable "
+        f"{'group' if len(sections) == 1 else 'groups'}",
         *(f"left out: {run.name}: {run.why}" for run in left_out),
     )
-    index = pages.render_comparison(illustrated, left_out, METRICS)
-    return Report("GAN variants compared", {INDEX: index}, pictures, said, frozenset(shown))
+    return Report(
+        "GAN variants compared",
+        {INDEX: pages.render_comparison(illustrated, left_out, METRICS, records)},
+        {each.path: each.data for each in (*(p for i in illustrated for p in i.pictures), *samples)},
+        said,
+        frozenset(sample.run.id for sample in samples),
+    )
 
 
 def answer_questions(
@@ -98,54 +103,40 @@ def answer_questions(
     tuned: Mapping[str, Any] | None = None,
     plans: Sequence[Mapping[str, Any]] = (),
     partial: bool = False,
+    records: str = "",
 ) -> Report:
-    """The report that answers the questions of a plan. The arguments are those of `build_report`."""
+    """Returns the report that answers the questions of a plan.
+
+    records: the folder that the archive of the runs unpacks to; "" without one. The others are those of `build_report`.
+    """
     from reports import pages
     from reports.analysis.answers import answer_plan
     from reports.analysis.evidence import gather_evidence
     from reports.analysis.standings import compute_standings
-    from reports.figures import illustrations
+    from reports.figures.illustrations import choose_samples, draw_pictures
 
     evidence = gather_evidence(plan, found.runs)
     answers = answer_plan(evidence, tuned, plans, partial)
-    made = {INDEX: pages.render_overview(answers, compute_standings(evidence), found.left_out, len(found.runs))}
+    standings = compute_standings(evidence)
+    texts = {INDEX: pages.render_overview(answers, standings, found.left_out, len(found.runs), records)}
     pictures: dict[str, bytes] = {}
     shown = set()
     for question in plan.questions:
-        drawn = list(illustrations.pictures(answers, question))
-        sampled = list(illustrations.samples(answers, question))
-        pictures |= {picture.path: data for picture, data in drawn}
-        pictures |= {sample.path: data for sample, data in sampled}
-        shown |= {sample.run.id for sample, _ in sampled}
-        made[pages.page_of(question.name)] = pages.render_question(
-            answers, question, [picture for picture, _ in drawn], [sample for sample, _ in sampled]
-        )
-    ended = sum(len(arm.ended) for arm in evidence.arms)
+        drawn, samples = list(draw_pictures(answers, question)), choose_samples(answers, question)
+        pictures |= {each.path: each.data for each in (*drawn, *samples)}
+        shown |= {sample.run.id for sample in samples}
+        texts[pages.page_of(question.name)] = pages.render_question(answers, question, drawn, samples)
     outcomes = [answer.outcome for answer in answers.answers]
     controls = [answer.passed for answer in answers.controls]
-    said = [
-        f"{ended} of {plan.runs} planned runs have ended",
+    said = (
+        f"{len(evidence.ended)} of {plan.runs} planned runs have ended",
         f"{evidence.others} of {len(found.runs)} runs found are of no arm of this plan",
         "verdicts: " + ", ".join(f"{outcomes.count(each)} {each}" for each in dict.fromkeys(sorted(outcomes))),
         f"controls: {controls.count(True)} passed, {controls.count(False)} FAILED, {controls.count(None)} undecided",
         f"plan {plan.hash[:12]}",
         *(f"left out: {run.name}: {run.why}" for run in found.left_out),
-    ]
-    return Report("The theory questions, answered by experiment", made, pictures, tuple(said), frozenset(shown))
-
-
-def add_records(report: Report, found: "FoundRuns", runs_dir: Path | str, name: str) -> Report:
-    """The same report with an archive of its runs, which unpacks to a folder called after `name`."""
-    from reports.records import RECORDS, pack_records
-
-    top = f"{name}-runs"
-    kept = (
-        f"The records of all its runs, without weights, are in [{RECORDS}]({RECORDS}). After `tar xf {RECORDS}`, "
-        f"`--runs-dir {top}` builds this report from them, and `python -m benchmarks.sync --runs-dir {top}` shows them "
-        "in MLflow."
     )
-    pages = {**report.pages, INDEX: f"{report.pages[INDEX]}\n{kept}\n"}
-    return replace(report, pages=pages, records=pack_records(runs_dir, found.runs, report.shown, top))
+    return Report("The theory questions, answered by experiment", texts, pictures, said, frozenset(shown))
 
 
 def write_report(report: Report, out: Path, html: bool = False) -> list[Path]:
@@ -155,6 +146,7 @@ def write_report(report: Report, out: Path, html: bool = False) -> list[Path]:
     Raises UserError where `out` cannot be written.
     """
     from reports import pages
+    from reports.figures.illustrations import PICTURES_FOLDER
     from reports.records import RECORDS
 
     texts = {out / name: page for name, page in report.pages.items()}
@@ -163,7 +155,7 @@ def write_report(report: Report, out: Path, html: bool = False) -> list[Path]:
     try:
         for path in _stale(report, out):
             path.unlink()
-        (out / PICTURES).mkdir(parents=True, exist_ok=True)
+        (out / PICTURES_FOLDER).mkdir(parents=True, exist_ok=True)
         for path, data in report.pictures.items():
             (out / path).write_bytes(data)
         for path, text in texts.items():
@@ -180,31 +172,12 @@ def _stale(report: Report, out: Path) -> list[Path]:
     index = out / INDEX
     if not (index.is_file() and MADE_BY in index.read_text(encoding="utf-8", errors="replace")):
         return []
+    from reports.figures.illustrations import PICTURES_FOLDER
     from reports.records import RECORDS
 
-    pictures = (path for kind in ("svg", "png") for path in (out / PICTURES).glob(f"*.{kind}"))
+    pictures = (path for kind in ("svg", "png") for path in (out / PICTURES_FOLDER).glob(f"*.{kind}"))
     old = [path for path in pictures if path.relative_to(out).as_posix() not in report.pictures]
     return old if report.records else old + list(out.glob(RECORDS))
-
-
-def _figures(section: "Section", stem: str) -> "Iterator[tuple[Illustration, bytes]]":
-    """The figures of a section with their bytes; `stem` begins the path of each."""
-    from reports import figures
-    from reports.pages import SAMPLES, Illustration
-
-    groups = list(figures.split_evenly([arm for arm in section.arms if arm.finished]))
-    for kind, panels in (("losses", figures.loss_panels(section)), ("quality", figures.quality_panels(section))):
-        for part, arms in enumerate(groups, start=1):
-            if data := figures.draw_curves(arms, panels):
-                rows = f", rows {arms[0].number} to {arms[-1].number}" if len(groups) > 1 else ""
-                path = f"{stem}-{kind}{f'-{part}' if len(groups) > 1 else ''}.svg"
-                runs = [run for arm in arms for run in arm.finished]
-                yield Illustration(f"{kind.capitalize()} over training{rows}", path, arms, runs), data
-    for arm in section.arms:
-        # Not the run with the best looks.
-        run = next((run for run in arm.finished if run.pictured), None)
-        if run and (data := figures.compact_picture(run.picture)):
-            yield Illustration(SAMPLES, f"{stem}-samples-{arm.number}.png", [arm], [run]), data
 
 
 def command() -> None:
@@ -253,10 +226,6 @@ def command() -> None:
     )
     for line in said:
         print(line)
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower())[:40].strip("-") or "data"
 
 
 if __name__ == "__main__":

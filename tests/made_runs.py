@@ -203,7 +203,7 @@ def index(answers: Answers, runs: Sequence[RunRecord] = ()) -> str:
 
 def page(answers: Answers, name: str) -> str:
     question = next(question for question in answers.plan.questions if question.name == name)
-    return pages.render_question(answers, question, (), ())
+    return pages.render_question(answers, question)
 
 
 def rows(markdown: str, start: str) -> list[str]:

@@ -101,43 +101,49 @@ class Recipe:
     batch_size: int = _training(128, "real examples in a batch", least=2)
     critic_steps: int = _training(1, "discriminator updates before each generator update", least=1)
     critic_batch: str = _training(
-        "fresh", "these see a fresh real batch each, or the same one", choices=("fresh", "same")
+        "fresh", "real batch of these updates: a fresh one each, or one for all", choices=("fresh", "same")
     )
     optimizer: str = _training("adam", "optimiser of both networks", choices=("adam", "sgd"))
     generator_lr: float = _training(2e-4, "learning rate of the generator", above=0)
     discriminator_lr: float = _training(2e-4, "learning rate of the discriminator", above=0)
-    beta1: float = _training(0.5, "first decay rate of Adam (momentum, for SGD)", least=0, below=1)
+    beta1: float = _training(0.5, "first decay rate of Adam, or momentum of SGD", least=0, below=1)
     beta2: float = _training(0.999, "second decay rate of Adam", least=0, below=1)
     lr_decay: str = _training("none", "how both learning rates fall to 0 over the run", choices=("none", "linear"))
-    averaging: float = _training(0.0, "decay of the average of generators that is sampled from", least=0, below=1)
+    averaging: float = _training(
+        0.0, "decay of the averaged weights that samples come from; 0: no average", least=0, below=1
+    )
     pack: int = _training(1, "examples that the discriminator judges together", least=1)
-    replay: float = _training(0.0, "share of old fakes in the discriminator's fakes", least=0, below=1)
-    replay_size: int = _training(10_000, "old fakes that are kept", least=1)
-    label_smoothing: float = _training(0.0, "how far the target of real examples is below 1", least=0, below=1)
-    instance_noise: float = _training(0.0, "deviation of noise on what is judged, falling to 0 over the run", least=0)
-    weight_clip: float = _training(0.0, "largest size of a discriminator's weight", least=0)
-    gradient_penalty: float = _training(0.0, "weight of the penalty on gradient norms other than 1", least=0)
+    replay: float = _training(0.0, "share of old fakes among the discriminator's fakes", least=0, below=1)
+    replay_size: int = _training(10_000, "number of old fakes to keep", least=1)
+    label_smoothing: float = _training(0.0, "distance of the target of real examples from 1", least=0, below=1)
+    instance_noise: float = _training(0.0, "deviation of noise on all examples; falls to 0 over the run", least=0)
+    weight_clip: float = _training(0.0, "largest size of a discriminator's weight; 0: no limit", least=0)
+    gradient_penalty: float = _training(0.0, "weight of the penalty on gradient norms that are not 1", least=0)
     r1: float = _training(0.0, "weight of the penalty on gradients at real examples", least=0)
     r2: float = _training(0.0, "weight of the penalty on gradients at fakes", least=0)
     unrolled_steps: int = _training(0, "discriminator updates that a generator update looks ahead", least=0)
-    matching_aware: bool = _training(False, "real examples with wrong captions count as fakes")
-    shuffled_conditions: bool = _training(False, "real examples come with the labels or captions of others: a control")
+    matching_aware: bool = _training(False, "count real examples with wrong captions as fakes")
+    shuffled_conditions: bool = _training(False, "give real examples the labels or captions of others, as a control")
 
     generator_layers: str = _architecture("linear", "layers of the generator", choices=LAYERS)
     discriminator_layers: str = _architecture("linear", "layers of the discriminator", choices=LAYERS)
     generator_widths: tuple[int, ...] = _architecture(
-        (), "units or channels of the generator's layers, input first", least=1
+        (), "units or channels of the generator's hidden layers, from the noise on", least=1
     )
-    discriminator_widths: tuple[int, ...] = _architecture((), "the same for the discriminator, image first", least=1)
+    discriminator_widths: tuple[int, ...] = _architecture(
+        (), "units or channels of the discriminator's, from the image on", least=1
+    )
     conditioning: str = _architecture("none", "how a label enters both networks", choices=CONDITIONING)
     embedding_size: int = _architecture(0, "dimensions of a label's embedding; 0: as many as classes", least=0)
-    generator_normalization: str = _architecture("none", "normalisation of hidden layers", choices=("none", "batch"))
+    generator_normalization: str = _architecture(
+        "none", "normalisation of the generator's hidden layers", choices=("none", "batch")
+    )
     discriminator_normalization: str = _architecture(
-        "none", "the same in the discriminator", choices=("none", "batch", "spectral")
+        "none", "normalisation of the discriminator's hidden layers", choices=("none", "batch", "spectral")
     )
     negative_slope: float = _architecture(0.2, "slope of LeakyReLU below zero; 0 makes it ReLU", least=0, below=1)
-    dropout: float = _architecture(0.0, "share of the discriminator's hidden units dropped", least=0, below=1)
-    minibatch_discrimination: int = _architecture(0, "kernels that compare the examples of a batch", least=0)
+    dropout: float = _architecture(0.0, "share of the discriminator's hidden units to drop", least=0, below=1)
+    minibatch_discrimination: int = _architecture(0, "kernels of minibatch discrimination; 0: none", least=0)
     upsampling: str = _architecture(
         "transposed", "how feature maps grow", choices=("transposed", "resize", "pixel_shuffle")
     )

@@ -10,11 +10,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, Self
 
 from benchmarks.config import RunConfig
-from benchmarks.tracking.background import Uploader
 from benchmarks.training.options import RunOptions
 from variants.recipe import UserError
 
 if TYPE_CHECKING:
+    from benchmarks.tracking.background import Uploader
     from benchmarks.training.listener import ProgressListener
 
 STOPPED = "it was stopped before its end; the same command resumes it"
@@ -200,8 +200,10 @@ def split_job(job: RunGroup, options: RunOptions, workers: int, say: Callable[[s
     return [RunGroup(job.configs[at : at + size], job.notes) for at in range(0, len(job.configs), size)]
 
 
-def make_uploader(options: RunOptions, say: Callable[[str], None]) -> Uploader:
+def make_uploader(options: RunOptions, say: Callable[[str], None]) -> "Uploader":
     """Starts the thread that uploads the runs of an executor as they end."""
+    from benchmarks.tracking.background import Uploader
+
     where = options.runs_dir, options.tracking_uri, options.experiment
     return Uploader(*where, track=options.track, interval=0.0, say=say)
 

@@ -1,17 +1,16 @@
 """What a report says of a plan, decided into plain records before anything is told: verdicts, controls, deviations."""
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.questions import Question
-from benchmarks.suites.plan import NotTaken, Plan, PlannedDecision
+from benchmarks.suites.plan import NotTaken, Plan, PlannedContrast, PlannedDecision
 from benchmarks.suites.plan_history import describe_changes
 from reports.analysis.checks import CheckResult, check_construct
 from reports.analysis.evidence import Evidence
-from reports.analysis.verdicts import NO_VERDICT, NOT_TESTED, Verdict, decide
+from reports.analysis.verdicts import NO_VERDICT, NOT_TESTED, Effect, Verdict, decide
 from reports.reading.runs import RunRecord
 
 
@@ -36,6 +35,11 @@ class Answer:
         if not all(check.holds for check in self.checks):
             return NOT_TESTED
         return self.verdict.outcome if self.verdict else NO_VERDICT
+
+    @property
+    def parts(self) -> tuple[tuple[PlannedContrast, Effect], ...]:
+        """The contrasts, each with what came out; () without a verdict."""
+        return tuple(zip(self.planned.contrasts, self.verdict.effects, strict=True)) if self.verdict else ()
 
     @property
     def passed(self) -> bool | None:
@@ -149,13 +153,3 @@ def _first(plan: Plan, plans: Sequence[Mapping[str, Any]], partial: bool) -> Fir
                 before["arms"][name] = {**arm, "seeds": now["arms"][name]["seeds"]}
     changes = tuple(describe_changes(before, now)) if plans[0]["hash"] != plan.hash else ()
     return FirstPlan(str(plans[0]["hash"]), str(plans[0].get("since", "")), changes)
-
-
-def smallest_group(verdict: Verdict) -> int:
-    """Of the smallest group that decides."""
-    return min((seeds for effect in verdict.effects for seeds in effect.seeds), default=0)
-
-
-def displayed_p(verdict: Verdict) -> float:
-    """The p that a table shows: corrected where it decides, else that of the numbers alone."""
-    return verdict.p if math.isnan(verdict.adjusted) else verdict.adjusted

@@ -11,8 +11,9 @@ from functools import cached_property
 from benchmarks.questions import Outcome, outcomes
 from benchmarks.run_folder.folder import ENDED
 from benchmarks.suites.plan import Plan, PlannedArm, PlannedContrast, PlannedDecision
+from reports.analysis.sections import drawn_by_seed, preference_order
 from reports.analysis.statistics import significant
-from reports.analysis.tables import drawn_by_seed, preference_order
+from reports.analysis.summaries import Summary, mean_with_interval
 from reports.analysis.verdicts import DecidingContrast, DecidingTest, Numbers
 from reports.reading.runs import RunRecord
 
@@ -26,7 +27,7 @@ class ArmRuns:
 
     planned: PlannedArm
     ended: tuple[RunRecord, ...]
-    going: tuple[RunRecord, ...]
+    unfinished: tuple[RunRecord, ...]
 
     @property
     def name(self) -> str:
@@ -50,9 +51,19 @@ class ArmRuns:
         return {id: cause for id, cause in causes.items() if cause}
 
     @property
-    def sound(self) -> tuple[RunRecord, ...]:
-        """The runs that ended and did not fail: those that means are of."""
+    def not_failed(self) -> tuple[RunRecord, ...]:
+        """Runs that ended and did not fail, of which means are taken."""
         return tuple(run for run in self.ended if run.id not in self.failures)
+
+    @property
+    def training_seconds(self) -> Summary:
+        return mean_with_interval([run.seconds for run in self.not_failed])
+
+    @property
+    def parameter_counts(self) -> list[str]:
+        """Weights of generator and discriminator, as text; several where the runs do not agree."""
+        counts = {tuple(run.parameters.get(n, 0) for n in ("generator", "discriminator")) for run in self.ended}
+        return [f"{generator:,} + {discriminator:,}" for generator, discriminator in sorted(counts)]
 
 
 @dataclass(frozen=True)
@@ -78,6 +89,10 @@ class Evidence:
     refused: Mapping[str, str]
     tests: tuple[DecidingTest, ...]
     lacking: tuple[MissingFigure, ...]
+
+    @property
+    def ended(self) -> tuple[RunRecord, ...]:
+        return tuple(run for arm in self.arms for run in arm.ended)
 
     @cached_property
     def by_name(self) -> Mapping[str, ArmRuns]:

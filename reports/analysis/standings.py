@@ -4,7 +4,7 @@ Descriptions, beside the verdicts: nothing here decides a claim.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -15,8 +15,9 @@ from benchmarks.evaluation.catalogue import METRICS
 from benchmarks.questions import Outcome, outcomes
 from benchmarks.questions.base import FID_MARGIN, OVERLAP_MARGIN
 from reports.analysis.evidence import ArmRuns, Evidence, number, why_incomparable
+from reports.analysis.names import spell_field
 from reports.analysis.statistics import CONFIDENCE, rank_sum_tails
-from reports.analysis.tables import Summary, spell_field, summarize
+from reports.analysis.summaries import Summary, mean_with_interval, summarize
 from reports.reading.runs import RunRecord
 
 RESAMPLES = 2000
@@ -94,24 +95,14 @@ def less_is_better(metric: str) -> bool:
     return metric in METRICS and METRICS[metric].direction == "min"
 
 
-def mean(values: Iterable[float]) -> Summary:
-    """Mean and half of its 95 % interval by Student's t, in the place of the spread."""
-    from scipy.stats import t
-
-    plain = summarize(values)
-    if plain.count < 2:
-        return plain
-    return replace(plain, spread=float(t.ppf((1 + CONFIDENCE) / 2, plain.count - 1)) * plain.spread / plain.count**0.5)
-
-
 def late_means(arm: ArmRuns, metrics: Sequence[str]) -> dict[str, Summary]:
     """By metric, its mean over the runs that did not fail; FID as it is, though averaged within a run as ln FID."""
     found = {}
     for name in metrics:
-        values = [late_mean(run, name) for run in arm.sound]
+        values = [late_mean(run, name) for run in arm.not_failed]
         # A metric that no run has does not apply; one that some have is missing in the others.
         measured = any(not math.isnan(value) for value in values)
-        found[name] = mean(map(_unscaled(name), values)) if measured else Summary(math.nan, math.nan, 0)
+        found[name] = mean_with_interval(map(_unscaled(name), values)) if measured else Summary(math.nan, math.nan, 0)
     return found
 
 
@@ -125,7 +116,7 @@ def drift_in_margins(arm: ArmRuns, metric: str) -> float:
         return math.nan
     scale = "ln" if metric == "fid_normalized" else ""
     moves = []
-    for run in arm.sound:
+    for run in arm.not_failed:
         lines = [
             {"epoch": line["epoch"], "metrics": {metric: outcomes.rescale(scale, line["metrics"][metric])}}
             for line in run.lines
@@ -165,7 +156,7 @@ def rank_arms(arms: Sequence[ArmRuns], metric: str) -> tuple[Rank, ...]:
 
 def _standing(evidence: Evidence, role: str, arms: Sequence[ArmRuns]) -> Standing:
     metric = evidence.plan.preset.budgets[role].quality
-    measured = {name for arm in arms for run in arm.sound for name in run.metrics}
+    measured = {name for arm in arms for run in arm.not_failed for name in run.metrics}
     alike = len({reference_data(arm.planned.dataset) for arm in arms}) == 1
     refused = why_incomparable(arms) if alike else "what they are to make is not the same"
     columns = tuple(name for name in _TABLE_METRICS if name in measured)[:_COLUMNS]

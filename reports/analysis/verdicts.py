@@ -29,6 +29,9 @@ NO_DIFFERENCE, IN_BETWEEN, NO_VERDICT = "no practical difference", "less than cl
 NOT_TESTED = "not tested"
 """A construct check fails, so that the numbers are not about the claim."""
 
+OUTCOMES = (SUPPORTED, CONTRADICTED, NO_DIFFERENCE, IN_BETWEEN, UNDETERMINED, NOT_TESTED, NO_VERDICT)
+"""In the order in which a page lists them."""
+
 FEWEST_SEEDS = 5
 """Fewer an arm give no verdict."""
 DECIDING_SEEDS = 10
@@ -116,6 +119,16 @@ class Effect:
     failed: tuple[int, ...]
     failure_p: float | None
 
+    @property
+    def failures(self) -> tuple[tuple[int, int], ...]:
+        """Failed runs and all runs, of each group."""
+        return tuple(zip(self.failed, self.seeds, strict=True))
+
+    @property
+    def failures_differ(self) -> bool:
+        """Whether one group fails more often than the other, by Fisher's test at 5 %."""
+        return self.failure_p is not None and self.failure_p <= 0.05
+
 
 @dataclass(frozen=True)
 class Alternative:
@@ -151,8 +164,26 @@ class Verdict:
     unchecked: tuple[tuple[str, str], ...] = ()
 
     @property
+    def seeds(self) -> int:
+        """Of the smallest group that decides."""
+        return min((seeds for effect in self.effects for seeds in effect.seeds), default=0)
+
+    @property
+    def shown_p(self) -> float:
+        """The p that a table shows: corrected where the verdict is in the correction, else raw."""
+        return self.p if math.isnan(self.adjusted) else self.adjusted
+
+    @property
     def fragile(self) -> bool:
         return bool(self.fragile_by)
+
+    @property
+    def fragile_findings(self) -> list[tuple[tuple[str, str], list[Alternative]]]:
+        """Other ways to decide, grouped by their outcome and the arm that they find better."""
+        found: dict[tuple[str, str], list[Alternative]] = {}
+        for other in self.fragile_by:
+            found.setdefault((other.outcome, other.better), []).append(other)
+        return list(found.items())
 
     @property
     def reversed_by(self) -> tuple[Alternative, ...]:

@@ -1,9 +1,10 @@
-"""The figures of a report: colour-blind-safe, labelled, legible at the width of a Markdown page.
+"""Draws the figures of a report: colour-blind-safe, labelled, legible at the width of a Markdown page.
 
-style.py        the style of all figures, and sample pictures as compact PNG
-comparison.py   curves of the page that compares all runs
-forest.py       effects with their intervals and margins
-training.py     a question's figure over training, figures against the number of modes, gradients
+comparison.py      draws curves of the page that compares all runs
+forest.py          draws effects with their intervals and margins
+illustrations.py   chooses and draws the pictures of each page
+style.py           sets the style of all figures, and turns them into bytes
+training.py        draws a question's figures over training, against the number of modes, and of gradients
 """
 
 from reports.figures.comparison import Panel, draw_curves, loss_panels, quality_panels, split_evenly

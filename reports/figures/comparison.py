@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reports.analysis.tables import Section, SeedGroup, spell_metric
+from reports.analysis.names import spell_metric
+from reports.analysis.sections import Section, SeedGroup
 from reports.figures.style import WIDTH, figure_style, mark_decades, plain_label, to_svg
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Panel:
 
 def loss_panels(section: Section) -> tuple[Panel, ...]:
     """The panels of both losses."""
-    nats = all(arm.config.recipe.loss in _LOSSES_IN_NATS for arm in section.arms)
+    nats = all(arm.config.recipe.loss in _LOSSES_IN_NATS for arm in section.groups)
     unit = " (nats)" if nats else ""
     return (
         Panel("curves", "generator_loss", f"generator loss{unit}"),

@@ -1,24 +1,27 @@
-"""The pictures of a question's page: which ones it has, of which arms, and what is said below them."""
+"""Draws the pictures of the pages: chooses which there are, of which arms or seed groups, and where they lie."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from benchmarks.questions import Question
 from reports import figures
+from reports.analysis.amounts import describe_outcome, effect_scale, level_unit
 from reports.analysis.answers import Answers
 from reports.analysis.evidence import ArmRuns
+from reports.analysis.names import spell_metric
+from reports.analysis.sections import Section, SeedGroup
 from reports.analysis.standings import late_mean
-from reports.analysis.tables import spell_metric
-from reports.analysis.words import compared, kind, unit
 from reports.figures import training
 from reports.figures.training import Curve
 from reports.reading.runs import RunRecord
 
-PICTURES = "pictures"
-SAMPLED_ARMS = 6
+PICTURES_FOLDER = "pictures"
 SAMPLE_COLORS = 16
 """Of a sample grid, whose greys are few. Chosen, not tuned."""
+_SAMPLED_ARMS = 6
 
 _NORMS = {
     "probes/gradient_norm_saturating": "saturating loss",
@@ -40,105 +43,107 @@ _CHANCE = {"probes/generalization_gap": 0.5, "probes/label_use": 0.5}
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure of a page: its heading, its path from the page, and what it shows."""
+    """Holds a figure of a page."""
 
-    title: str
+    kind: Literal["losses", "quality", "effects", "training", "modes", "gradients"]
     path: str
-    caption: str
+    """Place of its file, from the page."""
+    data: bytes
+    part: int = 0
+    """Number of the figure where there are several of a kind; 0 for the only one."""
+    groups: Sequence[SeedGroup] = ()
+    """Shown rows of a section."""
+    with_reference: bool = False
+    """Whether it shows the value of real data, or of chance."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Samples of one run of an arm, and where their picture lies."""
+    """Holds samples of one run of an arm, or of a seed group."""
 
-    arm: ArmRuns
+    arm: ArmRuns | SeedGroup
     run: RunRecord
     path: str
+    data: bytes
 
 
-def pictures(answers: Answers, question: Question) -> Iterator[tuple[Picture, bytes]]:
-    """The figures of a question's page with their bytes; those for which there are no runs yet are left out."""
-    stem = f"{PICTURES}/{question.name}"
+@dataclass(frozen=True)
+class IllustratedSection:
+    """Holds a section with its pictures."""
+
+    section: Section
+    pictures: Sequence[Picture] = ()
+    samples: Sequence[Sample] = ()
+
+
+def illustrate_section(section: Section, number: int) -> IllustratedSection:
+    """Draws the pictures of a section of the page that compares all runs. number: its place on the page."""
+    stem = f"{PICTURES_FOLDER}/{number}-{re.sub('[^a-z0-9]+', '-', section.dataset.lower())[:40].strip('-') or 'data'}"
+    parts = list(figures.split_evenly([group for group in section.groups if group.finished]))
+    pictures, samples = [], []
+    for kind, panels in (("losses", figures.loss_panels(section)), ("quality", figures.quality_panels(section))):
+        for part, groups in enumerate(parts, start=1):
+            if data := figures.draw_curves(groups, panels):
+                place = part if len(parts) > 1 else 0
+                path = f"{stem}-{kind}{f'-{place}' if place else ''}.svg"
+                pictures.append(Picture(kind, path, data, place, groups))
+    for group in section.groups:
+        run = next((run for run in group.finished if run.pictured), None)
+        if run and (data := figures.compact_picture(run.picture)):
+            samples.append(Sample(group, run, f"{stem}-samples-{group.number}.png", data))
+    return IllustratedSection(section, pictures, samples)
+
+
+def draw_pictures(answers: Answers, question: Question) -> Iterator[Picture]:
+    """Draws the figures of a question's page; figures without runs are left out."""
+    stem = f"{PICTURES_FOLDER}/{question.name}"
     arms = answers.evidence.of(question.name)
-    if groups := _effects(answers, question):
-        yield (
-            Picture(
-                "The effects",
-                f"{stem}-effects.svg",
-                "A circle is the shift (Hodges–Lehmann), right of zero where the first arm is better. The thick line "
-                "is the exact interval at 95 %, the thin one the interval corrected for all tests of the report. What "
-                "is shaded is too little to matter; a dashed line is the one margin of a one-sided claim. Words and "
-                "colours are the verdicts of the decisions, of which some need several parts.",
-            ),
-            figures.draw_forests(groups),
-        )
-    for title, panels, path in _curves(answers, question, arms):
-        yield (
-            Picture(
-                title,
-                f"{stem}-{path}.svg",
-                "Lines are medians over the seeds, bands reach from the lower to the upper quartile. Dotted across: "
-                "the value of real data, or of chance."
-                if any(math.isfinite(curve.reference) for curve, _ in panels)
-                else "Lines are medians over the seeds, bands reach from the lower to the upper quartile.",
-            ),
-            training.draw_training(panels),
-        )
-    if points := _by_modes(arms):
+    if groups := _group_effects(answers, question):
+        yield Picture("effects", f"{stem}-effects.svg", figures.draw_forests(groups))
+    panels = _choose_panels(answers, question, arms)
+    for place in range(0, len(panels), 2):
+        part, shown = place // 2 + 1, panels[place : place + 2]
+        path = f"{stem}-training{f'-{part}' if len(panels) > 2 else ''}.svg"
+        reference = any(math.isfinite(curve.reference) for curve, _ in shown)
+        yield Picture("training", path, training.draw_training(shown), part, with_reference=reference)
+    if points := _metrics_by_modes(arms):
         labels = {"overlap": "overlap with the true mixture", "modes_captured": "modes captured"}
         shown = {name: label for name, label in labels.items() if any(found.get(name) for found in points.values())}
-        yield (
-            Picture(
-                "Against the number of modes",
-                f"{stem}-modes.svg",
-                "A point is a run, the line joins the medians. The number of captured modes never decides: uniform "
-                "noise captures most of them.",
-            ),
-            training.draw_against_modes(points, shown),
-        )
-    norms = [arm for arm in arms if any(training.band(arm, figure) for figure in _NORMS)][:SAMPLED_ARMS]
+        yield Picture("modes", f"{stem}-modes.svg", training.draw_against_modes(points, shown))
+    norms = [arm for arm in arms if any(training.band(arm, figure) for figure in _NORMS)][:_SAMPLED_ARMS]
     if norms and question.curve == "curves/d_fake":
-        yield (
-            Picture(
-                "The gradients of both losses",
-                f"{stem}-gradients.svg",
-                "Both norms are taken at the same weights and on the same noise, whatever loss the arm is trained "
-                "with: medians over the seeds, in bands between the quartiles, on a logarithmic axis.",
-            ),
-            training.draw_gradient_norms(norms, _NORMS),
-        )
+        yield Picture("gradients", f"{stem}-gradients.svg", training.draw_gradient_norms(norms, _NORMS))
 
 
-def samples(answers: Answers, question: Question) -> Iterator[tuple[Sample, bytes]]:
-    """Pictures of the first arms of a question: of each the run with the lowest seed, not the one that looks best."""
+def choose_samples(answers: Answers, question: Question) -> list[Sample]:
+    """Returns pictures of the first arms of a question, each of the run with the lowest seed, not of the best one."""
     arms = {arm.name: arm for arm in answers.evidence.of(question.name)}
-    shown = 0
+    samples = []
     for arm in (arms[each.name] for each in question.arms if each.name in arms):
         run = next((run for run in arm.ended if run.finished and run.pictured), None)
-        if run and shown < SAMPLED_ARMS and (data := figures.compact_picture(run.picture, SAMPLE_COLORS)):
-            shown += 1
-            yield Sample(arm, run, f"{PICTURES}/samples-{_slug(arm.name)}.png"), data
+        if run and len(samples) < _SAMPLED_ARMS and (data := figures.compact_picture(run.picture, SAMPLE_COLORS)):
+            name = "".join(c if c.isascii() and c.isalnum() else "-" for c in arm.name.lower())[:60]
+            samples.append(Sample(arm, run, f"{PICTURES_FOLDER}/samples-{name}.png", data))
+    return samples
 
 
-def _effects(answers: Answers, question: Question) -> list[tuple[list[tuple], figures.Axis]]:
-    """Rows of the forest plot in groups of one axis, which is what an outcome measures."""
+def _group_effects(answers: Answers, question: Question) -> list[tuple[list[tuple], figures.Axis]]:
+    """Returns rows of the forest plot, in groups that share an axis."""
     groups: dict[figures.Axis, list[tuple]] = {}
     for answer in answers.of(question):
-        if answer.verdict is None:
-            continue
-        contrasts = [part.contrast for part in answer.planned.contrasts]
-        for contrast, effect in zip(contrasts, answer.verdict.effects, strict=True):
-            outcome, told = contrast.outcome, kind(contrast.outcome)
-            label = compared(outcome)
-            measured = f" ({unit(outcome)})" if unit(outcome) else ""
+        for part, effect in answer.parts:
+            contrast, outcome = part.contrast, part.contrast.outcome
+            scale = effect_scale(outcome)
+            label = describe_outcome(outcome)
+            measured = f" ({level_unit(outcome)})" if level_unit(outcome) else ""
             if contrast.control is not None or outcome.reference:
-                label += ": factor" if told != "level" else f": difference{measured}"
+                label += ": factor" if scale != "level" else f": difference{measured}"
             else:
                 label += measured
             side = "first arm better →" if contrast.control is not None else "as claimed →" if outcome.reference else ""
             axis = figures.Axis(
                 f"{label}  ({side})" if side else label,
-                told,
+                scale,
                 outcome.better == "less",
                 contrast.constant,
             )
@@ -150,15 +155,15 @@ def _effects(answers: Answers, question: Question) -> list[tuple[list[tuple], fi
     return [(rows, axis) for axis, rows in groups.items()]
 
 
-def _curves(
+def _choose_panels(
     answers: Answers, question: Question, arms: Sequence[ArmRuns]
-) -> Iterator[tuple[str, list[tuple[Curve, Sequence[ArmRuns]]], str]]:
-    """The question's figure over training, a panel for each role of the data, as titles, panels and names of files."""
+) -> list[tuple[Curve, Sequence[ArmRuns]]]:
+    """Returns the question's figure over training, in panels of arms on the same data."""
     panels = []
     for role in dict.fromkeys(arm.planned.arm.dataset_role for arm in arms):
         here = [arm for arm in arms if arm.planned.arm.dataset_role == role]
         quality = f"metrics/{answers.plan.preset.budgets[role].quality}"
-        # Of points there is no FID by a classifier, and of images no overlap.
+        # Points have no FID by a classifier, and images no overlap.
         wanted = [quality] if question.curve == "metrics/fid_normalized" else [question.curve, quality]
         for figure in wanted:
             curve = Curve(
@@ -171,26 +176,19 @@ def _curves(
                 panels += [(curve, group) for group in groups]
                 break
     if question.curve == "curves/generator_loss" and panels:
-        # The claim is about both.
+        # The claim is about both losses.
         other = Curve("curves/discriminator_loss", _LABELS["curves/discriminator_loss"])
         panels += [(other, group) for _, shown in panels for group in training.drawable(shown, other)]
-    for place in range(0, len(panels), 2):
-        number = place // 2 + 1
-        title = "Over training" if number == 1 else f"Over training, {number}"
-        yield title, panels[place : place + 2], f"training-{number}" if len(panels) > 2 else "training"
+    return panels
 
 
-def _by_modes(arms: Sequence[ArmRuns]) -> Mapping[int, Mapping[str, Sequence[float]]]:
-    """Metrics of the runs by the number of modes, where a question varies that; else nothing."""
+def _metrics_by_modes(arms: Sequence[ArmRuns]) -> Mapping[int, Mapping[str, Sequence[float]]]:
+    """Returns metrics of the runs by the number of modes; nothing for fewer than three numbers."""
     found: dict[int, dict[str, list[float]]] = {}
     for arm in arms:
-        if arm.planned.dataset.modes and arm.sound:
+        if arm.planned.dataset.modes and arm.not_failed:
             at = found.setdefault(arm.planned.dataset.modes, {})
             for name in ("overlap", "modes_captured"):
-                values = [late_mean(run, name) for run in arm.sound]
+                values = [late_mean(run, name) for run in arm.not_failed]
                 at.setdefault(name, []).extend(value for value in values if math.isfinite(value))
     return found if len(found) > 2 else {}
-
-
-def _slug(name: str) -> str:
-    return "".join(c if c.isascii() and c.isalnum() else "-" for c in name.lower())[:60]

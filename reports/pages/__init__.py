@@ -1,30 +1,16 @@
-"""Records -> Markdown that reads well on GitHub, and the same Markdown as one self-contained HTML file.
+"""Renders the pages of a report: Markdown for GitHub, and the same Markdown as one self-contained HTML file.
 
-markdown.py     text, figures and tables; `escape`, through which everything from outside goes
-comparison.py   the page that compares all runs
-overview.py     the first page of a report on questions: controls, verdicts, tables of all arms
-question.py     the page of one question
-html.py         all pages as one file
+All sentences and tables stand in templates/*.md.j2, which anybody can edit; the modules prepare what they show.
+
+comparison.py   renders the page that compares all runs
+html.py         renders all pages as one HTML file
+markdown.py     escapes text and formats numbers as Markdown
+questions.py    renders the overview of the answers, and the page of each question
+templates.py    renders a template, and escapes every value that it shows
 """
 
-from reports.pages.comparison import SAMPLES, Illustration, render_comparison
+from reports.pages.comparison import render_comparison
 from reports.pages.html import render_html
-from reports.pages.markdown import code, escape, link, mean_and_spread, number, table
-from reports.pages.overview import page_of, render_overview
-from reports.pages.question import render_question
+from reports.pages.questions import page_of, render_overview, render_question
 
-__all__ = [
-    "SAMPLES",
-    "Illustration",
-    "code",
-    "escape",
-    "link",
-    "mean_and_spread",
-    "number",
-    "page_of",
-    "render_comparison",
-    "render_html",
-    "render_overview",
-    "render_question",
-    "table",
-]
+__all__ = ["page_of", "render_comparison", "render_html", "render_overview", "render_question"]

@@ -1,1 +1,4 @@
-"""TODO."""
+"""Reads runs back, from run folders or through MLflow.
+
+runs.py   finds runs and reads each into a record
+"""

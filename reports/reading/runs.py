@@ -1,7 +1,7 @@
-"""Finding runs and reading them: MLflow says which there are, their run folders say what happened in them.
+"""Finds runs, in MLflow or in a folder, and reads their run folders into records.
 
-What is read here may come from a stranger: names, labels and causes are plain text that only `pages.escape` may put
-into a page, and pictures are decoded, never passed on.
+A record may come from a stranger: names, labels and causes are plain text that reaches a page only escaped, and
+pictures are decoded, never passed on.
 """
 
 import difflib
@@ -36,36 +36,43 @@ _READ = (JOURNAL, STATUS, ENVIRONMENT, REFERENCE, FACTS)
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run, as its folder tells it: what a report knows of it.
-
-    id: MLflow's, or the name of the folder where it was read without MLflow. state: FINISHED, FAILED, KILLED, RUNNING
-    or NONE. lines: the journal. reference: the metrics of real data. parameters: their number, by network. classes: the
-    names of the classes. picture: the last sample picture, as it was found, and pictured: its epoch, or 0 without one.
-    updates: generator updates in an epoch; 0 where that is not known. link: its page in MLflow, or "". shape: of one
-    example, () where that is not known. protocol_version: by which it was measured; figures that have been defined anew
-    since are left out of its lines. absent: metrics that its last evaluation could not measure, and why;
-    absent_reference: the same of real data. real_data: which real examples stand for samples there.
-    """
+    """Holds one run as its folder has it."""
 
     id: str
+    """MLflow's id, or the name of the folder where the run was read without MLflow."""
     name: str
     config: RunConfig
     state: str
+    """FINISHED, FAILED, KILLED, RUNNING or NONE."""
     cause: str
+    """Reason of a failure; "" without one."""
     lines: tuple[Mapping[str, Any], ...]
+    """Journal, a line an epoch, without the metrics that have been redefined since the run."""
     reference: Mapping[str, float]
+    """Metrics of real data."""
     parameters: Mapping[str, int]
+    """Number of weights by network."""
     environment: Mapping[str, Any]
     classes: tuple[str, ...] = ()
+    """Names of the classes."""
     picture: bytes = b""
+    """Last sample picture, as it was found."""
     pictured: int = 0
+    """Epoch of that picture; 0 without one."""
     updates: int = 0
+    """Generator updates in an epoch; 0 where unknown."""
     link: str = ""
+    """Page of the run in MLflow; "" without one."""
     shape: tuple[int, ...] = ()
+    """Shape of one example; () where unknown."""
     protocol_version: int = PROTOCOL_VERSION
+    """Version of the protocol by which the run was measured."""
     absent: Mapping[str, str] = field(default_factory=dict)
+    """Metrics that the last evaluation could not measure, with the reason."""
     absent_reference: Mapping[str, str] = field(default_factory=dict)
+    """Metrics that could not be measured on real data, with the reason."""
     real_data: str = ""
+    """Description of the real examples that take the place of samples in `reference`."""
 
     @property
     def finished(self) -> bool:
@@ -73,18 +80,18 @@ class RunRecord:
 
     @property
     def epoch(self) -> int:
-        """The last epoch that is in the journal; 0 where there is none."""
+        """Last epoch of the journal; 0 for an empty one."""
         return self.lines[-1]["epoch"] if self.lines else 0
 
     @property
     def metrics(self) -> Mapping[str, float]:
-        """The last evaluation of a finished run; nothing for another run, whose last one came too early to compare."""
+        """Last evaluation of a finished run; empty for another run, which stopped too early to compare."""
         evaluations = [line["metrics"] for line in self.lines if line.get("metrics")]
         return evaluations[-1] if self.finished and evaluations else {}
 
     @property
     def seconds(self) -> float:
-        """Seconds of all its epochs."""
+        """Duration of all epochs."""
         return sum(line.get("timing", {}).get("seconds", 0.0) for line in self.lines)
 
     @property
@@ -93,19 +100,19 @@ class RunRecord:
 
     @property
     def code(self) -> str:
-        """The fingerprint of the code that trained it; "" where it was not recorded."""
+        """Fingerprint of the code that trained the run; "" where it was not recorded."""
         return _text(self.environment.get("code"))
 
     @property
     def notes(self) -> list[str]:
-        """What a reader of it has to know, as it was recorded."""
-        said = self.environment.get("notes")
-        return [note for note in said if isinstance(note, str)] if isinstance(said, list | tuple) else []
+        """Sentences for readers that were recorded with the run."""
+        notes = self.environment.get("notes")
+        return [note for note in notes if isinstance(note, str)] if isinstance(notes, list | tuple) else []
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A run that no table and no figure counts, and why."""
+    """Names a run that no table and no figure counts, with the reason."""
 
     id: str
     name: str
@@ -114,7 +121,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class FoundRuns:
-    """The runs that could be read, and those that could not, in an order that does not depend on where they lay."""
+    """Holds the runs that could be read and those that could not, in an order that does not depend on their place."""
 
     runs: tuple[RunRecord, ...]
     left_out: tuple[LeftOut, ...] = ()
@@ -126,11 +133,11 @@ def find_runs(
     tracking_uri: str | None = None,
     experiment: str | None = None,
 ) -> FoundRuns:
-    """The runs of a folder, or of an MLflow store.
+    """Returns the runs of a folder, or of an MLflow store.
 
-    chosen: names, ids or folders of runs; all where it is empty. runs_dir: reads run folders without MLflow.
-    tracking_uri, experiment: by default $MLFLOW_TRACKING_URI or sqlite:///mlflow.db, and $MLFLOW_EXPERIMENT_NAME or
-    gan-benchmark. Raises UserError where a chosen run, or any run, does not exist.
+    chosen: names, ids or folders of runs; all if empty. runs_dir: reads run folders without MLflow. tracking_uri,
+    experiment: by default $MLFLOW_TRACKING_URI or sqlite:///mlflow.db, and $MLFLOW_EXPERIMENT_NAME or gan-benchmark.
+    Raises UserError where a chosen run does not exist, and where there is none at all.
     """
     chosen = list(chosen)
     # A path is meant only where it is written like one: a folder in the working directory may share a run's name.
@@ -149,7 +156,7 @@ def find_runs(
 
 
 def read_run(folder: RunFolder, id: str = "") -> RunRecord:
-    """One run. Raises UserError, without the path of the folder, where it is damaged."""
+    """Reads one run. Raises UserError, without the path of the folder, where it is damaged."""
     try:
         config = folder.config()
         pictured = max(folder.pictures(), default=0)
@@ -188,22 +195,41 @@ def read_run(folder: RunFolder, id: str = "") -> RunRecord:
         raise UserError(str(refused).replace(str(folder.path) + os.sep, "").replace(str(folder.path), "it")) from None
 
 
-def earlier_protocol(runs: Sequence[RunRecord]) -> str:
-    """What is not told of runs that were measured by an earlier version of the protocol; "" where there are none."""
-    old = [run for run in runs if run.protocol_version < PROTOCOL_VERSION]
-    if not old:
-        return ""
-    several = any(run.config.recipe.critic_steps > 1 for run in old)
-    return (
-        f"Measured by an earlier version of the protocol: {len(old)} of {len(runs)} runs. Left out of them are the "
-        "figures of real data, which were those of the first training images of each class instead of a random sample "
-        f"of the reference, and the metrics that are defined otherwise today: {', '.join(CHANGED)}."
-        + (" With several discriminator steps, their curves are of the last one only." if several else "")
-    )
+def list_earlier_protocol(runs: Iterable[RunRecord]) -> list[RunRecord]:
+    """Returns the runs that were measured by an earlier version of the protocol."""
+    return [run for run in runs if run.protocol_version < PROTOCOL_VERSION]
+
+
+@dataclass(frozen=True)
+class Unmeasured:
+    """Names metrics that could not be measured for one reason."""
+
+    reason: str
+    metrics: tuple[str, ...]
+    runs: int
+    """Number of runs whose samples lack them."""
+    real_data: bool
+    """Whether they are missing on real data as well."""
+
+
+def list_unmeasured(runs: Iterable[RunRecord]) -> list[Unmeasured]:
+    """Returns the metrics that could not be measured in some runs, or on real data, by the reason."""
+    metrics: dict[str, set[str]] = {}
+    counts: dict[str, list[int]] = {}
+    for run in runs:
+        for place, absent in enumerate((run.absent, run.absent_reference)):
+            for reason in set(absent.values()):
+                counts.setdefault(reason, [0, 0])[place] += 1
+            for name, reason in absent.items():
+                metrics.setdefault(reason, set()).add(name)
+    return [
+        Unmeasured(reason, tuple(sorted(metrics[reason])), counts[reason][0], counts[reason][1] > 0)
+        for reason in sorted(metrics)
+    ]
 
 
 def _without_changed(line: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A line of the journal without the metrics that have been defined anew since."""
+    """Returns a line of the journal without the metrics that have been redefined since."""
     metrics = {name: value for name, value in line.get("metrics", {}).items() if name not in CHANGED}
     return {**line, "metrics": metrics} if metrics else line
 
@@ -215,7 +241,7 @@ def _in_folder(runs_dir: Path | str, names: Sequence[str]) -> FoundRuns:
             f"there are no runs in {runs_dir}; train one with python -m benchmarks.run, or name another folder"
         )
     runs, left_out = [], []
-    for folder in _chosen(folders, names, lambda folder: (folder.name,), str(runs_dir)):
+    for folder in _choose(folders, names, lambda folder: (folder.name,), str(runs_dir)):
         try:
             runs.append(read_run(folder))
         except UserError as refused:
@@ -235,19 +261,19 @@ def _in_mlflow(tracking_uri: str | None, experiment: str | None, names: Sequence
             f"folders with --runs-dir"
         )
     read_, left_out = [], []
-    for tracked in _chosen(listed, names, lambda run: (run.run_id, run.tags.get("folder", "")), redact_uri(uri)):
+    for tracked in _choose(listed, names, lambda run: (run.run_id, run.tags.get("folder", "")), redact_uri(uri)):
         name = tracked.tags.get("folder", "")
         if "superseded" in tracked.tags:
             left_out.append(LeftOut(tracked.run_id, name, "its config was trained again later"))
             continue
         try:
-            read_.append(_fetched(tracked, uri))
+            read_.append(_fetch_run(tracked, uri))
         except UserError as refused:
             left_out.append(LeftOut(tracked.run_id, name, str(refused)))
     return FoundRuns(tuple(read_), tuple(left_out))
 
 
-def _fetched(tracked: "TrackedRun", uri: str) -> RunRecord:
+def _fetch_run(tracked: "TrackedRun", uri: str) -> RunRecord:
     from benchmarks.tracking.download import fetch_run
 
     with tempfile.TemporaryDirectory() as into:
@@ -261,17 +287,17 @@ def _fetched(tracked: "TrackedRun", uri: str) -> RunRecord:
 
 
 def _page(run_id: str, uri: str) -> str:
-    """Where MLflow's server shows a run; "" without a server, and where its address cannot be told without a secret."""
+    """Returns the page of a run on MLflow's server; "" without a server, and for an address that holds a secret."""
     from benchmarks.tracking.client import redact_uri
 
     shown = redact_uri(uri).rstrip("/")
     return f"{shown}/#/runs/{run_id}" if re.fullmatch(r"https?://[\w.:/\[\]-]+", shown, re.ASCII) else ""
 
 
-def _chosen(
+def _choose(
     found: Sequence[Any], names: Sequence[str], known_as: Callable[[Any], Sequence[str]], where: str
 ) -> list[Any]:
-    """Those that one of the names stands for; all where there are no names."""
+    """Returns what one of the names stands for; all if there are no names. Raises UserError for an unknown name."""
     known = {name for one in found for name in known_as(one)}
     for name in names:
         if name not in known:

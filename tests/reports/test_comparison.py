@@ -21,8 +21,12 @@ from benchmarks.config import PROTOCOL_VERSION, DatasetConfig, RunConfig
 from benchmarks.run_folder.folder import RunFolder
 from metrics.base import Metric
 from reports import figures, pages, results
-from reports.analysis.tables import Summary, group_into_sections, make_dataframe, summarize
+from reports.analysis.dataframe import make_dataframe
+from reports.analysis.sections import group_into_sections
+from reports.analysis.summaries import Summary, summarize
 from reports.build import build_report, command
+from reports.figures.illustrations import IllustratedSection
+from reports.pages.markdown import escape, format_number, format_summary
 from reports.reading.runs import FoundRuns, RunRecord, find_runs, read_run
 from variants.recipe import Recipe, UserError
 
@@ -108,7 +112,7 @@ def on_disk(runs_dir: Path, config: RunConfig, metrics: Mapping[str, float], sta
 
 def page(runs: list[RunRecord], code: str = "") -> str:
     made, left_out = group_into_sections(runs, list(METRICS), code)
-    return pages.render_comparison([(section, []) for section in made], left_out, METRICS)
+    return pages.render_comparison([IllustratedSection(section) for section in made], left_out, METRICS)
 
 
 def cells(markdown: str, row: str) -> list[str]:
@@ -158,7 +162,7 @@ def test_failed_runs_enter_no_mean_and_are_counted_and_listed():
 def test_a_run_that_did_not_end_is_left_out_and_said(state: str):
     unfinished = record(config(seed=1), {"fid": 99.0}, state=state, lines=lines({"fid": 99.0})[:2])
     made, left_out = group_into_sections([record(config()), unfinished])
-    assert [run.config.seed for arm in made[0].arms for run in arm.runs] == [0]
+    assert [run.config.seed for arm in made[0].groups for run in arm.runs] == [0]
     assert [(run.id, "after epoch 1 of 3" in run.why) for run in left_out] == [(unfinished.id, True)]
 
 
@@ -169,7 +173,7 @@ def test_a_run_that_did_not_end_is_left_out_and_said(state: str):
 )
 def test_figures_that_mean_different_things_never_share_a_table(other: dict):
     made, _ = group_into_sections([record(config()), record(config(**other)), record(config(seed=1))])
-    assert sorted(len(section.arms[0].runs) for section in made) == [1, 2]
+    assert sorted(len(section.groups[0].runs) for section in made) == [1, 2]
 
 
 def test_data_that_every_seed_draws_for_itself_are_one_dataset():
@@ -179,7 +183,7 @@ def test_data_that_every_seed_draws_for_itself_are_one_dataset():
         for seed in (0, 1, 2)
     ]
     (section,) = group_into_sections(drawn)[0]
-    assert [len(arm.runs) for arm in section.arms] == [3, 3]
+    assert [len(arm.runs) for arm in section.groups] == [3, 3]
     markdown = page(drawn)
     assert "Every seed draws its own data." in markdown
     assert cells(markdown, "")[4] == "0.100\xa0±\xa00.089"
@@ -196,7 +200,7 @@ def test_an_arm_is_the_config_without_its_seed():
         record(config("cgan_mlp", 0, loss="saturating")),
         record(config("cgan_mlp", 0, precision="bfloat16")),
     ]
-    arms = group_into_sections(runs)[0][0].arms
+    arms = group_into_sections(runs)[0][0].groups
     assert {(arm.variant, arm.label): len(arm.runs) for arm in arms} == {
         ("cgan_conv", ""): 1,
         ("cgan_mlp", "loss non_saturating, precision float32"): 2,
@@ -212,7 +216,7 @@ def test_a_named_recipe_is_called_by_its_name_and_only_changes_within_it_are_spe
         record(config(critic_steps=5, beta1=0.9, batch_size=64), environment=report),
         record(config(critic_steps=1, beta1=0.9, batch_size=64), environment=report),
     ]
-    assert [arm.label for arm in group_into_sections(runs)[0][0].arms] == [
+    assert [arm.label for arm in group_into_sections(runs)[0][0].groups] == [
         "default",
         "report, critic steps 1",
         "report, critic steps 5",
@@ -224,17 +228,17 @@ def test_one_seed_never_counts_twice():
     again = replace(first, id="b" * 32, lines=(*first.lines[:-1], {**first.lines[-1], "timing": {"time": 2e9}}))
     failed = replace(first, id="c" * 32, state="FAILED")
     made, left_out = group_into_sections([again, failed, first])
-    assert [run.id for run in made[0].arms[0].runs] == [again.id]
+    assert [run.id for run in made[0].groups[0].runs] == [again.id]
     assert {run.id for run in left_out} == {first.id, failed.id}
     assert all("the same config and seed" in run.why for run in left_out)
 
 
 def test_other_code_is_said():
     old = record(config("dcgan"), environment={**ENVIRONMENT, "code": "0ld"})
-    notes = group_into_sections([record(config()), old], code="c0de")[0][0].notes
+    notes = [line for line in page([record(config()), old], code="c0de").splitlines() if line.startswith("> ")]
     assert any("different versions of the code" in note and "0ld in row 2" in note for note in notes)
     assert any("Stale" in note and "in row 2;" in note for note in notes)
-    assert not group_into_sections([record(config())], code="c0de")[0][0].notes
+    assert "\n> " not in page([record(config())], code="c0de")
 
 
 def test_what_the_data_set_had_to_say_is_repeated():
@@ -261,7 +265,7 @@ def test_what_the_data_set_had_to_say_is_repeated():
     ],
 )
 def test_a_number_is_said_to_four_digits(value: float, said: str):
-    assert pages.number(value) == said
+    assert format_number(value) == said
 
 
 def test_an_infinite_metric_stays_infinite():
@@ -277,10 +281,10 @@ def test_a_metric_that_could_not_be_measured_in_a_run_does_not_vanish():
 
 
 def test_the_spread_decides_how_many_places_the_mean_has():
-    assert pages.mean_and_spread(Summary(12.3456, 0.0123, 5)) == "12.346\xa0±\xa00.012"
-    assert pages.mean_and_spread(Summary(1234.5, 123.0, 5)) == "1,234\xa0±\xa0123"
-    assert pages.mean_and_spread(Summary(0.5, 1.3e-9, 5)) == "0.5000\xa0±\xa01.30e−09"
-    assert pages.mean_and_spread(summarize([0.1 + 0.2, 0.3])) == "0.3000\xa0±\xa00"
+    assert format_summary(Summary(12.3456, 0.0123, 5)) == "12.346\xa0±\xa00.012"
+    assert format_summary(Summary(1234.5, 123.0, 5)) == "1,234\xa0±\xa0123"
+    assert format_summary(Summary(0.5, 1.3e-9, 5)) == "0.5000\xa0±\xa01.30e−09"
+    assert format_summary(summarize([0.1 + 0.2, 0.3])) == "0.3000\xa0±\xa00"
 
 
 def test_members_of_a_family_have_a_table_of_their_own_by_class():
@@ -345,13 +349,13 @@ MARK_UP = st.text(st.sampled_from("|\\`*_~[]()<>!#&;:/@$-+=.1aw \n\t\r\x00\u202e
 
 @given(st.one_of(MARK_UP, st.text(max_size=40)))
 def test_any_text_comes_out_of_a_table_as_it_went_in(text: str):
-    markdown = pages.table(["run", "why"], [[pages.escape(text), "x"]])
+    markdown = f"| run | why |\n| --- | --- |\n| {escape(text)} | x |"
     assert rendered(markdown) == [["run", "why"], [plain(text).strip(), "x"]]
 
 
 @pytest.mark.parametrize("text", ["- x", "+ x", "1. x", "12) x", "# x", "> x", "| x | y |", "![a](b)", "<b>x</b>"])
 def test_text_at_the_start_of_a_line_stays_a_paragraph(text: str):
-    tokens = MarkdownIt("commonmark").parse(pages.escape(text))
+    tokens = MarkdownIt("commonmark").parse(escape(text))
     assert [token.type for token in tokens] == ["paragraph_open", "inline", "paragraph_close"]
     assert {child.type for child in tokens[1].children} <= {"text", "text_special"}
 
@@ -528,7 +532,7 @@ def test_golden():
 
 
 def test_curves_need_two_epochs_and_leave_out_what_is_not_finite():
-    arms = group_into_sections([record(config(seed=seed), {"fid": 5.0 + seed}) for seed in (0, 1)])[0][0].arms
+    arms = group_into_sections([record(config(seed=seed), {"fid": 5.0 + seed}) for seed in (0, 1)])[0][0].groups
     panels = (figures.Panel("curves", "generator_loss", "generator loss (nats)"),)
     drawn = figures.draw_curves(arms, panels)
     assert drawn == figures.draw_curves(arms, panels)
@@ -541,7 +545,7 @@ def test_curves_need_two_epochs_and_leave_out_what_is_not_finite():
 
 
 def test_arms_are_spread_over_panels_evenly():
-    arms = group_into_sections([record(config(noise_size=size)) for size in range(1, 9)])[0][0].arms
+    arms = group_into_sections([record(config(noise_size=size)) for size in range(1, 9)])[0][0].groups
     assert [len(part) for part in figures.split_evenly(arms)] == [4, 4]
     assert [len(part) for part in figures.split_evenly(arms[:6])] == [6]
 

@@ -23,12 +23,14 @@ from benchmarks.run_folder.folder import RunFolder
 from benchmarks.suites.plan import Plan, make_plan
 from benchmarks.suites.plan_history import record_plan
 from reports import figures, pages, report
-from reports.analysis import standings, words
+from reports.analysis import standings
+from reports.analysis.amounts import describe_effect, describe_margin, effect_scale
 from reports.analysis.evidence import number
+from reports.analysis.shares import list_shares_read
+from reports.analysis.summaries import mean_with_interval
 from reports.analysis.verdicts import CONTRADICTED, IN_BETWEEN, NO_DIFFERENCE, NO_VERDICT, SUPPORTED, UNDETERMINED
 from reports.build import Report, answer_questions, build_report, command, write_report
-from reports.figures import illustrations
-from reports.figures.illustrations import SAMPLE_COLORS
+from reports.figures.illustrations import SAMPLE_COLORS, draw_pictures
 from reports.reading.runs import FoundRuns, RunRecord, find_runs, read_run
 from reports.records import RECORDS, as_displayed, pack_records
 from tests.made_runs import (
@@ -130,7 +132,7 @@ def test_a_constant_is_taken_off_whatever_side_is_better():
     answers = decided(turned, runs)
     # .8 is .3 more than .5, and worse by .3 where less is better.
     assert effect(answers, "I2-used").shift == pytest.approx(-0.3, abs=0.05)
-    assert words.effect_amount(less, effect(answers, "I2-used"))[0].startswith(("0.8", "0.79"))
+    assert describe_effect(less, effect(answers, "I2-used"))[0].startswith(("0.8", "0.79"))
 
 
 def test_arms_are_read_up_to_the_budget_that_is_equal():
@@ -178,7 +180,7 @@ def test_the_share_of_a_run_that_was_read_is_told_where_it_is_another_one():
     assert "with five discriminator steps, the last quarter of training is the last of 3 evaluations." in told
     # Sixty epochs are evaluated twenty times, and the words are exact.
     plan = make_plan(PRESETS["quick"], ["critic_steps"], tuned=tuned("quick"))
-    assert not [part for planned in plan.decisions[:1] for part in planned.contrasts if words.as_read(plan, part)]
+    assert not list_shares_read(plan, plan.decisions[0].contrasts)
 
 
 def test_a_decision_that_would_tell_a_number_twice_is_told_as_not_taken():
@@ -492,9 +494,9 @@ def test_ranks_tell_what_is_sure_and_what_is_not():
 
 def test_the_mean_stands_beside_half_its_interval():
     # Of 1, 2, 3 the deviation is 1, and t for two degrees of freedom 4.3027.
-    half = standings.mean([1.0, 2.0, 3.0])
+    half = mean_with_interval([1.0, 2.0, 3.0])
     assert (half.mean, half.spread) == (2.0, pytest.approx(4.3027 / 3**0.5, abs=1e-4))
-    assert math.isnan(standings.mean([1.0]).spread)
+    assert math.isnan(mean_with_interval([1.0]).spread)
 
 
 def test_other_data_have_values_of_their_own_on_real_data():
@@ -560,7 +562,7 @@ def test_effects_are_told_in_plain_units(better: str, scale: str, shift: float, 
     told = replace(contrast.outcome, better=better, scale=scale, figures=("metrics/of_a_plugin",))
     contrast = replace(contrast, outcome=told)
     found = replace(effect(decided(plan, made(plan)), "B1-eight"), shift=shift, interval=interval)
-    assert words.effect_amount(contrast, found) == said
+    assert describe_effect(contrast, found) == said
 
 
 def test_an_effect_that_cannot_be_told_names_both_arms():
@@ -582,9 +584,9 @@ def test_every_outcome_of_our_questions_has_words(name: str):
         for contrast in decision.contrasts:
             outcome = contrast.outcome
             assert "ln" not in outcome.short_label.split()
-            assert words.margin(contrast)
+            assert describe_margin(contrast)
             # A change within runs says what it is held against, and so does a ratio.
-            assert contrast.control is not None or outcome.reference or words.kind(outcome) == "level"
+            assert contrast.control is not None or outcome.reference or effect_scale(outcome) == "level"
 
 
 # Nobody writes into a page, and nothing depends on chance
@@ -792,7 +794,7 @@ def test_nothing_of_a_figure_is_cut_off(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Figure, "savefig", measured)
     answers = decided(plan, made(plan), tuned=tuned("mnist"))
     for question in plan.questions:
-        assert all(data for _, data in illustrations.pictures(answers, question))
+        assert all(picture.data for picture in draw_pictures(answers, question))
     assert "share of training images\nabove test images" in labels
 
 

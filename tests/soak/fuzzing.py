@@ -99,8 +99,9 @@ def json_readers() -> list[Reader]:
     from benchmarks.tracking.entities import iter_metrics, make_params, make_tags
     from benchmarks.tracking.upload import find_page, read_memory
     from benchmarks.training.configure import read_recipe
-    from reports.analysis.tables import group_into_sections
+    from reports.analysis.sections import group_into_sections
     from reports.build import compare_runs
+    from reports.figures.illustrations import IllustratedSection
     from reports.pages import render_comparison, render_html
     from reports.reading.runs import FoundRuns, RunRecord, read_run
     from variants import DataSpec, load_variant
@@ -150,7 +151,9 @@ def json_readers() -> list[Reader]:
             pages = compare_runs(FoundRuns((record,))).pages
         else:
             made, left_out = group_into_sections([record], list(METRICS), "c0de")
-            pages = {"index.md": render_comparison([(section, []) for section in made], left_out, METRICS)}
+            pages = {
+                "index.md": render_comparison([IllustratedSection(section) for section in made], left_out, METRICS)
+            }
         assert "<script" not in render_html(pages, {}, "A report")
 
     def resigned(data: bytes, rng: random.Random) -> bytes:

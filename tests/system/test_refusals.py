@@ -319,4 +319,4 @@ def test_a_machine_with_another_version() -> None:
     settings = RunOptions(Path("runs"), None)
     config = configure("vanilla_gan", "ring8")
     with pytest.raises(UserError, match=r"^a machine of the cluster has another version of this project; install the "):
-        on_ray._trained(config, settings, (), "another", (), "", [])
+        on_ray._train(config, settings, (), "another", (), "", [])

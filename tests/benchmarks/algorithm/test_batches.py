@@ -85,7 +85,7 @@ def test_a_seed_among_others_sees_what_it_sees_alone(recipe: Recipe, ahead: batc
         assert all_.stream != alone[0].stream
         assert len(all_.stream) == 3
         for place, own in enumerate(alone):
-            for name, tensor in batches.tensors(own).items():
+            for name, tensor in batches.tensors_of(own).items():
                 assert torch.equal(getattr(all_, name)[place], tensor)
         assert (all_.fake_condition is all_.condition) == (own.fake_condition is own.condition)
 

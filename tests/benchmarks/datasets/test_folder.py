@@ -85,7 +85,7 @@ def test_each_trouble_has_its_sentence(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(UserError, match="/b has 1 images; a class needs at least 2"):
         own(tmp_path)
     write_folder(tmp_path, ("b",), count=2)
-    with pytest.raises(UserError, match="--image-size of a folder is 4 to 512, which its judge reads, not 20000"):
+    with pytest.raises(UserError, match="--image-size of a folder is 4 to 512, as its classifier needs, not 20000"):
         own(tmp_path, image_size=20_000)
     monkeypatch.setattr("benchmarks.datasets.folder.MOST_BYTES", 1000)
     with pytest.raises(UserError, match="do not fit in memory; choose a smaller --image-size"):

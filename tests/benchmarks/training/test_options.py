@@ -13,7 +13,10 @@ from variants import UserError
     ("options", "sentence"),
     [
         ({"stack": "onn"}, "unknown choice of --stack 'onn'; did you mean 'on'? (one of auto, on, off)"),
-        ({"pictures": "some"}, "unknown choice of pictures 'some'; did you mean 'none'? (one of all, milestones, none)"),
+        (
+            {"pictures": "some"},
+            "unknown choice of pictures 'some'; did you mean 'none'? (one of all, milestones, none)",
+        ),
         ({"threads": 0}, "a run has at least 1 thread, not 0"),
     ],
 )
