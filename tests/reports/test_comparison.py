@@ -465,9 +465,9 @@ GOLDEN = """\
 2 finished runs of 2 variants, 1 failed, 1 left out.
 
 A value is the mean over training seeds ± their standard deviation, at the end of training; one seed has no spread. \
-↓ means that less is better, ↑ that more is. *Real data* is what the same metric gives real examples under the same \
+↓ means that less is better, ↑ that more is better. *Real data* has the same metric of real examples under the same \
 protocol. “–” means that a metric does not apply, or could not be measured; the reasons are listed with the tables. \
-Failed runs enter no mean; their number stands beside it.
+Failed runs enter no mean; the table gives their number.
 
 ## mnist
 
@@ -489,7 +489,7 @@ images, against 10,000 real test images. Checksum of the data: `cccccccc`.
 
 ### Runs
 
-| row | variant | in what its config differs from other rows | runs |
+| row | variant | differences of its config from other rows | runs |
 | ---: | --- | --- | --- |
 | 1 | cgan_mlp | loss non_saturating | seed 0 `m0` |
 | 2 | dcgan | loss saturating | seed 0 `d0`, seed 1 (failed) `d1` |
