@@ -9,7 +9,6 @@ import subprocess
 import tarfile
 from collections.abc import Mapping
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +32,7 @@ from reports.build import Report, answer_questions, build_report, main, write_re
 from reports.figures.illustrations import SAMPLE_COLORS, draw_pictures
 from reports.reading.runs import FoundRuns, RunRecord, find_runs, read_run
 from reports.records import RECORDS, as_displayed, pack_records
+from tests.compared_runs import Tags
 from tests.made_runs import (
     ENVIRONMENT,
     UPDATES,
@@ -593,15 +593,6 @@ def test_every_outcome_of_our_questions_has_words(name: str):
 
 
 HOSTILE = "|`]) <script>alert(1)</script> ![x](http://a.b/c.png) [y](javascript:z) \u202e www.evil.example\n# H"
-
-
-class Tags(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[tuple[str, dict[str, str | None]]] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append((tag, dict(attrs)))
 
 
 def hostile(plan: Plan) -> list[RunRecord]:
