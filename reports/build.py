@@ -1,7 +1,7 @@
 """python -m reports.build: finds the runs in MLflow, or in run folders, and writes the report on them.
 
-With --preset the report answers the questions: the runs are held against the plan of that preset, and every decision of
-it is told with its verdict, a page a question. Without, it compares all runs that there are.
+With --preset the report answers the questions by the plan of that preset: every decision with its verdict, a page a
+question. Without --preset it compares all runs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -140,10 +140,9 @@ def answer_questions(
 
 
 def write_report(report: Report, out: Path, html: bool = False) -> list[Path]:
-    """Writes a report, and as one HTML file too if asked; the paths of what was written, pictures apart.
+    """Writes a report, and one HTML file as well for `html`; returns the paths of the written pages.
 
-    Pictures and records of an earlier report in the same place go, so that none is there that no page tells of.
-    Raises UserError where `out` cannot be written.
+    Removes pictures and records of an earlier report in the same place. Raises UserError where `out` cannot be written.
     """
     from reports import pages
     from reports.figures.illustrations import PICTURES_FOLDER
@@ -168,7 +167,7 @@ def write_report(report: Report, out: Path, html: bool = False) -> list[Path]:
 
 
 def _stale(report: Report, out: Path) -> list[Path]:
-    """Files of an earlier report in the same place that this one does not have; of a folder of ours only."""
+    """Returns files of an earlier report that this one does not have; none in a folder that holds no report."""
     index = out / INDEX
     if not (index.is_file() and MADE_BY in index.read_text(encoding="utf-8", errors="replace")):
         return []
@@ -195,11 +194,15 @@ def main() -> None:
         "--records", action="store_true", help="keep the records of the runs beside the report; needs --runs-dir"
     )
     asked = parser.add_argument_group("to answer the questions")
-    asked.add_argument("--preset", metavar="NAME", help="smoke, quick, mnist or full: whose plan (all runs, compared)")
+    asked.add_argument(
+        "--preset", metavar="NAME", help="plan to answer: smoke, quick, mnist or full (compares all runs)"
+    )
     asked.add_argument("--questions", nargs="+", default=[], metavar="NAME", help="only these (all)")
-    asked.add_argument("--seeds", type=int, default=0, metavar="N", help="as the suite was told (as the preset says)")
-    asked.add_argument("--dataset", default="", metavar="NAME", help="as the suite was told (as the preset says)")
-    asked.add_argument("--tuned", type=Path, default=None, metavar="FILE", help="as the suite was told (with the code)")
+    asked.add_argument("--seeds", type=int, default=0, metavar="N", help="as given to the suite (the preset's)")
+    asked.add_argument("--dataset", default="", metavar="NAME", help="as given to the suite (the preset's)")
+    asked.add_argument(
+        "--tuned", type=Path, default=None, metavar="FILE", help="as given to the suite (the file kept with the code)"
+    )
     add_plugin(parser)
     options = parser.parse_args()
     plugins.load_plugins(options.plugin)

@@ -1,9 +1,9 @@
-"""The records of a report's runs as one archive, so that a published report carries its evidence.
+"""Packs the records of a report's runs into one archive, so that a published report carries its evidence.
 
-Unpacked, it is a folder of runs: `reports.build` makes the same report from it, `benchmarks.sync` sends it to MLflow to
-be looked at there, and `benchmarks.suite` counts its runs as done. Weights, checkpoints and the pictures that no page
-shows are left out, which are nearly all of a run's size; the others are kept as they are shown. Where a person's own
-images lie on a machine is left out as well.
+The unpacked archive is a folder of runs: `reports.build` makes the same report from it, `benchmarks.sync` sends it to
+MLflow, and `benchmarks.suite` counts its runs as done. Weights, checkpoints and pictures that no page shows, nearly all
+of a run's size, are left out; other pictures are kept as the page shows them. The path of a person's own images is left
+out as well.
 """
 
 import io
@@ -27,13 +27,13 @@ _KEPT = (CONFIG, STATUS, ENVIRONMENT, REFERENCE, FACTS, JOURNAL)
 
 
 def pack_records(runs_dir: Path | str, runs: Iterable[RunRecord], shown: Container[str], top: str) -> bytes:
-    """The archive, the same bytes for the same records.
+    """Returns the archive, the same bytes for the same records.
 
-    runs: they lie in runs_dir. shown: the ids of runs whose last picture is kept. top: the folder that all is
-    in. Raises UserError where one does not, and where a record cannot be read.
+    runs: the runs to keep, all of them in runs_dir. shown: ids of the runs whose last picture is kept. top: the folder
+    inside the archive. Raises UserError for a run that is not in runs_dir, and for a record that cannot be read.
     """
     kept = io.BytesIO()
-    # What is not asked for here depends on the machine: owners, dates and rights are the same for every file.
+    # Owners, dates and rights depend on the machine, and are left at their defaults.
     with tarfile.open(fileobj=kept, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for name, data in _files(Path(runs_dir), runs, shown):
             entry = tarfile.TarInfo(f"{top}/{name}")
@@ -57,7 +57,7 @@ def _files(runs_dir: Path, runs: Iterable[RunRecord], shown: Container[str]) -> 
 
 
 def remove_path(name: str, data: bytes) -> bytes:
-    """A file of a run's record without the path of a folder of images, of which the last part is left."""
+    """Returns a file of a run's record with the last part only of the path of a folder of images."""
     values = json.loads(data) if name in (CONFIG, ENVIRONMENT) and FOLDER.encode() in data else {}
     if name == CONFIG and values:
         values["config"]["dataset"].pop("path", None)
@@ -71,6 +71,6 @@ def remove_path(name: str, data: bytes) -> bytes:
 
 
 def as_displayed(picture: bytes) -> bytes:
-    """A sample picture as a page shows it, which is half as large; as it is where that would not make the same page."""
+    """Returns a sample picture as a page shows it, half as large; unchanged where that would change the page."""
     shown = compact_picture(picture, SAMPLE_COLORS)
     return shown if shown and compact_picture(shown, SAMPLE_COLORS) == shown else picture

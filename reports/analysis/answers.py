@@ -1,4 +1,4 @@
-"""What a report says of a plan, decided into plain records before anything is told: verdicts, controls, deviations."""
+"""Answers a plan with plain records, from which the pages are written: verdicts, controls, deviations."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,15 +16,14 @@ from reports.reading.runs import RunRecord
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a planned decision.
-
-    verdict: None where there is none at all, and `why_not` says so. checks: its construct checks; () without runs.
-    """
+    """Holds a planned decision with what the runs say about it."""
 
     planned: PlannedDecision
     verdict: Verdict | None
     why_not: str = ""
+    """Reason why there is no verdict."""
     checks: tuple[CheckResult, ...] = ()
+    """Construct checks; () without runs."""
 
     @property
     def name(self) -> str:
@@ -43,43 +42,47 @@ class Answer:
 
     @property
     def passed(self) -> bool | None:
-        """Of a control: whether it came out as it must; None where it did not come out, or is no control."""
+        """Whether a control came out as it must; None without a verdict, and for a decision that is no control."""
         expected = self.planned.decision.expected
         return self.outcome in expected if expected and self.outcome not in (NO_VERDICT, NOT_TESTED) else None
 
 
 @dataclass(frozen=True)
 class FirstPlan:
-    """The plan by which the runs began. since: when it was made. changes: what the present plan has otherwise."""
+    """Describes the plan by which the runs began."""
 
     hash: str
     since: str
+    """Date and time at which it was made."""
     changes: tuple[str, ...]
+    """Differences of the present plan."""
 
 
 @dataclass(frozen=True)
 class OtherCode:
-    """Runs that were trained by other code than most. fingerprint: of it, "" where it was not recorded."""
+    """Holds runs that were trained by other code than most."""
 
     fingerprint: str
+    """Of that code; "" where it was not recorded."""
     runs: tuple[RunRecord, ...]
 
 
 @dataclass(frozen=True)
 class Answers:
-    """All that a report on questions tells.
-
-    tuned: as benchmarks.tune wrote it. first: None where no plan was kept with the runs. partial: whether it is about
-    some of the questions only. tests: among how many the error of 5 % is shared. code: what most runs were trained by.
-    """
+    """Holds the whole content of a report on questions."""
 
     evidence: Evidence
     answers: tuple[Answer, ...]
     tuned: Mapping[str, Any]
+    """Settings as benchmarks.tune wrote them."""
     first: FirstPlan | None
+    """None where no plan was kept with the runs."""
     partial: bool
+    """Whether the report is about some of the questions only."""
     tests: int
+    """Number of tests that share the error of 5 %."""
     code: str
+    """Fingerprint of the code that trained most runs."""
     other_code: tuple[OtherCode, ...]
 
     @property
@@ -91,7 +94,7 @@ class Answers:
         return tuple(answer for answer in self.answers if answer.planned.decision.expected)
 
     def of(self, question: Question) -> tuple[Answer, ...]:
-        """The answers of a question, also to decisions that another question has too, in the question's order."""
+        """Returns the answers of a question in its order, also to decisions that it shares with another question."""
         named = {answer.name: answer for answer in self.answers}
         return tuple(named[decision.name] for decision in question.decisions if decision.name in named)
 
@@ -106,11 +109,11 @@ def answer_plan(
     plans: Sequence[Mapping[str, Any]] = (),
     partial: bool = False,
 ) -> Answers:
-    """The verdicts of all decisions of the plan, and what is to be said beside them.
+    """Decides all decisions of the plan.
 
-    tuned: what the plan was made with. plans: those by which runs were made, the first one first, as
-    `plan_history.plans` gives them. partial: whether the plan has some of the questions only, so that what it lacks is
-    no deviation.
+    tuned: settings that the plan was made with. plans: plans by which runs were made, the first one first, as
+    `plan_history.load_plans` gives them. partial: whether the plan has some of the questions only, so that a missing
+    question is no deviation.
     """
     plan = evidence.plan
     kept = plans[0]["plan"] if plans else {}
@@ -118,7 +121,7 @@ def answer_plan(
     tests = max(len(plan.decisions), len(kept.get("decisions", ())))
     named = {planned.decision.name: planned for planned in plan.decisions}
     checks = {test.name: check_construct(named[test.name], evidence.by_name) for test in evidence.tests}
-    # What is not tested keeps its place in the correction, as if its p were 1.
+    # A decision that is not tested keeps its place in the correction, as if its p were 1.
     valid = [test for test in evidence.tests if all(check.holds for check in checks[test.name])]
     verdicts = {verdict.test: verdict for verdict in decide(valid, tests)}
     answers = []

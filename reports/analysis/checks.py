@@ -1,7 +1,7 @@
-"""Construct checks: whether a decision tests the claim that its sentence states.
+"""Checks whether a decision tests the claim that its sentence states (construct checks).
 
-A check reads figures of the runs, as a decision does, and is fixed with the plan. One that does not hold makes the
-verdict *not tested*; it never counts as contradicted. docs/method.md has the reasons.
+A check reads figures of the runs, as a decision does, and is fixed with the plan. A check that fails makes the verdict
+*not tested*, never *contradicted*. docs/method.md has the reasons.
 """
 
 import math
@@ -15,44 +15,44 @@ from reports.analysis.evidence import ArmRuns
 from reports.reading.runs import RunRecord
 
 LARGEST_SIZE_RATIO = 1.1
-"""Of the weights of one arm's network to the other's. Chosen, not tuned."""
+"""Ratio of the weights of two arms' networks. Chosen, not tuned."""
 LARGEST_UNTRAINED_SHARE = 0.5
-"""Of an arm's FID to that of its untrained generator. Chosen, not tuned."""
+"""Ratio of an arm's FID to the FID of its untrained generator. Chosen, not tuned."""
 LEAST_OVER_CHANCE = 2.0
-"""Of an arm's class accuracy to that of guessing. Chosen, not tuned."""
+"""Ratio of an arm's class accuracy to the accuracy of guessing. Chosen, not tuned."""
 SEEN_LABEL_USE = 0.6
-"""Share of right labels ranked above wrong ones, from which on the probe is taken to see that labels are used."""
+"""Share of right labels ranked above wrong ones from which the probe counts as seeing that labels are used."""
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One construct check, held against the runs.
-
-    kind: of Check, or fair. arms: what it is about, in words. needs: what is needed. measured: what the runs have, as
-    text. holds: False too where nothing could be measured.
-    """
+    """Holds one construct check with what the runs show."""
 
     kind: str
+    """Kind of the Check, or fair."""
     arms: str
+    """Arms that it is about, in words."""
     needs: str
     measured: str
+    """Value of the runs, as text."""
     holds: bool
+    """False too where nothing could be measured."""
 
     @property
     def why_not(self) -> str:
-        """A reason for *not tested*, without the full stop."""
+        """Reason for *not tested*, without the full stop."""
         return f"it needs {self.needs}, and {self.arms}: {self.measured}"
 
 
 def check_construct(planned: PlannedDecision, arms: Mapping[str, ArmRuns]) -> tuple[CheckResult, ...]:
-    """Every construct check of a decision: its own, and those that all decisions have to pass."""
+    """Returns every construct check of a decision: its own, and the checks that all decisions have to pass."""
     decision = planned.decision
     own = [_of_runs(check, arms[check.arm.name]) for check in (*decision.checks, *_learned(decision, arms))]
     return (*own, *_fair(decision, arms))
 
 
 def _learned(decision: Decision, arms: Mapping[str, ArmRuns]) -> Iterator[Check]:
-    """That arms compared by the quality of their images have left chance."""
+    """Yields checks that arms compared by the quality of their images have left chance."""
     compared = {
         arm.name: arm
         for contrast in decision.contrasts
@@ -92,7 +92,7 @@ def _of_runs(check: Check, arm: ArmRuns) -> CheckResult:
 
 
 def _fair(decision: Decision, arms: Mapping[str, ArmRuns]) -> Iterator[CheckResult]:
-    """That the networks of two arms are of one size, unless their sizes are part of the claim."""
+    """Yields checks that the networks of two arms have the same size, unless their sizes are part of the claim."""
     for contrast in decision.contrasts:
         if contrast.control is None or contrast.other_seeds:
             continue
@@ -118,7 +118,7 @@ def _size(arm: ArmRuns, network: str) -> float:
 
 
 def _late(run: RunRecord, figure: str, scale: str = "") -> float:
-    """The mean of a figure over the last quarter of a run's evaluations; NaN where the journal lacks it."""
+    """Returns the mean of a figure over the last quarter of a run's evaluations; NaN where the journal lacks it."""
     value = outcomes.read_outcome(Outcome("", (figure,), "more", "late", scale), run.lines, updates=run.updates)
     return math.exp(value) if scale == "ln" else value
 
@@ -133,7 +133,7 @@ def _accuracy_over_chance(run: RunRecord) -> float:
 
 
 def _accuracy_unseen_by_label_use(run: RunRecord) -> float:
-    """The class accuracy, over chance, of a run in which the probe of label use sees nothing; 0 where it sees."""
+    """Returns the class accuracy over chance of a run in which the probe of label use sees nothing; else 0."""
     use = _late(run, "probes/label_use")
     return math.nan if math.isnan(use) else 0.0 if use >= SEEN_LABEL_USE else _accuracy_over_chance(run)
 
@@ -146,4 +146,4 @@ DERIVED_FIGURES: Mapping[str, Callable[[RunRecord], float]] = {
     "accuracy_over_chance": _accuracy_over_chance,
     "accuracy_unseen_by_label_use": _accuracy_unseen_by_label_use,
 }
-"""Figures of a run that its journal does not have as they are, by the names that checks call them."""
+"""Figures that are derived from a run and stand in no journal, by the names that checks call them."""

@@ -1,6 +1,6 @@
-"""From runs to numbers: each run at its planned arm, each arm's runs as the numbers that decide.
+"""Assigns runs to planned arms, and turns each arm's runs into the numbers that decide.
 
-What may not be compared is refused here, and what is missing is counted; nothing is decided yet.
+Runs that may not be compared are refused here, and missing runs are counted; nothing is decided yet.
 """
 
 import math
@@ -20,14 +20,13 @@ from reports.reading.runs import RunRecord
 
 @dataclass(frozen=True)
 class ArmRuns:
-    """The runs of a planned arm, ordered by seed.
-
-    ended: finished or failed, which count. going: those that are not at their end, or were killed before it.
-    """
+    """Holds the runs of a planned arm, ordered by seed."""
 
     planned: PlannedArm
     ended: tuple[RunRecord, ...]
+    """Finished and failed runs, which count."""
     unfinished: tuple[RunRecord, ...]
+    """Runs that are not at their end, or were killed before it."""
 
     @property
     def name(self) -> str:
@@ -39,12 +38,12 @@ class ArmRuns:
 
     @property
     def missing(self) -> int:
-        """How many of its seeds have no run that ended."""
+        """Number of planned seeds without a run that ended."""
         return len(self.planned.seeds) - len({run.config.seed for run in self.ended})
 
     @cached_property
     def failures(self) -> Mapping[str, str]:
-        """Why runs failed, by their ids."""
+        """Causes of failed runs, by their ids."""
         causes = {
             run.id: outcomes.explain_failure(run.state, run.lines, samples=run.config.samples) for run in self.ended
         }
@@ -68,7 +67,7 @@ class ArmRuns:
 
 @dataclass(frozen=True)
 class MissingFigure:
-    """A run that takes no part in a decision, because its journal lacks the figure that decides."""
+    """Names a run that takes no part in a decision, because its journal lacks the figure that decides."""
 
     decision: str
     run: RunRecord
@@ -76,18 +75,18 @@ class MissingFigure:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that the runs say about a plan.
-
-    others: how many runs are of no arm of the plan. repeated: of two runs of one config, those that do not count.
-    refused: by the name of a decision, why its runs decide nothing. tests: what can be decided, in its order.
-    """
+    """Holds what the runs say about a plan."""
 
     plan: Plan
     arms: tuple[ArmRuns, ...]
     others: int
+    """Number of runs that belong to no arm of the plan."""
     repeated: tuple[RunRecord, ...]
+    """Repetitions of a config, which do not count."""
     refused: Mapping[str, str]
+    """Reasons why runs decide nothing, by the name of the decision."""
     tests: tuple[DecidingTest, ...]
+    """Tests that can be decided, in the order of the plan."""
     lacking: tuple[MissingFigure, ...]
 
     @property
@@ -106,7 +105,7 @@ class Evidence:
 
 
 def gather_evidence(plan: Plan, runs: Iterable[RunRecord]) -> Evidence:
-    """What the runs say about the plan, in whatever order they come."""
+    """Returns what the runs say about the plan, independent of their order."""
     arms, others, repeated = assign_runs(plan, runs)
     named = {arm.name: arm for arm in arms}
     refused, tests, lacking = {}, [], []
@@ -126,7 +125,7 @@ def gather_evidence(plan: Plan, runs: Iterable[RunRecord]) -> Evidence:
 
 
 def assign_runs(plan: Plan, runs: Iterable[RunRecord]) -> tuple[tuple[ArmRuns, ...], int, tuple[RunRecord, ...]]:
-    """The arms with their runs, how many runs are of none, and the repetitions that do not count."""
+    """Returns the arms with their runs, the number of runs of no arm, and the repetitions that do not count."""
     by_variant: dict[str, list[PlannedArm]] = {}
     for arm in plan.arms:
         by_variant.setdefault(arm.arm.variant, []).append(arm)
@@ -153,10 +152,10 @@ def assign_runs(plan: Plan, runs: Iterable[RunRecord]) -> tuple[tuple[ArmRuns, .
 
 
 def why_incomparable(arms: Sequence[ArmRuns]) -> str:
-    """Why the runs of these arms cannot be compared with each other, or "".
+    """Returns why the runs of these arms cannot be compared with each other; "" if they can.
 
-    They share the classifier, the number of samples and the precision; arms on the same data also its checksum, unless
-    every seed draws its own. Arms whose options of the dataset differ have other data by intention.
+    Comparable runs share the classifier, the number of samples and the precision; arms on the same data also
+    its checksum, unless every seed draws its own. Arms with other options of the dataset have other data by intention.
     """
     runs = [run for arm in arms for run in arm.ended]
     for what, shared in (
@@ -182,7 +181,7 @@ def why_incomparable(arms: Sequence[ArmRuns]) -> str:
 def make_deciding_test(
     planned: PlannedDecision, arms: Mapping[str, ArmRuns]
 ) -> tuple[DecidingTest, list[MissingFigure]]:
-    """A decision with the numbers of the runs that there are, and the runs that lack a figure."""
+    """Returns a decision with the numbers of its runs, and the runs that lack a figure."""
     decision = planned.decision
     parts, lacking = [], []
     alternatives: dict[str, dict[str, Numbers]] = {}
@@ -197,20 +196,20 @@ def make_deciding_test(
 
 
 def explain_no_numbers(planned: PlannedDecision, arms: Mapping[str, ArmRuns]) -> str:
-    """Tells which arms of a decision have no numbers, as the end of a sentence; "" where all have some."""
+    """Returns which arms of a decision have no numbers, as the end of a sentence; "" if all have some."""
     said: dict[str, list[str]] = {}
     for part in planned.contrasts:
         for arm, seeds, epochs in part.sides:
             runs = [run for run in arms[arm.name].ended if run.config.seed in seeds]
-            numbers = [number(run, part.contrast.outcome, epochs, part.threshold) for run in runs]
+            numbers = [oriented_number(run, part.contrast.outcome, epochs, part.threshold) for run in runs]
             if all(map(math.isnan, numbers)):
                 what = "has the figure that decides" if runs else "has ended"
                 said.setdefault(what, []).append(arm.label)
     return "; ".join(f"no run of {' or of '.join(dict.fromkeys(names))} {what}" for what, names in said.items())
 
 
-def number(run: RunRecord, outcome: Outcome, epochs: float = math.inf, threshold: float = math.nan) -> float:
-    """The number of a run that ended, larger being better: as `outcomes.score_run`; NaN where it lacks the figure."""
+def oriented_number(run: RunRecord, outcome: Outcome, epochs: float = math.inf, threshold: float = math.nan) -> float:
+    """Returns the number of a run that ended, by `outcomes.score_run`: larger is better, NaN without the figure."""
     return outcomes.score_run(outcome, run.state, run.lines, updates=run.updates, epochs=epochs, threshold=threshold)
 
 
@@ -230,15 +229,15 @@ def _deciding_contrast(name: str, part: PlannedContrast) -> DecidingContrast:
 
 def _numbers(part: PlannedContrast, outcome: Outcome, arms: Mapping[str, ArmRuns]) -> tuple[Numbers, list[RunRecord]]:
     contrast = part.contrast
-    # The numbers have their sign turned where less is better, and so has the constant they are held against.
+    # Where less is better, numbers change their sign, and with them the constant.
     constant = -contrast.constant if outcome.better == "less" else contrast.constant
 
     def of(name: str, seeds: Sequence[int], epochs: float) -> tuple[tuple[float, ...], list[RunRecord]]:
         values, without = [], []
         for run in arms[name].ended:
             if run.config.seed in seeds:
-                # Rounded before it is subtracted from, or what rounding leaves of equal numbers would not be 0.
-                value = significant(number(run, outcome, epochs, part.threshold)) - constant
+                # Rounded before the subtraction, so that equal numbers give exactly 0.
+                value = significant(oriented_number(run, outcome, epochs, part.threshold)) - constant
                 if math.isnan(value):
                     without.append(run)
                 else:

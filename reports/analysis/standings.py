@@ -1,6 +1,6 @@
-"""How all arms on the same data stand: means with intervals, which one is best beyond doubt, and their ranks.
+"""Ranks all arms on the same data: means with intervals, the arm that leads beyond doubt, and ranks.
 
-Descriptions, beside the verdicts: nothing here decides a claim.
+Standings describe, beside the verdicts; they decide no claim.
 """
 
 import math
@@ -14,66 +14,69 @@ from benchmarks.datasets.base import REDUCIBLE
 from benchmarks.evaluation.catalogue import METRICS
 from benchmarks.questions import Outcome, outcomes
 from benchmarks.questions.base import FID_MARGIN, OVERLAP_MARGIN
-from reports.analysis.evidence import ArmRuns, Evidence, number, why_incomparable
+from reports.analysis.evidence import ArmRuns, Evidence, oriented_number, why_incomparable
 from reports.analysis.names import spell_field
 from reports.analysis.statistics import CONFIDENCE, rank_sum_tails
 from reports.analysis.summaries import Summary, mean_with_interval, summarize
 from reports.reading.runs import RunRecord
 
 RESAMPLES = 2000
-"""Of the seeds, for the uncertainty of ranks. Chosen, not tuned."""
+"""Number of resamples of the seeds, for the uncertainty of ranks. Chosen, not tuned."""
 _SEED = 0
 
 _TABLE_METRICS = (
     "fid_normalized", "overlap", "caption_agreement_held_out", "checkerboard", "coverage", "gan_train", "accuracy",
     "modes_captured", "high_quality",
 )  # fmt: skip
-"""What tables of all arms show, the first ones that there are."""
+"""Metrics of the tables of all arms: the first ones that were measured."""
 _COLUMNS = 4
 
 
 @dataclass(frozen=True)
 class StandingRow:
-    """An arm in a table. cells: by metric, mean and half of its 95 % interval. best: metrics in which it leads."""
+    """Holds an arm's row of a table."""
 
     arm: ArmRuns
     means: Mapping[str, Summary]
+    """By metric, the mean with half of its 95 % interval."""
     best: frozenset[str]
+    """Metrics in which the arm leads beyond doubt."""
 
 
 @dataclass(frozen=True)
 class Rank:
-    """Where an arm stands. typical: the median of its seeds, a failed run being worst. low, high: 95 % of its ranks
-    over resamples of the seeds lie between. first: the share of resamples in which it is first.
-    """
+    """Holds the rank of an arm."""
 
     arm: ArmRuns
     typical: float
+    """Median of the seeds, a failed run being worst."""
     low: int
+    """With `high`, the range of 95 % of the ranks over resamples of the seeds."""
     high: int
     first: float
+    """Share of resamples in which the arm is first."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """The arms of one role of the data.
-
-    metric: by which they are ranked. reference: as `metrics_of_real_data` has it. refused: why they are not compared,
-    or "".
-    """
+    """Holds the standings of the arms of one role of the data."""
 
     role: str
     dataset: str
     metric: str
+    """Metric of the ranks."""
     columns: tuple[str, ...]
+    """Metrics of the table."""
     rows: tuple[StandingRow, ...]
     ranks: tuple[Rank, ...]
     reference: tuple[tuple[str, Mapping[str, Summary]], ...]
+    """From `metrics_of_real_data`."""
     refused: str
+    """Reason why the arms are not compared; "" if they are."""
 
 
 def compute_standings(evidence: Evidence) -> tuple[Standing, ...]:
-    """One a role of the data, in the plan's order; arms of which no run has ended are in their place, empty."""
+    """Returns the standings of each role of the data, in the plan's order, with arms without ended runs in place."""
     roles: dict[str, list[ArmRuns]] = {}
     for arm in evidence.arms:
         roles.setdefault(arm.planned.arm.dataset_role, []).append(arm)
@@ -81,13 +84,13 @@ def compute_standings(evidence: Evidence) -> tuple[Standing, ...]:
 
 
 def reference_data(dataset: DatasetConfig) -> DatasetConfig:
-    """What its samples are compared with: training on fewer examples or classes does not change that."""
+    """Returns the data that samples are compared with, whatever share of it the arm is trained on."""
     defaults = {f.name: f.default for f in fields(dataset)}
     return replace(dataset, **{name: defaults[name] for name in REDUCIBLE})
 
 
 def late_mean(run: RunRecord, metric: str) -> float:
-    """A metric of a run: its mean over the last quarter of the evaluations that have it, geometric for FID."""
+    """Returns the mean of a metric over the last quarter of the evaluations that have it, geometric for FID."""
     return outcomes.read_outcome(_late(metric, "more"), run.lines, updates=run.updates)
 
 
@@ -96,7 +99,7 @@ def less_is_better(metric: str) -> bool:
 
 
 def late_means(arm: ArmRuns, metrics: Sequence[str]) -> dict[str, Summary]:
-    """By metric, its mean over the runs that did not fail; FID as it is, though averaged within a run as ln FID."""
+    """Returns, by metric, the mean over the runs that did not fail; within a run FID is averaged as ln FID."""
     found = {}
     for name in metrics:
         values = [late_mean(run, name) for run in arm.not_failed]
@@ -107,7 +110,7 @@ def late_means(arm: ArmRuns, metrics: Sequence[str]) -> dict[str, Summary]:
 
 
 def drift_in_margins(arm: ArmRuns, metric: str) -> float:
-    """By how many half margins the metric still moves in the last half of training: the median over runs.
+    """Returns the movement of a metric in the last half of training in half margins: the median over runs.
 
     Above 1 the curve is not flat. NaN where there is no margin for the metric, or too few evaluations.
     """
@@ -128,9 +131,9 @@ def drift_in_margins(arm: ArmRuns, metric: str) -> float:
 
 
 def rank_arms(arms: Sequence[ArmRuns], metric: str) -> tuple[Rank, ...]:
-    """The arms by the median of their seeds, the best first, with what resampling the seeds makes of their ranks.
+    """Returns the arms by the median of their seeds, the best first, with their ranks over resamples of the seeds.
 
-    The resamples are the same ones for the same runs.
+    The same runs give the same resamples.
     """
     outcome = _late(metric, "less" if less_is_better(metric) else "more")
     groups = [(arm, np.array(values)) for arm in arms if (values := _numbers(arm, outcome))]
@@ -174,10 +177,10 @@ def _standing(evidence: Evidence, role: str, arms: Sequence[ArmRuns]) -> Standin
 def metrics_of_real_data(
     arms: Sequence[ArmRuns], metrics: Sequence[str]
 ) -> tuple[tuple[str, Mapping[str, Summary]], ...]:
-    """What the metrics give real data, by the options of the data, "" for none.
+    """Returns the metrics of real data by the options of the data, "" for none.
 
-    Of 300 images, or of seven of ten classes, they are not those of all. Data whose values are those of other data, or
-    that have none, are left out.
+    300 images, or seven of ten classes, have values of their own. Data with the same values as other data, or without
+    any, are left out.
     """
     by_data: dict[str, list[ArmRuns]] = {}
     for arm in arms:
@@ -196,14 +199,14 @@ def metrics_of_real_data(
 
 
 def _repeats(values: Mapping[str, Summary], other: Mapping[str, Summary]) -> bool:
-    """Whether all means are those of others, but for rounding."""
+    """Returns whether all means equal the others, up to rounding."""
     return values.keys() <= other.keys() and all(
         math.isclose(value.mean, other[name].mean, rel_tol=1e-6) for name, value in values.items()
     )
 
 
 def _leader(arms: Sequence[ArmRuns], metric: str) -> str:
-    """The arm whose difference from every other one is beyond its interval, at 95 % for all of them together; or ""."""
+    """Returns the arm that is beyond its interval from every other arm, at 95 % for all together; "" without one."""
     outcome = _late(metric, "less" if less_is_better(metric) else "more")
     groups = {arm.name: values for arm in arms if (values := _numbers(arm, outcome))}
     if len(groups) < 2:
@@ -216,10 +219,10 @@ def _leader(arms: Sequence[ArmRuns], metric: str) -> str:
 
 
 def _numbers(arm: ArmRuns, outcome: Outcome) -> list[float]:
-    """One number of each run that ended; none where the metric does not apply to the arm, not even of failed runs."""
+    """Returns a number of each run that ended; none, even of failed runs, where the arm does not have the metric."""
     if not outcomes.is_measured(outcome, [run.lines for run in arm.ended]):
         return []
-    return [value for run in arm.ended if not math.isnan(value := number(run, outcome))]
+    return [value for run in arm.ended if not math.isnan(value := oriented_number(run, outcome))]
 
 
 def _late(metric: str, better: str) -> Outcome:

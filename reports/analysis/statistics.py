@@ -1,12 +1,12 @@
-"""What a few seeds say about a difference: shifts with exact intervals, tests against margins, the seeds still needed.
+"""Computes shifts with exact intervals, tests against margins, and the seeds still needed, from one number a run.
 
-The numbers are one a run, oriented so that larger is better; a failed run is −∞. The method is that of docs/method.md.
-Everything here is exact under ties, which failures, counts of modes and shares of few samples all make. scipy has the
-pieces without ties, and the tests hold ours against it and against brute force.
+Larger numbers are better; a failed run is −∞. docs/method.md describes the method. All tests are exact under ties,
+which failures, counts of modes and shares of few samples produce. scipy has the pieces without ties; our tests compare
+with scipy and with brute force.
 
-Two runs whose values agree to nine significant digits are tied: their difference is rounding, and means nothing. From
-the rounded values on, arithmetic is exact: differences and averages are tied with each other, or with a margin, where
-they are equal. A value, however large, has no say in whether others are tied.
+Two values that agree to nine significant digits are tied: their difference is rounding. From the rounded values on,
+arithmetic is exact: differences and averages are tied with each other, or with a margin, if they are equal. Whether
+two values are tied depends on no other value.
 """
 
 import math
@@ -23,18 +23,18 @@ CONFIDENCE = 0.95
 POWER = 0.8
 BOUND = 0.8
 MOST_SEEDS = 100
-"""More seeds than this are reported as "> 100": nobody would run them."""
+"""Larger numbers of seeds are reported as "> 100": nobody would run them."""
 
 _DIGITS = 9
 
 
 def significant(value: float) -> float:
-    """Rounds a number to the nine significant digits that mean something; an infinite one stays."""
+    """Rounds a number to nine significant digits; an infinite one stays."""
     return float(f"{value:.{_DIGITS - 1}e}")
 
 
 class Tails(NamedTuple):
-    """P-values of the two one-sided tests at a shift: `greater` is small if the data lie above it, `less` if below."""
+    """Holds p-values of the one-sided tests at a shift: `greater` is small if the data lie above, `less` if below."""
 
     greater: float
     less: float
@@ -47,29 +47,27 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Shift:
-    """By how much values lie above others, or above zero, judged by ranks.
-
-    estimate: of Hodges–Lehmann; NaN where nothing finite can be said, as where every run failed. breaks: the finite
-    shifts, sorted, between which the tests do not change. at: the tests at a place among them: 2k + 1 is break k, 2k
-    lies between it and the one before.
-    """
+    """Holds the shift of values above others, or above zero, by ranks."""
 
     estimate: float
+    """Hodges–Lehmann; NaN where nothing finite can be said, as where every run failed."""
     breaks: np.ndarray
+    """Finite shifts, sorted, between which the tests do not change."""
     at: Callable[[int], Tails]
+    """Tests at a place among the breaks: 2k + 1 is break k, 2k lies between it and the one before."""
 
     def tails(self, theta: float) -> Tails:
-        """The tests at a shift."""
+        """Returns the tests at a shift."""
         theta = significant(theta)
         return self.at(int(np.searchsorted(self.breaks, theta) + np.searchsorted(self.breaks, theta, "right")))
 
     @cached_property
     def _between(self) -> list[Tails]:
-        """The tests below the first break, between each two, and above the last."""
+        """Tests below the first break, between each two, and above the last."""
         return [self.at(2 * place) for place in range(len(self.breaks) + 1)]
 
     def interval(self, level: float = CONFIDENCE) -> Interval:
-        """The shifts that neither one-sided test rejects at (1 − level) / 2; infinite where no finite shift ends it.
+        """Returns the shifts that neither one-sided test rejects at (1 − level) / 2; infinite without a finite end.
 
         Of two groups it is the exact interval of Mann and Whitney. Without ties, at n = m = 10 and 95 %, it goes from
         the 24th to the 77th of the 100 sorted differences (Hollander, Wolfe & Chicken 2014, sec. 4.3).
@@ -86,7 +84,7 @@ class Shift:
 
 
 def two_groups(treatment: Sequence[float], control: Sequence[float]) -> Shift:
-    """The shift of the treatment above the control, two groups of independent runs (Mann & Whitney 1947).
+    """Returns the shift of the treatment above the control, two groups of independent runs (Mann & Whitney 1947).
 
     Raises ValueError for a NaN and for an empty group.
     """
@@ -105,7 +103,7 @@ def two_groups(treatment: Sequence[float], control: Sequence[float]) -> Shift:
 
 
 def one_group(values: Sequence[float], test: Literal["signed_rank", "sign"] = "signed_rank") -> Shift:
-    """The shift of one group above zero: contrasts within runs, or values less a constant.
+    """Returns the shift of one group above zero: contrasts within runs, or values less a constant.
 
     signed_rank: Wilcoxon 1945, with Pratt's (1959) treatment of zeros; for outcomes that are roughly symmetric about
     their centre. sign: for any outcome, about the median, with less power. Raises ValueError for a NaN and for no
@@ -128,19 +126,19 @@ def one_group(values: Sequence[float], test: Literal["signed_rank", "sign"] = "s
 
 
 def rank_sum_tails(treatment: Sequence[float], control: Sequence[float]) -> Tails:
-    """Exact permutation tests of the rank sum, with midranks for ties; infinite values are allowed."""
+    """Returns exact permutation tests of the rank sum, with midranks for ties; infinite values are allowed."""
     ranks = _doubled_ranks(np.concatenate([treatment, control]))
     return _rank_sum(ranks[: len(treatment)], ranks[len(treatment) :])
 
 
 def signed_rank_tails(values: Sequence[float]) -> Tails:
-    """Exact tests of the sum of the ranks of positive values, over all signs; zeros are ranked and then left out."""
+    """Returns exact tests of the rank sum of positive values, over all signs; zeros are ranked, then left out."""
     values = np.asarray(values, dtype=float)
     return _signed_rank(_doubled_ranks(np.abs(values)), np.sign(values))
 
 
 def sign_tails(values: Sequence[float]) -> Tails:
-    """Exact tests of how many values are positive; zeros are left out."""
+    """Returns exact tests of the number of positive values; zeros are left out."""
     from scipy.stats import binom
 
     values = np.asarray(values, dtype=float)
@@ -149,9 +147,9 @@ def sign_tails(values: Sequence[float]) -> Tails:
 
 
 def welch_tails(treatment: Sequence[float], control: Sequence[float] | None) -> Callable[[float], Tails] | None:
-    """Welch's (1947) t-tests of two groups, or Student's of one against zero, at a shift.
+    """Returns Welch's (1947) t-tests of two groups, or Student's of one group against zero, at a shift.
 
-    None where there is no such test: a value is not finite, or nothing varies.
+    None where a value is not finite, or nothing varies.
     """
     from scipy import stats
 
@@ -178,7 +176,7 @@ def welch_tails(treatment: Sequence[float], control: Sequence[float] | None) -> 
 
 
 class ThreeSided(NamedTuple):
-    """P-values of a shift lying above both margins, between them, and below both (Goeman, Solari & Stijnen 2010)."""
+    """Holds p-values of a shift above both margins, between them, and below both (Goeman, Solari & Stijnen 2010)."""
 
     above: float
     inside: float
@@ -186,12 +184,12 @@ class ThreeSided(NamedTuple):
 
     @property
     def p(self) -> float:
-        """Of the three together. The factor is for the two sides; where `inside` is small, neither of them is."""
+        """p of all three. The factor is for the two sides; where `inside` is small, neither of them is."""
         return min(1.0, 2 * min(self))
 
 
 def three_sided(tails: Callable[[float], Tails], low: float, high: float) -> ThreeSided:
-    """Tests a shift against two margins, low ≤ high, all at once; where they are equal there is nothing inside."""
+    """Tests a shift against two margins, low ≤ high, at once; equal margins have nothing inside."""
     if not low <= high:
         raise ValueError(f"the lower margin {low} lies above the upper one {high}")
     at_low, at_high = tails(low), tails(high)
@@ -200,9 +198,9 @@ def three_sided(tails: Callable[[float], Tails], low: float, high: float) -> Thr
 
 
 def holm(p_values: Sequence[float], tests: int = 0) -> list[float]:
-    """Adjusted p-values, in the order given, such that any below .05 leaves 5 % for one false one (Holm 1979).
+    """Returns adjusted p-values, in the given order; below .05 at most 5 % of reports have a false one (Holm 1979).
 
-    tests: how many were planned; those that are not among the p-values count as 1.
+    tests: number of planned tests; tests without a p-value count as 1.
     """
     tests = max(tests, len(p_values))
     adjusted, least = [0.0] * len(p_values), 0.0
@@ -213,21 +211,21 @@ def holm(p_values: Sequence[float], tests: int = 0) -> list[float]:
 
 
 def failure_p(failed: tuple[int, int], runs: tuple[int, int]) -> float:
-    """Fisher's exact test, two-sided, that two groups fail at the same rate. failed, runs: of each group."""
+    """Returns the p of Fisher's exact test, two-sided, for equal failure rates. failed, runs: of each group."""
     from scipy.stats import fisher_exact
 
     return float(fisher_exact([[failed[0], runs[0] - failed[0]], [failed[1], runs[1] - failed[1]]]).pvalue)
 
 
 class Deviation(NamedTuple):
-    """A standard deviation, and the bound that the true one stays below with 80 % confidence."""
+    """Holds a standard deviation, and the bound of the true one at 80 % confidence."""
 
     estimate: float
     bound: float
 
 
 def deviation_within(*groups: Sequence[float]) -> Deviation:
-    """The standard deviation within groups, pooled, its bound by normal theory; failed runs are left out.
+    """Returns the pooled standard deviation within groups, its bound by normal theory; failed runs are left out.
 
     Infinite where no group has two values left.
     """
@@ -244,7 +242,7 @@ def deviation_within(*groups: Sequence[float]) -> Deviation:
 
 
 def fewest_seeds(groups: int, tests: int = 1) -> int:
-    """The seeds an arm without which ranks cannot decide one of so many tests, however large its effect.
+    """Returns the fewest seeds an arm with which ranks can decide one of so many tests, for the largest effect.
 
     groups: 2, or 1 for contrasts within runs and for constants.
     """
@@ -258,14 +256,14 @@ def fewest_seeds(groups: int, tests: int = 1) -> int:
 def seeds_to_settle(
     estimate: float, sigma: float, low: float, high: float, *, groups: int = 2, tests: int = 1
 ) -> float:
-    """How many seeds an arm needs so that a verdict falls with 80 % power, if the shift is what it was estimated to be.
+    """Returns the seeds an arm that give a verdict with 80 % power, if the shift is as estimated.
 
     For two groups and one test about 15.7 / d² outside of the margins, d being the distance to the nearer one in units
-    of sigma, and about 21 / (δ / σ)² inside of ±δ at a shift of zero. Two corrections bring the power, of few seeds but
-    50 to 75 %, to what is promised (docs/calibration.md): of normal outcomes, ranks need π / 3 times the seeds that
+    of sigma, and about 21 / (δ / σ)² inside of ±δ at a shift of zero. Two corrections raise the power, which few seeds
+    would leave at 50 to 75 %, to 80 % (docs/calibration.md): for normal outcomes ranks need π / 3 times the seeds that
     means need, and an estimated spread costs z² / 4 more (Guenther 1981).
 
-    tests: of the report; one of them has its share of the error. groups: 1 for contrasts within runs and for constants.
+    tests: number of tests that share the error. groups: 1 for contrasts within runs and for constants.
     Infinite where it is more than MOST_SEEDS.
     """
     from scipy.stats import norm
@@ -283,7 +281,7 @@ def seeds_to_settle(
 
 
 def _checked(values: Sequence[float]) -> np.ndarray:
-    """A group, rounded to the digits that mean something."""
+    """Returns a group, rounded to significant digits. Raises ValueError for a NaN and for no values."""
     array = np.asarray(values, dtype=float)
     if array.ndim != 1 or not array.size:
         raise ValueError("a group is a sequence of at least one number")
@@ -293,9 +291,9 @@ def _checked(values: Sequence[float]) -> np.ndarray:
 
 
 def _exactly(combine: Callable[[Fraction, Fraction], Fraction], first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Every pair of two groups, combined as decimal fractions without rounding, and then made a float.
+    """Returns every pair of two groups, combined as decimal fractions without rounding, as floats.
 
-    So pairs that are equal are so to the bit. Where one of a pair is infinite it is as floats have it.
+    Equal pairs give equal floats. A pair with an infinite value is combined as floats.
     """
     exact = [[Fraction(repr(v)) if math.isfinite(v) else v for v in group.tolist()] for group in (first, second)]
     return np.array([[_float(combine(x, y)) for y in exact[1]] for x in exact[0]])
@@ -309,9 +307,9 @@ def _float(value: Fraction | float) -> float:
 
 
 def _sides(values: np.ndarray) -> tuple[np.ndarray, Callable[[int], np.ndarray]]:
-    """The breaks among values, and on which side of a place among those each value lies: 1 above, −1 below, 0 at it.
+    """Returns the breaks among values, and the side of each value from a place among them: 1 above, −1 below, 0 tied.
 
-    A NaN, two failures against each other, is always tied.
+    NaN stands for two failures against each other, and is always tied.
     """
     finite = np.isfinite(values)
     breaks = np.unique(values[finite])
@@ -320,9 +318,9 @@ def _sides(values: np.ndarray) -> tuple[np.ndarray, Callable[[int], np.ndarray]]
 
 
 def _median(values: np.ndarray) -> float:
-    """The median where NaN stands for a pair of failures, as likely −∞ as +∞, so that it moves nothing.
+    """Returns the median; NaN values, pairs of failures that are as likely −∞ as +∞, do not count.
 
-    NaN where nothing else is there, or nothing finite lies between those that fail here and those that fail there.
+    NaN without other values, and where nothing finite lies between the failures of one group and of the other.
     """
     known = np.sort(values[~np.isnan(values)])
     middle = known[(len(known) - 1) // 2 : len(known) // 2 + 1]
@@ -332,7 +330,7 @@ def _median(values: np.ndarray) -> float:
 
 
 def _doubled_ranks(values: np.ndarray) -> np.ndarray:
-    """Midranks times two, which are whole numbers."""
+    """Returns midranks times two, which are whole numbers."""
     from scipy.stats import rankdata
 
     return np.rint(2 * rankdata(values)).astype(np.int64)
@@ -340,9 +338,9 @@ def _doubled_ranks(values: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=512)
 def subset_sums(ranks: tuple[int, ...], size: int | None) -> np.ndarray:
-    """How likely each sum of a random subset is: of one with `size` members, or of any one where size is None.
+    """Returns the probability of each sum of a random subset with `size` members, or of any size for None.
 
-    The shift algorithm of Streitberg & Röhmel 1986. Returns (largest sum + 1,) probabilities.
+    Uses the shift algorithm of Streitberg & Röhmel 1986. Shape: (largest sum + 1,).
     """
     total = sum(ranks)
     if size is None:
@@ -361,13 +359,11 @@ def subset_sums(ranks: tuple[int, ...], size: int | None) -> np.ndarray:
 
 
 def _rank_sum(treatment: np.ndarray, control: np.ndarray) -> Tails:
-    """The tests of a rank sum, from doubled ranks."""
     both = np.sort(np.concatenate([treatment, control]))
     return _tails(subset_sums(tuple(both.tolist()), len(treatment)), int(treatment.sum()))
 
 
 def _signed_rank(ranks: np.ndarray, signs: np.ndarray) -> Tails:
-    """The tests of a signed rank sum, from doubled ranks."""
     return _tails(subset_sums(tuple(np.sort(ranks[signs != 0]).tolist()), None), int(ranks[signs > 0].sum()))
 
 

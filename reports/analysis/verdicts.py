@@ -1,6 +1,6 @@
-"""From the numbers of runs to a verdict: decided here into plain records, told elsewhere.
+"""Decides tests from the numbers of runs, corrects them for their number, and tries other ways to decide.
 
-A `DecidingTest` is one thing that a claim says: one comparison, or several that are all necessary. Its margins, its
+A `DecidingTest` is one thing that a claim says: one contrast, or several that are all necessary. Its margins, its
 direction and the number of all tests are fixed before there are any numbers. docs/method.md has the reasons.
 """
 
@@ -27,15 +27,15 @@ from reports.analysis.statistics import (
 SUPPORTED, CONTRADICTED, UNDETERMINED = "supported", "contradicted", "undetermined"
 NO_DIFFERENCE, IN_BETWEEN, NO_VERDICT = "no practical difference", "less than claimed", "no verdict"
 NOT_TESTED = "not tested"
-"""A construct check fails, so that the numbers are not about the claim."""
+"""Outcome where a construct check fails, so that the numbers are not about the claim."""
 
 OUTCOMES = (SUPPORTED, CONTRADICTED, NO_DIFFERENCE, IN_BETWEEN, UNDETERMINED, NOT_TESTED, NO_VERDICT)
 """In the order in which a page lists them."""
 
 FEWEST_SEEDS = 5
-"""Fewer an arm give no verdict."""
+"""Fewer seeds an arm give no verdict."""
 DECIDING_SEEDS = 10
-"""Fewer an arm give a raw verdict, which is told as such and takes no part in the correction."""
+"""Fewer seeds an arm give a raw verdict, which is marked and takes no part in the correction."""
 
 ALPHA = 1 - CONFIDENCE
 
@@ -44,38 +44,38 @@ HALF_MARGIN, DOUBLE_MARGIN, WELCH = "half the margin", "double the margin", "Wel
 
 @dataclass(frozen=True)
 class DecidingContrast:
-    """A treatment against a control, or one group against zero, on one metric, and where the margins lie.
-
-    metric: what a run's number is, in words. control: "" where the numbers are contrasts within runs, or differences
-    from a constant. claims: that the shift lies above both margins, between them, or on either side outside of them.
-    low, high: the margins, in the unit of the metric: as a rule ±δ; both −δ for "not worse by δ"; both 0 for "at all".
-    """
+    """Defines a treatment against a control, or one group against zero, on one metric, with margins."""
 
     name: str
     metric: str
+    """Description of a run's number."""
     treatment: str
     control: str
+    """"" for contrasts within runs, and for differences from a constant."""
     low: float
+    """Lower margin in the unit of the metric: −δ as a rule and for "not worse by δ", 0 for "at all"."""
     high: float
+    """Upper margin: δ as a rule, −δ for "not worse by δ", 0 for "at all"."""
     claims: Literal["above", "inside", "different"] = "above"
+    """Place of the claimed shift: above both margins, between them, or outside on either side."""
     one_group_test: Literal["signed_rank", "sign"] = "signed_rank"
 
     @property
     def neither(self) -> str:
-        """What a shift between the margins is called, where the claim is that it lies outside."""
+        """Outcome of a shift between the margins, where the claim is that it lies outside."""
         return NO_DIFFERENCE if self.low <= 0 <= self.high else IN_BETWEEN
 
 
 @dataclass(frozen=True)
 class Numbers:
-    """One number a run, larger being better, a failed run −∞. control: None where there is one group only."""
+    """Holds one number a run: larger is better, a failed run is −∞. control: None for a single group."""
 
     treatment: tuple[float, ...]
     control: tuple[float, ...] | None = None
 
     @property
     def seeds(self) -> int:
-        """Of the smaller group."""
+        """Number of seeds of the smaller group."""
         return min(len(group) for group in self.groups)
 
     @property
@@ -85,39 +85,39 @@ class Numbers:
 
 @dataclass(frozen=True)
 class DecidingTest:
-    """One of the report's deciding tests: what a claim says, as comparisons that are all necessary, with the numbers.
-
-    alternatives: by what else might have been decided, such as "the other extractor", the numbers that it gives
-    instead, by the name of the comparison.
-    """
+    """Defines one of the report's deciding tests: contrasts that are all necessary, with their numbers."""
 
     name: str
     claim: str
     parts: tuple[tuple[DecidingContrast, Numbers], ...]
     alternatives: Mapping[str, Mapping[str, Numbers]] = field(default_factory=dict)
+    """Numbers by other ways to decide, such as "the other extractor", and by the name of the contrast."""
 
     @property
     def seeds(self) -> int:
-        """Of the smallest group."""
+        """Number of seeds of the smallest group."""
         return min(numbers.seeds for _, numbers in self.parts)
 
 
 @dataclass(frozen=True)
 class Effect:
-    """What the numbers of one comparison say.
-
-    shift: of Hodges–Lehmann. interval: at 95 %. wide: at 1 − .05 / tests. p: above, inside and below the margins. seeds
-    and failed: of the treatment and of the control, if there is one. failure_p: that both fail at the same rate.
-    """
+    """Holds what the numbers of one contrast say."""
 
     contrast: DecidingContrast
     shift: float
+    """Hodges–Lehmann estimate."""
     interval: Interval
+    """At 95 %."""
     wide: Interval
+    """At 1 − .05 / tests."""
     p: ThreeSided
+    """For a shift above, inside and below the margins."""
     seeds: tuple[int, ...]
+    """Numbers of runs of the treatment, and of the control if there is one."""
     failed: tuple[int, ...]
+    """Numbers of failed runs among them."""
     failure_p: float | None
+    """For both failing at the same rate."""
 
     @property
     def failures(self) -> tuple[tuple[int, int], ...]:
@@ -132,40 +132,44 @@ class Effect:
 
 @dataclass(frozen=True)
 class Alternative:
-    """What another way to decide would say. better: the arm that it finds better, as in a Verdict."""
+    """Holds the outcome of another way to decide."""
 
     way: str
     outcome: str
     better: str = ""
+    """Arm that it finds better, as in a Verdict."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is decided by one test.
-
-    raw: what its numbers say alone. outcome: what is left of that after the correction over all tests. deciding:
-    whether it had the seeds to take part in the correction; else the outcome is the raw verdict. p, adjusted: NaN where
-    there is none. better: the arm for which a claim of a difference is supported. seeds_to_settle: an arm, of what is
-    undetermined; infinite for more than 100, NaN where failed runs forbid to tell, None where it is settled.
-    fragile_by: what changes the outcome or the better arm, and to what. unchecked: what could not be tried, and why.
-    """
+    """Holds the decision of one test."""
 
     test: str
     claim: str
     effects: tuple[Effect, ...]
     raw: str
+    """Outcome of the numbers alone."""
     outcome: str
+    """Outcome after the correction over all tests."""
     deciding: bool
+    """Whether the test had the seeds to take part in the correction; else the outcome is the raw one."""
     p: float
+    """NaN without one."""
     adjusted: float
+    """p after the correction; NaN without one."""
     better: str = ""
+    """Arm for which a claim of a difference is supported."""
     seeds_to_settle: float | None = None
+    """Seeds an arm that would settle an undetermined verdict: infinite for more than 100, NaN where failed runs forbid
+    an estimate, None for a settled verdict."""
     fragile_by: tuple[Alternative, ...] = ()
+    """Other ways to decide that change the outcome or the better arm."""
     unchecked: tuple[tuple[str, str], ...] = ()
+    """Other ways to decide that could not be tried, with the reason."""
 
     @property
     def seeds(self) -> int:
-        """Of the smallest group that decides."""
+        """Number of seeds of the smallest group that decides."""
         return min((seeds for effect in self.effects for seeds in effect.seeds), default=0)
 
     @property
@@ -187,9 +191,9 @@ class Verdict:
 
     @property
     def reversed_by(self) -> tuple[Alternative, ...]:
-        """The other ways to decide that find the opposite: the other arm better, or contradicted what is supported.
+        """Other ways to decide that find the opposite: the other arm better, or contradicted instead of supported.
 
-        Another margin turns no sign, and inside of margins there is none.
+        Another margin reverses no sign, and a claim of no difference has none.
         """
         if any(effect.contrast.claims == "inside" for effect in self.effects):
             return ()
@@ -204,7 +208,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class RawVerdict:
-    """What a test's numbers say before the correction."""
+    """Holds the outcome of a test before the correction."""
 
     outcome: str
     p: float
@@ -212,10 +216,10 @@ class RawVerdict:
 
 
 def decide(tests: Sequence[DecidingTest], planned: int = 0) -> tuple[Verdict, ...]:
-    """The verdicts of all deciding tests of a report, which share its 5 % of error (Holm).
+    """Decides all tests of a report, which share its 5 % of error (Holm).
 
-    planned: how many there were to be; those that are not here take their share and decide nothing. Raises ValueError
-    where two tests have one name, or a value is NaN.
+    planned: number of planned tests; missing ones take their share and decide nothing. Raises ValueError where two
+    tests have one name, and for a value that is NaN.
     """
     if len({test.name for test in tests}) < len(tests):
         raise ValueError("two tests have the same name")
@@ -225,7 +229,7 @@ def decide(tests: Sequence[DecidingTest], planned: int = 0) -> tuple[Verdict, ..
     deciding = [test.name for test in tests if test.seeds >= DECIDING_SEEDS]
 
     def corrected(name: str, raw: RawVerdict) -> tuple[str, float]:
-        """The outcome and the adjusted p of a test, were this its raw verdict."""
+        """Returns the outcome and the adjusted p of a test with this raw verdict."""
         if name not in deciding:
             return raw.outcome, math.nan
         p_values = [raw.p if other == name else raws[other].p for other in deciding]
@@ -264,10 +268,10 @@ def decide(tests: Sequence[DecidingTest], planned: int = 0) -> tuple[Verdict, ..
 
 
 def raw_verdict(parts: Sequence[tuple[DecidingContrast, ThreeSided]]) -> RawVerdict:
-    """What comparisons that are all necessary say together.
+    """Returns what contrasts that are all necessary say together.
 
-    The claim is supported if each of them supports it, so the largest p counts (intersection–union, Berger 1982); it is
-    contradicted, or what it claims is nil, if any one of them is so, so the smallest counts, times their number.
+    The claim is supported if each contrast supports it, so the largest p counts (intersection–union, Berger 1982). It
+    is contradicted, or its effect is nil, if any one contrast says so: the smallest p counts, times their number.
     """
     supported, contradicted, neither = [], [], []
     for contrast, p in parts:
@@ -325,7 +329,7 @@ def _effect(contrast: DecidingContrast, numbers: Numbers, family: int) -> Effect
 
 
 def _alternatives(test: DecidingTest) -> tuple[dict[str, RawVerdict], dict[str, str]]:
-    """The raw verdicts by other ways to decide, and the ways that cannot be gone, with the reason."""
+    """Returns the raw verdicts by other ways to decide, and the ways that cannot be tried, with the reason."""
     ways, closed = {}, {}
     for name, factor in ((HALF_MARGIN, 0.5), (DOUBLE_MARGIN, 2.0)):
         scaled = [(replace(c, low=factor * c.low, high=factor * c.high), numbers) for c, numbers in test.parts]

@@ -8,7 +8,7 @@ training.py        draws a question's figures over training, against the number 
 """
 
 from reports.figures.comparison import Panel, draw_curves, loss_panels, quality_panels, split_evenly
-from reports.figures.forest import Axis, draw_forest, draw_forests
+from reports.figures.forest import Axis, draw_forests
 from reports.figures.style import compact_picture
 
 __all__ = [
@@ -16,7 +16,6 @@ __all__ = [
     "Panel",
     "compact_picture",
     "draw_curves",
-    "draw_forest",
     "draw_forests",
     "loss_panels",
     "quality_panels",

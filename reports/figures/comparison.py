@@ -1,4 +1,4 @@
-"""The figures of the page that compares all runs: curves with bands over seeds."""
+"""Draws the figures of the page that compares all runs: curves with bands over seeds."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,9 +21,10 @@ _QUALITY = ("fid", "accuracy", "overlap", "mode_coverage", "kid")
 
 @dataclass(frozen=True)
 class Panel:
-    """One coordinate system: which figures of the journal it shows (`section` "curves" or "metrics"), and how."""
+    """Defines one coordinate system."""
 
     section: str
+    """Section of the journal: "curves" or "metrics"."""
     name: str
     label: str
     logarithmic: bool = False
@@ -31,7 +32,7 @@ class Panel:
 
 
 def loss_panels(section: Section) -> tuple[Panel, ...]:
-    """The panels of both losses."""
+    """Returns the panels of both losses."""
     nats = all(arm.config.recipe.loss in _LOSSES_IN_NATS for arm in section.groups)
     unit = " (nats)" if nats else ""
     return (
@@ -41,7 +42,7 @@ def loss_panels(section: Section) -> tuple[Panel, ...]:
 
 
 def quality_panels(section: Section) -> tuple[Panel, ...]:
-    """The panels of up to two metrics that tell most of the samples, beside their values on real data."""
+    """Returns the panels of the two most telling metrics, with their values on real data."""
     names = [name for name in _QUALITY if name in section.metrics] or section.metrics
     return tuple(
         Panel(
@@ -56,10 +57,8 @@ def quality_panels(section: Section) -> tuple[Panel, ...]:
 
 
 def draw_curves(arms: Sequence[SeedGroup], panels: Sequence[Panel]) -> bytes | None:
-    """An SVG of panels side by side: the mean over the finished seeds of each arm by epoch, in a band from the lowest
-    seed to the highest where there are several. Values that are not finite are left out.
-
-    None where no panel has two epochs to join.
+    """Draws panels side by side as SVG: the mean over the finished seeds of each group by epoch, in a band from the
+    lowest seed to the highest. Values that are not finite are left out. None if no panel has two epochs to join.
     """
     data = _long(arms, panels)
     panels = [panel for panel in panels if data.loc[data["panel"] == panel.name, "epoch"].nunique() > 1]
@@ -119,7 +118,7 @@ def draw_curves(arms: Sequence[SeedGroup], panels: Sequence[Panel]) -> bytes | N
 
 
 def split_evenly(arms: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """The arms in as many groups of nearly one size as keep the lines of a panel apart."""
+    """Yields the arms in parts of nearly one size, small enough to keep the lines of a panel apart."""
     groups = max(math.ceil(len(arms) / ARMS_IN_A_PANEL), 1)
     size = math.ceil(len(arms) / groups) or 1
     for start in range(0, len(arms), size):

@@ -1,4 +1,4 @@
-"""Forest plots: effects below each other, each with its intervals and its margins."""
+"""Draws forest plots: effects below each other, each with its intervals and its margins."""
 
 import math
 import textwrap
@@ -29,27 +29,22 @@ _LABEL = 76  # of the axis
 
 @dataclass(frozen=True)
 class Axis:
-    """What a forest's horizontal axis shows. kind: of the numbers: natural logarithms, those to base 10, or levels.
-
-    turned: whether the figure itself falls to the right, where less is better. constant: of a level.
-    """
+    """Defines the horizontal axis of a forest plot."""
 
     label: str
     kind: Literal["ratio", "decades", "level"] = "level"
+    """Scale of the numbers: natural logarithms, logarithms to base 10, or levels."""
     turned: bool = False
+    """Whether the figure falls to the right, because less is better."""
     constant: float = 0.0
-
-
-def draw_forest(rows: Sequence[ForestRow], unit: str) -> bytes:
-    """An SVG of effects of one metric below each other, its first row on top. unit: what the axis shows."""
-    return draw_forests([(rows, Axis(unit))])
+    """Constant that was subtracted from a level."""
 
 
 def draw_forests(groups: Sequence[tuple[Sequence[ForestRow], Axis]]) -> bytes:
-    """An SVG of effects below each other, in groups that have an axis each.
+    """Draws effects as SVG, in groups that have an axis each.
 
-    The 95 % interval is thick, the one corrected for the number of tests thin, and the margins are shaded. What is
-    infinite ends in an arrow at the edge.
+    The 95 % interval is thick, the interval corrected for the number of tests thin, and the margins are shaded. An
+    infinite end is an arrow at the edge.
     """
     with figure_style():
         import seaborn
@@ -109,13 +104,13 @@ def _draw(ax: "Axes", rows: Sequence[ForestRow], axis: Axis) -> None:
 
 
 def _wrapped(line: str) -> list[str]:
-    """A line of a label, in two where it is too long for one."""
+    """Returns a line of a label, in two if it is too long for one."""
     parts = textwrap.wrap(line, _ACROSS) or [""]
     return [plain_label(part, _ACROSS) for part in (parts if len(parts) < 3 else [parts[0], " ".join(parts[1:])])]
 
 
 def _factor_ticks(left: float, right: float, axis: Axis) -> Iterator[tuple[float, str]]:
-    """Places on a logarithmic axis with the factors that they stand for."""
+    """Yields places on a logarithmic axis with the factors that they stand for."""
     taken: list[float] = []
     for factor in _FACTORS:
         size = math.log(factor) if axis.kind == "ratio" else math.log10(factor)
@@ -127,7 +122,7 @@ def _factor_ticks(left: float, right: float, axis: Axis) -> Iterator[tuple[float
 
 
 def _range(effects: Sequence["Effect"]) -> tuple[float, float]:
-    """Where a forest's axis begins and ends: round all finite ends and margins, and zero unless that lies far off."""
+    """Returns the ends of the axis: around zero and all finite ends and margins."""
     ends = []
     for effect in effects:
         ends += [effect.contrast.low, effect.contrast.high, effect.shift, *effect.interval, *effect.wide]

@@ -1,4 +1,4 @@
-"""How all figures look, and how they become bytes: the same ones from the same numbers within one environment."""
+"""Sets the style of all figures, and turns them into bytes: the same bytes for the same numbers in one environment."""
 
 import io
 import math
@@ -21,7 +21,7 @@ _DIGITS = re.compile(rb"(\.\d)\d+")
 
 @contextmanager
 def figure_style() -> Iterator[None]:
-    """Our style, whatever a person's own settings are, and without a display."""
+    """Sets our style, whatever the user's own settings are, and without a display."""
     import matplotlib
     import seaborn
 
@@ -60,7 +60,7 @@ def to_svg(figure: "Figure") -> bytes:
 
 
 def mark_decades(ax: "Axes") -> None:
-    """Plain numbers on a logarithmic axis, as many to a decade as keep apart."""
+    """Puts plain numbers on a logarithmic axis, as many per decade as there is room for."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     low, high = ax.get_ylim()
@@ -71,23 +71,21 @@ def mark_decades(ax: "Axes") -> None:
 
 
 def plain_label(text: str, longest: int = 48) -> str:
-    """Text from outside as matplotlib shows it: no mathematics, no line ends but ours, and no longer than there is
-    room for.
-    """
+    """Returns text from outside for matplotlib: without mathematics and line ends, cut to the room that there is."""
     shown = text if len(text) <= longest else text[: longest - 1] + "…"
     # Between dollars matplotlib would read mathematics.
     return "".join(c if c.isprintable() else "�" for c in shown).replace("$", r"\$")
 
 
 def in_lines(text: str, width: int, lines: int = 2) -> str:
-    """Such a text in lines of so many characters, and no more of them than there is room for."""
+    """Returns text from outside in lines of `width` characters."""
     return "\n".join(textwrap.wrap(plain_label(text, lines * width), width))
 
 
 def compact_picture(data: bytes, colors: int = 0) -> bytes | None:
-    """A sample picture of a run, decoded and encoded anew as a compact PNG; None where it is no PNG of sane size.
+    """Decodes a sample picture of a run and encodes it anew as a compact PNG; None unless it is a PNG of sane size.
 
-    colors: to how many it is reduced, for pages with many pictures; 0: as it is.
+    colors: reduces it to so many, for pages with many pictures; 0 keeps all.
     """
     from PIL import Image
 
@@ -106,7 +104,7 @@ def compact_picture(data: bytes, colors: int = 0) -> bytes | None:
 
 
 def _is_grey(image: "Image") -> bool:
-    """Also one that was reduced before, so that it is the same when it is reduced again."""
+    """Returns whether a picture is grey; a picture that was reduced before stays the same when reduced again."""
     if image.mode != "P":
         return image.mode in ("1", "L", "I;16")
     palette = image.getpalette("RGB")
@@ -114,7 +112,7 @@ def _is_grey(image: "Image") -> bool:
 
 
 def _reduced(pixels: "Image", colors: int) -> "Image":
-    """With a palette of so many colours: of a grey picture evenly spaced greys, so that white stays white."""
+    """Returns a picture with so many colours; a grey one gets evenly spaced greys, so that white stays white."""
     from PIL import Image
 
     if pixels.mode != "L":

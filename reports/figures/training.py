@@ -1,4 +1,4 @@
-"""Figures of a question: over training, against the number of modes, and the gradients of both losses."""
+"""Draws the figures of a question: over training, against the number of modes, and the gradients of both losses."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -22,9 +22,10 @@ _LONGEST = 400  # points of a curve; more than an inch can show
 
 @dataclass(frozen=True)
 class Curve:
-    """A figure of the journal, section/name, and what its axis says. logarithmic: whether the axis is."""
+    """Defines a curve and its axis."""
 
     figure: str
+    """Of the journal: section/name."""
     label: str
     logarithmic: bool = False
     reference: float = math.nan
@@ -32,7 +33,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Band:
-    """Median and quartiles over the runs of an arm, by generator updates."""
+    """Holds median and quartiles over the runs of an arm, by generator updates."""
 
     updates: np.ndarray
     low: np.ndarray
@@ -41,7 +42,7 @@ class Band:
 
 
 def band(arm: ArmRuns, figure: str) -> Band | None:
-    """Over the finished runs, at every epoch that half of them have; None where there are not two such epochs.
+    """Returns the band over the finished runs, at every epoch that half of them have; None without two such epochs.
 
     Values that are not finite are left out.
     """
@@ -62,12 +63,12 @@ def band(arm: ArmRuns, figure: str) -> Band | None:
 
 
 def drawable(arms: Sequence[ArmRuns], curve: Curve) -> list[Sequence[ArmRuns]]:
-    """The arms that have such a curve, in groups that one panel keeps apart."""
+    """Returns the arms that have such a curve, in parts that one panel keeps apart."""
     return list(split_evenly([arm for arm in arms if band(arm, curve.figure) is not None]))
 
 
 def draw_training(panels: Sequence[tuple[Curve, Sequence[ArmRuns]]]) -> bytes:
-    """An SVG of panels side by side, each with its own arms: the median over seeds, in a band between the quartiles."""
+    """Draws panels side by side as SVG, each with its own arms: the median over seeds, in a band between quartiles."""
     with figure_style():
         import seaborn
         from matplotlib.figure import Figure
@@ -93,10 +94,10 @@ def draw_training(panels: Sequence[tuple[Curve, Sequence[ArmRuns]]]) -> bytes:
 
 
 def draw_against_modes(points: Mapping[int, Mapping[str, Sequence[float]]], labels: Mapping[str, str]) -> bytes:
-    """An SVG of metrics against the number of modes: a point a run, the medians joined.
+    """Draws metrics against the number of modes as SVG: a point a run, the medians joined.
 
-    points: by the number of modes and the metric, the values of the runs. labels: of the axes, by the metric;
-    modes_captured is held against the line on which all are.
+    points: values of the runs by the number of modes and the metric. labels: of the axes, by the metric; modes_captured
+    is compared with the line of all modes.
     """
     with figure_style():
         import seaborn
@@ -129,9 +130,9 @@ def draw_against_modes(points: Mapping[int, Mapping[str, Sequence[float]]], labe
 
 
 def draw_gradient_norms(arms: Sequence[ArmRuns], figures: Mapping[str, str]) -> bytes:
-    """An SVG with a panel an arm: the norms of the generator's gradient under both losses, on a logarithmic axis.
+    """Draws the norms of the generator's gradient under both losses as SVG, a panel an arm, on a logarithmic axis.
 
-    figures: of the journal, each the log10 of a norm, with what it is called.
+    figures: labels by the figure of the journal, each the log10 of a norm.
     """
     across = min(3, len(arms))
     down = math.ceil(len(arms) / across)

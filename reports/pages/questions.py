@@ -14,7 +14,7 @@ from benchmarks.questions.outcomes import is_quality
 from benchmarks.suites.plan import PlannedArm, pilot_deviation
 from reports.analysis.amounts import describe_outcome, effect_scale, format_figure, level_unit
 from reports.analysis.answers import Answer, Answers, OtherCode
-from reports.analysis.evidence import ArmRuns, number
+from reports.analysis.evidence import ArmRuns, oriented_number
 from reports.analysis.shares import ShareRead, list_shares_read
 from reports.analysis.standings import Standing, drift_in_margins, late_means, metrics_of_real_data
 from reports.analysis.statistics import MOST_SEEDS, POWER, seeds_to_settle
@@ -191,7 +191,7 @@ def _deciding_mean(arm: ArmRuns, outcome: Outcome) -> Summary:
     """Returns the mean of an outcome in its own direction."""
     sign = -1.0 if outcome.better == "less" else 1.0
     runs = arm.not_failed if is_quality(outcome) else arm.ended
-    return mean_with_interval([sign * value for run in runs if not math.isnan(value := number(run, outcome))])
+    return mean_with_interval([sign * value for run in runs if not math.isnan(value := oriented_number(run, outcome))])
 
 
 def _tuning_of(answers: Answers, arm: str) -> Mapping[str, object]:

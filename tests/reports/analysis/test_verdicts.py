@@ -25,7 +25,7 @@ from reports.analysis.verdicts import (
     decide,
     raw_verdict,
 )
-from reports.figures import draw_forest
+from reports.figures import Axis, draw_forests
 
 OVERLAP = DecidingContrast("overlap", "overlap", "packing", "plain", -0.1, 0.1)
 # Ten values without ties, centred on zero, with a standard deviation of .03.
@@ -331,6 +331,6 @@ def test_a_forest_shows_every_effect_with_both_intervals(tmp_path):
     failing = Numbers((*NOISE[:8], -math.inf, -math.inf), tuple(NOISE))
     tests = [deciding(0.3), deciding(0.0, name="n"), DecidingTest("f", "B1", ((OVERLAP, failing),))]
     effects = [(verdict.test, verdict.outcome, verdict.effects[0]) for verdict in decide(tests)]
-    drawn = draw_forest(effects, "shift of the overlap")
-    assert drawn == draw_forest(effects, "shift of the overlap")
+    drawn = draw_forests([(effects, Axis("shift of the overlap"))])
+    assert drawn == draw_forests([(effects, Axis("shift of the overlap"))])
     assert drawn.count(b"<!--") > 10

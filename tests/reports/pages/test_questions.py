@@ -9,7 +9,6 @@ import subprocess
 import tarfile
 from collections.abc import Mapping
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,7 @@ from benchmarks.suites.plan_history import record_plan
 from reports import figures, pages, report
 from reports.analysis import standings
 from reports.analysis.amounts import describe_effect, describe_margin, effect_scale
-from reports.analysis.evidence import number
+from reports.analysis.evidence import oriented_number
 from reports.analysis.shares import list_shares_read
 from reports.analysis.summaries import mean_with_interval
 from reports.analysis.verdicts import CONTRADICTED, IN_BETWEEN, NO_DIFFERENCE, NO_VERDICT, SUPPORTED, UNDETERMINED
@@ -33,6 +32,7 @@ from reports.build import Report, answer_questions, build_report, main, write_re
 from reports.figures.illustrations import SAMPLE_COLORS, draw_pictures
 from reports.reading.runs import FoundRuns, RunRecord, find_runs, read_run
 from reports.records import RECORDS, as_displayed, pack_records
+from tests.compared_runs import Tags
 from tests.made_runs import (
     ENVIRONMENT,
     UPDATES,
@@ -81,7 +81,7 @@ def test_every_kind_of_verdict_comes_out_where_it_was_planted():
     assert "| **supported** |" in rows(markdown, "[B1]")[0]
     told = page(answers, "discriminator_layers")
     assert "So these runs cannot tell." in told
-    assert re.search(r"seeds an arm (would settle|to settle)", told)
+    assert re.search(r"seeds an arm would (settle|be needed)", told)
     assert "fewer than 5 seeds an arm have run" in page(answers, "critic_steps")
 
 
@@ -214,7 +214,7 @@ def test_a_failed_run_is_worse_than_any_other_and_enters_no_mean():
         r"\| conditional GAN, linear layers \| 10 \| 2 \| (9|10|11)\.\d+\xa0±", rows(markdown, "conditional GAN")[0]
     )
     assert (
-        "Runs that failed forbid" in page(answers, "discriminator_layers")
+        "Because runs failed, the number of seeds" in page(answers, "discriminator_layers")
         or outcome(answers, "I3a-tuned") != UNDETERMINED
     )
 
@@ -595,15 +595,6 @@ def test_every_outcome_of_our_questions_has_words(name: str):
 HOSTILE = "|`]) <script>alert(1)</script> ![x](http://a.b/c.png) [y](javascript:z) \u202e www.evil.example\n# H"
 
 
-class Tags(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[tuple[str, dict[str, str | None]]] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append((tag, dict(attrs)))
-
-
 def hostile(plan: Plan) -> list[RunRecord]:
     runs = [
         replace(run, id=HOSTILE + str(place), name=HOSTILE, link="javascript:alert(1)", classes=(HOSTILE,))
@@ -693,7 +684,7 @@ def test_what_an_earlier_protocol_measured_otherwise_is_left_out_and_said(tmp_pa
     assert not any(run.reference or any("copies" in line["metrics"] for line in run.lines) for run in runs)
     markdown = index(decided(plan, runs), runs)
     assert "Measured by an earlier version of the protocol: 15 of 15 runs." in markdown
-    assert "their curves are of the last one only" in markdown
+    assert "their curves show the last step only" in markdown
     assert "*real data*" not in markdown
 
 
@@ -822,6 +813,6 @@ def test_a_failed_run_has_a_number_and_one_without_the_figure_has_none():
     plan = smoke("loss_curves")
     run = made(plan)[0]
     wanted = plan.decisions[0].contrasts[0].contrast.outcome
-    assert number(replace(run, state="FAILED"), wanted) == number(run, wanted)
-    assert number(replace(run, state="FAILED"), LN_FID) == -math.inf
-    assert math.isnan(number(replace(run, lines=({"epoch": 0}, {"epoch": 1})), wanted))
+    assert oriented_number(replace(run, state="FAILED"), wanted) == oriented_number(run, wanted)
+    assert oriented_number(replace(run, state="FAILED"), LN_FID) == -math.inf
+    assert math.isnan(oriented_number(replace(run, lines=({"epoch": 0}, {"epoch": 1})), wanted))
