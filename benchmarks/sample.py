@@ -12,7 +12,9 @@ from variants.recipe import UserError
 def parser() -> Parser:
     parser = Parser("benchmarks.sample", description=__doc__.partition(": ")[2])
     parser.add_argument("--run", required=True, metavar="RUN", help="a run folder, a run's name, or its MLflow id")
-    parser.add_argument("--label", metavar="NAME", help="class of the samples, for conditional variants (all in turn)")
+    parser.add_argument(
+        "--label", metavar="NAME", help="class of the samples, for conditional variants (all classes in turn)"
+    )
     parser.add_argument(
         "--prompt", metavar="TEXT", help='description, for text variants, such as "a bold seven leaning left"'
     )
@@ -20,7 +22,7 @@ def parser() -> Parser:
         "--count",
         type=int,
         metavar="N",
-        help=f"samples ({drawing.DEFAULT_IMAGES}, or {drawing.DEFAULT_POINTS} points)",
+        help=f"number of samples ({drawing.DEFAULT_IMAGES} images or {drawing.DEFAULT_POINTS} points)",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="random seed of the noise (0)")
     parser.add_argument(

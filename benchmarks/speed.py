@@ -35,11 +35,15 @@ def parser() -> Parser:
     )
     what.add_argument("--fill", type=Path, metavar="PAGE", help="rewrite the tables of a page from their JSON files")
     case = parser.add_argument_group("of what")
-    case.add_argument("--variant", nargs="+", metavar="NAME", help=f"of {', '.join(VARIANTS)} (all that can)")
-    case.add_argument("--dataset", nargs="+", default=["auto"], metavar="NAME", help="(auto: MNIST, else digits)")
+    case.add_argument(
+        "--variant", nargs="+", metavar="NAME", help=f"variants to time: {', '.join(VARIANTS)} (all that fit)"
+    )
+    case.add_argument(
+        "--dataset", nargs="+", default=["auto"], metavar="NAME", help="datasets to train on (auto: MNIST, else digits)"
+    )
     add_plugin(case)
-    case.add_argument("--recipe", default="", metavar="NAME", help="a recipe of the variants (their own)")
-    case.add_argument("--against", default="stock", metavar="stock|none", help="the loop to compare with (stock)")
+    case.add_argument("--recipe", default="", metavar="NAME", help="recipe of all variants (each variant's own)")
+    case.add_argument("--against", default="stock", metavar="stock|none", help="loop to compare with (stock)")
     case.add_argument(
         "--loader-workers", type=int, default=0, metavar="N", help="processes that load the stock loop's data (0)"
     )
@@ -48,21 +52,32 @@ def parser() -> Parser:
         nargs="+",
         default=[PRECISIONS[0]],
         metavar="|".join(PRECISIONS),
-        help=f"ours; stock is {PRECISIONS[0]}",
+        help=f"precision of this project's loop; the stock loop uses {PRECISIONS[0]}",
     )
     how = parser.add_argument_group("how")
     how.add_argument(
         "--threads", type=int, default=0, metavar="N", help="CPU threads of each loop (torch's own choice)"
     )
     how.add_argument(
-        "--seeds", type=int, nargs="+", default=[1], metavar="N", help="that ours trains as one; told of each (1)"
+        "--seeds",
+        type=int,
+        nargs="+",
+        default=[1],
+        metavar="N",
+        help="numbers of seeds to train as one; figures are per seed (1)",
     )
     add_device(how, "cpu")
     add_cuda_graphs(how)
-    how.add_argument("--rounds", type=int, default=7, metavar="N", help="how often each is timed (7)")
-    how.add_argument("--seconds", type=float, default=2.0, metavar="S", help="of each in a round, about (2)")
+    how.add_argument("--rounds", type=int, default=7, metavar="N", help="times that each loop is measured (7)")
     how.add_argument(
-        "--run-seconds", type=float, default=60.0, metavar="S", help="of training in a real run, 0 for none (60)"
+        "--seconds", type=float, default=2.0, metavar="S", help="seconds that each loop trains in a round, about (2)"
+    )
+    how.add_argument(
+        "--run-seconds",
+        type=float,
+        default=60.0,
+        metavar="S",
+        help="seconds of training in a real run; 0: no such run (60)",
     )
     add_data_dir(how)
     add_json(how)

@@ -25,18 +25,28 @@ def parser() -> Parser:
     summaries = "; ".join(f"{name}: {each.summary}" for name, each in PRESETS.items())
     parser = Parser("benchmarks.suite", description=__doc__.partition(": ")[2], epilog=f"Presets: {summaries}.")
     what = parser.add_argument_group("what")
-    what.add_argument("--preset", default="quick", metavar="NAME", help=f"one of {', '.join(PRESETS)} (quick)")
-    what.add_argument("--questions", nargs="+", default=[], metavar="NAME", help="only these (all)")
-    what.add_argument("--dataset", default="", metavar="NAME", help="takes the place of the preset's images")
-    what.add_argument("--seeds", type=int, default=0, metavar="N", help="seeds of each arm (the preset's)")
+    what.add_argument(
+        "--preset", default="quick", metavar="NAME", help=f"data, budgets and seeds: {', '.join(PRESETS)} (quick)"
+    )
+    what.add_argument("--questions", nargs="+", default=[], metavar="NAME", help="questions to train for (all)")
+    what.add_argument("--dataset", default="", metavar="NAME", help="images to train on instead of the preset's")
+    what.add_argument("--seeds", type=int, default=0, metavar="N", help="number of seeds of each arm (the preset's)")
     options.add_plugin(what)
     what.add_argument(
-        "--tuned", type=Path, default=None, metavar="FILE", help="of benchmarks.tune --out (the one with the code)"
+        "--tuned",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="tuned settings, as benchmarks.tune --out writes them (those kept with the code)",
     )
-    what.add_argument("--plan", action="store_true", help="show what would be run, and end")
+    what.add_argument("--plan", action="store_true", help="show the runs and their cost, and exit")
     how = parser.add_argument_group("how")
-    how.add_argument("--executor", default="processes", metavar="NAME", help="inline, processes or ray (processes)")
-    how.add_argument("--address", default="", metavar="ADDRESS", help="of a Ray cluster (one on this machine)")
+    how.add_argument(
+        "--executor", default="processes", metavar="NAME", help="where to train: inline, processes or ray (processes)"
+    )
+    how.add_argument(
+        "--address", default="", metavar="ADDRESS", help="address of a Ray cluster (starts one on this machine)"
+    )
     options.add_workers(how)
     options.add_device(how)
     options.add_stack(how)

@@ -11,15 +11,19 @@ from variants.recipe import UserError
 
 def parser() -> Parser:
     parser = Parser("benchmarks.tune", description=__doc__.partition(": ")[2])
-    parser.add_argument("--preset", default="quick", metavar="NAME", help="quick, mnist or full (quick)")
     parser.add_argument(
-        "--arms", nargs="+", default=[], metavar="NAME", help="only these; others stay as they were tuned (all)"
+        "--preset", default="quick", metavar="NAME", help="preset to tune: quick, mnist or full (quick)"
+    )
+    parser.add_argument(
+        "--arms", nargs="+", default=[], metavar="NAME", help="arms to tune; the others keep their settings (all)"
     )
     add_plugin(parser)
     add_workers(parser)
     add_runs_dir(parser, "runs/tuning")
     add_data_dir(parser)
-    parser.add_argument("--out", type=Path, default=None, metavar="FILE", help="where to write (with the code)")
+    parser.add_argument(
+        "--out", type=Path, default=None, metavar="FILE", help="file to write (the one kept with the code)"
+    )
     return parser
 
 

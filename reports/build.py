@@ -182,12 +182,14 @@ def _stale(report: Report, out: Path) -> list[Path]:
 def main() -> None:
     parser = Parser("reports.build", description=__doc__.partition(": ")[2].partition("\n")[0])
     parser.add_argument(
-        "--runs", nargs="+", default=[], metavar="RUN", help="only these: names, MLflow ids, or run folders (all runs)"
+        "--runs", nargs="+", default=[], metavar="RUN", help="runs to compare: names, MLflow ids, or run folders (all)"
     )
-    parser.add_argument("--runs-dir", type=Path, metavar="DIR", help="read the run folders in there, without MLflow")
+    parser.add_argument(
+        "--runs-dir", type=Path, metavar="DIR", help="folder whose run folders are read, instead of MLflow"
+    )
     add_tracking(parser)
     parser.add_argument(
-        "--out", type=Path, default=Path("reports/out"), metavar="DIR", help="where to write (reports/out)"
+        "--out", type=Path, default=Path("reports/out"), metavar="DIR", help="folder to write to (reports/out)"
     )
     parser.add_argument("--html", action="store_true", help="write one self-contained HTML file as well")
     parser.add_argument(
@@ -195,9 +197,11 @@ def main() -> None:
     )
     asked = parser.add_argument_group("to answer the questions")
     asked.add_argument(
-        "--preset", metavar="NAME", help="plan to answer: smoke, quick, mnist or full (compares all runs)"
+        "--preset",
+        metavar="NAME",
+        help="answer the questions of this preset: smoke, quick, mnist or full (compare all runs instead)",
     )
-    asked.add_argument("--questions", nargs="+", default=[], metavar="NAME", help="only these (all)")
+    asked.add_argument("--questions", nargs="+", default=[], metavar="NAME", help="questions to answer (all)")
     asked.add_argument("--seeds", type=int, default=0, metavar="N", help="as given to the suite (the preset's)")
     asked.add_argument("--dataset", default="", metavar="NAME", help="as given to the suite (the preset's)")
     asked.add_argument(
