@@ -169,10 +169,10 @@ def make_row(verdict: Verdict) -> dict[str, Any]:
 
     return {
         "variant": verdict.claim,
-        "precision": effect.comparison.treatment,
-        "outcome": effect.comparison.name,
-        "metric": effect.comparison.metric,
-        "margin": effect.comparison.high,
+        "precision": effect.contrast.treatment,
+        "outcome": effect.contrast.name,
+        "metric": effect.contrast.metric,
+        "margin": effect.contrast.high,
         "shift": effect.shift,
         "interval": list(effect.interval),
         "seeds": list(effect.seeds),
