@@ -146,15 +146,15 @@ def compare_precisions(runs: Mapping[tuple[str, str], tuple[Sequence[Path], Sequ
     for (variant, precision), groups in runs.items():
         for what, (outcome, margin) in MARGINS.items():
             if is_measured(outcome, [RunFolder(path).lines() for group in groups for path in group]):
-                full, reduced = (tuple(numbers(group, outcome)) for group in groups)
-                comparison = DecidingContrast(what, outcome.label, precision, FULL, -margin, margin, "different")
-                pair = ((comparison, Numbers(reduced, full)),)
+                full, reduced = (tuple(read_numbers(group, outcome)) for group in groups)
+                contrast = DecidingContrast(what, outcome.label, precision, FULL, -margin, margin, "different")
+                pair = ((contrast, Numbers(reduced, full)),)
                 tests.append(DecidingTest(f"{variant}, {precision}, {what}", variant, pair))
     return decide(tests)
 
 
-def numbers(folders: Sequence[Path], outcome: Outcome) -> list[float]:
-    """One number of each run that ended and has the figure, larger being better, −∞ of one that failed."""
+def read_numbers(folders: Sequence[Path], outcome: Outcome) -> list[float]:
+    """Returns one number of each run that ended and has the figure, larger being better; −∞ for a failed run."""
     from benchmarks.questions.outcomes import score_run
     from benchmarks.run_folder.folder import ENDED, RunFolder
 
@@ -164,7 +164,7 @@ def numbers(folders: Sequence[Path], outcome: Outcome) -> list[float]:
 
 
 def make_row(verdict: Verdict) -> dict[str, Any]:
-    """A verdict as JSON values."""
+    """Returns a verdict as JSON values."""
     (effect,) = verdict.effects
 
     return {

@@ -38,7 +38,7 @@ def test_the_cost_of_a_preset_is_that_of_its_runs(monkeypatch: pytest.MonkeyPatc
 def test_every_preset_has_a_cost_also_one_that_was_never_tuned(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(suite_cost, "time_arms", lambda arms, *_: {arm.name: 0.5 for arm in arms})
     monkeypatch.setattr(suite_cost, "time_evaluation", lambda arm, final, _: 2.0)
-    monkeypatch.setattr(suite_cost, "loaded", lambda *_: SimpleNamespace(train=range(60_000)))
+    monkeypatch.setattr(suite_cost, "load_dataset", lambda *_: SimpleNamespace(train=range(60_000)))
     measured = suite_cost.measure_suite(name, 1, None, lambda sentence: None)
     assert (measured["core_seconds"]["tuning"] > 0) == PRESETS[name].tuned
     # Also what is compared at equal seconds, which only a preset with timings can do.
