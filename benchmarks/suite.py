@@ -28,7 +28,7 @@ def parser() -> Parser:
     what.add_argument(
         "--preset", default="quick", metavar="NAME", help=f"data, budgets and seeds: {', '.join(PRESETS)} (quick)"
     )
-    what.add_argument("--questions", nargs="+", default=[], metavar="NAME", help="questions to train for (all)")
+    what.add_argument("--questions", nargs="+", default=[], metavar="NAME", help="questions to answer (all)")
     what.add_argument("--dataset", default="", metavar="NAME", help="images to train on instead of the preset's")
     what.add_argument("--seeds", type=int, default=0, metavar="N", help="number of seeds of each arm (the preset's)")
     options.add_plugin(what)

@@ -1,4 +1,4 @@
-"""A conditional GAN with convolutions, where a label is one more channel: I1a of the source.
+"""Defines a conditional GAN with convolutions, where a label is one more channel: I1a of the source.
 
 In both networks: one-hot → dense layer to height·width → reshaped → concatenated, in the discriminator with the image,
 in the generator with the first feature map.

@@ -1,4 +1,4 @@
-"""The conditional GAN of Mirza & Osindero 2014 with linear layers: I1b and I3b–I3d of the source.
+"""Defines the conditional GAN of Mirza & Osindero 2014 with linear layers: I1b and I3b–I3d of the source.
 
 The label's embedding is concatenated with the noise in the generator, with the flattened image in the discriminator.
 """

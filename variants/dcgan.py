@@ -1,4 +1,4 @@
-"""The DCGAN of Radford et al. 2016: C1 and C2 of the source, unconditional.
+"""Defines the DCGAN of Radford et al. 2016: C1 and C2 of the source, unconditional.
 
 The source, unlike the paper, has LeakyReLU in the generator as well; `--negative-slope 0` makes both ReLU.
 """

@@ -1,4 +1,4 @@
-"""A DCGAN that draws what a caption says: C4 of the source, after Reed et al. 2016.
+"""Defines a DCGAN that draws what a caption says: C4 of the source, after Reed et al. 2016.
 
 Tokens → a learned text encoder → concatenated with the noise → transposed convolutions. The discriminator sees the
 encoding of the caption beside its last feature map; `--matching-aware true` also shows it real images with

@@ -1,4 +1,4 @@
-"""One GAN for each class, trained as one variant: B1b of the source.
+"""Defines one GAN for each class, trained as one variant: B1b of the source.
 
 A batch is dealt out by label; each class has a generator and a discriminator of its own, which never see another class.
 """
@@ -14,8 +14,8 @@ from variants.networks import build as build_pair
 from variants.recipe import Recipe, UserError
 
 
-def dealt(inputs: Tensor, labels: Tensor, classes: int) -> tuple[tuple[Tensor, ...], Tensor]:
-    """The inputs of each class, and the places in the batch that their results go to, once they are joined again."""
+def deal(inputs: Tensor, labels: Tensor, classes: int) -> tuple[tuple[Tensor, ...], Tensor]:
+    """Splits a batch by class; returns the parts, and the places of their results in the batch once they are joined."""
     order = labels.argsort(stable=True)
     return inputs[order].split(labels.bincount(minlength=classes).tolist()), order.argsort()
 
@@ -24,7 +24,7 @@ class Generators(nn.ModuleList):
     """noise (batch, noise_size), labels (batch,) -> (batch, *shape)."""
 
     def forward(self, noise: Tensor, condition: Tensor) -> Tensor:
-        parts, places = dealt(noise, condition, len(self))
+        parts, places = deal(noise, condition, len(self))
         return torch.cat([network(part) for network, part in zip(self, parts, strict=True) if len(part)])[places]
 
 
@@ -32,7 +32,7 @@ class Discriminators(nn.ModuleList):
     """examples (batch, *shape), labels (batch,) -> DiscriminatorOutput of (batch,) logits."""
 
     def forward(self, examples: Tensor, condition: Tensor) -> DiscriminatorOutput:
-        parts, places = dealt(examples, condition, len(self))
+        parts, places = deal(examples, condition, len(self))
         logits = [network(part).logits for network, part in zip(self, parts, strict=True) if len(part)]
         return DiscriminatorOutput(torch.cat(logits)[places])
 

@@ -1,4 +1,4 @@
-"""The GAN of Goodfellow et al. 2014 with linear layers, unconditional."""
+"""Defines the GAN of Goodfellow et al. 2014 with linear layers, unconditional."""
 
 from variants.base import Variant
 from variants.networks import READS, build

@@ -26,7 +26,9 @@ class Bench:
     def values(self, *names: str, defect: str = "") -> dict[str, float]:
         if defect not in self.compared:
             defects = IMAGE_DEFECTS if self.evaluator.dataset.spec.is_image else POINT_DEFECTS
-            samples = defects[defect](self.planting) if defect else self.planting.sound
+            # Its own stream for each defect, so that no figure depends on which others were planted before.
+            planting = replace(self.planting, generator=drawn(1))
+            samples = defects[defect](planting) if defect else planting.sound
             self.compared[defect] = self.evaluator.compare(samples)
         return self.evaluator.measure(names, self.compared[defect])
 

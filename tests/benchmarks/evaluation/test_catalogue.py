@@ -48,7 +48,7 @@ CONTRACT: dict[str, tuple[str, float, str, float]] = {
     "caption_agreement_seen": ("captions", 0.03, "other captions", 0.5),
     "caption_agreement_held_out": ("captions", 0.03, "other captions", 0.5),
     "gan_train": ("images", 0.1, "dropped class", 0.05),
-    "precision": ("images", 0.2, "blends", 0.3),
+    "precision": ("images", 0.2, "blur", 0.3),
     "recall": ("images", 0.2, "duplicates", 0.5),
     "density": ("images", 0.15, "blends", 0.5),
     "coverage": ("images", 0.1, "duplicates", 0.5),
