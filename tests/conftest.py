@@ -83,6 +83,21 @@ def in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "sampler", lambda *given: lambda *asked: sampler(*given)(*asked).float())
 
 
+@pytest.fixture
+def own_plugins() -> Iterator[None]:
+    """Forgets after a test the plugins that it loaded."""
+    from benchmarks import plugins
+
+    lists = [known.entries for known in plugins._lists().values()] + [plugins.HASHES, plugins.ADDED]
+    kept, files = [dict(entries) for entries in lists], list(plugins.FILES)
+    yield
+    for entries, before in zip(lists, kept, strict=True):
+        entries.clear()
+        entries.update(before)
+    plugins.FILES[:] = files
+    plugins.load_installed.cache_clear()
+
+
 @pytest.fixture(scope="session")
 def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One folder for all workers of this test session."""

@@ -193,7 +193,7 @@ def make_recorder(
 
 
 def make_updates(gan: GAN, objective: Objective, recipe: Recipe, recorder: Recorder | None = None) -> Updates:
-    """Both updates of two players; recorded, where there is something to record with."""
+    """Makes the updates of a GAN; recorded ones if there is a recorder."""
     if recorder is None:
         return Updates(gan, objective, recipe)
     return Recorded(gan, objective, recipe, recorder)

@@ -24,17 +24,7 @@ EXAMPLE = ROOT / "examples" / "my_variant.py"
 TINY = {"epochs": 1, "epoch_updates": 2, "samples": 20, "thorough": False, "probes": ()}
 
 
-@pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    """What a test adds to the project's own lists is taken out again."""
-    lists = [known.entries for known in plugins._lists().values()] + [plugins.HASHES, plugins.ADDED]
-    kept, files = [dict(entries) for entries in lists], list(plugins.FILES)
-    yield
-    for entries, before in zip(lists, kept, strict=True):
-        entries.clear()
-        entries.update(before)
-    plugins.FILES[:] = files
-    plugins.load_installed.cache_clear()
+pytestmark = pytest.mark.usefixtures("own_plugins")
 
 
 @pytest.fixture

@@ -1,24 +1,11 @@
 """Holds runs in the middle of training while their workers or machines are killed."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from benchmarks import load_plugins, plugins
+from benchmarks import load_plugins
 from tests.held_runs import HELD
-
-
-@pytest.fixture
-def own_plugins() -> Iterator[None]:
-    """Forgets after a test the plugins that it loaded."""
-    lists = [known.entries for known in plugins._lists().values()] + [plugins.HASHES, plugins.ADDED]
-    kept, files = [dict(entries) for entries in lists], list(plugins.FILES)
-    yield
-    for entries, before in zip(lists, kept, strict=True):
-        entries.clear()
-        entries.update(before)
-    plugins.FILES[:] = files
 
 
 @pytest.fixture
