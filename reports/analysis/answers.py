@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.questions import Question
+from benchmarks.statistics.verdicts import NO_VERDICT, NOT_TESTED, Effect, Verdict, decide
 from benchmarks.suites.plan import NotTaken, Plan, PlannedContrast, PlannedDecision
 from benchmarks.suites.plan_history import describe_changes
 from reports.analysis.checks import CheckResult, check_construct
 from reports.analysis.evidence import Evidence
-from reports.analysis.verdicts import NO_VERDICT, NOT_TESTED, Effect, Verdict, decide
 from reports.reading.runs import RunRecord
 
 

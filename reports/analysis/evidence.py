@@ -10,11 +10,11 @@ from functools import cached_property
 
 from benchmarks.questions import Outcome, outcomes
 from benchmarks.run_folder.folder import ENDED
+from benchmarks.statistics.ranks import significant
+from benchmarks.statistics.verdicts import DecidingContrast, DecidingTest, Numbers
 from benchmarks.suites.plan import Plan, PlannedArm, PlannedContrast, PlannedDecision
 from reports.analysis.sections import drawn_by_seed, preference_order
-from reports.analysis.statistics import significant
 from reports.analysis.summaries import Summary, mean_with_interval
-from reports.analysis.verdicts import DecidingContrast, DecidingTest, Numbers
 from reports.reading.runs import RunRecord
 
 

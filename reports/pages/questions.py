@@ -11,15 +11,15 @@ from markupsafe import Markup
 from benchmarks.evaluation.catalogue import METRICS
 from benchmarks.questions import Contrast, Outcome, Question
 from benchmarks.questions.outcomes import is_quality
+from benchmarks.statistics.ranks import MOST_SEEDS, POWER, seeds_to_settle
+from benchmarks.statistics.verdicts import OUTCOMES
 from benchmarks.suites.plan import PlannedArm, pilot_deviation
 from reports.analysis.amounts import describe_outcome, effect_scale, format_figure, level_unit
 from reports.analysis.answers import Answer, Answers, OtherCode
 from reports.analysis.evidence import ArmRuns, oriented_number
 from reports.analysis.shares import ShareRead, list_shares_read
 from reports.analysis.standings import Standing, drift_in_margins, late_means, metrics_of_real_data
-from reports.analysis.statistics import MOST_SEEDS, POWER, seeds_to_settle
 from reports.analysis.summaries import Summary, mean_with_interval
-from reports.analysis.verdicts import OUTCOMES
 from reports.figures.illustrations import Picture, Sample
 from reports.pages.comparison import PICTURES_ACROSS
 from reports.pages.templates import render_markdown

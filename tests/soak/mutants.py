@@ -48,8 +48,8 @@ TESTS = {
     "metrics/pixels.py": ("metrics/test_pixels", "metrics/test_independent"),
     "metrics/ranking.py": ("metrics/test_ranking", "metrics/test_independent"),
     "metrics/spectrum.py": ("metrics/test_spectrum", "metrics/test_independent"),
-    "reports/analysis/statistics.py": ("reports/analysis/test_statistics", "reports/analysis/test_verdicts"),
-    "reports/analysis/verdicts.py": ("reports/analysis/test_verdicts", "reports/pages/test_questions"),
+    "benchmarks/statistics/ranks.py": ("benchmarks/statistics/test_ranks", "benchmarks/statistics/test_verdicts"),
+    "benchmarks/statistics/verdicts.py": ("benchmarks/statistics/test_verdicts", "reports/pages/test_questions"),
 }
 # A test hangs, which counts as noticed, if it takes this many times as long as without a change, and some seconds more.
 PATIENCE, GRACE = 10.0, 30.0

@@ -19,6 +19,7 @@ from benchmarks.questions import QUESTIONS, load_question
 from benchmarks.questions.base import LN_FID
 from benchmarks.questions.presets import PRESETS
 from benchmarks.run_folder.folder import RunFolder
+from benchmarks.statistics.verdicts import CONTRADICTED, IN_BETWEEN, NO_DIFFERENCE, NO_VERDICT, SUPPORTED, UNDETERMINED
 from benchmarks.suites.plan import Plan, make_plan
 from benchmarks.suites.plan_history import record_plan
 from reports import figures, pages, report
@@ -27,7 +28,6 @@ from reports.analysis.amounts import describe_effect, describe_margin, effect_sc
 from reports.analysis.evidence import oriented_number
 from reports.analysis.shares import list_shares_read
 from reports.analysis.summaries import mean_with_interval
-from reports.analysis.verdicts import CONTRADICTED, IN_BETWEEN, NO_DIFFERENCE, NO_VERDICT, SUPPORTED, UNDETERMINED
 from reports.build import Report, answer_questions, build_report, main, write_report
 from reports.figures.illustrations import SAMPLE_COLORS, draw_pictures
 from reports.reading.runs import FoundRuns, RunRecord, find_runs, read_run
