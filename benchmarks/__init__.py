@@ -20,6 +20,7 @@ plugins.py      adds variants, losses, datasets, metrics and questions from a fi
 
 Rooms, in the order of the data; the `__init__.py` of each has a map of its files:
 
+statistics/     decides from numbers: exact tests, looks, verdicts
 questions/      says what is asked: claims, arms, presets, outcomes
 datasets/       loads what is trained on
 algorithm/      updates both networks: steps, epochs, stacked seeds

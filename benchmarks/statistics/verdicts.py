@@ -331,7 +331,7 @@ def decide(
                 raw.p,
                 adjusted,
                 better,
-                _seeds_to_settle(test, effects, family, level) if outcome == UNDETERMINED else None,
+                _seeds_to_settle(test, effects, family, level, look > 0) if outcome == UNDETERMINED else None,
                 tuple(way for way in found if (way.outcome, way.better) != (outcome, better)),
                 tuple(unchecked.items()),
                 look,
@@ -499,21 +499,28 @@ def _alternatives(test: DecidingTest, shapes: bool) -> tuple[dict[str, RawVerdic
     return ways, closed
 
 
-def _seeds_to_settle(test: DecidingTest, effects: Sequence[Effect], family: int, level: float) -> float:
+def _seeds_to_settle(test: DecidingTest, effects: Sequence[Effect], family: int, level: float, at_looks: bool) -> float:
+    """Returns the seeds an arm that would settle a test; NaN where failed runs forbid an estimate.
+
+    By the bound of the deviation between seeds, so that what is planned by it has the power; at looks by the deviation
+    itself: after few seeds the bound would give up tests that are within reach.
+    """
     if any(any(effect.failed) for effect in effects):
         return math.nan
-    needed = [
-        seeds_to_settle(
-            effect.shift,
-            deviation_within(*(group for block in numbers.by_block for group in block)).bound,
-            contrast.low,
-            contrast.high,
-            groups=len(numbers.groups),
-            tests=family,
-            alpha=level,
-            most=MOST_SEEDS if level == ALPHA else math.inf,
+    needed = []
+    for (contrast, numbers), effect in zip(test.parts, effects, strict=True):
+        deviation = deviation_within(*(group for block in numbers.by_block for group in block))
+        needed.append(
+            seeds_to_settle(
+                effect.shift,
+                deviation.estimate if at_looks else deviation.bound,
+                contrast.low,
+                contrast.high,
+                groups=len(numbers.groups),
+                tests=family,
+                alpha=level,
+                most=math.inf if at_looks else MOST_SEEDS,
+            )
         )
-        for (contrast, numbers), effect in zip(test.parts, effects, strict=True)
-    ]
     # The present ones did not do.
-    return max(*needed, test.seeds + 1, DECIDING_SEEDS)
+    return max(*needed, test.seeds + 1, FEWEST_SEEDS if at_looks else DECIDING_SEEDS)
