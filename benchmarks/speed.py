@@ -23,7 +23,7 @@ from variants.recipe import UserError, unknown
 
 # Options that each kind of timing reads; every kind takes --json and --plugin.
 READS = {"evaluation": {"dataset", "threads", "rounds", "data_dir"}, "suite": {"rounds", "data_dir"}, "fill": set()}
-_LEAST = {"threads": 0, "seeds": 1, "loader_workers": 0, "rounds": 1, "run_seconds": 0}
+_LEAST = {"threads": 0, "seeds": 1, "loader_workers": 0, "rounds": 1}
 
 
 def parser() -> Parser:
@@ -72,13 +72,6 @@ def parser() -> Parser:
     how.add_argument(
         "--seconds", type=float, default=2.0, metavar="S", help="seconds that each loop trains in a round, about (2)"
     )
-    how.add_argument(
-        "--run-seconds",
-        type=float,
-        default=60.0,
-        metavar="S",
-        help="seconds of training in a real run; 0: no such run (60)",
-    )
     add_data_dir(how)
     add_json(how)
     return parser
@@ -126,8 +119,6 @@ def check(asked: Namespace) -> None:
         raise UserError(f"--evaluation times one --dataset, not {len(asked.dataset)}")
     if asked.against == "none" and asked.loader_workers:
         raise UserError("--loader-workers load the data of the stock loop, which --against none leaves out; take one")
-    if max(asked.seeds) > 1 and asked.run_seconds:
-        raise UserError("--seeds times updates alone; add --run-seconds 0")
     if not asked.seconds > 0:
         raise UserError(f"--seconds is above 0, not {asked.seconds}")
     if asked.json:
@@ -172,7 +163,6 @@ def measure(asked: Namespace) -> dict[str, Any]:
         against_stock=asked.against == "stock",
         rounds=asked.rounds,
         seconds=asked.seconds,
-        run_seconds=asked.run_seconds,
         skip_refused=not asked.variant,
         say=_say,
     )

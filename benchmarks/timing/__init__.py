@@ -1,7 +1,7 @@
 """Times training against a tutorial's loop and the machine's peak, for the command benchmarks.speed.
 
 cases.py        describes what is trained while it is timed
-contestants.py  implements what is timed: this project's loop, its parts alone, the peak, the stock loop, a real run
+contestants.py  implements what is timed: this project's loop, its parts alone, the peak, the stock loop
 evaluation.py   times the evaluation of samples, metric by metric
 machine.py      describes the machine, and warns of other work on it
 processes.py    runs each loop in a process of its own

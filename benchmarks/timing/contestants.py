@@ -1,4 +1,4 @@
-"""Implements what is timed: this project's loop, its parts alone, the machine's peak, the stock loop, a real run.
+"""Implements what is timed: this project's loop, its parts alone, the machine's peak, the stock loop.
 
 A unit of `loop` is a generator update with its discriminator updates. All contestants of a case train the same networks
 by the same recipe on the same data, from the same weights, each in a process of its own.
@@ -6,12 +6,10 @@ by the same recipe on the same data, from the same weights, each in a process of
 
 import itertools
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -32,8 +30,7 @@ from benchmarks.timing.cases import Case
 from benchmarks.timing.machine import describe_software
 from benchmarks.timing.products import count_operations, make_peak_product, record_products
 from benchmarks.training.cache import load_dataset
-from benchmarks.training.configure import EVALUATIONS, configure, find_recipe
-from benchmarks.training.train import train
+from benchmarks.training.configure import find_recipe
 from variants import Recipe, UserError, load_variant
 from variants.batch import Batch
 from variants.objective import objective
@@ -270,43 +267,3 @@ class Part:
     @property
     def lane(self) -> torch.cuda.Stream | None:
         return self.recorder.stream if self.recorder else None
-
-
-class Real(Contestant):
-    """Trains a run as `benchmarks.run` does, in a process that times nothing else, so that its memory is its own."""
-
-    def run(self, seconds: float, per_update: float) -> dict[str, float]:
-        """Trains for about so many seconds, and returns the time of each part; per_update: seconds of an update.
-
-        It evaluates as often as a whole run of the recipe does. What is done once for many runs (imports, the tables of
-        MLflow, the real side of the metrics) is done before.
-        """
-        epochs = min(self.recipe.epochs, max(1, round(seconds / (per_update * self.epoch_updates))))
-        shared = {"recipe": self.case.recipe, "precision": self.case.precision, "data_dir": self.case.data_dir}
-        dataset = DatasetConfig(self.case.dataset)
-
-        def train_in(folder: str, **changes: Any) -> Any:
-            config = configure(self.case.variant, dataset, **shared, **{**self.case.changes, **changes})
-            return train(
-                config,
-                runs_dir=Path(folder) / "runs",
-                data_dir=self.case.data_dir,
-                device=self.case.device,
-                cuda_graphs=self.case.cuda_graphs,
-                tracking_uri=f"sqlite:///{folder}/mlflow.db",
-            )
-
-        with tempfile.TemporaryDirectory(prefix="gan-benchmark-") as folder:
-            train_in(folder, epochs=1, epoch_updates=1)
-            began = time.perf_counter()
-            run = train_in(folder, epochs=epochs, evaluate_every=max(1, self.recipe.epochs // EVALUATIONS))
-            whole = time.perf_counter() - began
-            timing = [line["timing"] for line in run.folder.lines()]
-        return {
-            "epochs": epochs,
-            "updates": epochs * self.epoch_updates,
-            "seconds": whole,
-            **{name: sum(line.get(name, 0.0) for line in timing) for name in ("evaluation_seconds", "probe_seconds")},
-            "training_seconds": sum(line.get("seconds", 0.0) for line in timing),
-            "memory_mib": max(line["memory_mib"] for line in timing),
-        }

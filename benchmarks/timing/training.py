@@ -20,14 +20,12 @@ def measure_training(
     against_stock: bool = True,
     rounds: int = 7,
     seconds: float = 2.0,
-    run_seconds: float = 60.0,
     skip_refused: bool = False,
     say: Callable[[str], None] = lambda sentence: None,
 ) -> dict[str, Any]:
-    """Times every case in turn, `rounds` times for about `seconds` a part, then a real run of each; as JSON values.
+    """Times every case in turn, `rounds` times for about `seconds` a part; as JSON values.
 
     Args:
-        run_seconds: of training in the real run; 0 for none.
         skip_refused: leaves out a case that cannot be trained, with a note, instead of raising UserError.
     """
     machine = describe_machine()
@@ -74,13 +72,7 @@ def measure_training(
         timed = {key: unit for contest in contests for key, unit in contest.timers().items()}
         say(f"timing {len(timed)} things in turn, {rounds} rounds")
         measured = time_in_turn(timed, rounds)
-        rows = []
-        for contest in contests:
-            row = contest.make_row(measured)
-            if run_seconds:
-                say(f"training a run: {contest.case.name}")
-                row["run"] = contest.train_run(run_seconds, row["ours"]["ms_per_update"]["median"] / 1e3)
-            rows.append(row)
+        rows = [contest.make_row(measured) for contest in contests]
     return {"kind": "training", "machine": machine, "rounds": rounds, "seconds": seconds, "notes": notes, "rows": rows}
 
 
@@ -152,23 +144,6 @@ class Contest:
             "ms_per_update": _milliseconds(seconds),
             "images_per_second": Spread.of(images / each for each in seconds).as_dict(),
             "memory_mib": self.memory[who],
-        }
-
-    def train_run(self, seconds: float, per_update: float) -> dict[str, float]:
-        """Trains a real run and divides up its time; the networks' share is their time alone, times the updates."""
-        process = Process("Real", self.case)
-        try:
-            run = process.ask("run", seconds, per_update)
-        finally:
-            process.end()
-        alone = self.ours.ask("seconds_for", "networks", self.counts["networks"]) / self.counts["networks"]
-        whole = run["seconds"]
-        judging = run["evaluation_seconds"] + run["probe_seconds"]
-        return run | {
-            "share_networks": alone * run["updates"] / whole,
-            "share_loop": (run["training_seconds"] - alone * run["updates"]) / whole,
-            "share_evaluation": judging / whole,
-            "share_rest": (whole - run["training_seconds"] - judging) / whole,
         }
 
 

@@ -435,7 +435,7 @@ def test_a_metric_and_a_variant_of_a_plugin_are_known_to_the_other_commands(
     assert done.code == 0, done.err
     assert "| `ink` | lower |" in done.out
     # In a process of its own, which has the plugin from this one.
-    few = ("--rounds", "1", "--seconds", "0.01", "--run-seconds", "0", "--threads", "1", "--against", "none")
+    few = ("--rounds", "1", "--seconds", "0.01", "--threads", "1", "--against", "none")
     timed = called(speed.main, "--variant", "residual_gan", "--dataset", "ring8", "--plugin", str(mine), *few)
     assert timed.code == 0, timed.err
     assert "`residual_gan`" in timed.out

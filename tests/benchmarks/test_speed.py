@@ -25,7 +25,6 @@ Called = Callable[..., Done]
         (["--seconds", "nan"], "--seconds is above 0, not nan"),
         (["--threads", "-1"], "--threads is at least 0, not -1"),
         (["--seeds", "0"], "--seeds is at least 1, not 0"),
-        (["--seeds", "2"], "--seeds times updates alone; add --run-seconds 0"),
         (["--evaluation", "--seeds", "2"], "--seeds is not read by --evaluation; leave it out"),
         (["--evaluation", "--dataset", "digits", "ring8"], "--evaluation times one --dataset, not 2"),
         (["--against", "none", "--loader-workers", "2"], "--loader-workers load the data of the stock loop, which "),
@@ -46,7 +45,7 @@ def test_what_cannot_be_measured_is_refused_with_one_sentence(called: Called, wo
 @pytest.mark.long
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_training_is_measured_beside_stock(seeds: int, called: Called, tmp_path: Path) -> None:
-    quick = f"--rounds 2 --seconds 0.02 --run-seconds 0 --threads 1 --seeds {seeds}".split()
+    quick = f"--rounds 2 --seconds 0.02 --threads 1 --seeds {seeds}".split()
     done = called(main, "--variant", "vanilla_gan", "--dataset", "ring8", *quick, "--json", "all.json")
     assert done.code == 0, done.err
     measured = json.loads(Path("all.json").read_text())

@@ -188,8 +188,7 @@ CHAINS: dict[str, tuple[Case, ...]] = {
     "speed": (
         Case(
             "benchmarks.speed",
-            f"--variant vanilla_gan --against none {OWN} --rounds 1 --seconds 0.01 --run-seconds 0 {DATA} "
-            f"--json {OUT}.json",
+            f"--variant vanilla_gan --against none {OWN} --rounds 1 --seconds 0.01 {DATA} --json {OUT}.json",
             ("out.json",),
         ),
     ),

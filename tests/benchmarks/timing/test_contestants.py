@@ -7,7 +7,7 @@ import torch
 
 from benchmarks.algorithm.random_streams import stream
 from benchmarks.timing.cases import Case
-from benchmarks.timing.contestants import Ours, Real
+from benchmarks.timing.contestants import Ours
 from benchmarks.timing.products import count_operations
 from tests.layer_operations import RING, count_by_hand
 from variants import UserError
@@ -66,13 +66,3 @@ def test_a_unit_of_the_loop_is_one_update_and_epochs_follow_each_other(ring: Our
     assert ring.seconds_for("loop", 7) > 0
     assert set(epochs) == {1, 2}
     assert ring.count_in("loop", 0.0) == 1
-
-
-@pytest.mark.long
-def test_a_real_run_is_taken_apart() -> None:
-    run = Real(RING).run(seconds=0.6, per_update=0.1)
-    assert (run["epochs"], run["updates"]) == (2, 6)
-    parts = run["training_seconds"], run["evaluation_seconds"], run["probe_seconds"]
-    assert all(part >= 0 for part in parts)
-    assert 0 < sum(parts) < run["seconds"]
-    assert run["memory_mib"] > 0
