@@ -2,9 +2,9 @@
 
     python -m benchmarks.speed --variant cgan_mlp dcgan --dataset mnist --json speed.json
 
-times each variant's loop, the stock loop (`benchmarks/timing/stock.py`), the matrix products of a step alone and the
-machine's best product, in turn, and prints medians with their ranges. With --evaluation or --suite it times the
-evaluation of samples, or the cost of all runs of a preset, instead. docs/speed.md explains the figures.
+times each variant's loop, the stock loop (`benchmarks/timing/stock.py`) and the machine's best product, in turn, and
+prints medians with their ranges. With --evaluation or --suite it times the evaluation of samples, or the cost of all
+runs of a preset, instead. docs/speed.md explains the figures.
 """
 
 import json

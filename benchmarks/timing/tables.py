@@ -65,7 +65,7 @@ def _training(measured: Mapping[str, Any]) -> str:
     """Makes a row for each variant and dataset."""
     return _table(
         "variant, data, precision, seeds as one, ms an update, images/s, stock: ms, faster than stock, GFLOP/s, "
-        "of the peak, step ÷ its products, outside the networks, MiB, stock: MiB",
+        "of the peak, MiB, stock: MiB",
         [
             (
                 f"`{row['variant']}`",
@@ -78,8 +78,6 @@ def _training(measured: Mapping[str, Any]) -> str:
                 format_spread(row["faster_than_stock"], "×") if "stock" in row else "–",
                 format_spread(row["gflops"]),
                 format_spread(row["share_of_peak"], "%"),
-                format_spread(row["step_over_products"], "×"),
-                format_spread(row["outside_networks"], "%"),
                 format_number(row["ours"]["memory_mib"]),
                 format_number(row["stock"]["memory_mib"]) if "stock" in row else "–",
             )

@@ -68,12 +68,11 @@ def test_training_is_measured_beside_stock(seeds: int, called: Called, tmp_path:
     # Which is larger depends on how busy the machine is, but not what a ratio lies between.
     for name, above, below in (
         ("share_of_peak", row["gflops"], row["peak_gflops"]),
-        ("step_over_products", row["ours"]["ms_per_update"], row["products_ms"]),
         ("faster_than_stock", row["stock"]["ms_per_update"], row["ours"]["ms_per_update"]),
     ):
         assert row[name]["least"] >= 0.999 * above["least"] / below["most"] > 0
         assert row[name]["most"] <= 1.001 * above["most"] / below["least"]
-    for name in ("faster_than_stock", "outside_networks", "peak_gflops", "products_ms", "networks_ms"):
+    for name in ("faster_than_stock", "peak_gflops"):
         assert row[name]["least"] <= row[name]["median"] <= row[name]["most"]
 
 
