@@ -3,8 +3,8 @@
     python -m benchmarks.speed --variant cgan_mlp dcgan --dataset mnist --json speed.json
 
 times each variant's loop, the stock loop (`benchmarks/timing/stock.py`) and the machine's best product, in turn, and
-prints medians with their ranges. With --evaluation or --suite it times the evaluation of samples, or the cost of all
-runs of a preset, instead. docs/speed.md explains the figures.
+prints medians with their ranges. With --suite it estimates the cost of all runs of a preset instead. docs/speed.md
+explains the figures.
 """
 
 import json
@@ -22,14 +22,13 @@ from variants import VARIANTS
 from variants.recipe import UserError, unknown
 
 # Options that each kind of timing reads; every kind takes --json and --plugin.
-READS = {"evaluation": {"dataset", "threads", "rounds", "data_dir"}, "suite": {"rounds", "data_dir"}, "fill": set()}
+READS = {"suite": {"rounds", "data_dir"}, "fill": set()}
 _LEAST = {"threads": 0, "seeds": 1, "loader_workers": 0, "rounds": 1}
 
 
 def parser() -> Parser:
     parser = Parser("benchmarks.speed", description=__doc__.partition(": ")[2].partition("\n")[0])
     what = parser.add_argument_group("what").add_mutually_exclusive_group()
-    what.add_argument("--evaluation", action="store_true", help="time the evaluation of samples, metric by metric")
     what.add_argument(
         "--suite", metavar="PRESET", help="estimate the cost of all runs of a preset, on 1, 8 and 64 machines"
     )
@@ -115,8 +114,6 @@ def check(asked: Namespace) -> None:
         for name, value in vars(asked).items():
             if name not in READS[kind] | READS.keys() | {"json", "plugin"} and value != known.get_default(name):
                 raise UserError(f"--{name.replace('_', '-')} is not read by --{kind}; leave it out")
-    if asked.evaluation and len(asked.dataset) > 1:
-        raise UserError(f"--evaluation times one --dataset, not {len(asked.dataset)}")
     if asked.against == "none" and asked.loader_workers:
         raise UserError("--loader-workers load the data of the stock loop, which --against none leaves out; take one")
     if not asked.seconds > 0:
@@ -129,10 +126,6 @@ def check(asked: Namespace) -> None:
 
 def measure(asked: Namespace) -> dict[str, Any]:
     """Measures what was asked for; returns JSON values."""
-    if asked.evaluation:
-        from benchmarks.timing.evaluation import measure_evaluation
-
-        return measure_evaluation(asked.dataset[0], asked.threads, asked.rounds, asked.data_dir, _say)
     if asked.suite:
         from benchmarks.timing.suite_cost import measure_suite
 

@@ -106,12 +106,6 @@ def _brief(all_measured: Sequence[Mapping[str, Any]]) -> str:
     return "\n\n".join([_table(heads, middle), *dict.fromkeys(map(_name_machine, all_measured))]) + "\n"
 
 
-def _evaluation(measured: Mapping[str, Any]) -> str:
-    rows = [(f"`{name}`", format_spread(seconds)) for name, seconds in measured["metrics"].items()]
-    whole = f"**all**, {measured['samples']:,} samples of {measured['dataset']}"
-    return _table("metric, seconds", [*rows, (whole, format_spread(measured["seconds"]))])
-
-
 def _suite(measured: Mapping[str, Any]) -> str:
     """Makes a table of the whole preset, and one of its arms, the most expensive first."""
     spent, longest = measured["core_seconds"], measured["longest_run"]
@@ -179,7 +173,6 @@ def _precision(measured: Mapping[str, Any]) -> str:
 
 _KINDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "training": _training,
-    "evaluation": _evaluation,
     "suite": _suite,
     "precision": _precision,
 }
