@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     run = find_run(asked.run, asked.runs_dir, asked.tracking_uri, asked.experiment)
     say(format_heading(run))
-    for name, value in (*iter_facts(run), *iter_loss_changes(run)):
+    for name, value in iter_facts(run):
         say(f"{name:<11}{value}")
     if run.metrics:
         show_metrics(run)
@@ -102,23 +102,6 @@ def iter_facts(run: "Run") -> Iterator[tuple[str, str]]:
             yield "note", note
     if symptoms := describe_symptoms(run.folder.status()):
         yield "symptoms", symptoms
-
-
-def iter_loss_changes(run: "Run") -> Iterator[tuple[str, str]]:
-    """Yields whether each loss rose or fell: the mean of the last tenth of the epochs against the first (I3e)."""
-    from benchmarks.questions.loss_curves import DISCRIMINATOR, GENERATOR
-    from benchmarks.questions.outcomes import read_outcome
-
-    lines = run.folder.lines()
-    for network, outcome in (("generator", GENERATOR), ("discriminator", DISCRIMINATOR)):
-        name = f"{network}_loss"
-        losses = [line["curves"][name] for line in lines if name in line.get("curves", {})]
-        if len(losses) < 2:
-            continue
-        change = read_outcome(outcome, lines, updates=1) * (-1 if outcome.better == "less" else 1)
-        first = losses[0]
-        moved = "rose" if change > 0 else "fell"
-        yield "loss", f"of the {network} {moved} from {first:.3g} in the first epoch to {first + change:.3g} at the end"
 
 
 def describe_recipe(run: "Run") -> str:

@@ -231,11 +231,16 @@ class Training:
         draw_power_spectra(samples, self.evaluator.reference.power, self.folder.file("spectrum.png"), title)
 
     def end(self, error: BaseException | None = None) -> None:
-        """Sets the status: FINISHED; FAILED if training itself diverged; KILLED by any other error."""
+        """Sets the status: FINISHED; FAILED if training itself diverged; KILLED by any other error.
+
+        A finished run keeps no checkpoint.
+        """
         state, cause = "FINISHED", {}
         if error is not None:
             state, cause = "FAILED" if isinstance(error, Diverged) else "KILLED", {"cause": describe_error(error)}
         self.folder.set_status(state, epoch=self.state.epoch, **cause, **self.watch.mark)
+        if error is None:
+            self.folder.remove_checkpoints()
 
 
 def select_generator(gan: GAN) -> nn.Module:

@@ -381,8 +381,8 @@ TAKE_PLUGINS = {
     *("benchmarks.run", "benchmarks.suite", "benchmarks.tune", "benchmarks.sample", "benchmarks.show"),
     *("benchmarks.speed", "benchmarks.defects", "benchmarks.extractors", "reports.build", "tests.soak.precision"),
 }
-# They copy or remove: they need no code of a variant, metric or question.
-NEED_NONE = {"benchmarks.sync", "benchmarks.prune"}
+# It copies: it needs no code of a variant, metric or question.
+NEED_NONE = {"benchmarks.sync"}
 
 
 def test_a_command_takes_plugins_unless_it_needs_none(called: Callable[..., Any], plugin: Callable[..., Path]) -> None:
@@ -403,10 +403,10 @@ def test_a_command_takes_plugins_unless_it_needs_none(called: Callable[..., Any]
         assert done.err.startswith(broken if name in TAKE_PLUGINS else "error: unknown option --plugin"), name
 
 
-def test_a_run_of_a_plugin_is_sent_pruned_and_compared_without_it(
+def test_a_run_of_a_plugin_is_sent_and_compared_without_it(
     called: Callable[..., Any], plugin: Callable[..., Path], tracking_uri: str
 ) -> None:
-    from benchmarks import prune, sync
+    from benchmarks import sync
     from reports import build
 
     load_plugins([plugin(EXAMPLE.read_text())])
@@ -417,7 +417,6 @@ def test_a_run_of_a_plugin_is_sent_pruned_and_compared_without_it(
     for command, words in ((build.main, ["--runs-dir", "runs"]), (build.main, ["--tracking-uri", tracking_uri])):
         assert called(command, *words).code == 0
         assert "1 finished run of 1 variant" in Path("reports/out/index.md").read_text()
-    assert called(prune.main, "--yes").code == 0
     assert "residual_gan" not in VARIANTS
 
 
@@ -435,7 +434,7 @@ def test_a_metric_and_a_variant_of_a_plugin_are_known_to_the_other_commands(
     assert done.code == 0, done.err
     assert "| `ink` | lower |" in done.out
     # In a process of its own, which has the plugin from this one.
-    few = ("--rounds", "1", "--seconds", "0.01", "--run-seconds", "0", "--threads", "1", "--against", "none")
+    few = ("--rounds", "1", "--seconds", "0.01", "--threads", "1", "--against", "none")
     timed = called(speed.main, "--variant", "residual_gan", "--dataset", "ring8", "--plugin", str(mine), *few)
     assert timed.code == 0, timed.err
     assert "`residual_gan`" in timed.out

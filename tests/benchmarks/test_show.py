@@ -100,16 +100,6 @@ def test_a_hostile_folder_steers_no_terminal(run: Run, called: Callable[..., Don
     assert called(command, run.path.name).code == 0
 
 
-def test_whether_each_loss_rose_or_fell_is_told(run: Run, called: Callable[..., Done]) -> None:
-    told = [line for line in called(command, run.path.name).out.splitlines() if line.startswith("loss ")]
-    assert len(told) == 2
-    first, last = (line["curves"] for line in run.folder.lines()[1:])
-    for line, network in zip(told, ("generator", "discriminator"), strict=True):
-        before, after = first[f"{network}_loss"], last[f"{network}_loss"]
-        moved = "rose" if after > before else "fell"
-        assert f"of the {network} {moved} from {before:.3g} in the first epoch to {after:.3g} at the end" in line
-
-
 def test_it_is_told_why_a_metric_could_not_be_measured(run: Run, called: Callable[..., Done]) -> None:
     facts = run.folder.facts()
     run.folder.write_json("facts.json", {**facts, "absent": {"copies": "no sample looks real", "fid": [1]}})

@@ -65,6 +65,7 @@ def test_a_run_leaves_its_results_in_its_folder(whole: Run) -> None:
     there = {path.name for path in whole.path.iterdir()}
     wanted = "config.json metrics.jsonl status.json environment.json facts.json reference.json generator.safetensors"
     assert there >= {*wanted.split(), "losses.png", "networks.png", "samples.gif", "samples"}
+    assert not {name for name in there if name.startswith("checkpoint")}
     assert ended(whole) == {"state": "FINISHED", "epoch": 3}
     assert [line["epoch"] for line in whole.folder.lines()] == [0, 1, 2, 3]
     assert {"fid", "accuracy", "accuracy_class_0", "mode_coverage"} <= set(whole.metrics)
