@@ -111,12 +111,12 @@ def answer_questions(
     """
     from reports import pages
     from reports.analysis.answers import answer_plan
-    from reports.analysis.evidence import gather_evidence
+    from reports.analysis.looks import gather_judged
     from reports.analysis.standings import compute_standings
     from reports.figures.illustrations import choose_samples, draw_pictures
 
-    evidence = gather_evidence(plan, found.runs)
-    answers = answer_plan(evidence, tuned, plans, partial)
+    evidence, judged = gather_judged(plan, found.runs)
+    answers = answer_plan(evidence, tuned, plans, partial, judged)
     standings = compute_standings(evidence)
     texts = {INDEX: pages.render_overview(answers, standings, found.left_out, len(found.runs), records)}
     pictures: dict[str, bytes] = {}
@@ -129,7 +129,9 @@ def answer_questions(
     outcomes = [answer.outcome for answer in answers.answers]
     controls = [answer.passed for answer in answers.controls]
     said = (
-        f"{len(evidence.ended)} of {plan.runs} planned runs have ended",
+        f"{len(evidence.ended)} of {evidence.plan.runs} runs have ended that the plan asks for"
+        if plan.looks
+        else f"{len(evidence.ended)} of {plan.runs} planned runs have ended",
         f"{evidence.others} of {len(found.runs)} runs found are of no arm of this plan",
         "verdicts: " + ", ".join(f"{outcomes.count(each)} {each}" for each in dict.fromkeys(sorted(outcomes))),
         f"controls: {controls.count(True)} passed, {controls.count(False)} FAILED, {controls.count(None)} undecided",

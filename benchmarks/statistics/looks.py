@@ -10,15 +10,17 @@ still counted at this look. The first of T that Holm's correction decides wrongl
 because at most (count − |T|) others went before it. Some p of |T| exact ones is so small with a probability of at most
 the level. So the first wrong verdict falls at look k with a probability of at most the level of look k; and looks are
 added up. Whether a test is given up may depend on its numbers in any way, since it only stays in the count.
+
+Needs no numpy: the plan of a suite has looks.
 """
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.statistics.ranks import CONFIDENCE, holm
-
+CONFIDENCE = 0.95
 ALPHA = 1 - CONFIDENCE
+"""Chance that a report has a wrong verdict."""
 HOPELESS = 2.2
 """A test is given up if it seems to need more than so many times the seeds of the last look; chosen by simulation."""
 
@@ -64,6 +66,19 @@ def plan_looks(most: int, least: int = 10) -> Looks:
     shares = (0.4, *[0.6 / later] * later) if later else (1.0,)
     # Rounded, so that a plan shows and hashes .02 and not .020000000000000018.
     return Looks(tuple(seeds), tuple(round(share * ALPHA, 6) for share in shares))
+
+
+def holm(p_values: Sequence[float], tests: int = 0) -> list[float]:
+    """Returns adjusted p-values, in the given order; below .05 at most 5 % of reports have a false one (Holm 1979).
+
+    tests: number of planned tests; tests without a p-value count as 1.
+    """
+    tests = max(tests, len(p_values))
+    adjusted, least = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=lambda place: p_values[place])):
+        least = max(least, min(1.0, (tests - rank) * p_values[place]))
+        adjusted[place] = least
+    return adjusted
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-CONFIDENCE = 0.95
+from benchmarks.statistics.looks import CONFIDENCE
+
 POWER = 0.8
 BOUND = 0.8
 MOST_SEEDS = 100
@@ -227,19 +228,6 @@ def three_sided(tails: Callable[[float], Tails], low: float, high: float) -> Thr
     at_low, at_high = tails(low), tails(high)
     inside = max(at_low.greater, at_high.less) if low < high else 1.0
     return ThreeSided(at_high.greater, inside, at_low.less)
-
-
-def holm(p_values: Sequence[float], tests: int = 0) -> list[float]:
-    """Returns adjusted p-values, in the given order; below .05 at most 5 % of reports have a false one (Holm 1979).
-
-    tests: number of planned tests; tests without a p-value count as 1.
-    """
-    tests = max(tests, len(p_values))
-    adjusted, least = [0.0] * len(p_values), 0.0
-    for rank, place in enumerate(sorted(range(len(p_values)), key=lambda place: p_values[place])):
-        least = max(least, min(1.0, (tests - rank) * p_values[place]))
-        adjusted[place] = least
-    return adjusted
 
 
 def failure_p(failed: tuple[int, int], runs: tuple[int, int]) -> float:

@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import Literal
 
 from benchmarks.statistics.blocks import stratified
-from benchmarks.statistics.looks import ALPHA, Looks, is_hopeless, take_look
+from benchmarks.statistics.looks import ALPHA, Looks, holm, is_hopeless, take_look
 from benchmarks.statistics.ranks import (
     MOST_SEEDS,
     Interval,
@@ -19,7 +19,6 @@ from benchmarks.statistics.ranks import (
     ThreeSided,
     deviation_within,
     failure_p,
-    holm,
     one_group,
     seeds_to_settle,
     studentised_tails,
@@ -359,6 +358,15 @@ SETTLED = (SUPPORTED, CONTRADICTED, NO_DIFFERENCE, IN_BETWEEN)
 
 
 @dataclass(frozen=True)
+class Numbered:
+    """Holds what is known of open tests at a look."""
+
+    tests: tuple[DecidingTest, ...]
+    dropped: tuple[str, ...] = ()
+    """Tests that will not be judged, such as those whose construct checks fail: given up, and counted."""
+
+
+@dataclass(frozen=True)
 class JudgedLook:
     """Holds the state of all tests after one look."""
 
@@ -380,29 +388,28 @@ class JudgedLook:
 def decide_at_looks(
     names: Sequence[str],
     looks: Looks,
-    ask: Callable[[int, tuple[str, ...]], Sequence[DecidingTest]],
+    ask: Callable[[int, tuple[str, ...]], Numbered],
     *,
     others: bool = True,
 ) -> Iterator[JudgedLook]:
     """Judges tests at each look until all are settled or given up; yields each look. See `statistics.looks`.
 
     names: of all planned tests, which the correction counts from the first look on. ask: (seeds, names of the open
-    tests) -> the tests with the numbers of so many seeds an arm; a test that it leaves out stays open and counted.
-    others: try other ways to decide.
+    tests) -> their numbers with so many seeds an arm; a test that it leaves out stays open and counted. others: try
+    other ways to decide.
     """
     left, given_up = tuple(names), 0
     for number, (seeds, level) in enumerate(zip(looks.seeds, looks.levels, strict=True), start=1):
         counted = len(left) + given_up
-        verdicts = decide(ask(seeds, left), counted, level=level, fewest=FEWEST_SEEDS, look=number, others=others)
+        known = ask(seeds, left)
+        verdicts = decide(known.tests, counted, level=level, fewest=FEWEST_SEEDS, look=number, others=others)
         settled = tuple(v.test for v in verdicts if v.deciding and v.outcome in SETTLED)
-        hopeless = tuple(
-            v.test
-            for v in verdicts
-            if v.test not in settled and v.seeds_to_settle is not None and is_hopeless(v.seeds_to_settle, looks)
-        )
-        left = tuple(name for name in left if name not in (*settled, *hopeless))
-        given_up += len(hopeless)
-        yield JudgedLook(number, seeds, level, counted, verdicts, settled, hopeless, left)
+        needed = {v.test: v.seeds_to_settle for v in verdicts if v.test not in settled}
+        hopeless = tuple(name for name, more in needed.items() if more is not None and is_hopeless(more, looks))
+        gone = (*known.dropped, *hopeless)
+        left = tuple(name for name in left if name not in (*settled, *gone))
+        given_up += len(gone)
+        yield JudgedLook(number, seeds, level, counted, verdicts, settled, gone, left)
         if not left:
             return
 

@@ -13,6 +13,7 @@ from benchmarks.statistics.verdicts import (
     WORSE,
     DecidingContrast,
     DecidingTest,
+    Numbered,
     Numbers,
     decide_at_looks,
 )
@@ -54,7 +55,9 @@ def test_many_suites_at_once_are_the_same_as_one_by_one(seed: int) -> None:
             ]
 
         closed = {}
-        for look in decide_at_looks([str(k) for k in range(len(TRUTH))], LOOKS, ask, others=False):
+        for look in decide_at_looks(
+            [str(k) for k in range(len(TRUTH))], LOOKS, lambda *asked: Numbered(tuple(ask(*asked))), others=False
+        ):
             last = look.seeds == LOOKS.last
             for verdict in look.verdicts:
                 if last or verdict.test in (*look.settled, *look.given_up):

@@ -5,8 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.statistics.looks import ALPHA, Looks, is_hopeless, plan_looks, take_look
-from benchmarks.statistics.ranks import holm
+from benchmarks.statistics.looks import ALPHA, Looks, holm, is_hopeless, plan_looks, take_look
 from benchmarks.statistics.verdicts import (
     BETTER,
     CONTRADICTED,
@@ -17,6 +16,7 @@ from benchmarks.statistics.verdicts import (
     DecidingContrast,
     DecidingTest,
     JudgedLook,
+    Numbered,
     Numbers,
     decide,
     decide_at_looks,
@@ -42,7 +42,7 @@ def run(shifts: dict[str, float], looks: Looks = LOOKS, seed: int = 0, spread: f
             for name in names
         ]
 
-    return list(decide_at_looks(tuple(shifts), looks, ask, others=False))
+    return list(decide_at_looks(tuple(shifts), looks, lambda *asked: Numbered(tuple(ask(*asked))), others=False))
 
 
 def test_a_plan_of_looks_has_growing_seeds_and_the_whole_error() -> None:
@@ -109,7 +109,7 @@ def test_seeds_are_asked_for_open_tests_only() -> None:
             if name != "unmeasured"
         ]
 
-    looks = list(decide_at_looks(("large", "even", "unmeasured"), LOOKS, ask))
+    looks = list(decide_at_looks(("large", "even", "unmeasured"), LOOKS, lambda *asked: Numbered(tuple(ask(*asked)))))
     assert asked[0] == (6, ("large", "even", "unmeasured"))
     assert all("large" not in names for _, names in asked[1:])
     assert all("unmeasured" in look.open for look in looks)
@@ -129,7 +129,7 @@ def test_a_hopeless_test_is_given_up() -> None:
         ]
 
     # One that seems to lie at its margin would take any number of seeds.
-    looks = list(decide_at_looks(("at its margin", "clear"), LOOKS, ask))
+    looks = list(decide_at_looks(("at its margin", "clear"), LOOKS, lambda *asked: Numbered(tuple(ask(*asked)))))
     assert looks[0].given_up == ("at its margin",)
     assert looks[0].settled == ("clear",)
     assert looks[0].open == ()
