@@ -12,8 +12,6 @@ from benchmarks.run_folder.symptoms import describe_symptoms
 if TYPE_CHECKING:
     from benchmarks.inference.run import Run
 
-_PICTURES = (".png", ".gif")
-
 
 def parser() -> Parser:
     parser = Parser("benchmarks.show", description=__doc__.partition(": ")[2])
@@ -41,9 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if run.fetched:
         say("its folder is not here; its pictures are among its artifacts in MLflow")
     else:
-        say(f"folder {run.path}, pictures")
-        for line in list_pictures(run):
-            say(f"  {line}")
+        say(f"folder {run.path}, with its pictures")
     if line := make_repeat_command(run, asked.runs_dir):
         say("to run it again")
         say(f"  {line}")
@@ -114,18 +110,6 @@ def describe_recipe(run: "Run") -> str:
     else:
         name, changes = str(run.folder.environment().get("recipe", "?")), config.recipe.as_dict(neutral=False)
     return name + "".join(f", {field} {value}" for field, value in changes.items())
-
-
-def list_pictures(run: "Run") -> list[str]:
-    """Returns the paths of the pictures; of the sample pictures, which may be hundreds, the last."""
-    samples = run.folder.pictures()
-    folders = [folder for folder in (run.path, run.path / "probes") if not folder.is_symlink()]
-    found = [path for folder in folders for path in sorted(folder.glob("*"))]
-    lines = [str(path) for path in found if path.suffix in _PICTURES and path.is_file() and not path.is_symlink()]
-    if samples:
-        last = run.path / run.folder.picture_name(max(samples))
-        lines.append(f"{last}" + (f" (the last of {len(samples)})" if len(samples) > 1 else ""))
-    return lines
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from variants.recipe import UserError, unknown
 
 # Options that each kind of timing reads; every kind takes --json and --plugin.
 READS = {"suite": {"rounds", "data_dir"}, "fill": set()}
-_LEAST = {"threads": 0, "seeds": 1, "loader_workers": 0, "rounds": 1}
+_LEAST = {"threads": 0, "seeds": 1, "rounds": 1}
 
 
 def parser() -> Parser:
@@ -43,9 +43,6 @@ def parser() -> Parser:
     add_plugin(case)
     case.add_argument("--recipe", default="", metavar="NAME", help="recipe of all variants (each variant's own)")
     case.add_argument("--against", default="stock", metavar="stock|none", help="loop to compare with (stock)")
-    case.add_argument(
-        "--loader-workers", type=int, default=0, metavar="N", help="processes that load the stock loop's data (0)"
-    )
     case.add_argument(
         "--precision",
         nargs="+",
@@ -114,8 +111,6 @@ def check(asked: Namespace) -> None:
         for name, value in vars(asked).items():
             if name not in READS[kind] | READS.keys() | {"json", "plugin"} and value != known.get_default(name):
                 raise UserError(f"--{name.replace('_', '-')} is not read by --{kind}; leave it out")
-    if asked.against == "none" and asked.loader_workers:
-        raise UserError("--loader-workers load the data of the stock loop, which --against none leaves out; take one")
     if not asked.seconds > 0:
         raise UserError(f"--seconds is above 0, not {asked.seconds}")
     if asked.json:
@@ -143,7 +138,6 @@ def measure(asked: Namespace) -> dict[str, Any]:
             cuda_graphs=asked.cuda_graphs,
             threads=asked.threads,
             seeds=seeds,
-            loader_workers=asked.loader_workers,
             data_dir=asked.data_dir,
         )
         for dataset in asked.dataset

@@ -101,7 +101,6 @@ def own_plugins() -> Iterator[None]:
         entries.clear()
         entries.update(before)
     plugins.FILES[:] = files
-    plugins.load_installed.cache_clear()
 
 
 @pytest.fixture(scope="session")

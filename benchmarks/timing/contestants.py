@@ -88,7 +88,7 @@ class Stock(Contestant):
         with initialisation(0):
             networks = self.variant.build(self.dataset.spec, self.recipe)
         generator, discriminator = (stock.use_torch_layers(network).to(self.device) for network in networks)
-        loader = stock.make_loader(self.dataset.train, self.recipe.batch_size, case.loader_workers)
+        loader = stock.make_loader(self.dataset.train, self.recipe.batch_size)
         self._updates = stock.train(generator, discriminator, loader, self.recipe)
 
     def loop(self) -> None:

@@ -122,7 +122,7 @@ class Contest:
         }
         if self.stock is not None:
             stock = measured[f"{self.case}/stock"]
-            row["stock"] = self._describe_loop(stock, "stock") | {"loader_workers": self.case.loader_workers}
+            row["stock"] = self._describe_loop(stock, "stock")
             row["faster_than_stock"] = divide_rounds(stock, loop).as_dict()
         return row
 

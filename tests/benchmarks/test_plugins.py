@@ -6,7 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -127,56 +127,6 @@ def test_a_worker_process_has_the_plugins_of_its_parent(tmp_path: Path, plugin: 
     with ProcessPoolExecutor(1, get_context("spawn"), plugins.adopt, (tuple(plugins.FILES),)) as workers:
         there = workers.submit(in_a_worker, here.config.as_dict(), str(tmp_path / "there")).result()
     assert there == here.generate(count=2).flatten().tolist()
-
-
-INSTALLED = {
-    "their_gans/__init__.py": "",
-    "their_gans/parts.py": "from variants.noise import uniform as flat\n",
-    "their_gans/noises.py": "from their_gans.parts import flat\n\nNOISES = {'theirs': flat}\n",
-    "their_gans-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: their-gans\nVersion: 1.0\n",
-    "their_gans-1.0.dist-info/entry_points.txt": "[gan_benchmark.plugins]\nnoises = their_gans.noises\n",
-}
-
-
-@pytest.fixture
-def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder with an installed package that has a plugin."""
-    folder = tmp_path / "site-packages"
-    for name, text in INSTALLED.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    monkeypatch.syspath_prepend(folder)
-    plugins.load_installed.cache_clear()
-    yield folder
-    for name in [name for name in sys.modules if name.partition(".")[0] == "their_gans"]:
-        del sys.modules[name]
-
-
-def test_the_plugins_of_installed_packages_are_there(installed: Path) -> None:
-    config = configure("vanilla_gan", "digits", **TINY, noise="theirs")
-    (entry,) = config.plugins
-    assert entry.startswith("their_gans.noises:")
-
-    forget("their_gans.noises")
-    plugins.load_installed.cache_clear()
-    (installed / "their_gans" / "parts.py").write_text("from variants.noise import gaussian as flat\n")
-    (other,) = configure("vanilla_gan", "digits", **TINY, noise="theirs").plugins
-    assert other != entry
-
-    forget("their_gans.noises")
-    monkeypatched = entry.replace("their_gans", "our_gans")
-    with pytest.raises(UserError, match=r"install the package that has our_gans\.noises"):
-        plugins.require(type(config).from_dict({**config.as_dict(), "plugins": [monkeypatched]}), "this run")
-
-
-def test_a_broken_installed_plugin_is_named(installed: Path) -> None:
-    (installed / "their_gans" / "parts.py").write_text("\n\nflat = 1 / 0\n")
-    with pytest.raises(UserError) as refused:
-        configure("vanilla_gan", "digits")
-    assert str(refused.value) == (
-        "the plugin their_gans.noises of the installed package their-gans is broken at line 3 of "
-        f"{installed / 'their_gans' / 'parts.py'}: ZeroDivisionError: division by zero"
-    )
 
 
 @pytest.mark.parametrize(

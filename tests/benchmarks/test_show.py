@@ -34,9 +34,7 @@ def test_a_run_is_told_with_its_metrics_pictures_and_command(run: Run, called: C
     row = next(line for line in lines if " fid " in line)
     assert f"{run.metrics['fid']:.4g}" in row
     assert f"{run.folder.reference()['fid']:.4g}" in row
-    told = [Path(line.strip().partition(" (")[0]) for line in lines if ".png" in line or ".gif" in line]
-    assert all(path.is_file() for path in told)
-    assert {path.name for path in told} >= {"losses.png", "networks.png", "samples.gif", "epoch_002.png"}
+    assert f"folder runs/{run.path.name}, with its pictures" in lines
 
 
 def test_the_command_that_is_told_is_the_one_that_finds_the_run(run: Run, called: Callable[..., Done]) -> None:

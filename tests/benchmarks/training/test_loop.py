@@ -417,14 +417,6 @@ def test_conditions_that_are_not_there_cannot_be_shuffled() -> None:
         configure("vanilla_gan", "digits", shuffled_conditions=True)
 
 
-def test_large_images_leave_a_picture_of_their_spectrum_and_small_ones_none(mnist_dir: Path, tmp_path: Path) -> None:
-    tiny = {"epochs": 1, "epoch_updates": 1, "samples": 20, "thorough": False, "probes": ()}
-    for dataset, there in (("mnist", True), ("digits", False)):
-        config = configure("cgan_mlp", dataset, data_dir=mnist_dir, **tiny)
-        run = train(config, runs_dir=tmp_path, data_dir=mnist_dir, track=False, pictures="milestones")
-        assert (run.path / "spectrum.png").exists() is there
-
-
 def test_notes_on_data_name_no_folder_that_was_not_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are published with the report; a default folder is told as it is, and not where on this machine it lies."""
 
