@@ -43,12 +43,7 @@ def parser() -> Parser:
     )
     what.add_argument("--plan", action="store_true", help="show the runs and their cost, and exit")
     how = parser.add_argument_group("how")
-    how.add_argument(
-        "--executor", default="processes", metavar="NAME", help="where to train: inline, processes or ray (processes)"
-    )
-    how.add_argument(
-        "--address", default="", metavar="ADDRESS", help="address of a Ray cluster (starts one on this machine)"
-    )
+    options.add_executor(how)
     options.add_workers(how)
     options.add_device(how)
     options.add_stack(how)
@@ -116,21 +111,17 @@ def train_at_looks(plan: "Plan", trainer: "Trainer") -> "Judged":
 
     Raises UserError if a run does not end: nothing may be decided without it.
     """
-    from benchmarks.suites.scheduler import require_all_ended
+    from benchmarks.suites.scheduler import describe_look, require_all_ended
     from reports.analysis.looks import judge_at_looks
     from reports.reading.runs import find_runs
 
-    looks = plan.looks
-
-    def train(part: "Plan") -> None:
+    def train(part: "Plan") -> bool:
         trainer.train(part)
         require_all_ended(list(trainer.results.values()))
+        return True
 
     def told(look: "JudgedLook") -> None:
-        trainer.live.say(
-            f"look {look.number} of {len(looks.seeds)}, {look.seeds} seeds an arm: {len(look.settled)} settled, "
-            f"{len(look.given_up)} given up, {len(look.open)} open"
-        )
+        trainer.live.say(describe_look(look, plan.looks))
 
     return judge_at_looks(plan, lambda: find_runs(runs_dir=trainer.options.runs_dir).runs, train, told)
 

@@ -15,6 +15,7 @@ from variants.recipe import UserError
 
 if TYPE_CHECKING:
     from benchmarks.suites.plan import Plan
+    from reports.analysis.answers import Answers
     from reports.reading.runs import FoundRuns
 
 INDEX = "index.md"
@@ -139,6 +140,22 @@ def answer_questions(
         *(f"left out: {run.name}: {run.why}" for run in found.left_out),
     )
     return Report("The theory questions, answered by experiment", texts, pictures, said, frozenset(shown))
+
+
+def describe_comparison(answers: "Answers") -> Report:
+    """Returns the report on a comparison of a few arms: the page of its one question."""
+    from reports import pages
+    from reports.figures.illustrations import choose_samples, draw_pictures
+
+    (question,) = answers.plan.questions
+    drawn, samples = list(draw_pictures(answers, question)), choose_samples(answers, question)
+    return Report(
+        question.title,
+        {INDEX: pages.render_question(answers, question, drawn, samples, alone=True)},
+        {each.path: each.data for each in (*drawn, *samples)},
+        pages.describe_verdicts(answers),
+        frozenset(sample.run.id for sample in samples),
+    )
 
 
 def write_report(report: Report, out: Path, html: bool = False) -> list[Path]:

@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import Literal
 
 from benchmarks.statistics.blocks import stratified
-from benchmarks.statistics.looks import ALPHA, Looks, holm, is_hopeless, take_look
+from benchmarks.statistics.looks import ALPHA, CONFIDENCE, Looks, holm, is_hopeless, take_look
 from benchmarks.statistics.ranks import (
     MOST_SEEDS,
     Interval,
@@ -161,7 +161,7 @@ class Effect:
     shift: float
     """Hodges–Lehmann estimate."""
     interval: Interval
-    """At 95 %."""
+    """At 95 %; of tests that are judged at looks the repeated interval, which holds whenever they stop."""
     wide: Interval
     """Corrected for the number of tests; of tests that are judged at looks, the repeated interval."""
     p: ThreeSided
@@ -306,7 +306,7 @@ def decide(
     verdicts = []
     for test in tests:
         confidence = taken.confidence.get(test.name, 1 - level / family) if look else 1 - level / family
-        effects = tuple(_effect(contrast, numbers, confidence) for contrast, numbers in test.parts)
+        effects = tuple(_effect(contrast, numbers, confidence, look) for contrast, numbers in test.parts)
         if test.name not in raws:
             verdicts.append(
                 Verdict(test.name, test.claim, effects, NO_VERDICT, NO_VERDICT, False, math.nan, math.nan, look=look)
@@ -461,14 +461,14 @@ def _three_sided(parts: Sequence[tuple[DecidingContrast, Numbers]]) -> list[tupl
     return [(c, three_sided(_shift(c, numbers).tails, c.low, c.high)) for c, numbers in parts]
 
 
-def _effect(contrast: DecidingContrast, numbers: Numbers, confidence: float) -> Effect:
+def _effect(contrast: DecidingContrast, numbers: Numbers, confidence: float, look: int) -> Effect:
     shift = _shift(contrast, numbers)
     seeds = tuple(len(group) for group in numbers.groups)
     failed = tuple(sum(value == -math.inf for value in group) for group in numbers.groups)
     return Effect(
         contrast,
         shift.estimate,
-        shift.interval(),
+        shift.interval(confidence if look else CONFIDENCE),
         shift.interval(confidence),
         three_sided(shift.tails, contrast.low, contrast.high),
         seeds,

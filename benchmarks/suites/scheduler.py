@@ -15,6 +15,8 @@ from benchmarks.datasets import load
 from benchmarks.datasets.images import MissingData
 from benchmarks.executors import Result, RunGroup, RunOptions, open_executor
 from benchmarks.run_folder.folder import RunFolder
+from benchmarks.statistics.looks import Looks
+from benchmarks.statistics.verdicts import JudgedLook
 from benchmarks.suites.plan import Plan, PlannedArm
 from benchmarks.training.configure import add_classifier
 from variants.recipe import UserError
@@ -162,6 +164,14 @@ class Trainer:
     def trained(self) -> list[Path]:
         """Run folders that were trained, and not found."""
         return [self.options.runs_dir / result.name for result in self.results.values() if not result.found]
+
+
+def describe_look(look: JudgedLook, looks: Looks) -> str:
+    """Describes in one line what a look decided."""
+    return (
+        f"look {look.number} of {len(looks.seeds)}, {look.seeds} seeds an arm: {len(look.settled)} settled, "
+        f"{len(look.given_up)} given up, {len(look.open)} open"
+    )
 
 
 def require_all_ended(results: Sequence[Result]) -> None:

@@ -33,13 +33,14 @@ class _MissingRuns(Exception):
 def judge_at_looks(
     plan: Plan,
     runs: Callable[[], Sequence[RunRecord]],
-    train: Callable[[Plan], None] = lambda plan: None,
+    train: Callable[[Plan], bool] = lambda plan: True,
     told: Callable[[JudgedLook], None] = lambda look: None,
 ) -> Judged:
     """Judges a plan that has looks, up to the first look that lacks a run.
 
-    runs: reads the runs. train: is called with the plan of each look, before its runs are read. told: is called with
-    each look. A decision whose construct checks fail at a look is given up: more seeds do not mend an experiment.
+    runs: reads the runs. train: is called with the plan of each look, before its runs are read; returns whether it
+    trained them, and where it did not no further look is taken. told: is called with each look. A decision whose
+    construct checks fail at a look is given up: more seeds do not mend an experiment.
     """
     verdicts: dict[str, Verdict] = {}
     refused: dict[str, str] = {}
@@ -51,7 +52,8 @@ def judge_at_looks(
         part = plan.up_to(seeds, names)
         for arm in part.arms:
             seeds_of.setdefault(arm.name, set()).update(arm.seeds)
-        train(part)
+        if not train(part):
+            raise _MissingRuns
         evidence = gather_evidence(part, runs())
         # An arm without any run is one whose data are missing, or that nobody asked for: its decisions are given up.
         if any(arm.missing and arm.ended for arm in evidence.arms):

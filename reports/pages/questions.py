@@ -1,6 +1,7 @@
 """Renders the pages of a report that answers questions: the overview, and a page for each question."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -103,10 +104,20 @@ def render_overview(
     )
 
 
+def describe_verdicts(answers: Answers) -> tuple[str, ...]:
+    """Describes every answer in a line for the screen."""
+    lines = (render_markdown("verdict.md.j2", answer=answer) for answer in answers.answers)
+    return tuple(re.sub(r"\\(.)", r"\1", line.strip()) for line in lines)
+
+
 def render_question(
-    answers: Answers, question: Question, pictures: Sequence[Picture] = (), samples: Sequence[Sample] = ()
+    answers: Answers,
+    question: Question,
+    pictures: Sequence[Picture] = (),
+    samples: Sequence[Sample] = (),
+    alone: bool = False,
 ) -> str:
-    """Returns the page of one question."""
+    """Returns the page of one question. alone: there is no overview beside it."""
     arms, mine = answers.evidence.of(question.name), answers.of(question)
     means = {arm.name: late_means(arm, question.table_metrics) for arm in arms}
     shown_metrics = [name for name in question.table_metrics if any(means[arm.name][name].count for arm in arms)]
@@ -114,6 +125,7 @@ def render_question(
     datasets = list(dict.fromkeys(arm.planned.dataset.name for arm in arms))
     return render_markdown(
         "question.md.j2",
+        alone=alone,
         plan=answers.plan,
         answers=answers,
         question=question,
