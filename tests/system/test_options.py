@@ -170,6 +170,14 @@ CHAINS: dict[str, tuple[Case, ...]] = {
             ("runs/*/config.json", JUDGE, "mlflow.db"),
         ),
     ),
+    "a comparison": (
+        Case(
+            "benchmarks.compare",
+            f"--vary loss=non_saturating,hinge {OWN} --image-size 8 --epochs 1 --epoch-updates 1 --samples 20 --most 5 "
+            f"--executor inline --pictures none {RUNS} {DATA} {STORE} --out {OUT}",
+            ("runs/*/config.json", JUDGE, "mlflow.db", "out/index.md"),
+        ),
+    ),
     "tuning": (
         Case(
             "benchmarks.tune",
