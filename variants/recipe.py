@@ -14,6 +14,17 @@ from dataclasses import Field, asdict, dataclass, field, fields, replace
 from typing import Any
 
 LAYERS = ("linear", "convolutional")
+# Of differentiable augmentation, in the order in which its parts are applied.
+AUGMENTATIONS = (
+    "none",
+    "color",
+    "translation",
+    "cutout",
+    "color,translation",
+    "color,cutout",
+    "translation,cutout",
+    "color,translation,cutout",
+)
 CONDITIONING = ("none", "embedding", "channel", "projection", "auxiliary", "generator", "separate", "text")
 
 
@@ -149,6 +160,9 @@ class Recipe:
     )
     upsampling_kernel: int = _architecture(4, "kernel size of the generator's convolutions", least=2)
     downsampling: str = _architecture("strided", "how feature maps shrink", choices=("strided", "pool"))
+    diff_augment: str = _architecture(
+        "none", "differentiable augmentation of all that the discriminator sees", choices=AUGMENTATIONS
+    )
 
     def __post_init__(self) -> None:
         for f in fields(self):
