@@ -2,6 +2,7 @@
 
 base.py          defines Metric, the record of a metric: direction, range, needs, cost, paper
 features.py      defines the classifier, its files and its identity
+inception.py     computes FID, KID and Inception score by the network of published papers
 frechet.py       computes the Fréchet distance between Gaussian fits (FID)
 kernel.py        computes the squared maximum mean discrepancy with the cubic kernel (KID), with its standard error
 neighbours.py    computes precision, recall, density, coverage, and the manifold of a class, by nearest neighbours
