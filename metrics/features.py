@@ -131,6 +131,10 @@ class Extractor:
             features[start : start + size], logits[start : start + size] = self.classifier(chunk)
         return features, logits
 
+    def __call__(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch alive"]:
+        """Returns standardised features, as most metrics need: an `extractor` of the torchmetrics metrics."""
+        return self.standardize(self.read(images)[0])
+
     def read(
         self, images: Float[Tensor, "batch channels height width"]
     ) -> tuple[Float[Tensor, "batch features"], Int[Tensor, " batch"]]:

@@ -7,7 +7,6 @@ from torch import Tensor
 
 from benchmarks.pictures.colours import FAKE, INK
 from benchmarks.pictures.samples import write_figure
-from metrics.spectrum import contrasts, lattice
 
 
 def draw_power_spectra(samples: Tensor, real: Tensor, out: Path | str, title: str = "") -> None:
@@ -18,6 +17,8 @@ def draw_power_spectra(samples: Tensor, real: Tensor, out: Path | str, title: st
     each period, and its difference between samples and real images.
     """
     from matplotlib.figure import Figure
+
+    from metrics.spectrum import contrasts, lattice
 
     logs = [power.cpu().clamp_min(1e-12).log10() for power in (samples, real)]
     low, high = min(log.min().item() for log in logs), max(log.max().item() for log in logs)

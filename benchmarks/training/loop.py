@@ -29,7 +29,6 @@ from benchmarks.run_folder.symptoms import SymptomWatch
 from benchmarks.training.cache import get_evaluator, measure_reference
 from benchmarks.training.checkpoint import TrainState
 from benchmarks.training.listener import ProgressListener
-from metrics.spectrum import mean_power
 from variants import UserError, Variant
 from variants.objective import objective
 
@@ -224,11 +223,15 @@ class Training:
 
     def draw_spectrum(self) -> None:
         """Draws the power spectrum of samples beside that of real images; samples have the labels of the latter."""
+        # Imported here, because it imports torchmetrics, which takes as long as torch.
+        from metrics.spectrum import mean_power
+
         chosen = match_reference(self.dataset.reference, SPECTRUM_IMAGES)
         condition = self.dataset.reference.condition(chosen)
         samples = mean_power(self.sample(self.state.gan, "pictures", 1)(condition, len(chosen)))
         title = f"{self.config.variant} on {self.dataset.name}: power spectra"
-        draw_power_spectra(samples, self.evaluator.reference.power, self.folder.file("spectrum.png"), title)
+        real = mean_power(self.evaluator.reference.images)
+        draw_power_spectra(samples, real, self.folder.file("spectrum.png"), title)
 
     def end(self, error: BaseException | None = None) -> None:
         """Sets the status: FINISHED; FAILED if training itself diverged; KILLED by any other error."""
