@@ -84,7 +84,7 @@ def accounted_for(evaluator: Evaluator, values: Mapping[str, float]) -> None:
         assert find_metric(name)
         assert reason == reason.strip().rstrip(".")
         assert len(reason) > 5
-    left = periods(*evaluator.dataset.spec.shape[1:])
+    large = periods(*evaluator.dataset.spec.shape[1:])
     members = {
         "accuracy_class": range(classes),
         "fid_normalized_extractor": range(len(evaluator.classifiers)),
