@@ -8,6 +8,7 @@ kernel.py            computes the squared maximum mean discrepancy with the cubi
 neighbours.py        computes precision, recall, density, coverage, and the manifold of a class, by nearest neighbours
 modes.py             counts which known modes the samples reach, and how evenly: classes, and centres in the plane
 accuracy.py          counts samples of the class that was asked for
+classifier_score.py  scores how surely a classifier names samples, and how many classes (Inception score)
 captions.py          measures from a digit's pixels which words are true of it
 caption_accuracy.py  counts samples of which the words that were asked for are true
 diversity.py         compares the spread within a class with the real spread
@@ -29,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from metrics.accuracy import ClassAccuracy
     from metrics.caption_accuracy import CaptionAccuracy, CaptionAgreement
+    from metrics.classifier_score import ClassifierScore
     from metrics.diversity import ClassDiversity
     from metrics.frechet import FrechetDistance, NormalizedFrechetDistance
     from metrics.gan_train import GANTrain
@@ -45,6 +47,7 @@ __all__ = [
     "Checkerboard",
     "ClassAccuracy",
     "ClassDiversity",
+    "ClassifierScore",
     "Copies",
     "FrechetDistance",
     "GANTrain",
@@ -65,6 +68,7 @@ _MODULES = {
     "Checkerboard": "spectrum",
     "ClassAccuracy": "accuracy",
     "ClassDiversity": "diversity",
+    "ClassifierScore": "classifier_score",
     "Copies": "memorization",
     "FrechetDistance": "frechet",
     "GANTrain": "gan_train",

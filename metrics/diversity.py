@@ -94,16 +94,16 @@ class ClassDiversity(TwoSampleMetric):
         """
         features, count = self.extractor(samples), torch.tensor([len(samples)], device=samples.device)
         every = slice(None) if inside is None else inside
-        self._add(real, features[every], classes[every], count)
+        self.add_rows(real, features[every], classes[every], count)
 
     def derive(self, real: tuple[Tensor, ...]) -> ClassSpread:
         points, classes, _ = real
         return class_spread(points, classes, self.classes)
 
     def compute(self) -> dict[str, Tensor]:
-        points, classes, counts = self._side(real=False)
+        points, classes, counts = self.get_rows(real=False)
         ours = class_spread(points, classes, self.classes)
-        ratios = class_diversity(ours, self._derive_real(), int(counts.sum()))
+        ratios = class_diversity(ours, self.derive_real(), int(counts.sum()))
         return {
             "diversity": figure(ratios.nanmean().item()),
             "diversity_worst": figure(ratios[ratios.isfinite()].min().item()),

@@ -121,10 +121,10 @@ class GANTrain(TwoSampleMetric):
 
     def update(self, images: Tensor, labels: Tensor, real: bool) -> None:
         """Adds a batch of images (batch, *shape), with the label that each was asked for or, if real, has."""
-        self._add(real, images, labels)
+        self.add_rows(real, images, labels)
 
     def compute(self) -> Tensor:
-        images, labels = self._side(real=False)
-        real, real_labels = self._side(real=True)
+        images, labels = self.get_rows(real=False)
+        real, real_labels = self.get_rows(real=True)
         samples, asked = (thin(rows, MOST_SAMPLES, labels) for rows in (images, labels))
         return figure(gan_train(samples, asked, real, real_labels, self.classes))

@@ -104,5 +104,5 @@ class KernelDistance(TwoSampleMetric):
         return kernel_side(*real)
 
     def compute(self) -> dict[str, Tensor]:
-        value, error = squared_mmd(kernel_side(*self._side(real=False)), self._derive_real())
+        value, error = squared_mmd(kernel_side(*self.get_rows(real=False)), self.derive_real())
         return {"kid": figure(value), "kid_error": figure(error)}

@@ -123,10 +123,10 @@ class _Distances(TwoSampleMetric):
 
     def update(self, distances: Tensor, classes: Tensor, real: bool) -> None:
         """Adds squared distances (batch,) to the nearest training example, as of `nearest_of_class`, and classes."""
-        self._add(real, distances, classes)
+        self.add_rows(real, distances, classes)
 
     def _compare(self) -> Memorization:
-        return memorization(*self._side(real=False), *self._side(real=True))
+        return memorization(*self.get_rows(real=False), *self.get_rows(real=True))
 
     @abstractmethod
     def compute(self) -> Tensor: ...

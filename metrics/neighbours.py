@@ -175,8 +175,8 @@ class PRDC(TwoSampleMetric):
         return manifold(*real)
 
     def compute(self) -> dict[str, Tensor]:
-        real = self._derive_real()
-        measured = neighbourhood(*self._side(real=False), real)
+        real = self.derive_real()
+        measured = neighbourhood(*self.get_rows(real=False), real)
         return {name: figure(value) for name, value in measured._asdict().items()}
 
 

@@ -109,13 +109,13 @@ class Checkerboard(TwoSampleMetric):
         if not len(images):
             return
         power, count = sum_power(images)[None], torch.tensor([len(images)], device=images.device)
-        self._add(real, power, count, merge=lambda *rows: [each.sum(0, keepdim=True) for each in rows])
+        self.add_rows(real, power, count, merge=lambda *rows: [each.sum(0, keepdim=True) for each in rows])
 
     def derive(self, real: tuple[Tensor, ...]) -> dict[int, float]:
         return _contrasts_of_sums(*real)
 
     def compute(self) -> dict[str, Tensor]:
-        real, ours = self._derive_real(), _contrasts_of_sums(*self._side(real=False))
+        real, ours = self.derive_real(), _contrasts_of_sums(*self.get_rows(real=False))
         above = {f"checkerboard_period_{period}": ours[period] - real[period] for period in ours}
         return {name: figure(value) for name, value in {"checkerboard": max(0.0, *above.values()), **above}.items()}
 

@@ -25,6 +25,13 @@ class _Function(nn.Module):
         return self.function(*inputs)
 
 
+def as_module(function: Callable[..., Tensor] | None) -> nn.Module:
+    """Returns a callable as a module; None as one that passes on its input."""
+    if function is None:
+        return nn.Identity()
+    return function if isinstance(function, nn.Module) else _Function(function)
+
+
 def figure(value: float) -> Tensor:
     """Returns a value as `compute` does: a float64 scalar on the CPU."""
     return torch.tensor(value, dtype=torch.float64)
@@ -39,8 +46,10 @@ class TwoSampleMetric(Metric):
     which processes and `merge_state` join; each process must have updated both sides.
 
     extractor: any callable from images to features (batch, features), moved by `.to` if it is a module; None where
-    `update` is given features. reset_real_features: whether `reset` forgets the real side, too. What a metric derives
-    from the real side is computed once for many `compute`.
+    `update` is given features. reset_real_features: whether `reset` forgets the real side, too.
+
+    A subclass names its `rows`, adds some with `add_rows` at each update, and computes from `get_rows` of the samples
+    and `derive_real`. What `derive` makes of the real side is kept until that side changes.
     """
 
     # What each side keeps: tensors with a row for each example, or for each update.
@@ -55,9 +64,7 @@ class TwoSampleMetric(Metric):
         self, extractor: Callable[..., Tensor] | None = None, *, reset_real_features: bool = True, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        if extractor is None:
-            extractor = nn.Identity()
-        self.extractor = extractor if isinstance(extractor, nn.Module) else _Function(extractor)
+        self.extractor = as_module(extractor)
         self.reset_real_features = reset_real_features
         self._derived: tuple[list[Tensor], Any] = ([], None)
         for name in self.rows:
@@ -66,7 +73,7 @@ class TwoSampleMetric(Metric):
 
     def update(self, samples: Tensor, real: bool) -> None:
         """Adds a batch of images or, without an extractor, of features (batch, features)."""
-        self._add(real, self.extractor(samples))
+        self.add_rows(real, self.extractor(samples))
 
     def forward(self, *inputs: Any, **named: Any) -> None:
         """Updates."""
@@ -85,19 +92,20 @@ class TwoSampleMetric(Metric):
         """Returns what is computed of the real side's rows alone; called anew only after they have changed."""
         return real
 
-    def _derive_real(self) -> Any:
+    def derive_real(self) -> Any:
+        """Returns `derive` of the real side, computed once. Raises Unmeasurable as `get_rows`."""
         parts = [part for name in self._names(True) for part in _parts(getattr(self, name))]
         known, derived = self._derived
         if not known or len(known) != len(parts) or any(a is not b for a, b in zip(known, parts, strict=True)):
             # Compared as objects: nothing changes a row in place.
-            derived = self.derive(self._side(real=True))
+            derived = self.derive(self.get_rows(real=True))
             self._derived = (parts, derived)
         return derived
 
     def _names(self, real: bool) -> list[str]:
         return [f"{'real' if real else 'fake'}_{name}" for name in self.rows]
 
-    def _add(self, real: bool, *rows: Tensor, merge: Callable[..., Sequence[Tensor]] | None = None) -> None:
+    def add_rows(self, real: bool, *rows: Tensor, merge: Callable[..., Sequence[Tensor]] | None = None) -> None:
         """Adds rows to a side, in the order of `rows`; merge: makes of all rows fewer, to keep instead."""
         states = [[*_parts(getattr(self, name)), added] for name, added in zip(self._names(real), rows, strict=True)]
         if merge is not None:
@@ -106,7 +114,7 @@ class TwoSampleMetric(Metric):
             # A new list, so that a copy of the state stays as it was.
             setattr(self, name, parts)
 
-    def _side(self, real: bool) -> tuple[Tensor, ...]:
+    def get_rows(self, real: bool) -> tuple[Tensor, ...]:
         """Returns all rows of a side, in the order of `rows`. Raises Unmeasurable where there are none."""
         every = [_parts(getattr(self, name)) for name in self._names(real)]
         if not all(every):

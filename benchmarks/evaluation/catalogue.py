@@ -29,6 +29,7 @@ _HIGH_QUALITY = _measure("HighQuality", "images", centres="modes.points", sigma=
 _OVERLAP = _measure("Overlap", "images", centres="modes.points", radius="disc_radius")
 _SPREAD = _measure("ModeSpread", "images", centres="modes.points", radius="disc_radius", sigma="modes.sigma")
 _ACCURACY = _measure("ClassAccuracy", "classes", "labels", classes="modes.count")
+_SCORE = _measure("ClassifierScore", "logits")
 _CAPTIONS = _measure("CaptionAccuracy", "words_right", "held_out", kinds="word_kinds")
 _AGREEMENT = _measure("CaptionAgreement", "words_right", "held_out", "inside")
 _GAN_TRAIN = _measure("GANTrain", "images", "labels", classes="modes.count")
@@ -100,6 +101,8 @@ _RECORDS = (
             _MAX, _SHARE, 1, "condition classes extractor", _SHMELKOV, _ACCURACY),
     _metric("accuracy_class", "the same for the samples of one label",
             _MAX, _SHARE, 1, "condition classes extractor", _SHMELKOV, _ACCURACY, family=True),
+    _metric("classifier_score", "how surely the classifier names samples, and how many classes (Inception score)",
+            _MAX, (1.0, math.inf), math.inf, "classes extractor", "Salimans et al. 2016, sec. 4", _SCORE),
     *(_metric(f"caption_{word}", summary, _MAX, _SHARE, 1, "condition captions", _OURS, _CAPTIONS)
       for word, summary in _CAPTION_WORDS.items()),
     *(_metric(f"caption_{word}_held_out", f"caption_{word} for combinations of words that training never showed",

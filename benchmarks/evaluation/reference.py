@@ -12,7 +12,7 @@ from torch import Tensor
 from benchmarks.datasets import Centres, Dataset, Split, StackedClasses
 from metrics.base import Measurement
 from metrics.captions import KINDS
-from metrics.features import FrozenClassifier
+from metrics.features import FrozenClassifier, Reading
 from metrics.memorization import nearest_of_class
 from metrics.modes import mode_counts
 from metrics.neighbours import Balls, class_balls
@@ -81,10 +81,10 @@ class ReferenceSet:
             metric.update(*_views(measurement, self), real=True)
         return metric
 
-    def read(self, images: Tensor, which: int = 0) -> tuple[Tensor, Tensor | None]:
-        """Returns features and predicted classes by one classifier; without any, the values themselves and None."""
+    def read(self, images: Tensor, which: int = 0) -> Reading:
+        """Returns what one classifier reads; without any, the values themselves are the features."""
         if not self.classifiers:
-            return images.flatten(1), None
+            return Reading(images.flatten(1), None, None)
         return self.classifiers[which].read(images)
 
     def standardize(self, features: Tensor, which: int = 0) -> Tensor:
@@ -115,7 +115,7 @@ class ReferenceSet:
     @cached_property
     def raw_features_of_each(self) -> list[Tensor]:
         """Raw features, one tensor a classifier."""
-        return [self.read(self.images, which)[0] for which in range(max(1, len(self.classifiers)))]
+        return [self.read(self.images, which).features for which in range(max(1, len(self.classifiers)))]
 
     @property
     def raw_features(self) -> Tensor:
@@ -187,7 +187,7 @@ class ReferenceSet:
         # As wide as the features of the reference, which has no dead units.
         features = self.features.new_empty(len(train), self.features.shape[1])
         for part in torch.arange(len(train)).split(_IMAGES_AT_ONCE):
-            features[part] = self.standardize(self.read(train.images(part).to(place))[0])
+            features[part] = self.standardize(self.read(train.images(part).to(place)).features)
         return features
 
     @cached_property

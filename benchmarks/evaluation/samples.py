@@ -10,6 +10,7 @@ from benchmarks.datasets import Centres
 from benchmarks.evaluation.reference import LARGEST_PAIRWISE, ReferenceSet
 from metrics.base import Measurement, Unmeasurable
 from metrics.captions import caption_tokens
+from metrics.features import Reading
 from metrics.modes import high_quality, nearest_centres
 from metrics.neighbours import inside_class
 from metrics.thinning import thin
@@ -37,13 +38,13 @@ class SampleSet:
         return self._measured[measurement]
 
     @cached_property
-    def _read(self) -> tuple[Tensor, Tensor | None]:
+    def _read(self) -> Reading:
         return self.reference.read(self.images)
 
     @property
     def raw_features(self) -> Tensor:
         """Features by the deciding classifier."""
-        return self._read[0]
+        return self._read.features
 
     @cached_property
     def features(self) -> Tensor:
@@ -55,7 +56,7 @@ class SampleSet:
         """Standardised features, one tensor a classifier."""
         others = range(1, self.reference.extractor_count)
         read, standardize = self.reference.read, self.reference.standardize
-        return [self.features, *(standardize(read(self.images, which)[0], which) for which in others)]
+        return [self.features, *(standardize(read(self.images, which).features, which) for which in others)]
 
     @property
     def pairwise_features(self) -> Tensor:
@@ -70,7 +71,12 @@ class SampleSet:
     @property
     def classes(self) -> Tensor:
         """The classes that the deciding classifier predicts."""
-        return self._read[1]
+        return self._read.classes
+
+    @property
+    def logits(self) -> Tensor:
+        """The logits of the deciding classifier."""
+        return self._read.logits
 
     @cached_property
     def modes(self) -> Tensor:

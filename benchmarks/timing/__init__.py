@@ -3,6 +3,7 @@
 cases.py        describes what is trained while it is timed
 contestants.py  implements what is timed: this project's loop, its parts alone, the peak, the stock loop, a real run
 evaluation.py   times the evaluation of samples, metric by metric
+libraries.py    compares metrics with torchmetrics' own: exactness and seconds
 machine.py      describes the machine, and warns of other work on it
 processes.py    runs each loop in a process of its own
 products.py     records the matrix products of a step, counts their operations, and runs them alone

@@ -26,6 +26,7 @@ Called = Callable[..., Done]
         (["--threads", "-1"], "--threads is at least 0, not -1"),
         (["--seeds", "0"], "--seeds is at least 1, not 0"),
         (["--seeds", "2"], "--seeds times updates alone; add --run-seconds 0"),
+        (["--torchmetrics", "--dataset", "digits"], "--dataset is not read by --torchmetrics; leave it out"),
         (["--evaluation", "--seeds", "2"], "--seeds is not read by --evaluation; leave it out"),
         (["--evaluation", "--dataset", "digits", "ring8"], "--evaluation times one --dataset, not 2"),
         (["--against", "none", "--loader-workers", "2"], "--loader-workers load the data of the stock loop, which "),

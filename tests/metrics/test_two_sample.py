@@ -65,6 +65,7 @@ CASES = {
     ),
     "Checkerboard": Case(metrics.Checkerboard, (images(1),), (images(0),)),
     "ClassAccuracy": Case(lambda: metrics.ClassAccuracy(3), (torch.where(FLAGS[:, 0], CLASSES, 0), CLASSES)),
+    "ClassifierScore": Case(metrics.ClassifierScore, (features(1),)),
     "CaptionAccuracy": Case(lambda: metrics.CaptionAccuracy(["digit", "slant"]), (FLAGS[:, :2], FLAGS[:, 2])),
     "CaptionAgreement": Case(metrics.CaptionAgreement, (FLAGS[:, :2], FLAGS[:, 2], FLAGS[:, 0])),
     "ModeCoverage": Case(lambda: metrics.ModeCoverage(torch.ones(4)), (CLASSES, FLAGS[:, 0])),

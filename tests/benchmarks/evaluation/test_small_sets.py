@@ -88,9 +88,7 @@ def accounted_for(evaluator: Evaluator, values: Mapping[str, float]) -> None:
     members = {
         "accuracy_class": range(classes),
         "fid_normalized_extractor": range(len(evaluator.classifiers)),
-        "checkerboard_period": periods(*evaluator.dataset.spec.shape[1:])
-        if "checkerboard_period" not in absent
-        else (),
+        "checkerboard_period": large if "checkerboard_period" not in absent else (),
     }
     told = set(values) | set(absent)
     expected = set()
