@@ -47,6 +47,7 @@ CONTRACT: dict[str, tuple[str, float, str, float]] = {
     "caption_slant_held_out": ("captions", 0.05, "other captions", 0.2),
     "caption_agreement_seen": ("captions", 0.03, "other captions", 0.5),
     "caption_agreement_held_out": ("captions", 0.03, "other captions", 0.5),
+    "classifier_score": ("images", math.inf, "blends", 3),
     "gan_train": ("images", 0.1, "dropped class", 0.05),
     "precision": ("images", 0.2, "blur", 0.3),
     "recall": ("images", 0.2, "duplicates", 0.5),
