@@ -15,7 +15,8 @@ FAMILY = {"mnist": "MNIST", "fashion_mnist": "FASHION_MNIST", "kmnist": "KMNIST"
 
 def write_all(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Writes every dataset that has files into a data folder; a folder of images is called own."""
-    monkeypatch.setattr(images, "MNIST", replace(images.MNIST, contents={}))
+    for name in FAMILY.values():
+        monkeypatch.setattr(images, name, replace(getattr(images, name), contents={}))
     for number, name in enumerate(FAMILY.values()):
         write_mnist_family(root / getattr(images, name).folder, seed=number)
     write_cifar10(root / images.CIFAR10.folder)

@@ -5,6 +5,7 @@ import hashlib
 import io
 import math
 import os
+import sys
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -172,6 +173,8 @@ class PublishedFiles:
     class_names: tuple[str, ...]
     # The MD5 of each unpacked file, where it is known.
     contents: Mapping[str, str] = field(default_factory=dict)
+    # The folder of its archives below share/datasets, where a package of the system may install them.
+    installed: str = ""
 
 
 def _load_mnist_family(published: PublishedFiles, data_dir: Path, patience: float) -> Dataset:
@@ -179,11 +182,26 @@ def _load_mnist_family(published: PublishedFiles, data_dir: Path, patience: floa
     for archive, md5 in published.archives.items():
         path = folder / archive.removesuffix(".gz")
         if not path.is_file():
-            _ensure_archive(published, folder / archive, md5, data_dir, patience)
-            with gzip.open(folder / archive) as file:
+            packed = _installed(published, archive)
+            if packed is None:
+                packed = folder / archive
+                _ensure_archive(published, packed, md5, data_dir, patience)
+            with gzip.open(packed) as file:
                 write_file(path, iter(lambda: file.read(PIECE), b""))
     train, test = (_read_idx_split(published, folder, part) for part in ("train", "t10k"))
     return make_labelled(published.name, train, test, published.class_names)
+
+
+def _installed(published: PublishedFiles, archive: str) -> Path | None:
+    """Finds an archive that a package of the system has installed, such as Debian's dataset-fashion-mnist.
+
+    Packages pack their archives again, so only the unpacked contents can be checked; they are when they are read.
+    """
+    if published.installed:
+        for share in (Path(sys.prefix, "share"), Path("/usr/share")):
+            if (path := share / "datasets" / published.installed / archive).is_file():
+                return path
+    return None
 
 
 def _ensure_archive(published: PublishedFiles, path: Path, md5: str, data_dir: Path, patience: float) -> None:
@@ -293,6 +311,13 @@ FASHION_MNIST = PublishedFiles(
         "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
         "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
     },
+    contents={
+        "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+        "train-labels-idx1-ubyte": "9018921c3c673c538a1fc5bad174d6f9",
+        "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
+        "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
+    },
+    installed="fashion-mnist",
     class_names=(
         "T-shirt/top",
         "Trouser",

@@ -241,7 +241,10 @@ def test_without_network_auto_is_digits_and_says_so_loudly(tmp_path: Path) -> No
     ("name", "title"),
     [("mnist", "MNIST"), ("fashion_mnist", "Fashion-MNIST"), ("kmnist", "KMNIST"), ("cifar10", "CIFAR-10")],
 )
-def test_without_network_a_dataset_that_was_asked_for_is_refused(tmp_path: Path, name: str, title: str) -> None:
+def test_without_network_a_dataset_that_was_asked_for_is_refused(
+    tmp_path: Path, name: str, title: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "_installed", lambda published, archive: None)
     with pytest.raises(UserError, match=f"^{title} is not complete in .* could not be downloaded .*; connect to"):
         load(DatasetConfig(name), tmp_path)
 
@@ -254,3 +257,22 @@ def test_auto_does_not_hide_a_damaged_mnist(published: Site, tmp_path: Path) -> 
         load(DatasetConfig("auto"), tmp_path / "data")
     path.unlink()
     assert load(DatasetConfig("auto"), tmp_path / "data").name == "mnist"
+
+
+def test_archives_of_a_system_package_need_no_network_and_are_checked(
+    published: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    share = tmp_path / "share" / "datasets" / "mnist-package"
+    share.mkdir(parents=True)
+    contents = {}
+    for archive in images.MNIST.archives:
+        unpacked = gzip.decompress(published.files[f"/{archive}"])
+        (share / archive).write_bytes(gzip.compress(unpacked, compresslevel=1))
+        contents[archive.removesuffix(".gz")] = hashlib.md5(unpacked).hexdigest()
+    monkeypatch.setattr("sys.prefix", str(tmp_path))
+    monkeypatch.setattr(images, "MNIST", replace(images.MNIST, contents=contents, installed="mnist-package"))
+    assert load(DatasetConfig("mnist"), tmp_path / "data").name == "mnist"
+    assert published.asked == []
+    (share / archive).write_bytes(gzip.compress(unpacked[:-1] + b"\x01"))
+    with pytest.raises(UserError, match="its MD5 is not that of the published file"):
+        load(DatasetConfig("mnist"), tmp_path / "other")
