@@ -22,7 +22,7 @@ from variants.recipe import UserError
 
 # Seconds without a new byte until a download is given up: of data that the user asked for, and of data that have a
 # replacement. Shorter than a person waits; the import of torchvision comes on top.
-PATIENCE, IMPATIENCE = 30.0, 5.0
+PATIENCE, IMPATIENCE = 30.0, 4.0
 # Bytes in the temporary folder; the largest dataset has 5.8 GB, packed and unpacked.
 LARGEST = 2**33
 # Seconds between two looks at the folder, and the share of them that a busy thread computes for at least.

@@ -193,7 +193,9 @@ class _Search:
         if images and folders:
             self._leave_out(folder, f"the only folder, {folders[0]}, beside images")
         inner = folder if images else folder / folders[0]
-        self.notes.append(f"{self._name(inner)} has no class folders, so its images have no labels")
+        self.notes.append(
+            f"{self._name(inner)} has no class folders: its images have no labels, and no metric of classes applies"
+        )
         return [Class("", inner, self.images(inner))]
 
     def images(self, folder: Path) -> list[File]:

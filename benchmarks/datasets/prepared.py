@@ -125,10 +125,10 @@ def prepare(path: Path, key: str, make: Callable[[Allocate], Images]) -> Images:
             return images
         images.data.flush()
         try:
-            os.replace(filename, path.with_suffix(".npy"))
+            os.replace(filename, _file(path, "npy"))
             _write_facts(path, key, images)
             # Changes to the array of `make` would go into the file.
-            return replace(images, data=_map(path.with_suffix(".npy")))
+            return replace(images, data=_map(_file(path, "npy")))
         except OSError as error:
             _tell(path, f"cannot be kept in {path.parent}: {error.strerror}; they are prepared again at the next start")
             return images
@@ -165,12 +165,12 @@ def _allocation(path: Path) -> Iterator[Allocate]:
 def _read_kept(path: Path, key: str) -> Images | None:
     """Returns the images that are kept under this key; None without any, and for damaged ones, which is said."""
     try:
-        facts = json.loads(path.with_suffix(".json").read_bytes())
+        facts = json.loads(_file(path, "json").read_bytes())
         if facts["key"] != key:
             return None
         labels = None if facts["labels"] is None else np.array(facts["labels"], np.int64)
         names, notes = tuple(facts["class_names"]), tuple(facts["notes"])
-        kept = Images(_map(path.with_suffix(".npy")), labels, facts["train"], names, notes, facts["checksum"])
+        kept = Images(_map(_file(path, "npy")), labels, facts["train"], names, notes, facts["checksum"])
         if kept.data.dtype == np.uint8 and kept.data.ndim == 4 and checksum_of(*kept.splits()) == kept.checksum:
             return kept
         damage = "their checksum is another one"
@@ -196,10 +196,15 @@ def _write_facts(path: Path, key: str, images: Images) -> None:
         with open(handle, "w") as file:
             json.dump(facts, file)
         os.chmod(beside, 0o644)
-        os.replace(beside, path.with_suffix(".json"))
+        os.replace(beside, _file(path, "json"))
     finally:
         with suppress(OSError):
             os.unlink(beside)
+
+
+def _file(path: Path, ending: str) -> Path:
+    # Path.with_suffix would take the end of a name with a dot for an ending.
+    return path.with_name(f"{path.name}.{ending}")
 
 
 def _map(path: Path) -> np.ndarray:

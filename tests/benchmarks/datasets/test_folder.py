@@ -160,7 +160,7 @@ def test_images_without_class_folders_have_no_labels(tmp_path: Path, inside: str
     assert dataset.spec.classes is None
     assert dataset.modes is dataset.train.labels is dataset.test.labels is None
     assert dataset.class_names == ()
-    assert "has no class folders, so its images have no labels" in dataset.notes[0]
+    assert "has no class folders: its images have no labels" in dataset.notes[0]
     every = list(images_in(tmp_path / "own" / inside).values())
     assert torch.equal(dataset.test.data, torch.from_numpy(np.stack(every[1::5])).permute(0, 3, 1, 2))
     assert len(dataset.train) == 9

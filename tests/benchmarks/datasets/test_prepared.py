@@ -50,6 +50,14 @@ def test_images_are_made_once_and_read_back(tmp_path: Path, maker: Maker, capsys
     assert capsys.readouterr().err == ""
 
 
+def test_names_with_dots_are_told_apart(tmp_path: Path) -> None:
+    for name, seed in (("my.first", 1), ("my.second", 2)):
+        prepare(tmp_path / name, KEY, Maker(seed))
+    for name, seed in (("my.first", 1), ("my.second", 2)):
+        assert_right(prepare(tmp_path / name, KEY, again := Maker(seed)), again)
+        assert again.made == 0
+
+
 def test_splits_share_one_array(tmp_path: Path, maker: Maker) -> None:
     for images in (prepare(tmp_path / "set", KEY, maker) for _ in range(2)):
         train, test = images.splits()
