@@ -76,7 +76,7 @@ class DatasetConfig:
                 object.__setattr__(self, f.name, checked(f, getattr(self, f.name)))
         if not isinstance(self.name, str) or not isinstance(self.path, str):
             raise UserError(f"a dataset has a name and a path of text, not {shown(self.name)} and {shown(self.path)}")
-        if self.image_width < 0 or (self.image_width and self.image_width == (self.image_size or self.image_width)):
+        if self.image_width and not (self.image_width > 0 and self.image_size not in (0, self.image_width)):
             raise UserError(f"an image width of {self.image_width} does not go with a size of {self.image_size}")
         if not self.path and self.name.startswith(FOLDER) and self.name != FOLDER:
             object.__setattr__(self, "path", _absolute(self.name.removeprefix(FOLDER)))
