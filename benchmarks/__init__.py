@@ -8,7 +8,6 @@ tune.py         gives every arm of a suite the same small tuning
 sample.py       draws new samples from a finished run
 show.py         shows a run's settings and metrics, and how to repeat it
 sync.py         sends to MLflow what a tracking server missed
-prune.py        removes old checkpoints and pictures of finished runs
 extractors.py   trains and pins the classifiers that judge
 defects.py      plants defects into real data, and writes down which metric notices which
 speed.py        measures training against a tutorial's loop and the machine's peak

@@ -1,26 +1,23 @@
-"""Loads plugins: variants, losses, noises, datasets, metrics, probes, questions and presets from a file or a package.
+"""Loads plugins: variants, losses, noises, datasets, metrics, probes, questions and presets from a file.
 
-A plugin is a Python module that defines any of
+A plugin is a Python file that defines any of
 
     VARIANT                                                  a Variant, as the files in variants/ do
     LOSSES, NOISES, DATASETS, METRICS, PROBES,
     QUESTIONS, PRESETS                                       dicts by name, as the project's own of the same names
 
-and is given as a file, or found as an entry point "gan_benchmark.plugins" of an installed package. Its additions are
-chosen by name like the project's own. The hash of its source is part of the config of every run that uses it. Loading a
-plugin runs its code; only a person who names or installs it causes that, never a run folder. See docs/plugins.md.
+and is given by its path. Its additions are chosen by name like the project's own. The hash of its source is part of the
+config of every run that uses it. Loading a plugin runs its code; only a person who names it causes that, never a run
+folder. See docs/plugins.md.
 """
 
 import ast
 import hashlib
-import importlib.util
 import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -31,8 +28,6 @@ from variants.recipe import Recipe, UserError
 
 if TYPE_CHECKING:
     from benchmarks.questions import Question
-
-GROUP = "gan_benchmark.plugins"
 
 
 @dataclass(frozen=True)
@@ -60,11 +55,10 @@ def list_arguments() -> list[str]:
 
 
 def load_plugins(paths: Iterable[Path | str]) -> None:
-    """Loads the installed plugins, and then these files; a file that is given twice is loaded once.
+    """Loads these files; a file that is given twice is loaded once.
 
     Raises UserError for a plugin that cannot be read, that fails, that adds nothing, or that adds a name which exists.
     """
-    load_installed()
     for path in paths:
         try:
             source = Path(path).read_bytes()
@@ -75,7 +69,6 @@ def load_plugins(paths: Iterable[Path | str]) -> None:
 
 def adopt(files: Sequence[PluginFile]) -> None:
     """Loads the plugins of another process from the source that ran there; initialises a worker process."""
-    load_installed()
     for file in files:
         load_file(file)
 
@@ -85,30 +78,23 @@ def load_file(file: PluginFile) -> None:
     if not re.fullmatch(r"[\w.-]+\.py", file.name):
         raise UserError(f"a plugin is a .py file whose name has letters, digits, '.', '_' and '-', not {file.path}")
     digest = hashlib.sha256(file.source).hexdigest()
-    if _is_loaded(file.name, digest, file.path):
+    if HASHES.get(file.name, digest) != digest:
+        raise UserError(
+            f"a plugin {file.name} is loaded that is not {file.path}; rename one, or start anew if it was changed"
+        )
+    if file.name in HASHES:
         return
     module = ModuleType(f"gan_benchmark_plugin_{digest[:16]}")
     module.__file__ = file.path
     # Dataclasses look up the module of a class there.
     sys.modules[module.__name__] = module
     try:
-        _run(lambda: exec(compile(file.source, file.path, "exec"), module.__dict__), file.path)
-        _add(module, file.name, digest, file.path, file.source)
+        _run(file, module)
+        _add(module, file, digest)
     except BaseException:
         del sys.modules[module.__name__]
         raise
     FILES.append(file)
-
-
-@cache
-def load_installed() -> None:
-    """Loads the plugins of installed packages, once. Raises UserError for a broken one."""
-    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.value):
-        what = f"{entry.value} of the installed package {entry.dist.name if entry.dist else '?'}"
-        module = _run(entry.load, what)
-        digest = hashlib.sha256(_whole_source(entry.module)).hexdigest()
-        if not _is_loaded(entry.value, digest, what):
-            _add(module, entry.value, digest, what)
 
 
 def list_used(variant: str, recipe: Recipe, dataset: str, probes: Iterable[str]) -> tuple[str, ...]:
@@ -122,38 +108,31 @@ def list_used(variant: str, recipe: Recipe, dataset: str, probes: Iterable[str])
 def require(config: RunConfig, what: str) -> None:
     """Raises UserError where a plugin of a run's config is not loaded, or has another version; what: names the run."""
     for plugin in config.plugins:
-        load_installed()
         name, _, digest = plugin.rpartition(":")
         if HASHES.get(name) == digest:
             continue
-        give = f"give it with --plugin {name}" if name.endswith(".py") else f"install the package that has {name}"
+        give = f"give it with --plugin {name}"
         if name in HASHES:
             raise UserError(f"{what} was made with another version of the plugin {name}; {give} as it was then")
         raise UserError(f"{what} was made with the plugin {name}, and a run brings no code of its own; {give}")
 
 
-def _is_loaded(name: str, digest: str, path: str) -> bool:
-    if HASHES.get(name, digest) != digest:
-        raise UserError(f"a plugin {name} is loaded that is not {path}; rename one, or start anew if it was changed")
-    return name in HASHES
-
-
-def _run(load: Callable[[], Any], where: str) -> Any:
+def _run(file: PluginFile, module: ModuleType) -> None:
     """Runs a plugin's code. Any exception becomes a UserError of one sentence with the file and line."""
     try:
-        return load()
+        exec(compile(file.source, file.path, "exec"), module.__dict__)
     except (Exception, SystemExit) as error:
         frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
         if isinstance(error, SyntaxError) and error.filename:
             frames.append((error.filename, error.lineno))
         foreign = [place for place in frames if place[0] != __file__ and not str(place[0]).startswith("<")]
-        # The line of the plugin, not of what it called; an installed one may be anywhere.
-        places = [place for place in foreign if place[0] == where] or foreign
+        # The line of the plugin, not of what it called.
+        places = [place for place in foreign if place[0] == file.path] or foreign
         at = "" if not places else f" at line {places[-1][1]}"
-        at += f" of {places[-1][0]}" if places and places[-1][0] != where else ""
+        at += f" of {places[-1][0]}" if places and places[-1][0] != file.path else ""
         kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
         text = error.msg if isinstance(error, SyntaxError) else str(error)
-        raise UserError(f"the plugin {where} is broken{at}: {kind}{' '.join(text.split())[:300]}") from error
+        raise UserError(f"the plugin {file.path} is broken{at}: {kind}{' '.join(text.split())[:300]}") from error
 
 
 @dataclass(frozen=True)
@@ -198,7 +177,7 @@ def _lists() -> dict[str, _List]:
     }
 
 
-def _add(module: Any, plugin: str, digest: str, what: str, source: bytes = b"") -> None:
+def _add(module: ModuleType, file: PluginFile, digest: str) -> None:
     """Adds everything that a plugin defines, or nothing."""
     lists = _lists()
     additions: list[tuple[str, str, Any]] = []
@@ -206,7 +185,7 @@ def _add(module: Any, plugin: str, digest: str, what: str, source: bytes = b"") 
         if not hasattr(module, kind):
             continue
         defined = getattr(module, kind)
-        at = f"the plugin {what}{_line_of(kind, source)}: {kind}"
+        at = f"the plugin {file.path}{_line_of(kind, file.source)}: {kind}"
         entries = {getattr(defined, "name", ""): defined} if kind == "VARIANT" else defined
         if not isinstance(entries, Mapping):
             raise UserError(f"{at} is a dict by name, not {type(defined).__name__}")
@@ -219,15 +198,15 @@ def _add(module: Any, plugin: str, digest: str, what: str, source: bytes = b"") 
                 raise UserError(f"{at} has the name {name!r}, and there is a {known.kind} of that name already")
             additions.append((kind, name, value))
     if not additions:
-        raise UserError(f"the plugin {what} adds nothing; it defines none of {', '.join(lists)}")
-    _check_names([question for kind, _, question in additions if kind == "QUESTIONS"], what)
+        raise UserError(f"the plugin {file.path} adds nothing; it defines none of {', '.join(lists)}")
+    _check_names([question for kind, _, question in additions if kind == "QUESTIONS"], file.path)
     for kind, name, value in additions:
         lists[kind].entries[name] = value
-        ADDED[kind, name] = plugin
-    HASHES[plugin] = digest
+        ADDED[kind, name] = file.name
+    HASHES[file.name] = digest
 
 
-def _check_names(questions: "Sequence[Question]", what: str) -> None:
+def _check_names(questions: "Sequence[Question]", path: str) -> None:
     """Raises UserError where two arms or decisions of all questions share a name and differ."""
     from benchmarks.questions import QUESTIONS, load_question
 
@@ -239,7 +218,7 @@ def _check_names(questions: "Sequence[Question]", what: str) -> None:
         for kind, each in (*(("arm", arm) for arm in arms), *(("decision", one) for one in question.decisions)):
             if known.setdefault((kind, each.name), each) != each:
                 raise UserError(
-                    f"the plugin {what}: the question {question.name} has the {kind} {each.name}, and there is another "
+                    f"the plugin {path}: the question {question.name} has the {kind} {each.name}, and there is another "
                     f"{kind} of that name; call it otherwise"
                 )
 
@@ -251,13 +230,3 @@ def _line_of(name: str, source: bytes) -> str:
         if any(isinstance(target, ast.Name) and target.id == name for target in targets):
             return f", line {node.lineno}"
     return ""
-
-
-def _whole_source(module: str) -> bytes:
-    """Returns the source of an installed plugin: all files of its package, or its own file."""
-    spec = importlib.util.find_spec(module.partition(".")[0])
-    if spec.submodule_search_locations:
-        folders = sorted(map(Path, spec.submodule_search_locations))
-        files = [(path.relative_to(folder), path) for folder in folders for path in folder.rglob("*.py")]
-        return b"\n".join(f"# {name.as_posix()}\n".encode() + path.read_bytes() for name, path in sorted(files))
-    return Path(spec.origin).read_bytes()

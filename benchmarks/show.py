@@ -12,8 +12,6 @@ from benchmarks.run_folder.symptoms import describe_symptoms
 if TYPE_CHECKING:
     from benchmarks.inference.run import Run
 
-_PICTURES = (".png", ".gif")
-
 
 def parser() -> Parser:
     parser = Parser("benchmarks.show", description=__doc__.partition(": ")[2])
@@ -34,16 +32,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     run = find_run(asked.run, asked.runs_dir, asked.tracking_uri, asked.experiment)
     say(format_heading(run))
-    for name, value in (*iter_facts(run), *iter_loss_changes(run)):
+    for name, value in iter_facts(run):
         say(f"{name:<11}{value}")
     if run.metrics:
         show_metrics(run)
     if run.fetched:
         say("its folder is not here; its pictures are among its artifacts in MLflow")
     else:
-        say(f"folder {run.path}, pictures")
-        for line in list_pictures(run):
-            say(f"  {line}")
+        say(f"folder {run.path}, with its pictures")
     if line := make_repeat_command(run, asked.runs_dir):
         say("to run it again")
         say(f"  {line}")
@@ -103,23 +99,6 @@ def iter_facts(run: "Run") -> Iterator[tuple[str, str]]:
         yield "symptoms", symptoms
 
 
-def iter_loss_changes(run: "Run") -> Iterator[tuple[str, str]]:
-    """Yields whether each loss rose or fell: the mean of the last tenth of the epochs against the first (I3e)."""
-    from benchmarks.questions.loss_curves import DISCRIMINATOR, GENERATOR
-    from benchmarks.questions.outcomes import read_outcome
-
-    lines = run.folder.lines()
-    for network, outcome in (("generator", GENERATOR), ("discriminator", DISCRIMINATOR)):
-        name = f"{network}_loss"
-        losses = [line["curves"][name] for line in lines if name in line.get("curves", {})]
-        if len(losses) < 2:
-            continue
-        change = read_outcome(outcome, lines, updates=1) * (-1 if outcome.better == "less" else 1)
-        first = losses[0]
-        moved = "rose" if change > 0 else "fell"
-        yield "loss", f"of the {network} {moved} from {first:.3g} in the first epoch to {first + change:.3g} at the end"
-
-
 def describe_recipe(run: "Run") -> str:
     """Returns the name of the recipe and the fields that differ from it; all its fields if the variant is unknown."""
     from variants import VARIANTS, load_variant
@@ -130,18 +109,6 @@ def describe_recipe(run: "Run") -> str:
     else:
         name, changes = str(run.folder.environment().get("recipe", "?")), config.recipe.as_dict(neutral=False)
     return name + "".join(f", {field} {value}" for field, value in changes.items())
-
-
-def list_pictures(run: "Run") -> list[str]:
-    """Returns the paths of the pictures; of the sample pictures, which may be hundreds, the last."""
-    samples = run.folder.pictures()
-    folders = [folder for folder in (run.path, run.path / "probes") if not folder.is_symlink()]
-    found = [path for folder in folders for path in sorted(folder.glob("*"))]
-    lines = [str(path) for path in found if path.suffix in _PICTURES and path.is_file() and not path.is_symlink()]
-    if samples:
-        last = run.path / run.folder.picture_name(max(samples))
-        lines.append(f"{last}" + (f" (the last of {len(samples)})" if len(samples) > 1 else ""))
-    return lines
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
     python -m benchmarks.speed --variant cgan_mlp dcgan --dataset mnist --json speed.json
 
-times each variant's loop, the stock loop (`benchmarks/timing/stock.py`), the matrix products of a step alone and the
-machine's best product, in turn, and prints medians with their ranges. With --evaluation or --suite it times the
-evaluation of samples, or the cost of all runs of a preset, instead. docs/speed.md explains the figures.
+times each variant's loop, the stock loop (`benchmarks/timing/stock.py`) and the machine's best product, in turn, and
+prints medians with their ranges. With --suite it estimates the cost of all runs of a preset instead. docs/speed.md
+explains the figures.
 """
 
 import json
@@ -22,14 +22,13 @@ from variants import VARIANTS
 from variants.recipe import UserError, unknown
 
 # Options that each kind of timing reads; every kind takes --json and --plugin.
-READS = {"evaluation": {"dataset", "threads", "rounds", "data_dir"}, "suite": {"rounds", "data_dir"}, "fill": set()}
-_LEAST = {"threads": 0, "seeds": 1, "loader_workers": 0, "rounds": 1, "run_seconds": 0}
+READS = {"suite": {"rounds", "data_dir"}, "fill": set()}
+_LEAST = {"threads": 0, "seeds": 1, "rounds": 1}
 
 
 def parser() -> Parser:
     parser = Parser("benchmarks.speed", description=__doc__.partition(": ")[2].partition("\n")[0])
     what = parser.add_argument_group("what").add_mutually_exclusive_group()
-    what.add_argument("--evaluation", action="store_true", help="time the evaluation of samples, metric by metric")
     what.add_argument(
         "--suite", metavar="PRESET", help="estimate the cost of all runs of a preset, on 1, 8 and 64 machines"
     )
@@ -44,9 +43,6 @@ def parser() -> Parser:
     add_plugin(case)
     case.add_argument("--recipe", default="", metavar="NAME", help="recipe of all variants (each variant's own)")
     case.add_argument("--against", default="stock", metavar="stock|none", help="loop to compare with (stock)")
-    case.add_argument(
-        "--loader-workers", type=int, default=0, metavar="N", help="processes that load the stock loop's data (0)"
-    )
     case.add_argument(
         "--precision",
         nargs="+",
@@ -71,13 +67,6 @@ def parser() -> Parser:
     how.add_argument("--rounds", type=int, default=7, metavar="N", help="times that each loop is measured (7)")
     how.add_argument(
         "--seconds", type=float, default=2.0, metavar="S", help="seconds that each loop trains in a round, about (2)"
-    )
-    how.add_argument(
-        "--run-seconds",
-        type=float,
-        default=60.0,
-        metavar="S",
-        help="seconds of training in a real run; 0: no such run (60)",
     )
     add_data_dir(how)
     add_json(how)
@@ -122,12 +111,6 @@ def check(asked: Namespace) -> None:
         for name, value in vars(asked).items():
             if name not in READS[kind] | READS.keys() | {"json", "plugin"} and value != known.get_default(name):
                 raise UserError(f"--{name.replace('_', '-')} is not read by --{kind}; leave it out")
-    if asked.evaluation and len(asked.dataset) > 1:
-        raise UserError(f"--evaluation times one --dataset, not {len(asked.dataset)}")
-    if asked.against == "none" and asked.loader_workers:
-        raise UserError("--loader-workers load the data of the stock loop, which --against none leaves out; take one")
-    if max(asked.seeds) > 1 and asked.run_seconds:
-        raise UserError("--seeds times updates alone; add --run-seconds 0")
     if not asked.seconds > 0:
         raise UserError(f"--seconds is above 0, not {asked.seconds}")
     if asked.json:
@@ -138,10 +121,6 @@ def check(asked: Namespace) -> None:
 
 def measure(asked: Namespace) -> dict[str, Any]:
     """Measures what was asked for; returns JSON values."""
-    if asked.evaluation:
-        from benchmarks.timing.evaluation import measure_evaluation
-
-        return measure_evaluation(asked.dataset[0], asked.threads, asked.rounds, asked.data_dir, _say)
     if asked.suite:
         from benchmarks.timing.suite_cost import measure_suite
 
@@ -159,7 +138,6 @@ def measure(asked: Namespace) -> dict[str, Any]:
             cuda_graphs=asked.cuda_graphs,
             threads=asked.threads,
             seeds=seeds,
-            loader_workers=asked.loader_workers,
             data_dir=asked.data_dir,
         )
         for dataset in asked.dataset
@@ -172,7 +150,6 @@ def measure(asked: Namespace) -> dict[str, Any]:
         against_stock=asked.against == "stock",
         rounds=asked.rounds,
         seconds=asked.seconds,
-        run_seconds=asked.run_seconds,
         skip_refused=not asked.variant,
         say=_say,
     )

@@ -76,12 +76,10 @@ def report(
     runs_dir beside the report. Questions and presets of a plugin are known after benchmarks.load_plugins. Raises
     UserError where there is nothing to read, where the plan cannot be made, and where `out` cannot be written.
     """
-    from benchmarks import plugins
     from reports.build import build_report
     from reports.reading.runs import find_runs
     from variants.recipe import UserError
 
-    plugins.load_installed()
     if records and runs_dir is None:
         raise UserError("--records needs --runs-dir: the records are those of run folders")
     records_of = runs_dir if records else None

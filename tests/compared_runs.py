@@ -21,7 +21,7 @@ from variants.recipe import Recipe
 REFERENCE = {"fid": 1.25, "accuracy": 0.989}
 
 
-FACTS = {"parameters": {"generator": 1234, "discriminator": 567}, "class_names": ["0", "1"]}
+FACTS = {"parameters": {"generator": 1234, "discriminator": 567}, "class_names": ["0", "1"], "updates_per_epoch": 10}
 
 
 ENVIRONMENT = {
@@ -76,6 +76,7 @@ def record(config: RunConfig, metrics: Mapping[str, float] | None = None, **chan
         "parameters": FACTS["parameters"],
         "environment": ENVIRONMENT,
         "classes": ("0", "1"),
+        "updates": 10,
     }
     return RunRecord(config=config, **{**values, **changes})
 

@@ -84,6 +84,12 @@ def in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def checkpoints_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets finished runs keep their checkpoints, so that a test can compare whole states of training."""
+    monkeypatch.setattr("benchmarks.run_folder.folder.RunFolder.remove_checkpoints", lambda self: None)
+
+
+@pytest.fixture
 def own_plugins() -> Iterator[None]:
     """Forgets after a test the plugins that it loaded."""
     from benchmarks import plugins
@@ -95,7 +101,6 @@ def own_plugins() -> Iterator[None]:
         entries.clear()
         entries.update(before)
     plugins.FILES[:] = files
-    plugins.load_installed.cache_clear()
 
 
 @pytest.fixture(scope="session")

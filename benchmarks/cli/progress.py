@@ -92,13 +92,10 @@ _LINE_SECONDS = 60.0
 
 
 class SuiteProgress:
-    """Shows how many runs are done, running and failed, and the time to go. A context manager.
+    """Shows how many runs are done, running and failed, and the time to go. A context manager."""
 
-    expected: seconds that a run is expected to take, until the first ones have ended; 0: unknown.
-    """
-
-    def __init__(self, title: str, runs: int, expected: float = 0.0) -> None:
-        self.runs, self.done, self.failed, self.seconds, self.expected = runs, 0, 0, 0.0, expected
+    def __init__(self, title: str, runs: int) -> None:
+        self.runs, self.done, self.failed, self.seconds = runs, 0, 0, 0.0
         self.killed = 0
         self.workers, self.began, self._told = 1, time.monotonic(), time.monotonic()
         self._trained, self._heard = 0, set[str]()
@@ -146,7 +143,7 @@ class SuiteProgress:
     @property
     def state(self) -> str:
         left = self.runs - self.done
-        each = self.seconds / self._trained if self._trained else self.expected
+        each = self.seconds / self._trained if self._trained else 0.0
         words = [f"{min(self.workers, left)} running", f"{self.failed} failed"]
         if self.killed:
             words.append(f"{self.killed} not ended")

@@ -1,11 +1,10 @@
 """Trains on the machines of a Ray cluster, which share no disk: results come back through MLflow.
 
 Every machine has this project installed, in the same version (`pip install 'gan-benchmark[ray]'`); one with other code
-refuses its runs. Plugins given as files are sent as source; installed ones have to be installed there too. A machine
-trains a run into a temporary folder and uploads it to MLflow; this process then downloads the run folder, without
-checkpoints. So a run whose machine is lost, or that is stopped, begins anew; its first try is marked in MLflow as
-killed, by this process where the worker could not, and as superseded. Set names and passwords for a tracking server, as
-MLflow's own variables, on every machine.
+refuses its runs. Plugins are sent as source. A machine trains a run into a temporary folder and uploads it to MLflow;
+this process then downloads the run folder. So a run whose machine is lost, or that is stopped, begins anew; its first
+try is marked in MLflow as killed, by this process where the worker could not, and as superseded. Set names and
+passwords for a tracking server, as MLflow's own variables, on every machine.
 
 A run reserves as many CPU cores as it has threads, and a GPU where the device is cuda, or auto in a cluster with GPUs.
 """

@@ -5,7 +5,6 @@ epochs.py     chooses the epochs with pictures, and draws the picture that fits 
 curves.py     draws both losses and the discriminator's outputs over the epochs
 gradients.py  draws the generator's gradient while the discriminator is trained further
 networks.py   draws the layers of both networks, with their shapes and parameter counts
-spectrum.py   draws power spectra, in which a checkerboard stands out
 colours.py    assigns each thing one colour in all pictures
 """
 
@@ -13,7 +12,6 @@ from benchmarks.pictures.curves import draw_loss_curves
 from benchmarks.pictures.gradients import draw_gradient_curves
 from benchmarks.pictures.networks import draw_networks
 from benchmarks.pictures.samples import animate, draw_grid, draw_points, encode_png
-from benchmarks.pictures.spectrum import draw_power_spectra
 
 __all__ = [
     "animate",
@@ -22,6 +20,5 @@ __all__ = [
     "draw_loss_curves",
     "draw_networks",
     "draw_points",
-    "draw_power_spectra",
     "encode_png",
 ]

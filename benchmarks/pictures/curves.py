@@ -9,7 +9,7 @@ from benchmarks.pictures.colours import DISCRIMINATOR, FAKE, GENERATOR, GREY, IN
 from benchmarks.pictures.samples import write_figure
 
 
-def draw_loss_curves(lines: Sequence[Mapping[str, Any]], out: Path | str, unit: str = "nats", title: str = "") -> None:
+def draw_loss_curves(lines: Sequence[Mapping[str, Any]], out: Path | str, unit: str = "nats") -> None:
     """Draws the losses and the mean D(real) and D(fake) of a journal's lines into a PNG file.
 
     Each loss has its own axis, because one may be a thousand times the other. Values that are not finite leave gaps.
@@ -27,7 +27,7 @@ def draw_loss_curves(lines: Sequence[Mapping[str, Any]], out: Path | str, unit: 
     figure = Figure(figsize=(7.2, 6.6), dpi=120)
     axes = figure.subplots(len(panels), sharex=True)
     # matplotlib's automatic layout takes as long as all the rest.
-    figure.subplots_adjust(left=0.13, right=0.985, bottom=0.08, top=0.94 if title else 0.985, hspace=0.12)
+    figure.subplots_adjust(left=0.13, right=0.985, bottom=0.08, top=0.985, hspace=0.12)
     for axis, (label, curves) in zip(axes, panels, strict=True):
         for name, legend, colour, style in curves:
             points = [(line["epoch"], line["curves"][name]) for line in lines if name in line.get("curves", {})]
@@ -46,6 +46,4 @@ def draw_loss_curves(lines: Sequence[Mapping[str, Any]], out: Path | str, unit: 
     axes[-1].legend(frameon=False, loc="best")
     axes[-1].set_xlabel("epoch")
     axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-    if title:
-        figure.suptitle(title, fontsize=11, color=INK)
     write_figure(out, figure)

@@ -8,17 +8,22 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from PIL import Image, ImageColor, ImageDraw, ImageFont
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from benchmarks.pictures.colours import DISCRIMINATOR, GENERATOR, GREY, INK
-from benchmarks.pictures.samples import encode_png, write_file
+from benchmarks.pictures.samples import write_figure
 from variants.base import DataSpec
 from variants.recipe import Recipe
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Inches of a lane of the picture, and of a row.
+_ACROSS, _DOWN = 3.1, 1.05
 
 
 @dataclass
@@ -199,97 +204,57 @@ def draw_networks(
     made = torch.zeros(batch, *spec.shape, device=device)
     outputs = ["logit: real or generated", "logits of the classes"]
     generating = trace(generator, {"noise": noise, name: condition}, [example])
-    discriminating = trace(discriminator, {example: made, name: condition}, outputs)
-    pictures = [
-        _draw("Generator", generator, generating, GENERATOR),
-        _draw("Discriminator", discriminator, discriminating, DISCRIMINATOR),
-    ]
-    space = 60
-    both = Image.new("RGB", (sum(p.width for p in pictures) + space, max(p.height for p in pictures)), "white")
-    both.paste(pictures[0], (0, 0))
-    both.paste(pictures[1], (pictures[0].width + space, 0))
-    write_file(out, encode_png(both.quantize(64)))
+    judging = trace(discriminator, {example: made, name: condition}, outputs)
+    from matplotlib.figure import Figure
+
+    places = [_places(generating), _places(judging)]
+    across = [max(lanes) + 1 for _, lanes in places]
+    deep = max(max(ranks) + 1 for ranks, _ in places)
+    # pyplot would keep the figure for ever, for the whole process.
+    figure = Figure(figsize=(_ACROSS * sum(across), _DOWN * deep + 1), dpi=100)
+    panels = figure.subplots(1, 2, width_ratios=across, sharey=True, subplot_kw={"ylim": (deep - 0.5, -0.5)})
+    figure.subplots_adjust(0, 0, 1, 1 - 0.6 / (_DOWN * deep + 1), wspace=0)
+    _draw(panels[0], "Generator", generator, generating, *places[0], GENERATOR)
+    _draw(panels[1], "Discriminator", discriminator, judging, *places[1], DISCRIMINATOR)
+    write_figure(out, figure)
 
 
-class _Fonts:
-    """Loads DejaVu, which comes with matplotlib: Pillow's own font has neither × nor →."""
-
-    def __init__(self) -> None:
-        import matplotlib
-
-        folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-        self.bold = ImageFont.truetype(folder / "DejaVuSans-Bold.ttf", 22)
-        self.plain = ImageFont.truetype(folder / "DejaVuSans.ttf", 20)
-        self.small = ImageFont.truetype(folder / "DejaVuSans.ttf", 17)
-
-
-_LINE, _PADDING, _ARROW, _BETWEEN = 27, 12, 54, 28
-
-
-def _draw(title: str, network: nn.Module, blocks: list[Block], colour: str) -> Image.Image:
-    """Draws the blocks from top to bottom, with parallel branches in lanes."""
-    fonts = _Fonts()
-    ranks, lanes = _places(blocks)
-    texts = [_text(block) for block in blocks]
-    widths = [0] * (max(lanes) + 1)
-    heights = [0] * (max(ranks) + 1)
-    for block, text, rank, lane in zip(blocks, texts, ranks, lanes, strict=True):
-        width = max(font.getlength(line) for line, font in _styled(block, text, fonts)) + 2 * _PADDING
-        # The shape is written right of the arrow, below the middle of the box.
-        shape = fonts.small.getlength(_shape(block.shape)) * 2 + 30
-        widths[lane] = max(widths[lane], round(max(width, shape)))
-        heights[rank] = max(heights[rank], len(text) * _LINE + 2 * _PADDING)
-    lefts = [2 + sum(widths[:lane]) + lane * _BETWEEN for lane in range(len(widths))]
-    tops = [84 + sum(heights[:rank]) + rank * _ARROW for rank in range(len(heights))]
+def _draw(
+    panel: "Axes",
+    title: str,
+    network: nn.Module,
+    blocks: list[Block],
+    ranks: list[int],
+    lanes: list[int],
+    colour: str,
+) -> None:
+    """Draws the blocks from top to bottom, with parallel branches in lanes; → is the shape of its output."""
     total, shown = sum(p.numel() for p in network.parameters()), sum(block.parameters for block in blocks)
-    heading = f"{total:,} parameters" + (f", {shown:,} of them for one example" if shown < total else "")
-    width = max(
-        lefts[-1] + widths[-1] + _BETWEEN,
-        *(round(f.getlength(t)) + 4 for f, t in ((fonts.bold, title), (fonts.plain, heading))),
-    )
-    picture = Image.new("RGB", (width, tops[-1] + heights[-1] + 2), "white")
-    draw = ImageDraw.Draw(picture)
-    draw.text((2, 2), title, font=fonts.bold, fill=colour)
-    draw.text((2, 34), heading, font=fonts.plain, fill=INK)
-
-    def box(index: int) -> tuple[int, int, int, int]:
-        left, top = lefts[lanes[index]], tops[ranks[index]]
-        return left, top, left + widths[lanes[index]], top + len(texts[index]) * _LINE + 2 * _PADDING
-
+    part = f", {shown:,} of them for one example" if shown < total else ""
+    panel.set_title(f"{title}: {total:,} parameters{part}", color=colour)
+    panel.set_xlim(-0.5, max(lanes) + 0.5)
+    panel.set_axis_off()
+    boxes = []
+    for block, rank, lane in zip(blocks, ranks, lanes, strict=True):
+        lines = [*block.lines, "→ " + (" × ".join(map(str, block.shape)) or "1")]
+        lines += [f"{block.parameters:,} parameters"] if block.parameters else []
+        face, edge = ("white", colour) if block.is_layer else ("#f1f1f1", GREY)
+        style = {"boxstyle": "round", "facecolor": face, "edgecolor": edge}
+        box = panel.text(lane, rank, "\n".join(lines), ha="center", va="center", size=9, color=INK, bbox=style)
+        boxes.append(box.get_bbox_patch())
     for index, block in enumerate(blocks):
         for source in block.before:
             between = range(ranks[source] + 1, ranks[index])
             passes = any(lane == lanes[source] and rank in between for lane, rank in zip(lanes, ranks, strict=True))
-            _arrow(draw, box(source), box(index), round_it=passes)
-    for index, (block, text) in enumerate(zip(blocks, texts, strict=True)):
-        left, top, right, bottom = box(index)
-        fill = _tint(colour, 0.14 if block.parameters else 0.05) if block.is_layer else "#f1f1f1"
-        draw.rounded_rectangle((left, top, right, bottom), 9, fill, colour if block.is_layer else GREY, width=2)
-        for number, (line, font) in enumerate(_styled(block, text, fonts)):
-            y = top + _PADDING + number * _LINE + _LINE / 2
-            draw.text(
-                ((left + right) / 2, y), line, font=font, fill=INK if font is not fonts.small else GREY, anchor="mm"
-            )
-        if any(index in later.before for later in blocks) and (block.shape or block.is_layer):
-            place = ((left + right) / 2 + 12, bottom + 15)
-            draw.text(place, _shape(block.shape), font=fonts.small, fill=GREY, anchor="lm")
-    return picture
-
-
-def _text(block: Block) -> list[str]:
-    if not block.is_layer:
-        return [block.lines[0] + (f"  {_shape(block.shape)}" if block.before and block.shape else "")]
-    return [*block.lines, *([f"{block.parameters:,} parameters"] if block.parameters else [])]
-
-
-def _styled(block: Block, text: list[str], fonts: _Fonts) -> list[tuple[str, ImageFont.FreeTypeFont]]:
-    return [
-        (line, fonts.small if block.is_layer and i >= len(block.lines) else fonts.plain) for i, line in enumerate(text)
-    ]
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    return " × ".join(map(str, shape)) or "1"
+            way = {
+                "arrowstyle": "-|>",
+                "color": GREY,
+                "patchA": boxes[source],
+                "patchB": boxes[index],
+                # Past the boxes between.
+                "connectionstyle": f"arc3,rad={-0.5 if passes else 0}",
+            }
+            panel.annotate("", (lanes[index], ranks[index]), (lanes[source], ranks[source]), arrowprops=way)
 
 
 def _places(blocks: list[Block]) -> tuple[list[int], list[int]]:
@@ -309,21 +274,3 @@ def _places(blocks: list[Block]) -> tuple[list[int], list[int]]:
             wanted = max(lanes) + 1
         lanes.append(next(lane for lane in range(wanted, len(blocks) + 1) if lane not in taken))
     return ranks, lanes
-
-
-def _arrow(
-    draw: ImageDraw.ImageDraw, source: tuple[int, ...], target: tuple[int, ...], *, round_it: bool = False
-) -> None:
-    """Draws an arrow between boxes: down, across just above the target, and into it. round_it: past boxes between."""
-    start, end = (source[0] + source[2]) / 2, (target[0] + target[2]) / 2
-    top, bend = target[1], target[1] - 17
-    way = [(start, source[3]), (start, bend)]
-    if round_it:
-        start, side = start + (source[2] - start) * 0.9, source[2] + _BETWEEN / 2
-        way = [(start, source[3]), (start, source[3] + 27), (side, source[3] + 27), (side, bend)]
-    draw.line([*way, (end, bend), (end, top - 4)], fill=GREY, width=2)
-    draw.polygon([(end, top), (end - 6, top - 11), (end + 6, top - 11)], fill=GREY)
-
-
-def _tint(colour: str, strength: float) -> tuple[int, ...]:
-    return tuple(round(255 + (part - 255) * strength) for part in ImageColor.getrgb(colour))

@@ -256,6 +256,12 @@ class RunFolder(Folder):
                 say(f"{refused}; it is set aside as {DAMAGED}, and training resumes from the checkpoint before it")
         return None
 
+    def remove_checkpoints(self) -> None:
+        """Removes the checkpoints of a finished run, which nothing reads, as far as the system lets it."""
+        for name in (CHECKPOINT, PREVIOUS):
+            with suppress(OSError):
+                (self.path / name).unlink(missing_ok=True)
+
     def checkpoint_epoch(self) -> int | None:
         """Returns the epoch of the newest checkpoint, from its header alone; None where none can be read."""
         for name in (CHECKPOINT, PREVIOUS):

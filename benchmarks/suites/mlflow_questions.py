@@ -18,7 +18,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.questions import Question
-from benchmarks.questions.outcomes import explain_failure, read_outcome
+from benchmarks.questions.outcomes import explain_failure
 from benchmarks.run_folder.folder import ENDED, RunFolder
 from benchmarks.suites.plan import Plan, PlannedArm
 from benchmarks.tracking.client import connect, resolve_uri, translate_errors
@@ -81,8 +81,8 @@ def _record_arm(
     from mlflow.entities import Metric, Param
 
     states = [(folder.status()["state"], folder) for folder in folders]
-    journals = [(state, folder.lines(), folder.facts()) for state, folder in states if state in ENDED]
-    failed = sum(bool(explain_failure(state, lines)) for state, lines, _ in journals)
+    journals = [(state, folder.lines()) for state, folder in states if state in ENDED]
+    failed = sum(bool(explain_failure(state, lines)) for state, lines in journals)
     tags = {
         "kind": "arm",
         "mlflow.parentRunId": parent,
@@ -96,31 +96,14 @@ def _record_arm(
         "seeds": f"{len(journals)} of {len(arm.seeds)} seeds, {failed} failed",
     }
     run_id = _run(client, experiment, f"{plan.preset.name}/{question.name}/{arm.name}", arm.name, tags)
-    finished = [(lines, facts) for state, lines, facts in journals if state == "FINISHED"]
+    finished = [lines for state, lines in journals if state == "FINISHED"]
     measured: dict[str, list[float]] = {name: [] for name in question.table_metrics}
-    for lines, _ in finished:
+    for lines in finished:
         metrics = next((line["metrics"] for line in reversed(lines) if line.get("metrics")), {})
         for name in question.table_metrics:
             if name in metrics:
                 measured[name].append(metrics[name])
-    for planned in plan.decisions:
-        for each in planned.contrasts:
-            contrast, sign = each.contrast, -1.0 if each.contrast.outcome.better == "less" else 1.0
-            if question.name == planned.question and arm.arm in contrast.arms:
-                epochs = each.treatment_epochs if arm.arm == contrast.treatment else each.control_epochs
-                values = [
-                    sign
-                    * read_outcome(
-                        contrast.outcome,
-                        lines,
-                        updates=int(facts["updates_per_epoch"]),
-                        epochs=epochs,
-                        threshold=each.threshold,
-                    )
-                    for lines, facts in finished
-                ]
-                measured[f"decides/{planned.decision.name}"] = values
-    now = max((int(1000 * line["timing"]["time"]) for lines, _ in finished for line in lines[-1:]), default=0)
+    now = max((int(1000 * line["timing"]["time"]) for lines in finished for line in lines[-1:]), default=0)
     entities = [Metric("failed", failed, now, 0), Metric("finished", len(finished), now, 0)]
     for name, values in measured.items():
         for end, value in zip(("", ".low", ".high"), mean_and_interval(values), strict=True):

@@ -1,11 +1,9 @@
 """Times training against a tutorial's loop and the machine's peak, for the command benchmarks.speed.
 
 cases.py        describes what is trained while it is timed
-contestants.py  implements what is timed: this project's loop, its parts alone, the peak, the stock loop, a real run
-evaluation.py   times the evaluation of samples, metric by metric
+contestants.py  implements what is timed: this project's loop, the peak, the stock loop
 machine.py      describes the machine, and warns of other work on it
 processes.py    runs each loop in a process of its own
-products.py     records the matrix products of a step, counts their operations, and runs them alone
 rounds.py       times several things in turn, and takes medians and ranges
 stock.py        implements the loop as tutorials write it
 suite_cost.py   estimates the cost of all runs of a preset

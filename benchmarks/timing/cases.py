@@ -24,8 +24,6 @@ class Case:
     """Seeds that our loop trains as one."""
     cuda_graphs: bool = False
     """Records the updates of our loop."""
-    loader_workers: int = 0
-    """Processes that load the data of the stock loop."""
     data_dir: Path | None = None
 
     @property

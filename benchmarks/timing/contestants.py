@@ -1,45 +1,38 @@
-"""Implements what is timed: this project's loop, its parts alone, the machine's peak, the stock loop, a real run.
+"""Implements what is timed: this project's loop, the machine's peak, the stock loop.
 
 A unit of `loop` is a generator update with its discriminator updates. All contestants of a case train the same networks
 by the same recipe on the same data, from the same weights, each in a process of its own.
 """
 
 import itertools
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.algorithm.batches import epoch_batches, stacked_batches
 from benchmarks.algorithm.cuda_graphs import WARM_UPDATES, CudaGraphs, Recorder, make_recorder, make_updates
 from benchmarks.algorithm.device import check_precision, device_name, keep_memory, peak_memory, resolve_device
-from benchmarks.algorithm.epoch import Streams, mean_values, train_updates
+from benchmarks.algorithm.epoch import mean_values, train_updates
 from benchmarks.algorithm.gan import GAN, build_gan
 from benchmarks.algorithm.precision import products_in
-from benchmarks.algorithm.random_streams import initialisation, stream
+from benchmarks.algorithm.random_streams import initialisation
 from benchmarks.algorithm.stacked import Abreast, StackedGAN, goes_abreast
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import Dataset
 from benchmarks.timing import stock
 from benchmarks.timing.cases import Case
 from benchmarks.timing.machine import describe_software
-from benchmarks.timing.products import count_operations, make_peak_product, record_products
 from benchmarks.training.cache import load_dataset
-from benchmarks.training.configure import EVALUATIONS, configure, find_recipe
-from benchmarks.training.train import train
+from benchmarks.training.configure import find_recipe
 from variants import Recipe, UserError, load_variant
-from variants.batch import Batch
 from variants.objective import objective
 
-# Updates whose batches are kept for timing the networks alone: enough that none is learned by heart.
-_KEPT = 8
+# Large enough to reach the peak: three matrices are 48 MiB on a CPU, and 768 MiB on a GPU.
+_PEAK_SIZE, _PEAK_SIZE_GPU = 2048, 8192
 
 
 class Contestant:
@@ -95,7 +88,7 @@ class Stock(Contestant):
         with initialisation(0):
             networks = self.variant.build(self.dataset.spec, self.recipe)
         generator, discriminator = (stock.use_torch_layers(network).to(self.device) for network in networks)
-        loader = stock.make_loader(self.dataset.train, self.recipe.batch_size, case.loader_workers)
+        loader = stock.make_loader(self.dataset.train, self.recipe.batch_size)
         self._updates = stock.train(generator, discriminator, loader, self.recipe)
 
     def loop(self) -> None:
@@ -106,7 +99,7 @@ class Stock(Contestant):
 
 
 class Ours(Contestant):
-    """Runs this project's loop, and the parts of a step alone. With several seeds, a unit updates each of them."""
+    """Runs this project's loop, and a product as fast as the machine can. With several seeds, a unit updates each."""
 
     def __init__(self, case: Case) -> None:
         super().__init__(case)
@@ -140,87 +133,22 @@ class Ours(Contestant):
                 yield
             curves(measured)
 
-    def networks(self) -> None:
-        """Does one update on prepared batches and noise: the two networks, their losses and optimisers."""
-        for part, updates in self._networks:
-            with torch.cuda.stream(part.lane):
-                next(updates)
-
-    @cached_property
-    def _networks(self) -> list[tuple["Part", Iterator[object]]]:
-        return [(part, self._on_kept(part, part.recorder)) for part in self._parts]
-
-    @cached_property
-    def _plain(self) -> Iterator[object]:
-        """Updates of the first part without a CUDA graph, which would hide operations from counting and recording."""
-        return self._on_kept(self._parts[0])
-
-    def _on_kept(self, part: "Part", recorder: Recorder | None = None) -> Iterator[object]:
-        steps = make_updates(part.gan, self.objective, self.recipe, recorder)
-        return steps.epoch(part.layers, itertools.cycle(part.kept), 1, sys.maxsize)
-
-    @cached_property
-    def _parts(self) -> list["Part"]:
-        layers = [stream(seed, "layers", 0, self.device) for seed in self.seeds]
-        if self.case.seeds > 1 and isinstance(united := self._united(), StackedGAN):
-            batches = stacked_batches(self.recipe, [self.data] * len(layers), self.seeds, 0)
-            return [Part(united.gan, layers, self._kept(batches), self._recorder(), len(layers))]
-        batches = [epoch_batches(self.recipe, self.data, seed, 0) for seed in self.seeds]
-        return [
-            Part(self._fresh(seed), layers[seed], self._kept(batches[seed]), self._recorder()) for seed in self.seeds
-        ]
-
-    def _kept(self, batches: Iterator[Batch]) -> list[Batch]:
-        return list(itertools.islice(batches, _KEPT * (self.recipe.critic_steps + 1)))
-
-    def products(self) -> None:
-        """Does the matrix products and convolutions of such an update, alone."""
-        for part, work in self._all_products:
-            with torch.cuda.stream(part.lane):
-                work()
-
-    @cached_property
-    def _products(self) -> list:
-        return record_products(partial(next, self._plain))
-
-    @cached_property
-    def _all_products(self) -> list[tuple["Part", Callable[[], object]]]:
-        def multiply() -> Tensor:
-            for product in self._products:
-                product()
-            return torch.empty(0)
-
-        rounded = self._rounded(multiply)
-        return [(part, self._recorded(rounded, part.recorder)) for part in self._parts]
-
-    def _recorded(self, work: Callable[[], Tensor], recorder: Recorder | None) -> Callable[[], object]:
-        if recorder is None:
-            return work
-        recorder.warm(work)
-        return recorder.record(work, ())[1]
-
     def peak(self) -> None:
-        """Does one large matrix product, in the precision of the case."""
-        self._peak[0]()
+        """Does one product of two large square matrices, in the precision of the case."""
+        left, right, into = self._matrices
+        with products_in(self.case.precision):
+            torch.mm(left, right, out=into)
 
     @cached_property
-    def _peak(self) -> tuple[Callable[[], object], int]:
+    def _matrices(self) -> tuple[Tensor, ...]:
         dtype = torch.bfloat16 if self.case.precision == "bfloat16" else torch.float32
-        product, count = make_peak_product(dtype, self.device)
-        return self._rounded(product), count
-
-    def _rounded(self, work: Callable[[], object]) -> Callable[[], object]:
-        """Wraps work in the precision of the case."""
-
-        def rounded() -> object:
-            with products_in(self._parts[0].gan.precision):
-                return work()
-
-        return rounded
+        size = _PEAK_SIZE if self.device.type == "cpu" else _PEAK_SIZE_GPU
+        return tuple(torch.randn(size, size, device=self.device).to(dtype) for _ in range(3))
 
     def facts(self) -> dict[str, Any]:
         """Returns what needs no clock: sizes, and the operations of an update of one seed."""
-        recipe, first = self.recipe, self._parts[0]
+        recipe, gan = self.recipe, self._fresh(0)
+        one = train_updates(make_updates(gan, self.objective, recipe), self.data, 0, 1, 1)
         return {
             "batch_size": recipe.batch_size,
             "critic_steps": recipe.critic_steps,
@@ -229,10 +157,9 @@ class Ours(Contestant):
             "epoch_updates": self.epoch_updates,
             "epochs": recipe.epochs,
             "parameters": {
-                name: sum(p.numel() for p in getattr(first.gan, name).parameters()) // first.seeds
-                for name in ("generator", "discriminator")
+                name: sum(p.numel() for p in getattr(gan, name).parameters()) for name in ("generator", "discriminator")
             },
-            "operations": count_operations(partial(next, self._plain)) // first.seeds,
+            "operations": count_operations(partial(next, one)),
             "dataset": self.dataset.name,
             "recipe": self.variant.nearest(self.recipe)[0],
             "notes": self.notes,
@@ -240,7 +167,7 @@ class Ours(Contestant):
         }
 
     def peak_operations(self) -> int:
-        return self._peak[1]
+        return 2 * len(self._matrices[0]) ** 3
 
     def _fresh(self, seed: int) -> GAN:
         return build_gan(self.variant, self.dataset.spec, self.recipe, seed, self.device, self.case.precision)
@@ -256,57 +183,11 @@ class Ours(Contestant):
         return Abreast(own, steps, [each.stream for each in recorders])
 
 
-@dataclass
-class Part:
-    """Holds a GAN that is updated on its own: of one seed, or of several as one."""
+def count_operations(step: Callable[[], object]) -> int:
+    """Counts floating-point operations in the products and convolutions of a step, backward included.
 
-    gan: GAN
-    layers: Streams
-    kept: list[Batch]
-    """Batches that it is timed on."""
-    recorder: Recorder | None
-    seeds: int = 1
-
-    @property
-    def lane(self) -> torch.cuda.Stream | None:
-        return self.recorder.stream if self.recorder else None
-
-
-class Real(Contestant):
-    """Trains a run as `benchmarks.run` does, in a process that times nothing else, so that its memory is its own."""
-
-    def run(self, seconds: float, per_update: float) -> dict[str, float]:
-        """Trains for about so many seconds, and returns the time of each part; per_update: seconds of an update.
-
-        It evaluates as often as a whole run of the recipe does. What is done once for many runs (imports, the tables of
-        MLflow, the real side of the metrics) is done before.
-        """
-        epochs = min(self.recipe.epochs, max(1, round(seconds / (per_update * self.epoch_updates))))
-        shared = {"recipe": self.case.recipe, "precision": self.case.precision, "data_dir": self.case.data_dir}
-        dataset = DatasetConfig(self.case.dataset)
-
-        def train_in(folder: str, **changes: Any) -> Any:
-            config = configure(self.case.variant, dataset, **shared, **{**self.case.changes, **changes})
-            return train(
-                config,
-                runs_dir=Path(folder) / "runs",
-                data_dir=self.case.data_dir,
-                device=self.case.device,
-                cuda_graphs=self.case.cuda_graphs,
-                tracking_uri=f"sqlite:///{folder}/mlflow.db",
-            )
-
-        with tempfile.TemporaryDirectory(prefix="gan-benchmark-") as folder:
-            train_in(folder, epochs=1, epoch_updates=1)
-            began = time.perf_counter()
-            run = train_in(folder, epochs=epochs, evaluate_every=max(1, self.recipe.epochs // EVALUATIONS))
-            whole = time.perf_counter() - began
-            timing = [line["timing"] for line in run.folder.lines()]
-        return {
-            "epochs": epochs,
-            "updates": epochs * self.epoch_updates,
-            "seconds": whole,
-            **{name: sum(line.get(name, 0.0) for line in timing) for name in ("evaluation_seconds", "probe_seconds")},
-            "training_seconds": sum(line.get("seconds", 0.0) for line in timing),
-            "memory_mib": max(line["memory_mib"] for line in timing),
-        }
+    A multiplication and an addition are two.
+    """
+    with FlopCounterMode(display=False) as counter:
+        step()
+    return counter.get_total_flops()

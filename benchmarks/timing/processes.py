@@ -29,7 +29,7 @@ class Process:
         context = get_context("spawn")
         self._what = f"{contestant} of {case.name}"
         self._pipe, theirs = context.Pipe()
-        # No daemon, which could not start the processes of a loader. It ends when its pipe does.
+        # It ends when its pipe does.
         self._process = context.Process(target=_serve, args=(theirs, contestant, case, tuple(plugins.FILES)))
         try:
             self._process.start()

@@ -52,7 +52,7 @@ class Images(Dataset):
         return self.transform(Image.fromarray(self.pixels[index])), self.conditions[index]
 
 
-def make_loader(data: Split, batch_size: int, workers: int = 0) -> DataLoader:
+def make_loader(data: Split, batch_size: int) -> DataLoader:
     """Returns a loader of shuffled batches of examples and their conditions; zeros where there are none."""
     from torchvision import transforms
 
@@ -68,7 +68,7 @@ def make_loader(data: Split, batch_size: int, workers: int = 0) -> DataLoader:
         examples = TensorDataset(data.data, conditions)
     else:
         raise UserError("the stock loop reads images and points of the plane, not stacked images")
-    return DataLoader(examples, batch_size, shuffle=True, drop_last=True, num_workers=workers)
+    return DataLoader(examples, batch_size, shuffle=True, drop_last=True)
 
 
 def refuse_unknown(recipe: Recipe) -> None:

@@ -62,52 +62,28 @@ def fill_page(page: Path) -> str:
 
 
 def _training(measured: Mapping[str, Any]) -> str:
-    """Makes a row for each variant and dataset, and a second table for real runs."""
-    rows = measured["rows"]
-    parts = [
-        _table(
-            "variant, data, precision, seeds as one, ms an update, images/s, stock: ms, faster than stock, GFLOP/s, "
-            "of the peak, step ÷ its products, outside the networks, MiB, stock: MiB",
-            [
-                (
-                    f"`{row['variant']}`",
-                    row["dataset"],
-                    row["precision"],
-                    str(row["seeds"]),
-                    format_spread(row["ours"]["ms_per_update"]),
-                    format_spread(row["ours"]["images_per_second"]),
-                    format_spread(row["stock"]["ms_per_update"]) if "stock" in row else "–",
-                    format_spread(row["faster_than_stock"], "×") if "stock" in row else "–",
-                    format_spread(row["gflops"]),
-                    format_spread(row["share_of_peak"], "%"),
-                    format_spread(row["step_over_products"], "×"),
-                    format_spread(row["outside_networks"], "%"),
-                    format_number(row["ours"]["memory_mib"]),
-                    format_number(row["stock"]["memory_mib"]) if "stock" in row else "–",
-                )
-                for row in rows
-            ],
-        )
-    ]
-    if runs := [row for row in rows if "run" in row]:
-        parts.append(
-            _table(
-                "a real run, data, epochs, seconds, in the networks, batches and noise and figures, "
-                "evaluation and probes, pictures and journal and MLflow, MiB",
-                [
-                    (
-                        f"`{row['variant']}`",
-                        row["dataset"],
-                        str(row["run"]["epochs"]),
-                        format_number(row["run"]["seconds"]),
-                        *(f"{row['run'][f'share_{part}']:.1%}" for part in ("networks", "loop", "evaluation", "rest")),
-                        format_number(row["run"]["memory_mib"]),
-                    )
-                    for row in runs
-                ],
+    """Makes a row for each variant and dataset."""
+    return _table(
+        "variant, data, precision, seeds as one, ms an update, images/s, stock: ms, faster than stock, GFLOP/s, "
+        "of the peak, MiB, stock: MiB",
+        [
+            (
+                f"`{row['variant']}`",
+                row["dataset"],
+                row["precision"],
+                str(row["seeds"]),
+                format_spread(row["ours"]["ms_per_update"]),
+                format_spread(row["ours"]["images_per_second"]),
+                format_spread(row["stock"]["ms_per_update"]) if "stock" in row else "–",
+                format_spread(row["faster_than_stock"], "×") if "stock" in row else "–",
+                format_spread(row["gflops"]),
+                format_spread(row["share_of_peak"], "%"),
+                format_number(row["ours"]["memory_mib"]),
+                format_number(row["stock"]["memory_mib"]) if "stock" in row else "–",
             )
-        )
-    return "\n\n".join(parts)
+            for row in measured["rows"]
+        ],
+    )
 
 
 def _brief(all_measured: Sequence[Mapping[str, Any]]) -> str:
@@ -128,12 +104,6 @@ def _brief(all_measured: Sequence[Mapping[str, Any]]) -> str:
     ]
     heads = "variant, data, precision, seeds as one, ms an update, images/s, faster than stock, of the peak"
     return "\n\n".join([_table(heads, middle), *dict.fromkeys(map(_name_machine, all_measured))]) + "\n"
-
-
-def _evaluation(measured: Mapping[str, Any]) -> str:
-    rows = [(f"`{name}`", format_spread(seconds)) for name, seconds in measured["metrics"].items()]
-    whole = f"**all**, {measured['samples']:,} samples of {measured['dataset']}"
-    return _table("metric, seconds", [*rows, (whole, format_spread(measured["seconds"]))])
 
 
 def _suite(measured: Mapping[str, Any]) -> str:
@@ -203,7 +173,6 @@ def _precision(measured: Mapping[str, Any]) -> str:
 
 _KINDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "training": _training,
-    "evaluation": _evaluation,
     "suite": _suite,
     "precision": _precision,
 }

@@ -11,8 +11,6 @@ from benchmarks.timing.processes import Process
 from benchmarks.timing.rounds import Spread, divide_rounds, time_in_turn
 from variants.recipe import UserError
 
-_UNITS = ("loop", "networks", "products", "peak")
-
 
 def measure_training(
     cases: Sequence[Case],
@@ -20,14 +18,12 @@ def measure_training(
     against_stock: bool = True,
     rounds: int = 7,
     seconds: float = 2.0,
-    run_seconds: float = 60.0,
     skip_refused: bool = False,
     say: Callable[[str], None] = lambda sentence: None,
 ) -> dict[str, Any]:
-    """Times every case in turn, `rounds` times for about `seconds` a part, then a real run of each; as JSON values.
+    """Times every case in turn, `rounds` times for about `seconds` a part; as JSON values.
 
     Args:
-        run_seconds: of training in the real run; 0 for none.
         skip_refused: leaves out a case that cannot be trained, with a note, instead of raising UserError.
     """
     machine = describe_machine()
@@ -74,13 +70,7 @@ def measure_training(
         timed = {key: unit for contest in contests for key, unit in contest.timers().items()}
         say(f"timing {len(timed)} things in turn, {rounds} rounds")
         measured = time_in_turn(timed, rounds)
-        rows = []
-        for contest in contests:
-            row = contest.make_row(measured)
-            if run_seconds:
-                say(f"training a run: {contest.case.name}")
-                row["run"] = contest.train_run(run_seconds, row["ours"]["ms_per_update"]["median"] / 1e3)
-            rows.append(row)
+        rows = [contest.make_row(measured) for contest in contests]
     return {"kind": "training", "machine": machine, "rounds": rounds, "seconds": seconds, "notes": notes, "rows": rows}
 
 
@@ -93,11 +83,10 @@ class Contest:
         self.memory: dict[str, float] = {}
 
     def warm(self, seconds: float) -> None:
-        """Warms up, and finds how many units fill the time. Memory is read before the yardsticks take any."""
+        """Warms up, and finds how many units fill the time. Memory is read before the yardstick takes any."""
         self.counts["loop"] = self.ours.ask("count_in", "loop", seconds)
         self.memory["ours"] = self.ours.ask("memory")
-        for unit in _UNITS[1:]:
-            self.counts[unit] = self.ours.ask("count_in", unit, seconds / 2)
+        self.counts["peak"] = self.ours.ask("count_in", "peak", seconds / 2)
         self.peak_operations = self.ours.ask("peak_operations")
         if self.stock is not None:
             self.counts["stock"] = self.stock.ask("count_in", "loop", seconds)
@@ -109,7 +98,7 @@ class Contest:
         def timer(process: Process, unit: str, count: int) -> Callable[[], float]:
             return lambda: process.ask("seconds_for", unit, count) / count
 
-        units = {f"{self.case}/{unit}": timer(self.ours, unit, self.counts[unit]) for unit in _UNITS}
+        units = {f"{self.case}/{unit}": timer(self.ours, unit, self.counts[unit]) for unit in ("loop", "peak")}
         if self.stock is not None:
             units[f"{self.case}/stock"] = timer(self.stock, "loop", self.counts["stock"])
         return units
@@ -117,32 +106,24 @@ class Contest:
     def make_row(self, measured: dict[str, list[float]]) -> dict[str, Any]:
         """Returns what was measured of this case, as JSON values."""
         facts = self.facts
-        of = {unit: measured[f"{self.case}/{unit}"] for unit in _UNITS}
         # Of several seeds that are trained as one, every figure is per seed.
-        for unit in _UNITS[:-1]:
-            of[unit] = [seconds / facts["seeds"] for seconds in of[unit]]
-        peak = [self.peak_operations / seconds for seconds in of["peak"]]
-        achieved = [facts["operations"] / seconds for seconds in of["loop"]]
+        loop = [seconds / facts["seeds"] for seconds in measured[f"{self.case}/loop"]]
+        peak = [self.peak_operations / seconds for seconds in measured[f"{self.case}/peak"]]
+        achieved = [facts["operations"] / seconds for seconds in loop]
         row = {
             "variant": self.case.variant,
             "precision": self.case.precision,
             "changes": dict(self.case.changes),
             **facts,
-            "ours": self._describe_loop(of["loop"], "ours"),
-            "networks_ms": _milliseconds(of["networks"]),
-            "products_ms": _milliseconds(of["products"]),
-            "step_over_products": divide_rounds(of["loop"], of["products"]).as_dict(),
+            "ours": self._describe_loop(loop, "ours"),
             "gflops": Spread.of(each / 1e9 for each in achieved).as_dict(),
             "peak_gflops": Spread.of(each / 1e9 for each in peak).as_dict(),
             "share_of_peak": divide_rounds(achieved, peak).as_dict(),
-            "outside_networks": Spread.of(
-                1 - network / loop for network, loop in zip(of["networks"], of["loop"], strict=True)
-            ).as_dict(),
         }
         if self.stock is not None:
             stock = measured[f"{self.case}/stock"]
-            row["stock"] = self._describe_loop(stock, "stock") | {"loader_workers": self.case.loader_workers}
-            row["faster_than_stock"] = divide_rounds(stock, of["loop"]).as_dict()
+            row["stock"] = self._describe_loop(stock, "stock")
+            row["faster_than_stock"] = divide_rounds(stock, loop).as_dict()
         return row
 
     def _describe_loop(self, seconds: list[float], who: str) -> dict[str, Any]:
@@ -152,23 +133,6 @@ class Contest:
             "ms_per_update": _milliseconds(seconds),
             "images_per_second": Spread.of(images / each for each in seconds).as_dict(),
             "memory_mib": self.memory[who],
-        }
-
-    def train_run(self, seconds: float, per_update: float) -> dict[str, float]:
-        """Trains a real run and divides up its time; the networks' share is their time alone, times the updates."""
-        process = Process("Real", self.case)
-        try:
-            run = process.ask("run", seconds, per_update)
-        finally:
-            process.end()
-        alone = self.ours.ask("seconds_for", "networks", self.counts["networks"]) / self.counts["networks"]
-        whole = run["seconds"]
-        judging = run["evaluation_seconds"] + run["probe_seconds"]
-        return run | {
-            "share_networks": alone * run["updates"] / whole,
-            "share_loop": (run["training_seconds"] - alone * run["updates"]) / whole,
-            "share_evaluation": judging / whole,
-            "share_rest": (whole - run["training_seconds"] - judging) / whole,
         }
 
 

@@ -52,7 +52,6 @@ def configure(
     Trains nothing: if the dataset's classifier does not exist yet, the extractor is PENDING, and `train` or
     `add_classifier` fills it in.
     """
-    plugins.load_installed()
     asked = DatasetConfig(dataset) if isinstance(dataset, str) else dataset
     data = load_dataset(asked, data_dir, seed)
     if data.name != asked.name:

@@ -21,22 +21,18 @@ from benchmarks.algorithm.sampling import Generate, sampler
 from benchmarks.config import RunConfig
 from benchmarks.datasets import Dataset, place_split
 from benchmarks.evaluation import probes
-from benchmarks.evaluation.matching import match_reference
-from benchmarks.pictures import animate, draw_loss_curves, draw_networks, draw_power_spectra, encode_png
+from benchmarks.pictures import animate, draw_loss_curves, draw_networks, encode_png
 from benchmarks.pictures.epochs import draw_samples
 from benchmarks.run_folder.folder import ABSENT, ABSENT_REFERENCE, FACTS, GENERATOR, REAL_DATA, REFERENCE, RunFolder
 from benchmarks.run_folder.symptoms import SymptomWatch
 from benchmarks.training.cache import get_evaluator, measure_reference
 from benchmarks.training.checkpoint import TrainState
 from benchmarks.training.listener import ProgressListener
-from metrics.spectrum import mean_power
 from variants import UserError, Variant
 from variants.objective import objective
 
 # Seconds between checkpoints; chosen, not tuned. A run that is killed loses at most this and one epoch.
 CHECKPOINT_SECONDS = 15.0
-# Images in the picture of a power spectrum; chosen, not tuned.
-SPECTRUM_IMAGES = 1000
 
 
 class Diverged(Exception):
@@ -219,23 +215,18 @@ class Training:
             unit = "nats" if self.objective.adversarial.cross_entropy else "of logits"
             draw_loss_curves(self.folder.lines(), self.folder.file("losses.png"), unit=unit)
             draw_networks(gan.generator, gan.discriminator, spec, recipe, self.folder.file("networks.png"))
-            if "large" in self.evaluator.facts:
-                self.draw_spectrum()
-
-    def draw_spectrum(self) -> None:
-        """Draws the power spectrum of samples beside that of real images; samples have the labels of the latter."""
-        chosen = match_reference(self.dataset.reference, SPECTRUM_IMAGES)
-        condition = self.dataset.reference.condition(chosen)
-        samples = mean_power(self.sample(self.state.gan, "pictures", 1)(condition, len(chosen)))
-        title = f"{self.config.variant} on {self.dataset.name}: power spectra"
-        draw_power_spectra(samples, self.evaluator.reference.power, self.folder.file("spectrum.png"), title)
 
     def end(self, error: BaseException | None = None) -> None:
-        """Sets the status: FINISHED; FAILED if training itself diverged; KILLED by any other error."""
+        """Sets the status: FINISHED; FAILED if training itself diverged; KILLED by any other error.
+
+        A finished run keeps no checkpoint.
+        """
         state, cause = "FINISHED", {}
         if error is not None:
             state, cause = "FAILED" if isinstance(error, Diverged) else "KILLED", {"cause": describe_error(error)}
         self.folder.set_status(state, epoch=self.state.epoch, **cause, **self.watch.mark)
+        if error is None:
+            self.folder.remove_checkpoints()
 
 
 def select_generator(gan: GAN) -> nn.Module:

@@ -73,8 +73,7 @@ def format_command(config: RunConfig) -> str:
         options["precision"] = config.precision
     words = ["python", "-m", "benchmarks.run"] + (["--quick-metrics"] if not config.thorough else [])
     for plugin in config.plugins:
-        if (name := plugin.rpartition(":")[0]).endswith(".py"):
-            words += ["--plugin", name]
+        words += ["--plugin", plugin.rpartition(":")[0]]
     if config.probes != PROBES:
         words += ["--probes", *(config.probes or ["none"])]
     for name, value in options.items():

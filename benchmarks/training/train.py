@@ -75,6 +75,8 @@ def open_run(
         Uploader, options.runs_dir, options.tracking_uri, options.experiment, track=options.track, say=listener.say
     )
     if folder.status()["state"] == "FINISHED" and not options.retrain:
+        # Those that a kill left at the very end.
+        folder.remove_checkpoints()
         # The server may accept now what it missed then.
         with uploader() as uploading:
             uploading.notify(config.name)

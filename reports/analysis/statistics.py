@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -102,17 +102,13 @@ def two_groups(treatment: Sequence[float], control: Sequence[float]) -> Shift:
     return Shift(_median(differences), breaks, at)
 
 
-def one_group(values: Sequence[float], test: Literal["signed_rank", "sign"] = "signed_rank") -> Shift:
+def one_group(values: Sequence[float]) -> Shift:
     """Returns the shift of one group above zero: contrasts within runs, or values less a constant.
 
-    signed_rank: Wilcoxon 1945, with Pratt's (1959) treatment of zeros; for outcomes that are roughly symmetric about
-    their centre. sign: for any outcome, about the median, with less power. Raises ValueError for a NaN and for no
-    values.
+    By signed ranks (Wilcoxon 1945), with Pratt's (1959) treatment of zeros, for outcomes that are roughly symmetric
+    about their centre. Raises ValueError for a NaN and for no values.
     """
     values = _checked(values)
-    if test == "sign":
-        breaks, side = _sides(values)
-        return Shift(_median(values), breaks, lambda place: sign_tails(side(place)))
     averages = _exactly(lambda x, y: (x + y) / 2, values, values)
     breaks, side = _sides(averages)
     order = np.sign(np.subtract.outer(*2 * [np.unique(values, return_inverse=True)[1]]))
@@ -129,21 +125,6 @@ def rank_sum_tails(treatment: Sequence[float], control: Sequence[float]) -> Tail
     """Returns exact permutation tests of the rank sum, with midranks for ties; infinite values are allowed."""
     ranks = _doubled_ranks(np.concatenate([treatment, control]))
     return _rank_sum(ranks[: len(treatment)], ranks[len(treatment) :])
-
-
-def signed_rank_tails(values: Sequence[float]) -> Tails:
-    """Returns exact tests of the rank sum of positive values, over all signs; zeros are ranked, then left out."""
-    values = np.asarray(values, dtype=float)
-    return _signed_rank(_doubled_ranks(np.abs(values)), np.sign(values))
-
-
-def sign_tails(values: Sequence[float]) -> Tails:
-    """Returns exact tests of the number of positive values; zeros are left out."""
-    from scipy.stats import binom
-
-    values = np.asarray(values, dtype=float)
-    positive, count = int((values > 0).sum()), int((values != 0).sum())
-    return Tails(float(binom.sf(positive - 1, count, 0.5)), float(binom.cdf(positive, count, 0.5)))
 
 
 def welch_tails(treatment: Sequence[float], control: Sequence[float] | None) -> Callable[[float], Tails] | None:

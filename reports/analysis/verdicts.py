@@ -58,7 +58,6 @@ class DecidingContrast:
     """Upper margin: δ as a rule, −δ for "not worse by δ", 0 for "at all"."""
     claims: Literal["above", "inside", "different"] = "above"
     """Place of the claimed shift: above both margins, between them, or outside on either side."""
-    one_group_test: Literal["signed_rank", "sign"] = "signed_rank"
 
     @property
     def neither(self) -> str:
@@ -304,7 +303,7 @@ def raw_verdict(parts: Sequence[tuple[DecidingContrast, ThreeSided]]) -> RawVerd
 
 def _shift(contrast: DecidingContrast, numbers: Numbers) -> Shift:
     if numbers.control is None:
-        return one_group(numbers.treatment, contrast.one_group_test)
+        return one_group(numbers.treatment)
     return two_groups(numbers.treatment, numbers.control)
 
 

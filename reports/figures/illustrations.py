@@ -15,7 +15,7 @@ from reports.analysis.names import spell_metric
 from reports.analysis.sections import Section, SeedGroup
 from reports.analysis.standings import late_mean
 from reports.figures import training
-from reports.figures.training import Curve
+from reports.figures.training import Curve, Line
 from reports.reading.runs import RunRecord
 
 PICTURES_FOLDER = "pictures"
@@ -38,6 +38,8 @@ _LABELS = {
     "probes/generalization_gap": "share of training images above test images",
     "probes/label_use": "share of right labels above wrong ones",
 }
+_LOSSES_IN_NATS = {"saturating", "non_saturating"}
+_QUALITY = ("fid", "accuracy", "overlap", "mode_coverage", "kid")
 _CHANCE = {"probes/generalization_gap": 0.5, "probes/label_use": 0.5}
 
 
@@ -79,19 +81,39 @@ class IllustratedSection:
 def illustrate_section(section: Section, number: int) -> IllustratedSection:
     """Draws the pictures of a section of the page that compares all runs. number: its place on the page."""
     stem = f"{PICTURES_FOLDER}/{number}-{re.sub('[^a-z0-9]+', '-', section.dataset.lower())[:40].strip('-') or 'data'}"
-    parts = list(figures.split_evenly([group for group in section.groups if group.finished]))
+    parts = list(training.split_evenly([group for group in section.groups if group.finished]))
     pictures, samples = [], []
-    for kind, panels in (("losses", figures.loss_panels(section)), ("quality", figures.quality_panels(section))):
+    for kind, curves in (("losses", _loss_curves(section)), ("quality", _quality_curves(section))):
         for part, groups in enumerate(parts, start=1):
-            if data := figures.draw_curves(groups, panels):
+            lines = [Line(f"{group.number}. {group.name}", group.finished) for group in groups]
+            drawn = [curve for curve in curves if any(training.band(line, curve.figure) for line in lines)]
+            if drawn:
                 place = part if len(parts) > 1 else 0
                 path = f"{stem}-{kind}{f'-{place}' if place else ''}.svg"
-                pictures.append(Picture(kind, path, data, place, groups))
+                data = training.draw_training([(curve, lines) for curve in drawn])
+                reference = any(math.isfinite(curve.reference) for curve in drawn)
+                pictures.append(Picture(kind, path, data, place, groups, with_reference=reference))
     for group in section.groups:
         run = next((run for run in group.finished if run.pictured), None)
         if run and (data := figures.compact_picture(run.picture)):
             samples.append(Sample(group, run, f"{stem}-samples-{group.number}.png", data))
     return IllustratedSection(section, pictures, samples)
+
+
+def _loss_curves(section: Section) -> list[Curve]:
+    nats = all(group.config.recipe.loss in _LOSSES_IN_NATS for group in section.groups)
+    unit = " (nats)" if nats else ""
+    return [Curve(f"curves/{network}_loss", f"{network} loss{unit}") for network in ("generator", "discriminator")]
+
+
+def _quality_curves(section: Section) -> list[Curve]:
+    """Returns the curves of the two most telling metrics, with their values on real data."""
+    names = [name for name in _QUALITY if name in section.metrics] or section.metrics
+    references = {name: summary.mean for name, summary in section.reference.items()}
+    return [
+        Curve(f"metrics/{name}", spell_metric(name), name == "fid", references.get(name, math.nan))
+        for name in names[:2]
+    ]
 
 
 def draw_pictures(answers: Answers, question: Question) -> Iterator[Picture]:
@@ -100,7 +122,8 @@ def draw_pictures(answers: Answers, question: Question) -> Iterator[Picture]:
     arms = answers.evidence.of(question.name)
     if groups := _group_effects(answers, question):
         yield Picture("effects", f"{stem}-effects.svg", figures.draw_forests(groups))
-    panels = _choose_panels(answers, question, arms)
+    lines = {arm.name: Line(arm.label, [run for run in arm.ended if run.finished]) for arm in arms}
+    panels = _choose_panels(answers, question, arms, lines)
     for place in range(0, len(panels), 2):
         part, shown = place // 2 + 1, panels[place : place + 2]
         path = f"{stem}-training{f'-{part}' if len(panels) > 2 else ''}.svg"
@@ -110,7 +133,7 @@ def draw_pictures(answers: Answers, question: Question) -> Iterator[Picture]:
         labels = {"overlap": "overlap with the true mixture", "modes_captured": "modes captured"}
         shown = {name: label for name, label in labels.items() if any(found.get(name) for found in points.values())}
         yield Picture("modes", f"{stem}-modes.svg", training.draw_against_modes(points, shown))
-    norms = [arm for arm in arms if any(training.band(arm, figure) for figure in _NORMS)][:_SAMPLED_ARMS]
+    norms = [line for line in lines.values() if any(training.band(line, figure) for figure in _NORMS)][:_SAMPLED_ARMS]
     if norms and question.curve == "curves/d_fake":
         yield Picture("gradients", f"{stem}-gradients.svg", training.draw_gradient_norms(norms, _NORMS))
 
@@ -156,12 +179,12 @@ def _group_effects(answers: Answers, question: Question) -> list[tuple[list[tupl
 
 
 def _choose_panels(
-    answers: Answers, question: Question, arms: Sequence[ArmRuns]
-) -> list[tuple[Curve, Sequence[ArmRuns]]]:
+    answers: Answers, question: Question, arms: Sequence[ArmRuns], lines: Mapping[str, Line]
+) -> list[tuple[Curve, Sequence[Line]]]:
     """Returns the question's figure over training, in panels of arms on the same data."""
     panels = []
     for role in dict.fromkeys(arm.planned.arm.dataset_role for arm in arms):
-        here = [arm for arm in arms if arm.planned.arm.dataset_role == role]
+        here = [lines[arm.name] for arm in arms if arm.planned.arm.dataset_role == role]
         quality = f"metrics/{answers.plan.preset.budgets[role].quality}"
         # Points have no FID by a classifier, and images no overlap.
         wanted = [quality] if question.curve == "metrics/fid_normalized" else [question.curve, quality]

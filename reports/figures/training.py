@@ -1,19 +1,21 @@
-"""Draws the figures of a question: over training, against the number of modes, and the gradients of both losses."""
+"""Draws figures over training, against the number of modes, and of the gradients of both losses."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from reports.analysis.evidence import ArmRuns
-from reports.figures.comparison import ARMS_IN_A_PANEL, split_evenly
 from reports.figures.style import WIDTH, figure_style, in_lines, mark_decades, plain_label, to_svg
+from reports.reading.runs import RunRecord
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+# More lines than this in one panel cannot be told apart.
+LINES_IN_A_PANEL = 6
 
 _DASHES = ((), (5, 1.5), (1.2, 1.2), (5, 1.5, 1.2, 1.5), (8, 2), (3, 1.5, 1.2, 1.5, 1.2, 1.5))
 _ALONG = 28  # characters of a vertical label
@@ -31,9 +33,16 @@ class Curve:
     reference: float = math.nan
 
 
+class Line(NamedTuple):
+    """Holds the finished runs that are drawn as one line."""
+
+    label: str
+    runs: Sequence[RunRecord]
+
+
 @dataclass(frozen=True)
 class Band:
-    """Holds median and quartiles over the runs of an arm, by generator updates."""
+    """Holds median and quartiles over the runs of a line, by generator updates."""
 
     updates: np.ndarray
     low: np.ndarray
@@ -41,20 +50,19 @@ class Band:
     high: np.ndarray
 
 
-def band(arm: ArmRuns, figure: str) -> Band | None:
-    """Returns the band over the finished runs, at every epoch that half of them have; None without two such epochs.
+def band(line: Line, figure: str) -> Band | None:
+    """Returns the band over the runs, at every epoch that half of them have; None without two such epochs.
 
     Values that are not finite are left out.
     """
     section, _, name = figure.partition("/")
     values: dict[int, list[float]] = {}
-    runs = [run for run in arm.ended if run.finished]
-    for run in runs:
-        for line in run.lines:
-            value = (line.get(section) or {}).get(name, math.nan)
+    for run in line.runs:
+        for entry in run.lines:
+            value = (entry.get(section) or {}).get(name, math.nan)
             if math.isfinite(value):
-                values.setdefault(run.updates * line["epoch"], []).append(value)
-    kept = sorted(update for update, found in values.items() if 2 * len(found) >= len(runs))
+                values.setdefault(run.updates * entry["epoch"], []).append(value)
+    kept = sorted(update for update, found in values.items() if 2 * len(found) >= len(line.runs))
     if len(kept) < 2:
         return None
     kept = [kept[place] for place in np.unique(np.linspace(0, len(kept) - 1, _LONGEST).round().astype(int))]
@@ -62,24 +70,33 @@ def band(arm: ArmRuns, figure: str) -> Band | None:
     return Band(np.array(kept), *quartiles.T)
 
 
-def drawable(arms: Sequence[ArmRuns], curve: Curve) -> list[Sequence[ArmRuns]]:
-    """Returns the arms that have such a curve, in parts that one panel keeps apart."""
-    return list(split_evenly([arm for arm in arms if band(arm, curve.figure) is not None]))
+def split_evenly(lines: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Yields the lines in parts of nearly one size, small enough to keep the lines of a panel apart."""
+    groups = max(math.ceil(len(lines) / LINES_IN_A_PANEL), 1)
+    size = math.ceil(len(lines) / groups) or 1
+    for start in range(0, len(lines), size):
+        yield lines[start : start + size]
 
 
-def draw_training(panels: Sequence[tuple[Curve, Sequence[ArmRuns]]]) -> bytes:
-    """Draws panels side by side as SVG, each with its own arms: the median over seeds, in a band between quartiles."""
+def drawable(lines: Sequence[Line], curve: Curve) -> list[Sequence[Line]]:
+    """Returns the lines that have such a curve, in parts that one panel keeps apart."""
+    return list(split_evenly([line for line in lines if band(line, curve.figure) is not None]))
+
+
+def draw_training(panels: Sequence[tuple[Curve, Sequence[Line]]]) -> bytes:
+    """Draws panels side by side as SVG, each with its own lines: the median over seeds, in a band between quartiles."""
     with figure_style():
         import seaborn
         from matplotlib.figure import Figure
 
-        most = max(len(arms) for _, arms in panels)
+        most = max(len(lines) for _, lines in panels)
         figure = Figure(figsize=(WIDTH, 3.2 + 0.2 * most), layout="constrained")
         axes = figure.subplots(1, len(panels), squeeze=False)[0]
-        palette = seaborn.color_palette("colorblind", ARMS_IN_A_PANEL)
-        for (curve, arms), ax in zip(panels, axes, strict=True):
-            for place, arm in enumerate(arms):
-                _line(ax, band(arm, curve.figure), palette[place], _DASHES[place], plain_label(arm.label, 52), curve)
+        palette = seaborn.color_palette("colorblind", LINES_IN_A_PANEL)
+        for (curve, lines), ax in zip(panels, axes, strict=True):
+            for place, line in enumerate(lines):
+                label = plain_label(line.label, 52)
+                _line(ax, band(line, curve.figure), palette[place], _DASHES[place], label, curve)
             ax.set(xlabel="generator updates", ylabel=in_lines(curve.label, _ALONG))
             ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
             ax.xaxis.get_major_locator().set_params(nbins=5)
@@ -129,13 +146,13 @@ def draw_against_modes(points: Mapping[int, Mapping[str, Sequence[float]]], labe
         return to_svg(figure)
 
 
-def draw_gradient_norms(arms: Sequence[ArmRuns], figures: Mapping[str, str]) -> bytes:
-    """Draws the norms of the generator's gradient under both losses as SVG, a panel an arm, on a logarithmic axis.
+def draw_gradient_norms(lines: Sequence[Line], figures: Mapping[str, str]) -> bytes:
+    """Draws the norms of the generator's gradient under both losses as SVG, a panel a line, on a logarithmic axis.
 
     figures: labels by the figure of the journal, each the log10 of a norm.
     """
-    across = min(3, len(arms))
-    down = math.ceil(len(arms) / across)
+    across = min(3, len(lines))
+    down = math.ceil(len(lines) / across)
     with figure_style():
         import seaborn
         from matplotlib.figure import Figure
@@ -143,17 +160,17 @@ def draw_gradient_norms(arms: Sequence[ArmRuns], figures: Mapping[str, str]) -> 
         figure = Figure(figsize=(WIDTH, 0.5 + 2.5 * down), layout="constrained")
         axes = figure.subplots(down, across, squeeze=False, sharey=True).ravel()
         palette = seaborn.color_palette("colorblind")
-        for arm, ax in zip(arms, axes, strict=False):
+        for line, ax in zip(lines, axes, strict=False):
             for place, (name, label) in enumerate(figures.items()):
-                if (found := band(arm, name)) is not None:
+                if (found := band(line, name)) is not None:
                     _line(ax, found, palette[3 * place], _DASHES[place], label, None)
-            ax.set_title(plain_label(arm.label, 40), fontsize="medium")
+            ax.set_title(plain_label(line.label, 40), fontsize="medium")
             ax.set(xlabel="generator updates")
             ax.yaxis.set_major_locator(_whole())
             ax.yaxis.set_major_formatter(lambda value, _: f"$10^{{{value:.0f}}}$")
             ax.xaxis.get_major_locator().set_params(nbins=4)
             seaborn.despine(ax=ax)
-        for ax in axes[len(arms) :]:
+        for ax in axes[len(lines) :]:
             ax.set_visible(False)
         for ax in axes[::across]:
             ax.set_ylabel("norm of the gradient")

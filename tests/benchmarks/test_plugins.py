@@ -6,7 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -127,56 +127,6 @@ def test_a_worker_process_has_the_plugins_of_its_parent(tmp_path: Path, plugin: 
     with ProcessPoolExecutor(1, get_context("spawn"), plugins.adopt, (tuple(plugins.FILES),)) as workers:
         there = workers.submit(in_a_worker, here.config.as_dict(), str(tmp_path / "there")).result()
     assert there == here.generate(count=2).flatten().tolist()
-
-
-INSTALLED = {
-    "their_gans/__init__.py": "",
-    "their_gans/parts.py": "from variants.noise import uniform as flat\n",
-    "their_gans/noises.py": "from their_gans.parts import flat\n\nNOISES = {'theirs': flat}\n",
-    "their_gans-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: their-gans\nVersion: 1.0\n",
-    "their_gans-1.0.dist-info/entry_points.txt": "[gan_benchmark.plugins]\nnoises = their_gans.noises\n",
-}
-
-
-@pytest.fixture
-def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder with an installed package that has a plugin."""
-    folder = tmp_path / "site-packages"
-    for name, text in INSTALLED.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    monkeypatch.syspath_prepend(folder)
-    plugins.load_installed.cache_clear()
-    yield folder
-    for name in [name for name in sys.modules if name.partition(".")[0] == "their_gans"]:
-        del sys.modules[name]
-
-
-def test_the_plugins_of_installed_packages_are_there(installed: Path) -> None:
-    config = configure("vanilla_gan", "digits", **TINY, noise="theirs")
-    (entry,) = config.plugins
-    assert entry.startswith("their_gans.noises:")
-
-    forget("their_gans.noises")
-    plugins.load_installed.cache_clear()
-    (installed / "their_gans" / "parts.py").write_text("from variants.noise import gaussian as flat\n")
-    (other,) = configure("vanilla_gan", "digits", **TINY, noise="theirs").plugins
-    assert other != entry
-
-    forget("their_gans.noises")
-    monkeypatched = entry.replace("their_gans", "our_gans")
-    with pytest.raises(UserError, match=r"install the package that has our_gans\.noises"):
-        plugins.require(type(config).from_dict({**config.as_dict(), "plugins": [monkeypatched]}), "this run")
-
-
-def test_a_broken_installed_plugin_is_named(installed: Path) -> None:
-    (installed / "their_gans" / "parts.py").write_text("\n\nflat = 1 / 0\n")
-    with pytest.raises(UserError) as refused:
-        configure("vanilla_gan", "digits")
-    assert str(refused.value) == (
-        "the plugin their_gans.noises of the installed package their-gans is broken at line 3 of "
-        f"{installed / 'their_gans' / 'parts.py'}: ZeroDivisionError: division by zero"
-    )
 
 
 @pytest.mark.parametrize(
@@ -381,8 +331,8 @@ TAKE_PLUGINS = {
     *("benchmarks.run", "benchmarks.suite", "benchmarks.tune", "benchmarks.sample", "benchmarks.show"),
     *("benchmarks.speed", "benchmarks.defects", "benchmarks.extractors", "reports.build", "tests.soak.precision"),
 }
-# They copy or remove: they need no code of a variant, metric or question.
-NEED_NONE = {"benchmarks.sync", "benchmarks.prune"}
+# It copies: it needs no code of a variant, metric or question.
+NEED_NONE = {"benchmarks.sync"}
 
 
 def test_a_command_takes_plugins_unless_it_needs_none(called: Callable[..., Any], plugin: Callable[..., Path]) -> None:
@@ -403,10 +353,10 @@ def test_a_command_takes_plugins_unless_it_needs_none(called: Callable[..., Any]
         assert done.err.startswith(broken if name in TAKE_PLUGINS else "error: unknown option --plugin"), name
 
 
-def test_a_run_of_a_plugin_is_sent_pruned_and_compared_without_it(
+def test_a_run_of_a_plugin_is_sent_and_compared_without_it(
     called: Callable[..., Any], plugin: Callable[..., Path], tracking_uri: str
 ) -> None:
-    from benchmarks import prune, sync
+    from benchmarks import sync
     from reports import build
 
     load_plugins([plugin(EXAMPLE.read_text())])
@@ -417,7 +367,6 @@ def test_a_run_of_a_plugin_is_sent_pruned_and_compared_without_it(
     for command, words in ((build.main, ["--runs-dir", "runs"]), (build.main, ["--tracking-uri", tracking_uri])):
         assert called(command, *words).code == 0
         assert "1 finished run of 1 variant" in Path("reports/out/index.md").read_text()
-    assert called(prune.main, "--yes").code == 0
     assert "residual_gan" not in VARIANTS
 
 
@@ -435,7 +384,7 @@ def test_a_metric_and_a_variant_of_a_plugin_are_known_to_the_other_commands(
     assert done.code == 0, done.err
     assert "| `ink` | lower |" in done.out
     # In a process of its own, which has the plugin from this one.
-    few = ("--rounds", "1", "--seconds", "0.01", "--run-seconds", "0", "--threads", "1", "--against", "none")
+    few = ("--rounds", "1", "--seconds", "0.01", "--threads", "1", "--against", "none")
     timed = called(speed.main, "--variant", "residual_gan", "--dataset", "ring8", "--plugin", str(mine), *few)
     assert timed.code == 0, timed.err
     assert "`residual_gan`" in timed.out

@@ -34,9 +34,7 @@ def test_a_run_is_told_with_its_metrics_pictures_and_command(run: Run, called: C
     row = next(line for line in lines if " fid " in line)
     assert f"{run.metrics['fid']:.4g}" in row
     assert f"{run.folder.reference()['fid']:.4g}" in row
-    told = [Path(line.strip().partition(" (")[0]) for line in lines if ".png" in line or ".gif" in line]
-    assert all(path.is_file() for path in told)
-    assert {path.name for path in told} >= {"losses.png", "networks.png", "samples.gif", "epoch_002.png"}
+    assert f"folder runs/{run.path.name}, with its pictures" in lines
 
 
 def test_the_command_that_is_told_is_the_one_that_finds_the_run(run: Run, called: Callable[..., Done]) -> None:
@@ -98,16 +96,6 @@ def test_a_hostile_folder_steers_no_terminal(run: Run, called: Callable[..., Don
     assert done.out.count("[bold]x[/bold]") == 5
     folder.write_environment({"notes": 3, "versions": [], "command": ["x"], "recipe": {}})
     assert called(command, run.path.name).code == 0
-
-
-def test_whether_each_loss_rose_or_fell_is_told(run: Run, called: Callable[..., Done]) -> None:
-    told = [line for line in called(command, run.path.name).out.splitlines() if line.startswith("loss ")]
-    assert len(told) == 2
-    first, last = (line["curves"] for line in run.folder.lines()[1:])
-    for line, network in zip(told, ("generator", "discriminator"), strict=True):
-        before, after = first[f"{network}_loss"], last[f"{network}_loss"]
-        moved = "rose" if after > before else "fell"
-        assert f"of the {network} {moved} from {before:.3g} in the first epoch to {after:.3g} at the end" in line
 
 
 def test_it_is_told_why_a_metric_could_not_be_measured(run: Run, called: Callable[..., Done]) -> None:

@@ -78,7 +78,6 @@ def test_a_suite_is_planned_trained_found_again_and_shown_in_mlflow(called: Call
             (mean, low, high)
         )
         assert shown["finished"] == 2
-        assert "decides/I3e-report" in shown or "decides/I3e-tuned" in shown
 
 
 def test_what_was_interrupted_goes_on(called: Called, monkeypatch: pytest.MonkeyPatch) -> None:

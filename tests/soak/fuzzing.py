@@ -92,7 +92,7 @@ def list_json_readers() -> list[Reader]:
     from benchmarks.inference.find import load_run
     from benchmarks.questions.presets import find_preset
     from benchmarks.run_folder.folder import RunFolder
-    from benchmarks.show import describe_recipe, format_heading, iter_facts, iter_loss_changes, list_pictures
+    from benchmarks.show import describe_recipe, format_heading, iter_facts
     from benchmarks.suites.plan import make_plan, pilot_deviation
     from benchmarks.suites.plan_history import describe_changes, load_plans
     from benchmarks.suites.tuned_settings import read_tuning, tuning_file
@@ -137,8 +137,8 @@ def list_json_readers() -> list[Reader]:
             run = whole(folder, name)
             record = read_run(run)
             loaded = load_run(folder)
-            told = [format_heading(loaded), *iter_facts(loaded), *iter_loss_changes(loaded)]
-            told += [describe_recipe(loaded), *list_pictures(loaded)]
+            told = [format_heading(loaded), *iter_facts(loaded)]
+            told += [describe_recipe(loaded)]
             reported(record, drawn=zlib.crc32((folder / name).read_bytes()) % DRAWN == 0)
             sent = make_tags(run, run.lines(), run.status()), make_params(run), list(iter_metrics(lines))
             return record, told, sent, record.metrics, record.seconds, run.id

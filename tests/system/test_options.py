@@ -160,7 +160,6 @@ CHAINS: dict[str, tuple[Case, ...]] = {
         Case("benchmarks.sync", f"{RUNS} {STORE}"),
         Case("reports.build", f"{RUNS} --out {OUT}", ("out/index.md",)),
         Case("reports.build", f"{STORE} --out {OUT}-too", ("out-too/index.md",)),
-        Case("benchmarks.prune", f"{RUNS} --yes"),
     ),
     "extractors": (Case("benchmarks.extractors", f"{OWN} --seeds 0 {DATA} --out {OUT}", ("out/*.safetensors",)),),
     "defects": (Case("benchmarks.defects", f"{OWN} {DATA} --out {OUT}.md", ("out.md", JUDGE)),),
@@ -188,8 +187,7 @@ CHAINS: dict[str, tuple[Case, ...]] = {
     "speed": (
         Case(
             "benchmarks.speed",
-            f"--variant vanilla_gan --against none {OWN} --rounds 1 --seconds 0.01 --run-seconds 0 {DATA} "
-            f"--json {OUT}.json",
+            f"--variant vanilla_gan --against none {OWN} --rounds 1 --seconds 0.01 {DATA} --json {OUT}.json",
             ("out.json",),
         ),
     ),
@@ -249,9 +247,9 @@ def test_a_timing_reads_what_it_is_listed_to_read_and_refuses_the_rest(
     def begun(*rest: Any) -> None:
         raise Begun
 
-    for function in ("evaluation.measure_evaluation", "suite_cost.measure_suite", "tables.fill_page"):
+    for function in ("suite_cost.measure_suite", "tables.fill_page"):
         monkeypatch.setattr(f"benchmarks.timing.{function}", begun)
-    words = [f"--{timing}"] + ["given"] * (timing in ("suite", "fill"))
+    words = [f"--{timing}", "given"]
     parser = parsers["benchmarks.speed"]
     listed = speed.READS[timing] | speed.READS.keys() | {"json", "plugin"}
     for action in parser._actions:

@@ -20,10 +20,9 @@ from benchmarks.executors import RunOptions
 from benchmarks.executors import ray as on_ray
 from benchmarks.inference.find import load_run
 from benchmarks.pictures.samples import write_file
-from benchmarks.prune import main as prune
 from benchmarks.questions.presets import QUICK, SMOKE
 from benchmarks.run import main as run
-from benchmarks.run_folder.folder import CHECKPOINT, CONFIG, FACTS, PREVIOUS, RunFolder
+from benchmarks.run_folder.folder import CONFIG, FACTS, RunFolder
 from benchmarks.suite import main as suite
 from benchmarks.suites.plan import make_plan
 from benchmarks.suites.tuned_settings import tuning_file
@@ -204,30 +203,6 @@ def test_a_run_on_captions_of_other_words(mnist_dir: Path) -> None:
     folder.write_json(FACTS, {"spec": spec})
     with pytest.raises(UserError, match=r"was trained on captions of other words, which no prompt can name$"):
         load_run(folder.path).condition(1, prompt="cat")
-
-
-def test_what_cannot_be_removed(called: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = RunFolder.create("runs", configure("vanilla_gan", "ring8"))
-    folder.save_checkpoint({}, {}, 1)
-    folder.file(PREVIOUS).write_bytes(bytes(2**21))
-    folder.set_status("FINISHED", epoch=1)
-    unlink = Path.unlink
-
-    def kept(path: Path, missing_ok: bool = False) -> None:
-        if path.name == CHECKPOINT:
-            raise PermissionError(1, "Operation not permitted")
-        unlink(path, missing_ok)
-
-    monkeypatch.setattr(Path, "unlink", kept)
-    done = called(prune, "--yes")
-    assert done.code == 1
-    assert (
-        done.err == f"{folder.name}: cannot remove {Path('runs', folder.name, CHECKPOINT)}: Operation not permitted\n"
-    )
-    assert folder.file(CHECKPOINT).exists()
-    # The next file of the run is removed nevertheless, and counted.
-    assert not folder.file(PREVIOUS).exists()
-    assert done.out.endswith("\nremoved 2.0 MiB\n")
 
 
 # Files that a command was asked to write

@@ -42,6 +42,8 @@ from variants.blocks import draw_from
 from variants.objective import objective
 from variants.remedies import Noisy
 
+pytestmark = pytest.mark.usefixtures("checkpoints_stay")
+
 # More than come before a recording, in each epoch.
 COUNT = WARM_UPDATES + 2
 SEPARATE = ("separate_gans", "digits", {})

@@ -37,6 +37,8 @@ from variants.losses import LOSSES
 from variants.objective import objective
 from variants.stacked import StackedNetwork
 
+pytestmark = pytest.mark.usefixtures("checkpoints_stay")
+
 
 def apart(variant: str, dataset: str, changes: dict, dtype: torch.dtype, updates: int) -> float:
     """How far seeds trained as one are from the same seeds trained alone, after so many updates over two epochs."""

@@ -18,11 +18,20 @@ def test_figures_are_written_with_their_range() -> None:
     assert format_spread({"median": 2.0, "least": 2.0, "most": 2.0}, "×") == "2×"
 
 
+SPREAD = {"median": 2.0, "least": 1.0, "most": 4.0}
+
+
+def make_row(variant: str) -> dict[str, Any]:
+    ours = {"ms_per_update": SPREAD, "images_per_second": SPREAD, "memory_mib": 300.0}
+    named = {"variant": variant, "dataset": "digits", "precision": "float32", "seeds": 1}
+    compared = {"stock": ours, "faster_than_stock": SPREAD}
+    return {**named, "ours": ours, **compared, "gflops": SPREAD, "share_of_peak": {**SPREAD, "median": 0.5}}
+
+
 def make_figures(**changes: Any) -> dict[str, Any]:
     machine = {"processor": "P", "cores": 2, "threads": 2, "torch": "2", "device": "cpu", "load_before": 0.0}
-    seconds = {"median": 1.5, "least": 1.4, "most": 2.0}
-    measured = {"dataset": "digits", "samples": 300, "seconds": seconds, "metrics": {"fid": seconds}}
-    return {"kind": "evaluation", "machine": machine, "rounds": 3, "notes": [], **measured, **changes}
+    measured = {"kind": "training", "machine": machine, "rounds": 3, "notes": [], "rows": [make_row("one")]}
+    return {**measured, **changes}
 
 
 def test_a_page_is_filled_from_the_files_that_it_names(tmp_path: Path) -> None:
@@ -36,7 +45,7 @@ def test_a_page_is_filled_from_the_files_that_it_names(tmp_path: Path) -> None:
         "two.json: not there, so its place says that it was not measured",
     ]
     text = page.read_text()
-    assert "| `fid` | 1.5 (1.4–2) |" in text
+    assert "| `one` | digits | float32 | 1 | 2 (1–4) |" in text
     assert "- it was warm" in text
     assert "old" not in text
     assert "<!-- table: two.json -->\n*Not measured yet.*\n<!-- end -->" in text
@@ -65,15 +74,8 @@ def test_the_tables_of_the_documentation_are_those_of_its_files(name: str, tmp_p
 
 
 def test_a_brief_table_has_the_medians_of_several_files(tmp_path: Path) -> None:
-    def row(variant: str) -> dict[str, Any]:
-        spreads = {"median": 2.0, "least": 1.0, "most": 4.0}
-        ours = {"ms_per_update": spreads, "images_per_second": spreads}
-        named = {"variant": variant, "dataset": "digits", "precision": "float32", "seeds": 1}
-        compared = {"stock": {}, "faster_than_stock": spreads}
-        return {**named, "ours": ours, **compared, "share_of_peak": {"median": 0.5}}
-
     for file, variant in (("a.json", "one"), ("b.json", "two")):
-        (tmp_path / file).write_text(json.dumps(make_figures(kind="training", rows=[row(variant)])))
+        (tmp_path / file).write_text(json.dumps(make_figures(rows=[make_row(variant)])))
     page = tmp_path / "page.md"
     page.write_text("<!-- brief: a.json b.json missing.json -->\n<!-- end -->\n")
     assert fill_page(page).splitlines()[2].startswith("missing.json: not there")

@@ -32,7 +32,7 @@ from variants import VARIANTS, UserError, load_variant
     ],
 )
 def test_a_run_ends_with_the_same_bits_with_and_without_probes(
-    tmp_path: Path, shortest: None, variant: str, changes: dict
+    tmp_path: Path, shortest: None, checkpoints_stay: None, variant: str, changes: dict
 ) -> None:
     without = trained(tmp_path / "without", variant, probes=(), **changes)
     probes = [name for name in PROBES if name != "label_use" or variant != "vanilla_gan"]
