@@ -8,6 +8,7 @@ because the key of a run leaves out the fields that are at their neutral default
 """
 
 import difflib
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import Field, asdict, dataclass, field, fields, replace
@@ -57,8 +58,13 @@ def _architecture(default: Any, help: str, **limits: Any) -> Any:
 
 
 def checked(f: Field, value: Any) -> Any:
-    """Converts a value to a dataclass field's type. Raises UserError for another type, or beyond the limits."""
+    """Converts a value to a dataclass field's type. Raises UserError for another type, or beyond the limits.
+
+    Text that matches the field's `pattern` stays text, for the dataclass itself to take apart.
+    """
     limits, option = f.metadata, "--" + f.name.replace("_", "-")
+    if isinstance(value, str) and limits.get("pattern") and re.fullmatch(limits["pattern"], value):
+        return value
     if isinstance(f.default, tuple):
         if not isinstance(value, (tuple, list)):
             raise UserError(f"{option} takes whole numbers, not {shown(value)}")
