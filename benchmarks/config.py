@@ -139,6 +139,8 @@ class RunConfig:
     precision: str = PRECISIONS[0]
     # Names of the probes, sorted.
     probes: tuple[str, ...] = PROBES
+    # Whether the last evaluation has figures of Inception, too, which compare with those of papers.
+    inception: bool = False
     # The plugins in use, each as name:SHA-256 of its source, sorted.
     plugins: tuple[str, ...] = ()
 

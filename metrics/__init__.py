@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from metrics.diversity import ClassDiversity
     from metrics.frechet import FrechetDistance, NormalizedFrechetDistance
     from metrics.gan_train import GANTrain
+    from metrics.inception import InceptionMetrics
     from metrics.kernel import KernelDistance
     from metrics.memorization import Copies, MemorizationProbability
     from metrics.modes import HighQuality, ModeCoverage, ModeKL, ModesCaptured, ModeSpread, Overlap
@@ -53,6 +54,7 @@ __all__ = [
     "FrechetDistance",
     "GANTrain",
     "HighQuality",
+    "InceptionMetrics",
     "KernelDistance",
     "MemorizationProbability",
     "ModeCoverage",
@@ -74,6 +76,7 @@ _MODULES = {
     "FrechetDistance": "frechet",
     "GANTrain": "gan_train",
     "HighQuality": "modes",
+    "InceptionMetrics": "inception",
     "KernelDistance": "kernel",
     "MemorizationProbability": "memorization",
     "ModeCoverage": "modes",

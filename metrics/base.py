@@ -42,9 +42,9 @@ class Metric:
     range: tuple[float, float]
     # The value that a perfect generator tends to.
     perfect: float
-    # Conditions of which all must hold: "images"; "large" ones, from 16 x 16; "extractor"; "labels" of the data;
-    # "condition": the generator is given labels; "captions"; "modes", which are "classes" or "centres"; "mixture": the
-    # modes are centres, or combinations of classes.
+    # Conditions of which all must hold: "images"; "large" ones, from 16 x 16; "extractor"; "inception"; "labels" of the
+    # data; "condition": the generator is given labels; "captions"; "modes", which are "classes" or "centres";
+    # "mixture": the modes are centres, or combinations of classes.
     needs: frozenset[str]
     paper: str
     # Measures it, and often others: `compute` returns the value, or a dict with this name or, for a family, names

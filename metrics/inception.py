@@ -13,13 +13,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from metrics.base import Unmeasurable
+from metrics.two_sample import TwoSampleMetric, figure
 
 FILE = "weights-inception-2015-12-05-6726825d.pth"
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
@@ -46,8 +47,7 @@ def check_weights(path: Path) -> None:
         raise BadWeights(f"{path} is not the published file, or not all of it: its SHA-256 is {digest}, not {SHA256}")
 
 
-@dataclass(frozen=True)
-class InceptionFeatures:
+class InceptionFeatures(NamedTuple):
     """Holds what the network says of images."""
 
     # Of the last pooling layer: (images, 2048).
@@ -56,7 +56,7 @@ class InceptionFeatures:
     logits: Float[Tensor, "images classes"]
 
 
-class Inception:
+class Inception(nn.Module):
     """Reads images by Inception v3. Raises BadWeights for another file than the published one.
 
     Needs the package torch-fidelity, whose network resizes images to 299 x 299 as TensorFlow 1 did. That of
@@ -64,13 +64,14 @@ class Inception:
     """
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         check_weights(path)
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
         self.network = FeatureExtractorInceptionV3("inception", [str(FEATURES), "logits_unbiased"], str(path))
 
     @torch.no_grad()
-    def read(self, images: Float[Tensor, "images channels height width"]) -> InceptionFeatures:
+    def forward(self, images: Float[Tensor, "images channels height width"]) -> InceptionFeatures:
         """Reads images in [-1, 1], which become 8 bits as files do; grey ones become three equal channels.
 
         Raises ValueError for other than one or three channels.
@@ -81,11 +82,6 @@ class Inception:
         features, logits = (torch.cat(each) for each in zip(*parts, strict=True))
         return InceptionFeatures(features, logits)
 
-    def to(self, device: torch.device | str) -> "Inception":
-        """Moves the network to a device."""
-        self.network.to(device)
-        return self
-
 
 def as_bytes(images: Float[Tensor, "images channels height width"]) -> UInt8[Tensor, "images 3 height width"]:
     """Converts images in [-1, 1] to 8 bits, in three channels."""
@@ -95,7 +91,9 @@ def as_bytes(images: Float[Tensor, "images channels height width"]) -> UInt8[Ten
 class _AsTheyAre(nn.Module):
     """Stands for the network in torchmetrics' classes, where its features are known already."""
 
-    num_features = FEATURES
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.num_features = width
 
     def forward(self, features: Tensor) -> Tensor:
         return features
@@ -134,16 +132,17 @@ class InceptionComparison:
         if len(self.samples.logits) < _SPLITS:
             raise Unmeasurable(f"the Inception score takes at least {_SPLITS} samples, not {len(self.samples.logits)}")
         with self._drawing():
-            metric = InceptionScore(feature=_AsTheyAre(), splits=_SPLITS)
+            metric = InceptionScore(feature=_AsTheyAre(self.samples.logits.shape[1]), splits=_SPLITS)
             metric.update(self.samples.logits)
             mean, _ = metric.compute()
         return float(mean)
 
     def _compared(self, kind: Callable[..., Any], **options: int) -> Any:
         with self._drawing():
-            metric = kind(feature=_AsTheyAre(), **options).to(self.samples.features.device)
+            features = self.samples.features
+            metric = kind(feature=_AsTheyAre(features.shape[1]), **options).to(features.device)
             metric.update(self.real.features, real=True)
-            metric.update(self.samples.features, real=False)
+            metric.update(features, real=False)
             return metric.compute()
 
     @contextmanager
@@ -153,3 +152,33 @@ class InceptionComparison:
             warnings.simplefilter("ignore", UserWarning)
             torch.manual_seed(self.seed)
             yield
+
+
+class InceptionMetrics(TwoSampleMetric):
+    """Computes `fid_inception`, `kid_inception` and `inception_score`, as InceptionComparison does; one pass for all.
+
+    extractor: an Inception, or any callable from images to InceptionFeatures. See TwoSampleMetric.
+
+    >>> import torch
+    >>> features = torch.arange(60.0).view(20, 3).sin()
+    >>> read = lambda images: InceptionFeatures(images, images)
+    >>> inception = InceptionMetrics(read)
+    >>> inception.update(features, real=True)
+    >>> inception.update(features, real=False)
+    >>> {name: round(value.item(), 3) for name, value in inception.compute().items()}
+    {'fid_inception': 0.0, 'kid_inception': 0.0, 'inception_score': 1.059}
+    """
+
+    rows = ("features", "logits")
+
+    def update(self, samples: Tensor, real: bool) -> None:
+        """Adds a batch of images."""
+        self.add_rows(real, *self.extractor(samples))
+
+    def compute(self) -> dict[str, Tensor]:
+        both = InceptionComparison(*(InceptionFeatures(*self.get_rows(real)) for real in (True, False)))
+        return {
+            "fid_inception": figure(both.fid),
+            "kid_inception": figure(both.kid),
+            "inception_score": figure(both.score),
+        }

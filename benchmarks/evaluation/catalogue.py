@@ -29,6 +29,7 @@ _HIGH_QUALITY = _measure("HighQuality", "images", centres="modes.points", sigma=
 _OVERLAP = _measure("Overlap", "images", centres="modes.points", radius="disc_radius")
 _SPREAD = _measure("ModeSpread", "images", centres="modes.points", radius="disc_radius", sigma="modes.sigma")
 _ACCURACY = _measure("ClassAccuracy", "classes", "labels", classes="modes.count")
+_INCEPTION = _measure("InceptionMetrics", "images", extractor="inception")
 _SCORE = _measure("ClassifierScore", "logits")
 _CAPTIONS = _measure("CaptionAccuracy", "words_right", "held_out", kinds="word_kinds")
 _AGREEMENT = _measure("CaptionAgreement", "words_right", "held_out", "inside")
@@ -49,6 +50,7 @@ _NAEEM = "Naeem et al. 2020, eq. 5 and 6"
 _SHMELKOV = "Shmelkov et al. 2018, sec. 3"
 _SRIVASTAVA = "Srivastava et al. 2017, sec. 4"
 _MEEHAN = "Meehan et al. 2020; Alaa et al. 2022"
+_SALIMANS = "Salimans et al. 2016, sec. 4"
 _OURS = "this project's own"
 _CAPTION_WORDS = {
     "digit": "share of samples that show the digit of their caption",
@@ -102,7 +104,13 @@ _RECORDS = (
     _metric("accuracy_class", "the same for the samples of one label",
             _MAX, _SHARE, 1, "condition classes extractor", _SHMELKOV, _ACCURACY, family=True),
     _metric("classifier_score", "how surely the classifier names samples, and how many classes (Inception score)",
-            _MAX, (1.0, math.inf), math.inf, "classes extractor", "Salimans et al. 2016, sec. 4", _SCORE),
+            _MAX, (1.0, math.inf), math.inf, "classes extractor", _SALIMANS, _SCORE),
+    _metric("fid_inception", "Fréchet distance in the features of Inception, as in papers",
+            _MIN, _POSITIVE, 0, "images inception", _HEUSEL, _INCEPTION, cost="final"),
+    _metric("kid_inception", "kernel distance in the features of Inception, as in papers",
+            _MIN, _ANY, 0, "images inception", _BINKOWSKI, _INCEPTION, cost="final"),
+    _metric("inception_score", "how surely Inception names samples, and how many classes of ImageNet, as in papers",
+            _MAX, (1.0, math.inf), math.inf, "images inception", _SALIMANS, _INCEPTION, cost="final"),
     *(_metric(f"caption_{word}", summary, _MAX, _SHARE, 1, "condition captions", _OURS, _CAPTIONS)
       for word, summary in _CAPTION_WORDS.items()),
     *(_metric(f"caption_{word}_held_out", f"caption_{word} for combinations of words that training never showed",

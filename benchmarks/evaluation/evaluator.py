@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmarks.algorithm.random_streams import stream
 from benchmarks.algorithm.sampling import Generate
@@ -44,7 +44,8 @@ class Evaluator:
     """Evaluates generators of one dataset. The real side is computed at the first evaluation, once.
 
     samples: how many a generator makes. classifiers: by default those of the dataset. device: where the generator gets
-    its labels, and where metrics are computed if the device knows float64.
+    its labels, and where metrics are computed if the device knows float64. inception: a metrics.inception.Inception,
+    for figures that compare with papers.
 
     Attributes: chosen: (samples,), the reference examples whose labels a generator is asked for, in order. seconds: the
     time of each metric when last measured; what several metrics need counts for the first one. absent: the metrics that
@@ -58,12 +59,14 @@ class Evaluator:
         classifiers: tuple[Extractor, ...] | None = None,
         *,
         device: torch.device | str = "cpu",
+        inception: nn.Module | None = None,
     ) -> None:
         if samples < 2:
             raise UserError(f"an evaluation needs at least 2 samples, not {samples}")
         self.dataset, self.samples, self.device = dataset, samples, torch.device(device)
         self._place = torch.device("cpu") if self.device.type == "mps" else self.device
         self.classifiers = classifiers_of(dataset) if classifiers is None else classifiers
+        self.inception = inception
         self.chosen = match_reference(dataset.reference, samples)
         self.seconds: dict[str, float] = {}
         self.absent: dict[str, str] = {}
@@ -78,6 +81,7 @@ class Evaluator:
             "images": spec.is_image,
             "large": spec.is_image and min(spec.shape[1:]) >= _SMALLEST_LARGE,
             "extractor": classified,
+            "inception": self.inception is not None,
             "labels": self.dataset.reference.labels is not None,
             "modes": modes is not None,
             "classes": isinstance(modes, Classes),
@@ -97,7 +101,8 @@ class Evaluator:
         classifiers: tuple[FrozenClassifier, ...] = tuple(
             (each if each.shape == shape else Channelwise(each, shape[0])).to(self._place) for each in self.classifiers
         )
-        return ReferenceSet(self.dataset, split, classifiers, self.samples)
+        inception = None if self.inception is None else self.inception.to(self._place)
+        return ReferenceSet(self.dataset, split, classifiers, self.samples, inception=inception)
 
     def names(self, *, final: bool = True, conditional: bool = True) -> list[str]:
         """Lists the metrics, and families of metrics, that apply."""

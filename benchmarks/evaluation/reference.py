@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmarks.datasets import Centres, Dataset, Split, StackedClasses
 from metrics.base import Measurement
@@ -37,7 +37,7 @@ class ReferenceSet:
 
     split: the reference. classifiers: read the images, the deciding one first; without any, examples are their own
     features. samples: how many samples it is compared with. whole: the reference that this one is a part of; the two
-    share what is computed from the training examples.
+    share what is computed from the training examples. inception: reads images as papers do, or None.
     """
 
     word_kinds = KINDS
@@ -51,14 +51,15 @@ class ReferenceSet:
         classifiers: tuple[FrozenClassifier, ...],
         samples: int,
         whole: "ReferenceSet | None" = None,
+        inception: nn.Module | None = None,
     ) -> None:
         self.dataset, self.split, self.classifiers, self.samples = dataset, split, classifiers, samples
-        self.modes, self.whole = dataset.modes, whole
+        self.modes, self.whole, self.inception = dataset.modes, whole, inception
         self._loaded: dict[Measurement, torchmetrics.Metric] = {}
 
     def select(self, indices: Tensor, samples: int) -> "ReferenceSet":
         """Returns these examples as a reference of their own, for so many samples."""
-        part = ReferenceSet(self.dataset, self.split.select(indices), self.classifiers, samples, whole=self)
+        part = ReferenceSet(self.dataset, self.split.select(indices), self.classifiers, samples, self, self.inception)
         part.raw_features_of_each = [features[indices] for features in self.raw_features_of_each]
         return part
 

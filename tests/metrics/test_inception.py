@@ -55,26 +55,25 @@ def test_only_the_published_file_is_unpickled(weights: Path, tmp_path: Path) -> 
 
 def test_features_are_those_of_8_bits_and_grey_is_three_equal_channels(weights: Path) -> None:
     network, grey = Inception(weights), noise(3, channels=1)
-    read = network.read(grey)
+    read = network(grey)
     assert (read.features.shape, read.logits.shape) == ((3, 2048), (3, 1008))
-    assert torch.equal(read.features, network.read(grey.expand(-1, 3, -1, -1)).features)
+    assert torch.equal(read.features, network(grey.expand(-1, 3, -1, -1)).features)
     levels = as_bytes(torch.tensor([-1.5, -1.0, 0.0, 1.0]).view(1, 1, 2, 2))
     assert levels[0, 0].flatten().tolist() == [0, 0, 128, 255]
     rounded = as_bytes(grey)[:, :1].float() / 127.5 - 1
-    assert torch.equal(read.features, network.read(rounded).features)
+    assert torch.equal(read.features, network(rounded).features)
     with pytest.raises(ValueError, match="not 2 channels"):
-        network.read(noise(3, channels=2))
+        network(noise(3, channels=2))
 
 
 def test_features_do_not_depend_on_the_cut_into_chunks(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network, images = Inception(weights), noise(3)
-    whole = network.read(images)
+    whole = network(images)
     monkeypatch.setattr(inception, "_CHUNK", 2)
-    torch.testing.assert_close(network.read(images).features, whole.features)
+    torch.testing.assert_close(network(images).features, whole.features)
 
 
-def test_distance_and_score_are_those_of_the_papers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inception._AsTheyAre, "num_features", 6)
+def test_distance_and_score_are_those_of_the_papers() -> None:
     real, samples = few_features(400, 1), few_features(500, 2, shift=0.3)
     both = InceptionComparison(real, samples)
     a, b = (side.features.double().numpy() for side in (real, samples))
@@ -94,8 +93,7 @@ def test_distance_and_score_are_those_of_the_papers(monkeypatch: pytest.MonkeyPa
     assert both.score < divergence.exp()
 
 
-def test_figures_are_repeated_and_leave_the_global_random_state(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inception._AsTheyAre, "num_features", 6)
+def test_figures_are_repeated_and_leave_the_global_random_state() -> None:
     sides = few_features(60, 1), few_features(50, 2)
     before = torch.random.get_rng_state()
     first, second = InceptionComparison(*sides), InceptionComparison(*sides)

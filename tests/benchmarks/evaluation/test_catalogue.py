@@ -65,11 +65,12 @@ CONTRACT: dict[str, tuple[str, float, str, float]] = {
 
 
 def test_every_metric_has_a_contract() -> None:
-    assert set(CONTRACT) == set(METRICS)
+    # The published weights of Inception cannot be had here: tests/metrics/test_inception.py has its figures by hand.
+    assert set(CONTRACT) == {name for name, metric in METRICS.items() if "inception" not in metric.needs}
     assert all(name == metric.name for name, metric in METRICS.items())
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", CONTRACT)
 def test_real_data_are_good_and_a_planted_defect_is_noticed(name: str, request: pytest.FixtureRequest) -> None:
     place, tolerance, defect, worse = CONTRACT[name]
     if place == "captions":
@@ -100,6 +101,7 @@ def test_a_record_says_what_it_has_to(name: str) -> None:
         "images",
         "large",
         "extractor",
+        "inception",
         "labels",
         "condition",
         "modes",
