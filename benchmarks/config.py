@@ -25,6 +25,8 @@ PRECISIONS = ("float32", "tf32", "bfloat16")
 # Stands for a config's extractor until the classifier of such data is trained.
 PENDING = "pending"
 FOLDER = "folder:"
+# A rectangle, as the option --image-size takes it: height, then width.
+SIZE = r"\d{1,6}x\d{1,6}"
 
 PROTOCOL_VERSION = 2
 """Counts the changes in what an evaluation measures, and how; recorded with a run, and no part of its key.
@@ -51,8 +53,10 @@ class DatasetConfig:
     # Absolute path of a folder of images, else "". No part of the key or of equality: images may move.
     path: str = field(default="", compare=False, kw_only=True)
     image_size: int = _setting(
-        0, "height and width to which a folder's images are resized; 0: the dataset's own", least=0
+        0, "height and width to which images are resized, or HEIGHTxWIDTH; 0: the dataset's own", least=0, pattern=SIZE
     )
+    # The width where it is not the height, else 0. Set by an image_size such as "28x40".
+    image_width: int = field(default=0, kw_only=True)
     examples: int = _setting(0, "training examples, with the classes in their proportions; 0: all", least=0)
     dropped_classes: int = _setting(0, "number of classes, the last ones, that are left out of training", least=0)
     radius: float = _setting(0.0, "radius of the circle of modes; 0: the dataset's own", least=0)
@@ -61,17 +65,38 @@ class DatasetConfig:
     modes: int = _setting(0, "number of modes; 0: the dataset's own", least=0)
 
     def __post_init__(self) -> None:
+        if isinstance(self.image_size, str) and re.fullmatch(SIZE, self.image_size):
+            height, width = map(int, self.image_size.split("x"))
+            object.__setattr__(self, "image_size", height)
+            object.__setattr__(self, "image_width", width if width != height else 0)
+            if not height or not width:
+                raise UserError(f"--image-size has sides of at least 1, not {height}x{width}")
         for f in fields(self):
-            if f.metadata:
+            if f.metadata or f.name == "image_width":
                 object.__setattr__(self, f.name, checked(f, getattr(self, f.name)))
         if not isinstance(self.name, str) or not isinstance(self.path, str):
             raise UserError(f"a dataset has a name and a path of text, not {shown(self.name)} and {shown(self.path)}")
+        if self.image_width and not (self.image_width > 0 and self.image_size not in (0, self.image_width)):
+            raise UserError(f"an image width of {self.image_width} does not go with a size of {self.image_size}")
         if not self.path and self.name.startswith(FOLDER) and self.name != FOLDER:
             object.__setattr__(self, "path", _absolute(self.name.removeprefix(FOLDER)))
             object.__setattr__(self, "name", FOLDER + os.path.basename(self.path))
         # Otherwise the folder that is named would not be the folder that is read.
         if self.path and (not os.path.isabs(self.path) or self.name != FOLDER + os.path.basename(self.path)):
             raise UserError(f"the dataset {shown(self.name)} does not lie in {shown(self.path)}")
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Returns the height and width to which images are resized; None for the dataset's own."""
+        return (self.image_size, self.image_width or self.image_size) if self.image_size else None
+
+    def options(self) -> dict[str, Any]:
+        """Returns the options that are set, by their names and as they are written on a command line."""
+        told = self.as_dict(neutral=False)
+        if width := told.pop("image_width", 0):
+            told["image_size"] = f"{self.image_size}x{width}"
+        del told["name"]
+        return told
 
     def as_dict(self, *, neutral: bool = True) -> dict[str, Any]:
         """Returns JSON values; with neutral=False only the name and the options that are set."""
@@ -114,6 +139,8 @@ class RunConfig:
     precision: str = PRECISIONS[0]
     # Names of the probes, sorted.
     probes: tuple[str, ...] = PROBES
+    # Whether the last evaluation has figures of Inception, too, which compare with those of papers.
+    inception: bool = False
     # The plugins in use, each as name:SHA-256 of its source, sorted.
     plugins: tuple[str, ...] = ()
 

@@ -78,8 +78,7 @@ def iter_facts(run: "Run") -> Iterator[tuple[str, str]]:
 
     config, environment = run.config, run.folder.environment()
     data = config.dataset
-    told = data.as_dict(neutral=False)
-    options = [f"{name} {value}" for name, value in told.items() if name != "name"]
+    options = [f"{name} {value}" for name, value in data.options().items()]
     yield "variant", config.variant
     yield "recipe", describe_recipe(run)
     yield "dataset", ", ".join((data.name, *options, f"checksum {config.checksum[:8]}"))

@@ -3,8 +3,9 @@
     python -m benchmarks.speed --variant cgan_mlp dcgan --dataset mnist --json speed.json
 
 times each variant's loop, the stock loop (`benchmarks/timing/stock.py`) and the machine's best product, in turn, and
-prints medians with their ranges. With --suite it estimates the cost of all runs of a preset instead. docs/speed.md
-explains the figures.
+prints medians with their ranges. With --suite it estimates the cost of all runs of a preset instead, and with
+--torchmetrics it compares metrics with those of torchmetrics. docs/speed.md explains the figures, and docs/metrics.md
+the last ones.
 """
 
 import json
@@ -22,7 +23,7 @@ from variants import VARIANTS
 from variants.recipe import UserError, unknown
 
 # Options that each kind of timing reads; every kind takes --json and --plugin.
-READS = {"suite": {"rounds", "data_dir"}, "fill": set()}
+READS = {"suite": {"rounds", "data_dir"}, "torchmetrics": {"threads", "rounds"}, "fill": set()}
 _LEAST = {"threads": 0, "seeds": 1, "rounds": 1}
 
 
@@ -31,6 +32,9 @@ def parser() -> Parser:
     what = parser.add_argument_group("what").add_mutually_exclusive_group()
     what.add_argument(
         "--suite", metavar="PRESET", help="estimate the cost of all runs of a preset, on 1, 8 and 64 machines"
+    )
+    what.add_argument(
+        "--torchmetrics", action="store_true", help="compare metrics with torchmetrics' own: exactness and seconds"
     )
     what.add_argument("--fill", type=Path, metavar="PAGE", help="rewrite the tables of a page from their JSON files")
     case = parser.add_argument_group("of what")
@@ -125,6 +129,10 @@ def measure(asked: Namespace) -> dict[str, Any]:
         from benchmarks.timing.suite_cost import measure_suite
 
         return measure_suite(asked.suite, asked.rounds, asked.data_dir, _say)
+    if asked.torchmetrics:
+        from benchmarks.timing.libraries import measure_libraries
+
+        return measure_libraries(asked.threads, asked.rounds, _say)
     from benchmarks.timing.cases import Case
     from benchmarks.timing.training import measure_training
 

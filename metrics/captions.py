@@ -14,6 +14,8 @@ from torch.nn.functional import pad
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 THICKNESSES = ("thin", "bold")
 SLANTS = ("left", "upright", "right")
+KINDS = ("digit", "thickness", "slant")
+"""What the words of a caption tell, in their order."""
 WORDS = (*DIGITS, *THICKNESSES, *SLANTS)
 """The vocabulary: a token is a word's index."""
 

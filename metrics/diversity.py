@@ -5,7 +5,7 @@ For each class, the mean distance between two of its samples over the mean dista
 manifold. The ratio is this project's own; compare Odena et al. 2017, section 4.2.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from metrics.base import Unmeasurable
 from metrics.neighbours import all_equal, indices_by_class, iterate_distances
+from metrics.two_sample import TwoSampleMetric, figure
 
 
 def mean_distance(points: Float[Tensor, "samples features"]) -> float:
@@ -60,3 +61,50 @@ def class_diversity(fake: ClassSpread, real: ClassSpread, expected: int) -> Floa
     if bool(ratios.isnan().all()):
         raise Unmeasurable("no class has two real examples that differ")
     return ratios
+
+
+class ClassDiversity(TwoSampleMetric):
+    """Computes `diversity`, the mean of the classes' ratios of `class_diversity`, and `diversity_worst`, the least.
+
+    Keeps features and classes. See TwoSampleMetric.
+
+    classes: how many there are.
+
+    >>> import torch
+    >>> metric = ClassDiversity(2)
+    >>> real, classes = torch.tensor([[0.0], [2.0], [10.0], [12.0]]), torch.tensor([0, 0, 1, 1])
+    >>> metric.update(real, classes, real=True)
+    >>> metric.update(torch.tensor([[0.0], [1.0], [10.0], [12.0]]), classes, real=False)
+    >>> {name: value.item() for name, value in metric.compute().items()}
+    {'diversity': 0.75, 'diversity_worst': 0.5}
+    """
+
+    rows = ("features", "classes", "count")
+    higher_is_better = True
+    plot_lower_bound = 0.0
+
+    def __init__(self, classes: int, extractor: Any = None, **kwargs: Any) -> None:
+        super().__init__(extractor, **kwargs)
+        self.classes = classes
+
+    def update(self, samples: Tensor, classes: Tensor, inside: Tensor | None = None, *, real: bool) -> None:
+        """Adds a batch of images, or features, with the class of each (batch,).
+
+        inside: which of them look real, (batch,); the others count as made, but add no spread. None for all.
+        """
+        features, count = self.extractor(samples), torch.tensor([len(samples)], device=samples.device)
+        every = slice(None) if inside is None else inside
+        self.add_rows(real, features[every], classes[every], count)
+
+    def derive(self, real: tuple[Tensor, ...]) -> ClassSpread:
+        points, classes, _ = real
+        return class_spread(points, classes, self.classes)
+
+    def compute(self) -> dict[str, Tensor]:
+        points, classes, counts = self.get_rows(real=False)
+        ours = class_spread(points, classes, self.classes)
+        ratios = class_diversity(ours, self.derive_real(), int(counts.sum()))
+        return {
+            "diversity": figure(ratios.nanmean().item()),
+            "diversity_worst": figure(ratios[ratios.isfinite()].min().item()),
+        }

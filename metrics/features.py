@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import safetensors.torch
 import torch
@@ -92,6 +92,15 @@ class Classifier(nn.Module):
         return folded
 
 
+class Reading(NamedTuple):
+    """Holds what is read of images: features, and by a classifier the most likely classes, and the logits of all."""
+
+    features: Float[Tensor, "batch features"]
+    classes: Int[Tensor, " batch"] | None
+    # None for combinations of classes.
+    logits: Float[Tensor, "batch classes"] | None
+
+
 @dataclass(frozen=True)
 class Extractor:
     """Holds a frozen classifier with its identity."""
@@ -131,12 +140,14 @@ class Extractor:
             features[start : start + size], logits[start : start + size] = self.classifier(chunk)
         return features, logits
 
-    def read(
-        self, images: Float[Tensor, "batch channels height width"]
-    ) -> tuple[Float[Tensor, "batch features"], Int[Tensor, " batch"]]:
-        """Returns features, and the most likely class."""
+    def __call__(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch alive"]:
+        """Returns standardised features, as most metrics need: an `extractor` of the torchmetrics metrics."""
+        return self.standardize(self.read(images).features)
+
+    def read(self, images: Float[Tensor, "batch channels height width"]) -> Reading:
+        """Returns features, the most likely classes, and logits."""
         features, logits = self.features_and_logits(images)
-        return features, logits.argmax(1)
+        return Reading(features, logits.argmax(1), logits)
 
     def standardize(self, features: Float[Tensor, "batch features"]) -> Float[Tensor, "batch alive"]:
         """Standardises features by their mean and deviation over training images, and leaves out dead units.
@@ -172,13 +183,11 @@ class Channelwise:
     extractor: Extractor
     channels: int
 
-    def read(
-        self, images: Float[Tensor, "batch channels height width"]
-    ) -> tuple[Float[Tensor, "batch features"], Int[Tensor, " batch"]]:
+    def read(self, images: Float[Tensor, "batch channels height width"]) -> Reading:
         """Returns the features of all channels side by side, and the class of the combination."""
-        features, classes = self.extractor.read(images.flatten(0, 1)[:, None])
+        features, classes, _ = self.extractor.read(images.flatten(0, 1)[:, None])
         places = self.extractor.classes ** torch.arange(self.channels - 1, -1, -1, device=images.device)
-        return features.view(len(images), -1), (classes.view(len(images), -1) * places).sum(1)
+        return Reading(features.view(len(images), -1), (classes.view(len(images), -1) * places).sum(1), None)
 
     def standardize(self, features: Float[Tensor, "batch features"]) -> Float[Tensor, "batch alive"]:
         """Standardises each channel's features as Extractor.standardize does."""

@@ -6,6 +6,7 @@ hidden layer of 256 ReLU units, Adam 1e-3, batches of 100, 500 updates (chosen, 
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -14,6 +15,8 @@ from torch.nn import functional
 from torch.optim.adam import adam
 
 from metrics.chunks import repeat_recorded
+from metrics.thinning import thin
+from metrics.two_sample import TwoSampleMetric, figure
 
 MOST_SAMPLES = 5000
 _SEEDS = (0, 1, 2)
@@ -90,3 +93,38 @@ def _batches(examples: int, batch: int, seed: int) -> Iterator[Int[Tensor, " bat
     while True:
         shuffled = torch.randperm(examples, generator=generator)
         yield from reversed(shuffled.split(batch)[: examples // batch])
+
+
+class GANTrain(TwoSampleMetric):
+    """Computes the accuracy on real images of networks trained on samples, as `gan_train` does.
+
+    At most MOST_SAMPLES samples train, with the label frequencies of all. Keeps images and labels. See TwoSampleMetric.
+
+    classes: how many there are.
+
+    >>> import torch
+    >>> metric = GANTrain(2)
+    >>> images, labels = torch.tensor([[-1.0], [1.0]]).repeat(50, 1), torch.tensor([0, 1]).repeat(50)
+    >>> metric.update(images, labels, real=True)
+    >>> metric.update(images, 1 - labels, real=False)
+    >>> metric.compute()
+    tensor(0., dtype=torch.float64)
+    """
+
+    rows = ("images", "labels")
+    higher_is_better = True
+    plot_lower_bound, plot_upper_bound = 0.0, 1.0
+
+    def __init__(self, classes: int, **kwargs: Any) -> None:
+        super().__init__(None, **kwargs)
+        self.classes = classes
+
+    def update(self, images: Tensor, labels: Tensor, real: bool) -> None:
+        """Adds a batch of images (batch, *shape), with the label that each was asked for or, if real, has."""
+        self.add_rows(real, images, labels)
+
+    def compute(self) -> Tensor:
+        images, labels = self.get_rows(real=False)
+        real, real_labels = self.get_rows(real=True)
+        samples, asked = (thin(rows, MOST_SAMPLES, labels) for rows in (images, labels))
+        return figure(gan_train(samples, asked, real, real_labels, self.classes))

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from metrics.base import Unmeasurable
 from metrics.chunks import chunk_rows
+from metrics.two_sample import TwoSampleMetric, figure
 
 _ROWS = 256
 
@@ -82,3 +83,26 @@ def _kernel_sums(
         sums += kernel.sum(1)
         columns += kernel.sum(0)
     return rows, columns
+
+
+class KernelDistance(TwoSampleMetric):
+    """Computes the kernel distance `kid` of features, and its standard error `kid_error`, as `squared_mmd` does.
+
+    Every pair counts once, so there is no subset to draw. Keeps all features. See TwoSampleMetric.
+
+    >>> import torch
+    >>> distance = KernelDistance()
+    >>> real = torch.randn(500, 4, generator=torch.Generator().manual_seed(0))
+    >>> distance.update(real[:250], real=True)
+    >>> distance.update(real[250:], real=False)
+    >>> values = distance.compute()
+    >>> bool(values["kid"].abs() < 3 * values["kid_error"])
+    True
+    """
+
+    def derive(self, real: tuple[Tensor, ...]) -> KernelSide:
+        return kernel_side(*real)
+
+    def compute(self) -> dict[str, Tensor]:
+        value, error = squared_mmd(kernel_side(*self.get_rows(real=False)), self.derive_real())
+        return {"kid": figure(value), "kid_error": figure(error)}

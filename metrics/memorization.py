@@ -5,7 +5,9 @@ from everything, and would hide copies. Test examples that are also in training 
 and would make copies look usual. Meehan, Chaudhuri & Dasgupta 2020; Alaa et al. 2022, section 3 (authenticity).
 """
 
+from abc import abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int, Num
@@ -14,6 +16,7 @@ from torch import Tensor
 from metrics.base import Unmeasurable
 from metrics.neighbours import iterate_distances
 from metrics.ranking import probability_above
+from metrics.two_sample import TwoSampleMetric, figure
 
 # Of so many fresh real examples one may count as a copy; chosen, not tuned.
 ONE_IN = 100
@@ -107,3 +110,59 @@ def memorization(
         if len(fresh) and bool(fresh.isfinite().all()):
             pairs.append((near[classes == label], fresh))
     return Memorization(tuple(pairs))
+
+
+class _Distances(TwoSampleMetric):
+    """Keeps distances to training examples, and classes."""
+
+    rows = ("distances", "classes")
+    plot_lower_bound, plot_upper_bound = 0.0, 1.0
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(None, **kwargs)
+
+    def update(self, distances: Tensor, classes: Tensor, real: bool) -> None:
+        """Adds squared distances (batch,) to the nearest training example, as of `nearest_of_class`, and classes."""
+        self.add_rows(real, distances, classes)
+
+    def _compare(self) -> Memorization:
+        return memorization(*self.get_rows(real=False), *self.get_rows(real=True))
+
+    @abstractmethod
+    def compute(self) -> Tensor: ...
+
+
+class MemorizationProbability(_Distances):
+    """Computes the probability that a sample is nearer to training than a fresh real example, as `Memorization` does.
+
+    Keeps distances and classes. See TwoSampleMetric.
+
+    >>> import torch
+    >>> metric = MemorizationProbability()
+    >>> training, fresh = torch.tensor([[0.0], [1.0]]), torch.tensor([[0.5], [1.5]])
+    >>> classes = torch.zeros(2, dtype=torch.long)
+    >>> metric.update(nearest_of_class(fresh, classes, training, classes), classes, real=True)
+    >>> metric.update(nearest_of_class(training, classes, training, classes), classes, real=False)
+    >>> metric.compute()
+    tensor(1., dtype=torch.float64)
+    """
+
+    def compute(self) -> Tensor:
+        return figure(self._compare().probability)
+
+
+class Copies(_Distances):
+    """Computes the share of samples nearer to training than 99 % of fresh real examples are, as `Memorization` does.
+
+    Keeps distances and classes. See TwoSampleMetric; update it as MemorizationProbability.
+
+    >>> import torch
+    >>> metric, classes = Copies(), torch.zeros(200, dtype=torch.long)
+    >>> metric.update(torch.arange(1.0, 201), classes, real=True)
+    >>> metric.update(torch.arange(0.0, 200), classes, real=False)
+    >>> metric.compute()
+    tensor(0.0150, dtype=torch.float64)
+    """
+
+    def compute(self) -> Tensor:
+        return figure(self._compare().copies)

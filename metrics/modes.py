@@ -5,11 +5,17 @@ overlap decides: uniform noise captures most modes of a ring or a grid, with a s
 GANs, but overlaps little.
 """
 
+from abc import abstractmethod
+from typing import Any
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torchmetrics import Metric  # noqa: TID253 -- see two_sample.py
+from torchmetrics.utilities import dim_zero_cat  # noqa: TID253
 
 from metrics.base import Unmeasurable
+from metrics.two_sample import figure
 
 REACHED_SHARE = 0.1
 HIGH_QUALITY_SIGMAS = 3.0
@@ -100,3 +106,179 @@ def mode_spread(
     if not squares:
         raise Unmeasurable("no mode has two samples inside its disc")
     return torch.stack(squares).mean().sqrt().item()
+
+
+class _ModeMetric(Metric):
+    """Counts samples of each mode, for those of `count` modes that are known beforehand: `update` takes no `real`."""
+
+    is_differentiable = False
+    full_state_update = False
+    higher_is_better = True
+    plot_lower_bound = 0.0
+
+    def __init__(self, count: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.add_state("counts", torch.zeros(count, dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("samples", torch.tensor(0), dist_reduce_fx="sum")
+
+    def update(self, modes: Tensor, inside: Tensor | None = None) -> None:
+        """Adds the modes (batch,) of a batch: the classes of a classifier, or the nearest centres.
+
+        inside: which samples count for their mode, (batch,), such as those that look real; None for all.
+        """
+        self.counts = self.counts + mode_counts(modes if inside is None else modes[inside], len(self.counts))
+        self.samples = self.samples + len(modes)
+
+    @abstractmethod
+    def compute(self) -> Tensor: ...
+
+
+class ModeCoverage(_ModeMetric):
+    """Computes the share of modes with at least a tenth of their true share of samples, as `mode_coverage` does.
+
+    truth: how often each mode occurs in real data, counts or shares (modes,).
+
+    >>> import torch
+    >>> metric = ModeCoverage(torch.ones(4))
+    >>> metric.update(torch.tensor([0, 0, 1, 2]))
+    >>> metric.compute()
+    tensor(0.7500, dtype=torch.float64)
+    """
+
+    plot_upper_bound = 1.0
+
+    def __init__(self, truth: Tensor, **kwargs: Any) -> None:
+        super().__init__(len(truth), **kwargs)
+        self.truth = truth
+
+    def compute(self) -> Tensor:
+        return figure(mode_coverage(self.counts, self.truth.to(self.counts), int(self.samples)))
+
+
+class ModeKL(_ModeMetric):
+    """Computes the divergence of the samples' modes from the true ones, in nats, as `mode_kl` does.
+
+    truth: how often each mode occurs in real data, counts or shares (modes,).
+
+    >>> import torch
+    >>> metric = ModeKL(torch.ones(4))
+    >>> metric.update(torch.tensor([0, 0, 1, 1]))
+    >>> metric.compute()
+    tensor(0.6931, dtype=torch.float64)
+    """
+
+    higher_is_better = False
+
+    def __init__(self, truth: Tensor, **kwargs: Any) -> None:
+        super().__init__(len(truth), **kwargs)
+        self.truth = truth
+
+    def compute(self) -> Tensor:
+        return figure(mode_kl(self.counts, self.truth.to(self.counts)))
+
+
+class ModesCaptured(_ModeMetric):
+    """Computes the number of modes that have a sample, of `count`, as `modes_captured` does.
+
+    >>> import torch
+    >>> metric = ModesCaptured(4)
+    >>> metric.update(torch.tensor([0, 0, 2]))
+    >>> metric.compute()
+    tensor(2., dtype=torch.float64)
+    """
+
+    def compute(self) -> Tensor:
+        return figure(modes_captured(self.counts))
+
+
+class _CentreMetric(Metric):
+    """Keeps points of the plane, to compare them with centres (modes, 2): `update` takes no `real`."""
+
+    is_differentiable = False
+    full_state_update = False
+    higher_is_better = True
+    plot_lower_bound = 0.0
+
+    def __init__(self, centres: Tensor, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.centres = centres
+        self.add_state("points", [], dist_reduce_fx="cat")
+
+    def update(self, points: Tensor) -> None:
+        """Adds points (batch, 2)."""
+        self.points = [*self.points, points]
+
+    def _every(self) -> tuple[Tensor, Tensor]:
+        """Returns all points, and the centres beside them."""
+        if not len(self.points):
+            raise Unmeasurable("there is no sample")
+        points = dim_zero_cat(self.points)
+        return points, self.centres.to(points)
+
+    @abstractmethod
+    def compute(self) -> Tensor: ...
+
+
+class HighQuality(_CentreMetric):
+    """Computes the share of points within 3 σ of a centre, as `high_quality` does.
+
+    centres: (modes, 2). sigma: the standard deviation of the modes along each axis.
+
+    >>> import torch
+    >>> metric = HighQuality(torch.tensor([[0.0, 0.0], [1.0, 0.0]]), sigma=0.1)
+    >>> metric.update(torch.tensor([[0.2, 0.0], [0.5, 0.0]]))
+    >>> metric.compute()
+    tensor(0.5000, dtype=torch.float64)
+    """
+
+    plot_upper_bound = 1.0
+
+    def __init__(self, centres: Tensor, sigma: float, **kwargs: Any) -> None:
+        super().__init__(centres, **kwargs)
+        self.sigma = sigma
+
+    def compute(self) -> Tensor:
+        points, centres = self._every()
+        return figure(high_quality(nearest_centres(points, centres)[1], self.sigma).double().mean().item())
+
+
+class Overlap(_CentreMetric):
+    """Computes the share of the true mixture that points cover, mode by mode, as `overlap` does.
+
+    centres: (modes, 2). radius: of the disc round a centre whose points count for the mode.
+
+    >>> import torch
+    >>> metric = Overlap(torch.tensor([[0.0, 0.0], [1.0, 0.0]]), radius=0.3)
+    >>> metric.update(torch.tensor([[0.2, 0.0], [0.1, 0.0], [0.0, 0.0], [1.0, 0.1]]))
+    >>> metric.compute()
+    tensor(0.7500, dtype=torch.float64)
+    """
+
+    plot_upper_bound = 1.0
+
+    def __init__(self, centres: Tensor, radius: float, **kwargs: Any) -> None:
+        super().__init__(centres, **kwargs)
+        self.radius = radius
+
+    def compute(self) -> Tensor:
+        return figure(overlap(*self._every(), self.radius))
+
+
+class ModeSpread(_CentreMetric):
+    """Computes the spread of points within a mode over the true one, as `mode_spread` does.
+
+    centres: (modes, 2). radius: of the disc round a centre whose points count for the mode. sigma: the true deviation.
+
+    >>> import torch
+    >>> metric = ModeSpread(torch.zeros(1, 2), radius=3.0, sigma=1.0)
+    >>> metric.update(torch.tensor([[1.0, 1.0], [-1.0, -1.0], [1.0, -1.0], [-1.0, 1.0]]))
+    >>> round(metric.compute().item(), 4)
+    1.1547
+    """
+
+    def __init__(self, centres: Tensor, radius: float, sigma: float, **kwargs: Any) -> None:
+        super().__init__(centres, **kwargs)
+        self.radius, self.sigma = radius, sigma
+
+    def compute(self) -> Tensor:
+        return figure(mode_spread(*self._every(), self.radius, self.sigma))

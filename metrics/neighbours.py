@@ -14,6 +14,7 @@ from torch import Tensor
 
 from metrics.base import Unmeasurable
 from metrics.chunks import chunk_rows
+from metrics.two_sample import TwoSampleMetric, figure
 
 MANIFOLD_K = 3
 DENSITY_K = 5
@@ -150,6 +151,33 @@ def neighbourhood(fake: Float[Tensor, "n features"], real: Manifold) -> Neighbou
         density=float(balls) / (DENSITY_K * len(fake)),
         coverage=(covered > 0).double().mean().item(),
     )
+
+
+class PRDC(TwoSampleMetric):
+    """Computes `precision`, `recall`, `density` and `coverage` of features, as `neighbourhood` does.
+
+    Update both sides with as many rows, whose features are standardised: distances add them up. Keeps all features. See
+    TwoSampleMetric.
+
+    >>> import torch
+    >>> metric = PRDC()
+    >>> real = torch.randn(300, 4, generator=torch.Generator().manual_seed(0))
+    >>> metric.update(real, real=True)
+    >>> metric.update(real + 100, real=False)
+    >>> metric.compute()["coverage"]
+    tensor(0., dtype=torch.float64)
+    """
+
+    higher_is_better = True
+    plot_lower_bound = 0.0
+
+    def derive(self, real: tuple[Tensor, ...]) -> Manifold:
+        return manifold(*real)
+
+    def compute(self) -> dict[str, Tensor]:
+        real = self.derive_real()
+        measured = neighbourhood(*self.get_rows(real=False), real)
+        return {name: figure(value) for name, value in measured._asdict().items()}
 
 
 def indices_by_class(classes: Int[Tensor, " n"], count: int = 0) -> tuple[Int[Tensor, " members"], ...]:

@@ -7,11 +7,12 @@ with its surroundings is this project's own measure; compare Durall et al. 2020.
 """
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from metrics.base import Unmeasurable
 from metrics.chunks import chunk_rows
+from metrics.two_sample import TwoSampleMetric, figure
 
 _ROWS = 1000
 # The least distance between lattice frequencies, at which each has neighbours of its own. It is also the smallest map
@@ -29,12 +30,17 @@ def mean_power(images: Float[Tensor, "batch channels height width"]) -> Float[Te
 
     Crops the images to the largest size that all their `periods` divide, so that each period has its own frequencies.
     """
+    return sum_power(images) / len(images)
+
+
+def sum_power(images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "rows columns"]:
+    """Returns the same, summed over images."""
     longest = max(periods(*images.shape[2:]), default=1)
     rows, columns = (side // longest * longest for side in images.shape[2:])
     total = torch.zeros(rows, columns, dtype=torch.float64, device=images.device)
     for part in images[:, :, :rows, :columns].split(chunk_rows(_ROWS, images)):
         total += torch.fft.fft2(part).abs().square().double().mean(1).sum(0)
-    return total / len(images)
+    return total
 
 
 def lattice(height: int, width: int, period: int) -> list[tuple[int, int]]:
@@ -78,3 +84,41 @@ def checkerboard_contrast(power: Float[Tensor, "height width"], period: int = 2)
 def contrasts(power: Float[Tensor, "height width"]) -> dict[int, float]:
     """Returns the checkerboard contrast of every period that layers of stride 2 leave."""
     return {period: checkerboard_contrast(power, period) for period in periods(*power.shape)}
+
+
+class Checkerboard(TwoSampleMetric):
+    """Compares the `checkerboard_contrast` of samples with that of real images, in decades.
+
+    `compute` returns `checkerboard_period_<k>` for each period, the contrast above that of real images, and
+    `checkerboard`, the largest of them, or 0 if none is positive. Keeps power spectra. See TwoSampleMetric.
+
+    >>> import torch
+    >>> metric = Checkerboard()
+    >>> real = torch.randn(50, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    >>> metric.update(real, real=True)
+    >>> metric.update(real, real=False)
+    >>> {name: value.item() for name, value in metric.compute().items()}
+    {'checkerboard': 0.0, 'checkerboard_period_2': 0.0, 'checkerboard_period_4': 0.0}
+    """
+
+    rows = ("power", "count")
+    plot_lower_bound = 0.0
+
+    def update(self, images: Tensor, real: bool) -> None:
+        """Adds a batch of images (batch, channels, height, width)."""
+        if not len(images):
+            return
+        power, count = sum_power(images)[None], torch.tensor([len(images)], device=images.device)
+        self.add_rows(real, power, count, merge=lambda *rows: [each.sum(0, keepdim=True) for each in rows])
+
+    def derive(self, real: tuple[Tensor, ...]) -> dict[int, float]:
+        return _contrasts_of_sums(*real)
+
+    def compute(self) -> dict[str, Tensor]:
+        real, ours = self.derive_real(), _contrasts_of_sums(*self.get_rows(real=False))
+        above = {f"checkerboard_period_{period}": ours[period] - real[period] for period in ours}
+        return {name: figure(value) for name, value in {"checkerboard": max(0.0, *above.values()), **above}.items()}
+
+
+def _contrasts_of_sums(power: Float[Tensor, "parts height width"], counts: Int[Tensor, " parts"]) -> dict[int, float]:
+    return contrasts(power.sum(0) / counts.sum())

@@ -17,7 +17,8 @@ class Images:
     counts: tuple[int, ...]
     kinds: tuple[str, ...]
     side: int
-    image_size: int
+    # As DatasetConfig takes it.
+    image_size: int | str
     colour: bool
     twice: bool
     seed: int

@@ -43,6 +43,8 @@ RECIPES: list[tuple[str, str, dict]] = [
     ("dcgan", "stacked_digits", {"dropout": 0.3, "instance_noise": 0.3}),
     ("dcgan", "digits", {"upsampling": "resize", "downsampling": "pool", "upsampling_kernel": 3}),
     ("dcgan", "digits", {"discriminator_normalization": "spectral", "r1": 1.0, "upsampling": "pixel_shuffle"}),
+    ("dcgan", "stacked_digits", {"diff_augment": "color,translation,cutout", "pack": 2}),
+    ("cgan_mlp", "digits", {"diff_augment": "translation", "instance_noise": 0.1, "r1": 0.5}),
     ("cgan_conv", "digits", {"minibatch_discrimination": 2}),
     ("cgan_conv", "digits", {"conditioning": "embedding", "averaging": 0.0, "discriminator_normalization": "none"}),
     ("dcgan_text", "captions_digits", {"matching_aware": True, "embedding_size": 5}),

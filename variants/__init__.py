@@ -13,6 +13,7 @@ losses.py        defines adversarial losses, from logits
 batch.py         defines what one update and its losses read
 penalties.py     penalises the discriminator's gradients
 remedies.py      packs, compares, replays and adds noise to examples; looks ahead
+augmentation.py  augments what a discriminator sees, differentiably
 objective.py     makes the objective of a recipe: its loss and its terms
 stacked.py       stacks the networks of several seeds
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from torch import nn
 
+from variants.augmentation import Augmented
 from variants.base import DataSpec
 from variants.blocks import normalize_spectrally
 from variants.convolutional import ConvolutionalDiscriminator, ConvolutionalGenerator
@@ -14,15 +15,20 @@ from variants.remedies import Noisy, Packed
 READS = frozenset(
     """generator_layers discriminator_layers generator_widths discriminator_widths generator_normalization
     discriminator_normalization negative_slope dropout minibatch_discrimination upsampling upsampling_kernel
-    downsampling""".split()
+    downsampling diff_augment""".split()
 )
 CONDITIONAL = READS | {"conditioning", "embedding_size"}
 LABELLED = ("none", "embedding", "channel", "projection", "auxiliary", "generator")
 
 
 def build(spec: DataSpec, recipe: Recipe) -> tuple[nn.Module, nn.Module]:
-    """Builds both networks; wraps the discriminator where the recipe packs examples or adds noise to them."""
+    """Builds both networks; wraps the discriminator where the recipe packs, disturbs or augments examples.
+
+    Raises UserError for a field that the layers or the data would ignore.
+    """
     refuse_what_is_not_read(recipe)
+    if recipe.diff_augment != "none" and not spec.is_image:
+        raise UserError("--diff-augment changes images, and this dataset has points")
     generator = {"linear": LinearGenerator, "convolutional": ConvolutionalGenerator}
     discriminator = {"linear": LinearDiscriminator, "convolutional": ConvolutionalDiscriminator}
     seen = replace(spec, shape=(spec.shape[0] * recipe.pack, *spec.shape[1:]))
@@ -33,6 +39,8 @@ def build(spec: DataSpec, recipe: Recipe) -> tuple[nn.Module, nn.Module]:
         network = Packed(network, recipe.pack)
     if recipe.instance_noise:
         network = Noisy(network, recipe.instance_noise)
+    if recipe.diff_augment != "none":
+        network = Augmented(network, recipe.diff_augment)
     return generator[recipe.generator_layers](spec, recipe), network
 
 

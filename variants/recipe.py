@@ -8,12 +8,24 @@ because the key of a run leaves out the fields that are at their neutral default
 """
 
 import difflib
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import Field, asdict, dataclass, field, fields, replace
 from typing import Any
 
 LAYERS = ("linear", "convolutional")
+# Of differentiable augmentation, in the order in which its parts are applied.
+AUGMENTATIONS = (
+    "none",
+    "color",
+    "translation",
+    "cutout",
+    "color,translation",
+    "color,cutout",
+    "translation,cutout",
+    "color,translation,cutout",
+)
 CONDITIONING = ("none", "embedding", "channel", "projection", "auxiliary", "generator", "separate", "text")
 
 
@@ -46,8 +58,13 @@ def _architecture(default: Any, help: str, **limits: Any) -> Any:
 
 
 def checked(f: Field, value: Any) -> Any:
-    """Converts a value to a dataclass field's type. Raises UserError for another type, or beyond the limits."""
+    """Converts a value to a dataclass field's type. Raises UserError for another type, or beyond the limits.
+
+    Text that matches the field's `pattern` stays text, for the dataclass itself to take apart.
+    """
     limits, option = f.metadata, "--" + f.name.replace("_", "-")
+    if isinstance(value, str) and limits.get("pattern") and re.fullmatch(limits["pattern"], value):
+        return value
     if isinstance(f.default, tuple):
         if not isinstance(value, (tuple, list)):
             raise UserError(f"{option} takes whole numbers, not {shown(value)}")
@@ -149,6 +166,9 @@ class Recipe:
     )
     upsampling_kernel: int = _architecture(4, "kernel size of the generator's convolutions", least=2)
     downsampling: str = _architecture("strided", "how feature maps shrink", choices=("strided", "pool"))
+    diff_augment: str = _architecture(
+        "none", "differentiable augmentation of all that the discriminator sees", choices=AUGMENTATIONS
+    )
 
     def __post_init__(self) -> None:
         for f in fields(self):

@@ -19,6 +19,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrize import ParametrizationList, type_before_parametrizations
 
+from variants.augmentation import Augmented, augment
 from variants.base import DiscriminatorOutput
 from variants.blocks import BatchNorm, Dropout, FromImage, SpectralNorm, ToImage
 from variants.losses import AdversarialLoss
@@ -242,7 +243,16 @@ def _noisy(self: Noisy, examples: Tensor, condition: Tensor | None = None) -> Di
     return self.discriminator(examples, condition)
 
 
-def _parts_and_streams(x: Tensor, layer: Dropout | Noisy) -> "zip[tuple[Tensor, Generator]]":
+def _augmented(self: Augmented, examples: Tensor, condition: Tensor | None = None) -> DiscriminatorOutput:
+    if self.training:
+        uniform = self.empty_draws(examples)
+        for part, stream in _parts_and_streams(uniform, self):
+            part.uniform_(generator=stream)
+        examples = augment(examples, uniform, self.policy)
+    return self.discriminator(examples, condition)
+
+
+def _parts_and_streams(x: Tensor, layer: Augmented | Dropout | Noisy) -> "zip[tuple[Tensor, Generator]]":
     """Pairs each seed's part of a batch, to be written to, with the seed's stream."""
     if layer.stream is None:
         raise RuntimeError("a layer has no streams to draw from: call draw_from(network, streams) first")
@@ -270,5 +280,6 @@ _FORWARD: dict[type[nn.Module], Callable] = {
     SpectralNorm: _spectral_norm,
     Dropout: _dropout,
     Noisy: _noisy,
+    Augmented: _augmented,
     MinibatchDiscrimination: _minibatch_discrimination,
 }

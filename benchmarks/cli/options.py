@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import re
 import sys
 from argparse import _ActionsContainer as Options  # a parser, or one of its groups
 from collections.abc import Callable, Iterable
@@ -206,10 +207,13 @@ def _reader(field: Field) -> Callable[[str], Any]:
     kind = int if sample == () else type(sample)
 
     def read(text: str) -> Any:
+        if field.metadata.get("pattern") and re.fullmatch(field.metadata["pattern"], text):
+            return text
         try:
             return {"true": True, "false": False}[text] if kind is bool else kind(text)
         except (ValueError, KeyError):
             wanted = {int: "a whole number", float: "a number", bool: "true or false"}[kind]
+            wanted += ", or two with an x between them" if field.metadata.get("pattern") else ""
             raise argparse.ArgumentTypeError(f"it is {wanted}, not {text!r}") from None
 
     return read

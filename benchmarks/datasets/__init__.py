@@ -1,12 +1,15 @@
 """Loads datasets into memory, each split as one tensor, ready to be cut into batches.
 
 base.py      defines Split, Dataset and the kinds of modes (Classes, Centres, StackedClasses)
-images.py    loads published labelled images: auto, digits, mnist, fashion_mnist, kmnist, cifar10
+images.py    loads images that need no choice: auto, digits
+published.py loads published images through torchvision: mnist, cifar10, celeba and nine others
 folder.py    loads a user's own images: folder:PATH
 mixtures.py  draws points of the plane round known centres: ring8, grid25, arc
 stacked.py   stacks three digits as colour channels, 1,000 modes: stacked_mnist, stacked_digits
 captions.py  adds words that are true of digits: captions_mnist, captions_digits
-download.py  downloads a published file, whole or not at all
+download.py  guards downloads, which arrive whole or not at all
+decoding.py  reads image files of any size as arrays of one size
+prepared.py  keeps prepared images in a file, so that the next start is fast
 
 A dataset is a function `(config, data_dir, seed) -> Dataset`, marked by `takes` with the options that it reads. --list
 shows the first line of its docstring.
@@ -55,10 +58,18 @@ __all__ = [
 DATASETS: dict[str, str | Callable[[DatasetConfig, Path, int], Dataset]] = {
     "auto": "benchmarks.datasets.images:auto",
     "digits": "benchmarks.datasets.images:digits",
-    "mnist": "benchmarks.datasets.images:mnist",
-    "fashion_mnist": "benchmarks.datasets.images:fashion_mnist",
-    "kmnist": "benchmarks.datasets.images:kmnist",
-    "cifar10": "benchmarks.datasets.images:cifar10",
+    "mnist": "benchmarks.datasets.published:mnist",
+    "fashion_mnist": "benchmarks.datasets.published:fashion_mnist",
+    "kmnist": "benchmarks.datasets.published:kmnist",
+    "emnist": "benchmarks.datasets.published:emnist",
+    "qmnist": "benchmarks.datasets.published:qmnist",
+    "usps": "benchmarks.datasets.published:usps",
+    "svhn": "benchmarks.datasets.published:svhn",
+    "cifar10": "benchmarks.datasets.published:cifar10",
+    "cifar100": "benchmarks.datasets.published:cifar100",
+    "stl10": "benchmarks.datasets.published:stl10",
+    "celeba": "benchmarks.datasets.published:celeba",
+    "omniglot": "benchmarks.datasets.published:omniglot",
     "folder": "benchmarks.datasets.folder:folder",
     "ring8": "benchmarks.datasets.mixtures:ring8",
     "grid25": "benchmarks.datasets.mixtures:grid25",

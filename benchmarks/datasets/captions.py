@@ -8,8 +8,9 @@ from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from benchmarks.config import DatasetConfig
-from benchmarks.datasets import images
 from benchmarks.datasets.base import Captions, Dataset, Split, checksum_of, takes
+from benchmarks.datasets.images import digits
+from benchmarks.datasets.published import mnist
 from metrics.captions import RULES, WORDS, all_captions, caption_tokens
 from variants.base import DataSpec
 
@@ -37,13 +38,13 @@ class CaptionedSplit(Split):
 @takes(seed=False)
 def captions_mnist(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
     """MNIST with captions such as "bold seven right"; a fifth of the captions is held out of training"""
-    return _captioned(images.mnist(DatasetConfig("mnist"), data_dir, seed))
+    return _captioned(mnist(DatasetConfig("mnist"), data_dir, seed))
 
 
 @takes(seed=False)
 def captions_digits(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
     """digits with captions such as "bold seven right"; a fifth of the captions is held out of training"""
-    return _captioned(images.digits(DatasetConfig("digits"), data_dir, seed))
+    return _captioned(digits(DatasetConfig("digits"), data_dir, seed))
 
 
 def held_out_captions() -> Int64[Tensor, "captions 3"]:

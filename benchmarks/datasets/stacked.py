@@ -13,7 +13,6 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from benchmarks.config import DatasetConfig
-from benchmarks.datasets import images
 from benchmarks.datasets.base import (
     Dataset,
     Split,
@@ -24,6 +23,8 @@ from benchmarks.datasets.base import (
     take_rows,
     takes,
 )
+from benchmarks.datasets.images import digits
+from benchmarks.datasets.published import mnist
 from variants.base import DataSpec
 
 CHANNELS = 3
@@ -58,13 +59,13 @@ class StackedSplit(Split):
 @takes()
 def stacked_mnist(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
     """128,000 stacks of three MNIST digits as colour channels, 28x28: 1,000 modes; drawn by the seed, no labels"""
-    return _stacked(images.mnist(DatasetConfig("mnist"), data_dir, seed), seed)
+    return _stacked(mnist(DatasetConfig("mnist"), data_dir, seed), seed)
 
 
 @takes()
 def stacked_digits(config: DatasetConfig, data_dir: Path, seed: int) -> Dataset:
     """128,000 stacks of three 8x8 digits as colour channels: 1,000 modes; drawn by the seed, no labels"""
-    return _stacked(images.digits(DatasetConfig("digits"), data_dir, seed), seed)
+    return _stacked(digits(DatasetConfig("digits"), data_dir, seed), seed)
 
 
 def _stacked(plain: Dataset, seed: int) -> Dataset:

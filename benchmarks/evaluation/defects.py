@@ -30,6 +30,7 @@ _DROPPED, _REPEATED = 3, 7
 # Examples that are set aside to stand for samples, and samples of points.
 _SOURCE, _POINTS = 10_000, 2_500
 _COPIES = 20
+_FEW = 5
 _NOISE, _PATTERN = 0.2, 0.15
 _WRONG = 0.1
 
@@ -87,6 +88,13 @@ def repeat_one(d: DefectInput) -> Tensor:
     """every sample of one class is the same perfect image"""
     of_class = d.labels == _REPEATED
     return d.put(d.sound[of_class][:1].expand_as(d.sound), of_class)
+
+
+def repeat_few(d: DefectInput) -> Tensor:
+    """every sample of one class is one of five images"""
+    of_class = d.labels == _REPEATED
+    few = d.sound[of_class][:_FEW]
+    return d.put(few[torch.arange(len(d.sound)) % len(few)], of_class)
 
 
 def duplicate(d: DefectInput) -> Tensor:
@@ -167,6 +175,7 @@ Plant = Callable[[DefectInput], Tensor]
 IMAGE_DEFECTS: dict[str, Plant] = {
     "dropped class": drop_class,
     "one image in a class": repeat_one,
+    "five images in a class": repeat_few,
     "duplicates": duplicate,
     "wrong labels": mislabel,
     "pixel noise": add_noise,

@@ -6,12 +6,14 @@ samples as examples, else labels of the same frequencies; always the same labels
 """
 
 import math
+import re
 import time
 from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmarks.algorithm.random_streams import stream
 from benchmarks.algorithm.sampling import Generate
@@ -19,12 +21,14 @@ from benchmarks.datasets import Centres, Classes, Dataset, Split, StackedClasses
 from benchmarks.evaluation.catalogue import METRICS
 from benchmarks.evaluation.classifiers import classifiers_of
 from benchmarks.evaluation.matching import draw_matched, match_reference
-from benchmarks.evaluation.reference import ReferenceSet
-from benchmarks.evaluation.samples import SampleSet
-from metrics.base import Unmeasurable
+from metrics.base import Metric, Unmeasurable
 from metrics.chunks import chunk_rows
 from metrics.features import Channelwise, Extractor, FrozenClassifier
 from variants.recipe import UserError
+
+if TYPE_CHECKING:
+    from benchmarks.evaluation.reference import ReferenceSet
+    from benchmarks.evaluation.samples import SampleSet
 
 # Samples that are generated at once on a CPU.
 _GENERATED_AT_ONCE = 1000
@@ -40,7 +44,8 @@ class Evaluator:
     """Evaluates generators of one dataset. The real side is computed at the first evaluation, once.
 
     samples: how many a generator makes. classifiers: by default those of the dataset. device: where the generator gets
-    its labels, and where metrics are computed if the device knows float64.
+    its labels, and where metrics are computed if the device knows float64. inception: a metrics.inception.Inception,
+    for figures that compare with papers.
 
     Attributes: chosen: (samples,), the reference examples whose labels a generator is asked for, in order. seconds: the
     time of each metric when last measured; what several metrics need counts for the first one. absent: the metrics that
@@ -54,12 +59,14 @@ class Evaluator:
         classifiers: tuple[Extractor, ...] | None = None,
         *,
         device: torch.device | str = "cpu",
+        inception: nn.Module | None = None,
     ) -> None:
         if samples < 2:
             raise UserError(f"an evaluation needs at least 2 samples, not {samples}")
         self.dataset, self.samples, self.device = dataset, samples, torch.device(device)
         self._place = torch.device("cpu") if self.device.type == "mps" else self.device
         self.classifiers = classifiers_of(dataset) if classifiers is None else classifiers
+        self.inception = inception
         self.chosen = match_reference(dataset.reference, samples)
         self.seconds: dict[str, float] = {}
         self.absent: dict[str, str] = {}
@@ -74,6 +81,7 @@ class Evaluator:
             "images": spec.is_image,
             "large": spec.is_image and min(spec.shape[1:]) >= _SMALLEST_LARGE,
             "extractor": classified,
+            "inception": self.inception is not None,
             "labels": self.dataset.reference.labels is not None,
             "modes": modes is not None,
             "classes": isinstance(modes, Classes),
@@ -84,13 +92,17 @@ class Evaluator:
         return frozenset(name for name, holds in facts.items() if holds)
 
     @cached_property
-    def reference(self) -> ReferenceSet:
+    def reference(self) -> "ReferenceSet":
         """The real side of the comparison."""
+        # Imported here, because it imports torchmetrics, which takes as long as torch.
+        from benchmarks.evaluation.reference import ReferenceSet
+
         shape, split = self.dataset.spec.shape, self.dataset.reference.to(self._place)
         classifiers: tuple[FrozenClassifier, ...] = tuple(
             (each if each.shape == shape else Channelwise(each, shape[0])).to(self._place) for each in self.classifiers
         )
-        return ReferenceSet(self.dataset, split, classifiers, self.samples)
+        inception = None if self.inception is None else self.inception.to(self._place)
+        return ReferenceSet(self.dataset, split, classifiers, self.samples, inception=inception)
 
     def names(self, *, final: bool = True, conditional: bool = True) -> list[str]:
         """Lists the metrics, and families of metrics, that apply."""
@@ -121,24 +133,26 @@ class Evaluator:
             return {NOT_FINITE: float(broken)}
         return self.measure(names, self.compare(samples, conditional=conditional))
 
-    def compare(self, samples: Tensor, *, conditional: bool = True) -> SampleSet:
+    def compare(self, samples: Tensor, *, conditional: bool = True) -> "SampleSet":
         """Puts samples (samples, *shape), generated for the labels of `chosen`, beside the reference."""
+        from benchmarks.evaluation.samples import SampleSet
+
         conditions = self._conditions(self.dataset.reference, self.chosen) if conditional else (None, None)
         return SampleSet(self.reference, samples, *conditions)
 
-    def measure(self, names: Iterable[str], comparison: SampleSet) -> dict[str, float]:
+    def measure(self, names: Iterable[str], comparison: "SampleSet") -> dict[str, float]:
         """Measures these metrics, and families of metrics; `absent` holds those that cannot be measured."""
         values: dict[str, float] = {}
         self.seconds, self.absent = {}, {}
         for name in names:
             began = time.perf_counter()
             try:
-                value = METRICS[name].measure(comparison)
+                measured = comparison.measure(METRICS[name].measurement)
             except Unmeasurable as error:
                 self.absent[name] = str(error)
                 continue
             self.seconds[name] = time.perf_counter() - began
-            members = {f"{name}_{k}": v for k, v in value.items()} if isinstance(value, Mapping) else {name: value}
+            members = {member: float(value) for member, value in _figures(METRICS[name], measured).items()}
             values |= {member: v for member, v in members.items() if not math.isnan(v)}
             self.absent |= {member: _NO_VALUE for member, v in members.items() if math.isnan(v)}
         return values
@@ -151,8 +165,10 @@ class Evaluator:
             return {}
         return self.measure(names, self.compare_held_out(held_out))
 
-    def compare_held_out(self, held_out: Tensor) -> SampleSet:
+    def compare_held_out(self, held_out: Tensor) -> "SampleSet":
         """Puts these examples of the reference, as samples, beside the rest of it."""
+        from benchmarks.evaluation.samples import SampleSet
+
         split, rest = self.reference.split, torch.ones(len(self.reference.split), dtype=torch.bool)
         rest[held_out] = False
         reference, held_out = self.reference.select(rest.nonzero().flatten(), len(held_out)), held_out.to(self._place)
@@ -203,3 +219,12 @@ class Evaluator:
         """Returns the labels of these examples, and their captions if the dataset has captions."""
         labels = None if split.labels is None else split.labels[chosen].to(self._place)
         return labels, split.condition(chosen).to(self._place) if self.dataset.captions else None
+
+
+def _figures(metric: Metric, measured: Any) -> dict[str, Any]:
+    """Returns the figures of one metric, or of a family's members, by name, of all that were measured at once."""
+    if not isinstance(measured, Mapping):
+        return {metric.name: measured}
+    if not metric.family:
+        return {metric.name: measured[metric.name]}
+    return {name: value for name, value in measured.items() if re.fullmatch(rf"{metric.name}_\d+", name)}

@@ -46,14 +46,3 @@ def draw_matched(reference: Split, count: int, generator: torch.Generator) -> Te
     """Draws indices (count,) of different examples, at random within each label, with the label frequencies of all."""
     shuffled = torch.randperm(len(reference), generator=generator)
     return shuffled[match_labels(reference.select(shuffled), reference, count)]
-
-
-def thin(rows: Tensor, most: int, labels: Tensor | None = None) -> Tensor:
-    """Keeps at most so many rows, evenly spread over their order; with labels, over the examples of each label.
-
-    Without labels, every second row of labels that alternate, as from `match_labels`, would hold half of the labels.
-    """
-    if len(rows) <= most:
-        return rows
-    even = torch.arange(most, device=rows.device) * len(rows) // most
-    return rows[even if labels is None else labels.argsort(stable=True)[even].sort().values]

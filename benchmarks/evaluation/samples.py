@@ -1,44 +1,50 @@
 """Holds samples beside the reference: what every metric is computed from."""
 
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from benchmarks.datasets import Centres
-from benchmarks.evaluation.matching import thin
 from benchmarks.evaluation.reference import LARGEST_PAIRWISE, ReferenceSet
-from metrics.base import Unmeasurable
+from metrics.base import Measurement, Unmeasurable
 from metrics.captions import caption_tokens
-from metrics.diversity import class_diversity, class_spread
-from metrics.frechet import frechet_distance, moments
-from metrics.kernel import Discrepancy, kernel_side, squared_mmd
-from metrics.memorization import Memorization, memorization
-from metrics.modes import nearest_centres
-from metrics.neighbours import Neighbourhood, inside_class, neighbourhood
-from metrics.spectrum import contrasts, mean_power
+from metrics.features import Reading
+from metrics.modes import high_quality, nearest_centres
+from metrics.neighbours import inside_class
+from metrics.thinning import thin
 
 
 class SampleSet:
     """Computes what several metrics need of the samples, each on first use and once.
 
-    samples: (n, *shape) float32. labels: (n,), what the generator was asked for; None for an unconditional one.
-    tokens: (n, words), the captions it was asked for, if any.
+    An attribute that the ReferenceSet has too is the same of samples as it is there of real examples.
+
+    images: the samples, (n, *shape) float32. labels: (n,), what the generator was asked for; None for an unconditional
+    one. tokens: (n, words), the captions it was asked for, if any.
     """
 
     def __init__(
-        self, reference: ReferenceSet, samples: Tensor, labels: Tensor | None, tokens: Tensor | None = None
+        self, reference: ReferenceSet, images: Tensor, labels: Tensor | None, tokens: Tensor | None = None
     ) -> None:
-        self.reference, self.samples, self.labels, self.tokens = reference, samples, labels, tokens
+        self.reference, self.images, self.labels, self.tokens = reference, images, labels, tokens
+        self._measured: dict[Measurement, Any] = {}
+
+    def measure(self, measurement: Measurement) -> Any:
+        """Returns what a torchmetrics metric computes of these samples, computed once. Raises Unmeasurable."""
+        if measurement not in self._measured:
+            self._measured[measurement] = self.reference.measure(measurement, self)
+        return self._measured[measurement]
 
     @cached_property
-    def _read(self) -> tuple[Tensor, Tensor | None]:
-        return self.reference.read(self.samples)
+    def _read(self) -> Reading:
+        return self.reference.read(self.images)
 
-    @cached_property
+    @property
     def raw_features(self) -> Tensor:
         """Features by the deciding classifier."""
-        return self._read[0]
+        return self._read.features
 
     @cached_property
     def features(self) -> Tensor:
@@ -46,9 +52,31 @@ class SampleSet:
         return self.reference.standardize(self.raw_features)
 
     @property
+    def features_of_each(self) -> list[Tensor]:
+        """Standardised features, one tensor a classifier."""
+        others = range(1, self.reference.extractor_count)
+        read, standardize = self.reference.read, self.reference.standardize
+        return [self.features, *(standardize(read(self.images, which).features, which) for which in others)]
+
+    @property
+    def pairwise_features(self) -> Tensor:
+        """Standardised features of so many samples that all pairs can be compared."""
+        return thin(self.features, LARGEST_PAIRWISE, self.labels)
+
+    @property
+    def manifold_features(self) -> Tensor:
+        """Standardised features of as many samples as real examples."""
+        return thin(self.features, len(self.reference.manifold_features), self.labels)
+
+    @property
     def classes(self) -> Tensor:
         """The classes that the deciding classifier predicts."""
-        return self._read[1]
+        return self._read.classes
+
+    @property
+    def logits(self) -> Tensor:
+        """The logits of the deciding classifier."""
+        return self._read.logits
 
     @cached_property
     def modes(self) -> Tensor:
@@ -58,83 +86,48 @@ class SampleSet:
     @cached_property
     def nearest(self) -> tuple[Tensor, Tensor]:
         """The nearest centre of each sample, and the distance to it."""
-        return nearest_centres(self.samples, self.reference.modes.points.to(self.samples))
+        return nearest_centres(self.images, self.reference.modes.points.to(self.images))
+
+    @property
+    def captured(self) -> Tensor | None:
+        """Which samples capture their mode: of a mixture, those of high quality; else None, for all."""
+        modes = self.reference.modes
+        return high_quality(self.nearest[1], modes.sigma) if isinstance(modes, Centres) else None
 
     @cached_property
     def inside(self) -> Tensor:
         """Whether each sample lies in the real manifold of its predicted class: whether it looks real."""
         return inside_class(self.features, self.classes, self.reference.balls)
 
-    @cached_property
-    def distances(self) -> list[float]:
-        """Fréchet distances of standardised features, one a classifier."""
-        result = []
-        for which, real in enumerate(self.reference.standardized_moments):
-            raw = self.reference.read(self.samples, which)[0] if which else self.raw_features
-            result.append(frechet_distance(moments(self.reference.standardize(raw, which)), real))
-        return result
-
-    @cached_property
-    def discrepancy(self) -> Discrepancy:
-        return squared_mmd(kernel_side(thin(self.features, LARGEST_PAIRWISE, self.labels)), self.reference.kernel)
-
-    @cached_property
-    def neighbourhood(self) -> Neighbourhood:
-        """Precision, recall, density and coverage, of as many samples as real examples."""
-        real = self.reference.manifold
-        return neighbourhood(thin(self.features, len(real.points), self.labels), real)
-
-    @cached_property
-    def diversities(self) -> Tensor:
-        """The diversity of each class, among samples that look real."""
-        ours = class_spread(self.features[self.inside], self.classes[self.inside], self.reference.modes.count)
-        return class_diversity(ours, self.reference.spread, len(self.samples))
-
-    @cached_property
-    def checkerboard(self) -> dict[int, float]:
-        """At each period, the contrast above that of real images; below 0 samples lack power."""
-        return {
-            period: ours - self.reference.checkerboard[period]
-            for period, ours in contrasts(mean_power(self.samples)).items()
-        }
+    @property
+    def inside_classes(self) -> Tensor:
+        """The predicted classes of the samples that look real."""
+        return self.classes[self.inside]
 
     @cached_property
     def words_right(self) -> Tensor:
         """Whether each word of the requested caption is true of the sample; (n, words)."""
-        return caption_tokens(self.samples, self.classes, self.reference.dataset.captions.rule) == self.tokens
+        return caption_tokens(self.images, self.classes, self.reference.dataset.captions.rule) == self.tokens
 
     @cached_property
     def held_out(self) -> Tensor:
         """Whether the requested caption was held out of training; (n,)."""
         return (self.tokens[:, None] == self.reference.dataset.captions.held_out.to(self.tokens)).all(2).any(1)
 
-    def caption_share(self, flags: Tensor) -> float:
-        """Returns the share of flags, (m,), that are set. Raises Unmeasurable without flags."""
-        if not len(flags):
-            raise Unmeasurable("no sample was asked for such a caption")
-        return flags.double().mean().item()
-
-    def agreement(self, asked: Tensor) -> float:
-        """Returns the share of these samples, (n,), that look real and match their whole caption."""
-        return self.caption_share((self.words_right.all(1) & self.inside)[asked])
+    @cached_property
+    def feature_distances(self) -> Tensor:
+        """Squared distances of those that look real to the nearest training example of their class, in features."""
+        return self._distances(self.features, self.reference.training_features)
 
     @cached_property
-    def memorization(self) -> Memorization:
-        """Memorisation in features."""
-        return self._memorization(self.features, self.reference.training_features, self.reference.feature_distances)
-
-    @cached_property
-    def pixel_memorization(self) -> Memorization:
-        """Memorisation in pixels."""
-        samples = self.samples.flatten(1)
+    def pixel_distances(self) -> Tensor:
+        """The same in pixels."""
+        values = self.images.flatten(1)
         if self.reference.training_pixels.dtype == torch.uint8:  # grey levels, of which 255 is a sample's 1
-            samples = (samples + 1) * 127.5
-        return self._memorization(samples, self.reference.training_pixels, self.reference.pixel_distances)
+            values = (values + 1) * 127.5
+        return self._distances(values, self.reference.training_pixels)
 
-    def _memorization(self, samples: Tensor, training: Tensor, fresh: Tensor) -> Memorization:
-        reference, inside = self.reference, self.inside
-        if not bool(inside.any()):
+    def _distances(self, values: Tensor, training: Tensor) -> Tensor:
+        if not bool(self.inside.any()):
             raise Unmeasurable("no sample looks real")
-        classes = self.classes[inside]
-        near = reference.nearest_training(samples[inside], classes, training)
-        return memorization(near, classes, fresh, reference.split.labels)
+        return self.reference.nearest_training(values[self.inside], self.inside_classes, training)

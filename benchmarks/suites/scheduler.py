@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.cli.progress import SuiteProgress
 from benchmarks.config import PENDING
 from benchmarks.datasets import load
-from benchmarks.datasets.images import MissingData
+from benchmarks.datasets.download import MissingData
 from benchmarks.executors import Result, RunGroup, RunOptions, open_executor
 from benchmarks.run_folder.folder import RunFolder
 from benchmarks.statistics.looks import Looks

@@ -2,6 +2,7 @@
 
 cases.py        describes what is trained while it is timed
 contestants.py  implements what is timed: this project's loop, the peak, the stock loop
+libraries.py    compares metrics with torchmetrics' own: exactness and seconds
 machine.py      describes the machine, and warns of other work on it
 processes.py    runs each loop in a process of its own
 rounds.py       times several things in turn, and takes medians and ranges

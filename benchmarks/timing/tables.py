@@ -171,10 +171,30 @@ def _precision(measured: Mapping[str, Any]) -> str:
     )
 
 
+def _libraries(measured: Mapping[str, Any]) -> str:
+    """Makes a row for each metric and kind of example. Errors are relative, or absolute where the exact value is 0."""
+    return _table(
+        "metric, torchmetrics, examples, exact, ours: error, torchmetrics: error, ours: seconds, torchmetrics: seconds",
+        [
+            (
+                f"`{row['metric']}`",
+                f"`{row['torchmetrics']}`",
+                row["examples"],
+                format_number(row["exact"]),
+                *(f"{abs(row['values'][side] - row['exact']) / (abs(row['exact']) or 1):.1g}" for side in sides),
+                *(format_spread(row["seconds"][side]) for side in sides),
+            )
+            for sides in [("ours", "theirs")]
+            for row in measured["rows"]
+        ],
+    )
+
+
 _KINDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "training": _training,
     "suite": _suite,
     "precision": _precision,
+    "libraries": _libraries,
 }
 
 

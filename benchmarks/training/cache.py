@@ -9,6 +9,7 @@ import torch
 from benchmarks.config import DatasetConfig, RunConfig
 from benchmarks.datasets import Dataset, data_folder, depends_on_seed, load
 from benchmarks.evaluation.evaluator import Evaluator
+from benchmarks.evaluation.inception import load_inception
 from benchmarks.run_folder.folder import RunFolder
 from benchmarks.training.provenance import fingerprint
 
@@ -39,9 +40,12 @@ def _first_with(config: DatasetConfig, where: tuple[str, Path], checksum: str) -
 
 
 @lru_cache(maxsize=2)
-def get_evaluator(dataset: Dataset, samples: int, device: torch.device, threads: int) -> Evaluator:
+def get_evaluator(
+    dataset: Dataset, samples: int, device: torch.device, threads: int, inception: bool = False
+) -> Evaluator:
     """Returns one evaluator for all runs of that data, protocol, and number of threads, on which rounding depends."""
-    return Evaluator(dataset, samples, device=device)
+    read = load_inception(dataset.data_dir) if inception else None
+    return Evaluator(dataset, samples, device=device, inception=read)
 
 
 def measure_reference(
@@ -52,7 +56,8 @@ def measure_reference(
     They take half a minute on MNIST and are the same for all runs of that data and protocol. So they are kept beside
     the run folders, in a file whose name changes with the data, classifiers, protocol, plugins and code.
     """
-    decided_by = (config.checksum, config.extractor, config.samples, config.thorough, config.plugins, fingerprint())
+    protocol = (config.samples, config.thorough, config.inception, config.plugins)
+    decided_by = (config.checksum, config.extractor, *protocol, fingerprint())
     name = hashlib.sha256(repr(decided_by).encode()).hexdigest()
     kept = RunFolder(runs_dir / "reference")
     kept.make()

@@ -18,6 +18,7 @@ from benchmarks.config import DEFAULT_SAMPLES, PENDING, PRECISIONS, PROBES, Data
 from benchmarks.datasets import Dataset
 from benchmarks.evaluation import probes
 from benchmarks.evaluation.classifiers import classifiers_sha256, is_trained
+from benchmarks.evaluation.inception import refuse_inception
 from benchmarks.run_folder.folder import RunFolder
 from benchmarks.training.cache import load_dataset
 from variants import DataSpec, Recipe, UserError, Variant, load_variant
@@ -40,14 +41,15 @@ def configure(
     thorough: bool = True,
     precision: str = PRECISIONS[0],
     probes: Sequence[str] = PROBES,
+    inception: bool = False,
     data_dir: Path | str | None = None,
     **fields: Any,
 ) -> RunConfig:
     """Makes and checks the config of a run. Raises UserError for a config that cannot be trained.
 
     recipe: the name of one of the variant's recipes, a .toml file, or a run folder; "" takes the variant's own for such
-    data. evaluate_every: epochs between evaluations, 0 for about ten in a run. samples, thorough, precision, probes:
-    see RunConfig. fields: recipe fields to change.
+    data. evaluate_every: epochs between evaluations, 0 for about ten in a run. samples, thorough, precision, probes,
+    inception: see RunConfig. fields: recipe fields to change.
 
     Trains nothing: if the dataset's classifier does not exist yet, the extractor is PENDING, and `train` or
     `add_classifier` fills it in.
@@ -71,6 +73,7 @@ def configure(
         thorough=thorough,
         precision=precision,
         probes=probes,
+        inception=inception,
         plugins=plugins.list_used(variant, chosen, data.name, probes),
     )
     check(config, data)
@@ -93,6 +96,8 @@ def check(config: RunConfig, dataset: Dataset) -> Variant:
             f"--batch-size {recipe.batch_size} is more than the {len(dataset.train)} examples of {dataset.name}"
         )
     probes.check_probes(config, dataset)
+    if config.inception:
+        refuse_inception(dataset)
     return variant
 
 

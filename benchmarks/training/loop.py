@@ -58,7 +58,7 @@ class Training:
         self.data = place_split(dataset.train, device)
         self.notify: Callable[[], None] = lambda: None
         self.objective = objective(recipe)
-        self.evaluator = get_evaluator(dataset, config.samples, device, torch.get_num_threads())
+        self.evaluator = get_evaluator(dataset, config.samples, device, torch.get_num_threads(), config.inception)
         self.updates = recipe.epoch_updates or len(self.data) // recipe.batch_size
         self.pictured = pictured
         self.watch = SymptomWatch(recipe.epochs, probabilities=self.objective.adversarial.cross_entropy)

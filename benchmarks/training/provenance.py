@@ -63,11 +63,10 @@ def describe_environment(
 def format_command(config: RunConfig) -> str:
     """Returns the command line that trains this run again."""
     recipe, changes = load_variant(config.variant).nearest(config.recipe)
-    told = config.dataset.as_dict(neutral=False)
-    name = told.pop("name")
-    dataset = FOLDER + config.dataset.path if config.dataset.path else name
+    dataset = FOLDER + config.dataset.path if config.dataset.path else config.dataset.name
     options: dict[str, Any] = {"variant": config.variant, "dataset": dataset, "seed": config.seed}
-    options |= {"recipe": recipe, **changes, "evaluate_every": config.evaluate_every, **told}
+    options |= {"recipe": recipe, **changes, "evaluate_every": config.evaluate_every}
+    options |= config.dataset.options()
     if config.samples != DEFAULT_SAMPLES:
         options["samples"] = config.samples
     if config.precision != PRECISIONS[0]:

@@ -82,7 +82,7 @@ def open_run(
             uploading.notify(config.name)
         yield Run(folder, found=True)
         return
-    classifiers = get_evaluator(dataset, config.samples, device, torch.get_num_threads()).classifiers
+    classifiers = get_evaluator(dataset, config.samples, device, torch.get_num_threads(), config.inception).classifiers
     if combine_sha256(classifiers) != config.extractor:
         raise UserError(
             f"the classifier that judges {dataset.name} is not the one this config was made for; make the config anew"

@@ -13,8 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from benchmarks import Run, configure, load_plugins, load_run, plugins, train
+from benchmarks.config import DatasetConfig
+from benchmarks.datasets import load
+from benchmarks.evaluation.defects import drop_class, prepare_split
 from benchmarks.run_folder.folder import RunFolder
 from tests.conftest import ROOT
 from variants import VARIANTS, UserError
@@ -39,6 +43,25 @@ def plugin(tmp_path: Path) -> Callable[..., Path]:
 def trained(runs_dir: Path, variant: str = "residual_gan", dataset: str = "digits", **changes) -> Run:
     config = configure(variant, dataset, **{**TINY, **changes})
     return train(config, runs_dir=runs_dir, track=False, pictures="none")
+
+
+def test_the_candidates_that_were_left_out_can_be_measured_again() -> None:
+    load_plugins([EXAMPLE.with_name("candidate_metrics.py")])
+    evaluator, planting = prepare_split(load(DatasetConfig("digits")), torch.Generator().manual_seed(0))
+    names = ["fid_infinite", "fid_class", "fid_class_worst", "vendi"]
+    assert set(names) <= set(evaluator.names())
+
+    def measured(samples: torch.Tensor) -> dict[str, float]:
+        return evaluator.measure([*names, "fid"], evaluator.compare(samples))
+
+    sound, dropped = measured(planting.sound), measured(drop_class(planting))
+    assert len(sound) == 14
+    # The bias of few samples is gone.
+    assert abs(sound["fid_infinite"]) < sound["fid"]
+    assert sound["vendi"] == pytest.approx(1, abs=0.02)
+    assert dropped["fid_class_worst"] == dropped["fid_class_3"] > 20 * sound["fid_class_3"]
+    assert dropped["fid_class_8"] == sound["fid_class_8"]
+    assert dropped["vendi"] < 0.95
 
 
 def forget(name: str) -> None:

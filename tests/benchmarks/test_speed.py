@@ -26,6 +26,7 @@ Called = Callable[..., Done]
         (["--threads", "-1"], "--threads is at least 0, not -1"),
         (["--seeds", "0"], "--seeds is at least 1, not 0"),
         (["--suite", "quick", "--seeds", "2"], "--seeds is not read by --suite; leave it out"),
+        (["--torchmetrics", "--dataset", "digits"], "--dataset is not read by --torchmetrics; leave it out"),
         (["--json", "/dev/null/a.json"], "cannot write /dev/null/a.json: "),
         (["--fill", "nowhere.md"], "cannot read nowhere.md: No such file or directory"),
         (["--suite", "quick", "--fill", "page.md"], "not allowed with argument --suite"),

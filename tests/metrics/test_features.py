@@ -70,7 +70,7 @@ def test_mnist_is_read_as_well_as_the_file_says(mnist_dir: Path, seed: int) -> N
 
 def as_good_as_it_says(extractor: Extractor, dataset: Dataset) -> None:
     test = dataset.test
-    features, classes = extractor.read(test.images(slice(None)))
+    features, classes, _ = extractor.read(test.images(slice(None)))
     assert (classes == test.labels).double().mean().item() == pytest.approx(extractor.accuracy, abs=2 / len(test))
     assert extractor.facts["checksum"] == dataset.checksum
     assert features.shape == (len(test), FEATURE_COUNT)
@@ -161,8 +161,8 @@ def test_a_stack_is_read_channel_by_channel(digits: Dataset) -> None:
     extractor = load_extractor("digits")
     images = digits.test.images(slice(0, 90))
     stacks = images.view(30, 3, 8, 8)
-    features, classes = Channelwise(extractor, 3).read(stacks)
-    single, single_classes = extractor.read(images)
+    features, classes, _ = Channelwise(extractor, 3).read(stacks)
+    single, single_classes, _ = extractor.read(images)
     torch.testing.assert_close(features, single.view(30, 3 * FEATURE_COUNT))
     assert torch.equal(classes, single_classes.view(30, 3) @ torch.tensor([100, 10, 1]))
     standardized = Channelwise(extractor, 3).standardize(features)

@@ -1,6 +1,7 @@
 """The Fréchet distance against theory, general matrix roots and torchmetrics."""
 
 import math
+from functools import reduce
 from itertools import pairwise
 
 import numpy as np
@@ -14,8 +15,8 @@ from tests.tensors import Identity, normal
 
 
 def test_frechet_distance_of_diagonal_gaussians_is_that_of_theory() -> None:
-    one = Moments(torch.tensor([0.0, 1.0]).double(), torch.diag(torch.tensor([1.0, 4.0]).double()), 100)
-    other = Moments(torch.tensor([3.0, 1.0]).double(), torch.diag(torch.tensor([9.0, 1.0]).double()), 100)
+    one = Moments(torch.tensor([0.0, 1.0]).double(), 99 * torch.diag(torch.tensor([1.0, 4.0]).double()), 100)
+    other = Moments(torch.tensor([3.0, 1.0]).double(), 99 * torch.diag(torch.tensor([9.0, 1.0]).double()), 100)
     # 3² of the means, (1 - 3)² and (2 - 1)² of the deviations.
     assert frechet_distance(one, other) == pytest.approx(14.0, rel=1e-12)
     assert frechet_distance(one, one) == pytest.approx(0.0, abs=1e-12)
@@ -44,7 +45,7 @@ def test_frechet_distance_agrees_with_torchmetrics() -> None:
 def test_two_samples_have_a_covariance_and_one_has_none() -> None:
     assert moments(torch.tensor([[0.0], [2.0]])).covariance.item() == pytest.approx(2.0)
     with pytest.raises(Unmeasurable, match="at least 2 examples, not 1"):
-        moments(torch.zeros(1, 3))
+        _ = moments(torch.zeros(1, 3)).covariance
 
 
 def test_frechet_distance_of_fewer_samples_than_features() -> None:
@@ -77,9 +78,13 @@ def test_frechet_distance_of_what_is_not_finite_is_infinite() -> None:
     assert frechet_distance(moments(broken), moments(x)) == math.inf
 
 
-def test_one_sample_has_no_covariance() -> None:
-    with pytest.raises(Unmeasurable, match="at least 2 examples, not 1"):
-        moments(normal(1, 1, 3))
+def test_moments_of_parts_are_those_of_the_whole() -> None:
+    rows = normal(5, 900, 3) @ normal(6, 3, 3) + 100
+    whole, parts = moments(rows), [moments(part) for part in rows.split([1, 400, 99, 400])]
+    merged = reduce(Moments.merge, parts)
+    assert merged.count == 900
+    torch.testing.assert_close(merged.mean, whole.mean, rtol=1e-12, atol=0)
+    torch.testing.assert_close(merged.covariance, whole.covariance, rtol=1e-10, atol=0)
 
 
 def test_geometric_mean() -> None:

@@ -50,7 +50,7 @@ class Reader:
 
 NAMES = (
     *("config", "journal", "status", "environment", "facts", "reference", "recipe", "plans", "tuned", "mlflow"),
-    *("checkpoint", "generator", "extractor", "idx", "cifar10", "png"),
+    *("checkpoint", "generator", "extractor", "idx", "prepared", "png"),
 )
 
 
@@ -289,33 +289,51 @@ def list_tensor_readers() -> list[Reader]:
 
 def list_data_readers() -> list[Reader]:
     from dataclasses import replace
+    from tempfile import TemporaryDirectory
 
+    import numpy as np
     from PIL import Image
 
-    from benchmarks.datasets import folder as images
-    from benchmarks.datasets import images as published
+    from benchmarks.datasets import published
+    from benchmarks.datasets.decoding import read_image
+    from benchmarks.datasets.prepared import Allocate, Images, _read_kept, prepare
     from reports.figures import compact_picture
+    from variants.recipe import UserError
 
-    mine = replace(published.MNIST, contents={})
+    files = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
+    mine = replace(published.kmnist.row, files=(files, files))
     labels = bytes((0, 0, 8, 1, 0, 0, 0, 2, 3, 7))
 
     def idx(folder: Path) -> object:
         if not (folder / "train-labels-idx1-ubyte").exists():
             (folder / "train-labels-idx1-ubyte").write_bytes(labels)
-        return published._read_idx_split(mine, folder, "train").images(slice(None))
+        part = mine.read(mine, folder, 0)
+        published._check(mine, part, 10)
+        return part
 
-    def cifar(folder: Path) -> object:
-        return published._read_cifar10_batch(folder / "data_batch_1.bin")
+    def kept(folder: Path) -> object:
+        (folder / "set.json").write_text(facts)
+        if (images := _read_kept(folder / "set", "key")) is None:
+            raise UserError("they are prepared again")
+        return images
+
+    def fill(allocate: Allocate) -> Images:
+        data = allocate((2, 3, 4, 4))
+        data[:] = np.arange(96).reshape(data.shape)
+        return Images(data, np.arange(2), 1, ("a", "b"))
 
     def picture(folder: Path) -> object:
-        return images._read(folder / "mine.png", 8), compact_picture((folder / "mine.png").read_bytes())
+        return read_image(str(folder / "mine.png"), (8, 8)), compact_picture((folder / "mine.png").read_bytes())
 
     drawn = BytesIO()
     Image.linear_gradient("L").resize((40, 30)).convert("RGB").save(drawn, "png")
+    with TemporaryDirectory() as place:
+        prepare(Path(place) / "set", "key", fill)
+        array, facts = (Path(place) / "set.npy").read_bytes(), (Path(place) / "set.json").read_text()
     pixels = bytes((0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 28, 0, 0, 0, 28)) + bytes(range(256)) * 6 + bytes(32)
     return [
         Reader("idx", "train-images-idx3-ubyte", pixels, damage, idx),
-        Reader("cifar10", "data_batch_1.bin", (b"\3" + bytes(range(256)) * 12) * 2, damage, cifar),
+        Reader("prepared", "set.npy", array, damage, kept),
         Reader("png", "mine.png", drawn.getvalue(), damage, picture),
     ]
 

@@ -188,20 +188,27 @@ def inside_own_class() -> tuple[float, float]:
     return float(inside_class(X, LABELS, class_balls(Y, OTHERS)).sum()), float(theirs)
 
 
+def measure_accuracy() -> dict[str, Tensor]:
+    from metrics import ClassAccuracy
+
+    metric = ClassAccuracy(4)
+    metric.update(GUESSES, LABELS)
+    return metric.compute()
+
+
 def accuracy_of_labels() -> tuple[float, float]:
     from sklearn.metrics import accuracy_score
 
-    from metrics.accuracy import accuracy
-
-    return accuracy(GUESSES, LABELS), accuracy_score(LABELS, GUESSES)
+    return measure_accuracy()["accuracy"], accuracy_score(LABELS, GUESSES)
 
 
 def accuracy_of_each_label() -> tuple[Tensor, np.ndarray]:
     from sklearn.metrics import recall_score
 
-    from metrics.accuracy import accuracy_by_class
-
-    return accuracy_by_class(GUESSES, LABELS, 4), recall_score(LABELS, GUESSES, average=None)
+    values = measure_accuracy()
+    return torch.stack([values[f"accuracy_class_{label}"] for label in range(4)]), recall_score(
+        LABELS, GUESSES, average=None
+    )
 
 
 def area_under_the_curve() -> tuple[float, float]:

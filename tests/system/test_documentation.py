@@ -5,8 +5,11 @@ import shlex
 from pathlib import Path
 
 import pytest
+import torch
 
+import metrics
 from benchmarks.run import parser
+from metrics import FrechetDistance
 from tests.conftest import ROOT
 from variants import VARIANTS
 
@@ -74,6 +77,27 @@ def test_the_variant_that_the_readme_adds_can_be_trained(monkeypatch: pytest.Mon
     monkeypatch.setitem(VARIANTS, "wide_gan", module["VARIANT"])
     config = configure("wide_gan", "digits", epochs=1, epoch_updates=2, samples=200, thorough=False)
     assert train(config, pictures="none", track=False).folder.status()["state"] == "FINISHED"
+
+
+def test_the_training_loop_of_the_metrics_page_runs() -> None:
+    [source] = [block for block in blocks(ROOT / "docs" / "metrics.md", "python") if "FeatureShare" in block]
+    shown: dict[str, object] = {}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        exec(source, shown)  # it is the project's own page
+    values = shown["values"]
+    assert set(values) == {"FrechetDistance", "kid", "kid_error", "precision", "recall", "density", "coverage"}
+    assert all(bool(value.isfinite()) for value in values.values())
+    # The real side stayed, and the samples of the first epoch did not.
+    alone = FrechetDistance(shown["extractor"])
+    alone.update(shown["data"].test.images(slice(None)), real=True)
+    assert alone.get_rows(real=True)[2] == shown["metrics"]["FrechetDistance"].get_rows(real=True)[2]
+    assert shown["metrics"]["FrechetDistance"].get_rows(real=False)[2] == 898
+
+
+def test_every_class_of_metrics_is_on_the_metrics_page() -> None:
+    text = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    assert [name for name in metrics.__all__ if f"`{name}`" not in text] == []
 
 
 def test_the_python_of_the_readme_runs(tracking_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,11 +11,12 @@ from PIL import Image
 
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import Dataset, load
+from benchmarks.datasets.decoding import read_images
 from tests.datasets_on_disk import write_folder
 from variants.recipe import UserError
 
 
-def own(path: Path, **options: int) -> Dataset:
+def own(path: Path, **options: int | str) -> Dataset:
     return load(DatasetConfig(f"folder:{path}", **options))
 
 
@@ -76,11 +77,13 @@ def test_each_trouble_has_its_sentence(tmp_path: Path, monkeypatch: pytest.Monke
         load(DatasetConfig("folder:"))
     with pytest.raises(UserError, match=r"there is no folder .*nowhere"):
         own(tmp_path / "nowhere")
-    with pytest.raises(UserError, match="has no folders in it; it needs two or more"):
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(UserError, match=r"has no images and no folders in it beside 1 file .txt; it needs"):
+        own(tmp_path)
+    write_folder(tmp_path, ("a",), count=1)
+    with pytest.raises(UserError, match="/a has 1 images; a set needs at least 2, one to train and one to test"):
         own(tmp_path)
     write_folder(tmp_path, ("a",))
-    with pytest.raises(UserError, match="has only one folder, a, in it"):
-        own(tmp_path)
     write_folder(tmp_path, ("b",), count=1)
     with pytest.raises(UserError, match="/b has 1 images; a class needs at least 2"):
         own(tmp_path)
@@ -140,3 +143,129 @@ def test_links_that_lead_out_are_not_followed_and_that_is_said(tmp_path: Path) -
         "1 links that lead out of own",
         "1 files that are not images by their name",
     ]
+
+
+# ---- without labels
+
+
+def images_in(*folders: Path) -> dict[str, np.ndarray]:
+    """The pixels of each file, by its path."""
+    return {str(path): np.asarray(Image.open(path)) for folder in folders for path in sorted(folder.glob("*.png"))}
+
+
+@pytest.mark.parametrize("inside", [".", "img_align_celeba"])
+def test_images_without_class_folders_have_no_labels(tmp_path: Path, inside: str) -> None:
+    write_folder(tmp_path / "own", (inside,), count=12)
+    dataset = own(tmp_path / "own", image_size="20x24")
+    assert dataset.spec.classes is None
+    assert dataset.modes is dataset.train.labels is dataset.test.labels is None
+    assert dataset.class_names == ()
+    assert "has no class folders: its images have no labels" in dataset.notes[0]
+    every = list(images_in(tmp_path / "own" / inside).values())
+    assert torch.equal(dataset.test.data, torch.from_numpy(np.stack(every[1::5])).permute(0, 3, 1, 2))
+    assert len(dataset.train) == 9
+    assert dataset.checksum == own(tmp_path / "own", image_size="20x24").checksum
+
+
+def test_a_single_folder_beside_images_is_left_out(tmp_path: Path) -> None:
+    write_folder(tmp_path, (".", "more"), count=6)
+    dataset = own(tmp_path)
+    assert len(dataset.train) + len(dataset.test) == 6
+    assert any(note.endswith("the only folder, more, beside images") for note in dataset.notes)
+
+
+def test_images_beside_class_folders_are_left_out(tmp_path: Path) -> None:
+    write_folder(tmp_path, (".", "a", "b"), count=6)
+    dataset = own(tmp_path)
+    assert dataset.class_names == ("a", "b")
+    assert len(dataset.train) + len(dataset.test) == 12
+    assert any(note.endswith("6 images beside the class folders") for note in dataset.notes)
+
+
+def test_the_folder_of_the_datasets_is_no_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_folder(tmp_path, ("a", "b"))
+    (tmp_path / "data").mkdir()
+    assert own(tmp_path).class_names == ("a", "b")
+
+
+# ---- splits
+
+
+@pytest.mark.parametrize(("training", "testing"), [("train", "test"), ("Train", "valid"), ("train", "val")])
+def test_folders_of_training_and_testing_are_the_splits(tmp_path: Path, training: str, testing: str) -> None:
+    write_folder(tmp_path / training, ("a", "b"), count=7)
+    write_folder(tmp_path / testing, ("a", "b"), count=3)
+    labelled = own(tmp_path)
+    assert labelled.class_names == ("a", "b")
+    assert labelled.train.labels.tolist() == [0] * 7 + [1] * 7
+    assert labelled.test.labels.tolist() == [0] * 3 + [1] * 3
+    assert labelled.notes == ()
+    for folder in (training, testing):
+        for name in ("a", "b"):
+            for path in (tmp_path / folder / name).iterdir():
+                path.rename(tmp_path / folder / f"{name}-{path.name}")
+            (tmp_path / folder / name).rmdir()
+    unlabelled = own(tmp_path)
+    assert (unlabelled.spec.classes, len(unlabelled.train), len(unlabelled.test)) == (None, 14, 6)
+    assert torch.equal(unlabelled.train.data, labelled.train.data)
+    assert torch.equal(unlabelled.test.data, labelled.test.data)
+
+
+def test_of_two_folders_for_testing_one_is_taken(tmp_path: Path) -> None:
+    for name, count in (("train", 5), ("test", 3), ("val", 2)):
+        write_folder(tmp_path / name, ("a", "b"), count=count)
+    dataset = own(tmp_path)
+    assert len(dataset.test) == 6
+    assert [note.partition(": ")[2] for note in dataset.notes] == ["the folder val"]
+
+
+def test_splits_of_different_classes_are_refused(tmp_path: Path) -> None:
+    write_folder(tmp_path / "train", ("a", "b"))
+    write_folder(tmp_path / "test", ("a", "c"))
+    with pytest.raises(UserError, match=r"/train and .*/test need the same class folders, or none; .* has b, c"):
+        own(tmp_path)
+    write_folder(tmp_path / "test", ("b",))
+    (tmp_path / "test" / "c").rename(tmp_path / "c")
+    (tmp_path / "c").rename(tmp_path.parent / "c")
+    for path in (tmp_path / "test" / "b").iterdir():
+        path.unlink()
+    with pytest.raises(UserError, match=r"/test/b has no images; it needs at least one"):
+        own(tmp_path)
+
+
+def test_a_class_called_train_is_a_class(tmp_path: Path) -> None:
+    write_folder(tmp_path, ("train", "test", "plane"))
+    assert own(tmp_path).class_names == ("plane", "test", "train")
+
+
+# ---- rectangles, and what is kept
+
+
+def test_images_become_rectangles(tmp_path: Path) -> None:
+    write_folder(tmp_path, count=4)
+    dataset = own(tmp_path, image_size="28x40")
+    assert dataset.spec.shape == (3, 28, 40)
+    with pytest.raises(UserError, match="--image-size of a folder is 4 to 512, as its classifier needs, not 28x600"):
+        own(tmp_path, image_size="28x600")
+
+
+def test_images_are_read_once_until_a_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_folder(tmp_path / "own", count=4)
+    reads = []
+    monkeypatch.setattr(
+        "benchmarks.datasets.folder.read_images", lambda paths, size: reads.append(1) or read_images(paths, size)
+    )
+    first = own(tmp_path / "own")
+    assert own(tmp_path / "own").checksum == first.checksum
+    assert len(reads) == 1
+    own(tmp_path / "own", image_size=16)
+    own(tmp_path / "own")
+    assert len(reads) == 2
+    Image.new("RGB", (20, 24), "red").save(tmp_path / "own" / "cats" / "2.png")
+    assert own(tmp_path / "own").checksum != first.checksum
+    (tmp_path / "own" / "cats" / "2.png").rename(tmp_path / "own" / "cats" / "9.png")
+    assert own(tmp_path / "own").checksum != first.checksum
+    (tmp_path / "own" / "cats" / "note.txt").touch()
+    assert "1 files that are not images" in own(tmp_path / "own").notes[0]
+    assert len(reads) == 5

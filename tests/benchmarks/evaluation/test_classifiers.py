@@ -14,9 +14,13 @@ from benchmarks.evaluation.classifiers import (
     classifiers_sha256,
     is_trained,
     jitter,
+    label_views,
+    list_caveats,
+    make_views,
     train_classifier,
     train_extractor,
 )
+from benchmarks.evaluation.evaluator import Evaluator
 from metrics.features import (
     load_extractor,
     read_extractor,
@@ -88,6 +92,46 @@ def test_data_without_labels_have_no_classifier(digits: Dataset, tmp_path: Path)
     )
     with pytest.raises(UserError, match="a classifier needs labelled images, and grey has none"):
         classifier_of(dataset)
+
+
+@pytest.mark.parametrize(("height", "width"), [(6, 6), (4, 6)])
+def test_the_views_of_an_image_are_its_symmetries(height: int, width: int) -> None:
+    images = torch.arange(2 * 3 * height * width).reshape(2, 3, height, width)
+    views = make_views(images)
+    assert label_views(2).tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    upright, first, second, third = views.split(2)
+    assert torch.equal(upright, images)
+    if height == width:
+        assert torch.equal(first[0, 0], images[0, 0].T.flip(0))  # a quarter to the left
+        assert torch.equal(second, images.flip((2, 3)))
+        assert torch.equal(third[0, 0], images[0, 0].T.flip(1))
+    else:
+        assert torch.equal(first, images.flip((2, 3)))
+        assert torch.equal(second, images.flip(3))
+        assert torch.equal(third, images.flip(2))
+    assert len({view.numpy().tobytes() for view in views}) == len(views)
+
+
+@pytest.mark.parametrize("cut", [slice(None), slice(0, 6)])
+def test_images_without_labels_are_judged_by_a_classifier_of_their_views(
+    digits: Dataset, cut: slice, tmp_path: Path
+) -> None:
+    def unlabelled(split: Split) -> Split:
+        return Split(split.data[:, :, cut].contiguous())
+
+    spec = replace(digits.spec, classes=None, shape=tuple(unlabelled(digits.train).data.shape[1:]))
+    train, test = unlabelled(digits.train), unlabelled(digits.test)
+    bare = replace(
+        digits, name="bare", extractor="bare", spec=spec, train=train, test=test, reference=test, modes=None,
+        class_names=(), data_dir=tmp_path,
+    )  # fmt: skip
+    extractor = train_extractor(bare, tmp_path / "bare.safetensors", 0, 150, quietly)
+    # Which way up a digit is: 1 and 0 look the same upside down, and chance is a quarter.
+    assert extractor.accuracy > 0.5
+    assert (extractor.classes, extractor.facts["task"]) == (4, "views")
+    assert not {"classes", "modes", "labels"} & Evaluator(bare, 50, (extractor,)).facts
+    (note,) = list_caveats(bare, (extractor,)) or ("",)
+    assert "of the views of the test images" in note or extractor.accuracy > 0.9
 
 
 def test_pinned_judges_come_in_the_order_of_their_seeds(digits: Dataset) -> None:

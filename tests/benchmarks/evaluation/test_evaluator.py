@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import Tensor
+from torchmetrics import MeanMetric
 
 from benchmarks.algorithm.device import resolve_device
 from benchmarks.algorithm.random_streams import stream
@@ -20,7 +21,7 @@ from benchmarks.evaluation.defects import prepare_split, replay_samples
 from benchmarks.evaluation.evaluator import NOT_FINITE, Evaluator
 from benchmarks.evaluation.samples import SampleSet
 from benchmarks.training.cache import load_dataset
-from metrics.base import Metric
+from metrics.base import Measurement, Metric
 from metrics.features import load_extractor
 from tests.benchmarks.evaluation.conftest import Bench, drawn
 from tests.gpu import on_a_gpu
@@ -115,8 +116,15 @@ def test_what_cannot_be_measured_is_absent_with_its_reason(
             assert not set(values) & {"mode_coverage", "diversity", "copies"}
 
 
+class Nothing(MeanMetric):
+    """Has no value, whatever it is given."""
+
+    def compute(self) -> Tensor:
+        return torch.tensor(math.nan)
+
+
 def test_a_value_that_is_not_a_number_is_absent(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    nothing = replace(METRICS["fid"], name="nothing", measure=lambda c: math.nan)
+    nothing = replace(METRICS["fid"], name="nothing", measurement=Measurement(Nothing, ("images",)))
     monkeypatch.setitem(METRICS, "nothing", nothing)
     evaluator = Evaluator(digits, 100)
     values = evaluator.evaluate(lambda condition, count: torch.zeros(count, 1, 8, 8), only={"nothing", "kid"})
@@ -230,7 +238,7 @@ def test_a_metric_can_be_added(digits: Dataset, monkeypatch: pytest.MonkeyPatch)
         0,
         frozenset({"images"}),
         "none",
-        lambda c: c.samples.mean().item(),
+        Measurement(MeanMetric, ("images",)),
     )
     monkeypatch.setitem(METRICS, "brightness", brightness)
     evaluator = Evaluator(digits, 100)

@@ -101,7 +101,7 @@ def test_the_row_is_of_examples_that_nothing_else_has(name: str) -> None:
     held = evaluator.held_out
     assert len(held) == len(held.unique()) == 200
     comparison = evaluator.compare_held_out(held)
-    assert torch.equal(comparison.samples, dataset.reference.images(held))
+    assert torch.equal(comparison.images, dataset.reference.images(held))
     rest = comparison.reference.split
     assert type(rest) is type(dataset.reference)
     assert len(rest) == len(dataset.reference) - 200

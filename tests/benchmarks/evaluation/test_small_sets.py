@@ -18,11 +18,13 @@ from torch import Tensor
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import Dataset, load
 from benchmarks.evaluation.catalogue import METRICS, find_metric
+from benchmarks.evaluation.classifiers import VIEWS
 from benchmarks.evaluation.evaluator import Evaluator, Generate
 from benchmarks.run import main as run
 from benchmarks.run_folder.folder import list_run_folders
 from metrics import gan_train
 from metrics.features import Classifier, Extractor
+from metrics.spectrum import periods
 from tests.conftest import Done
 from tests.image_sets import BLANK, CONSTANT, NOISE, SAME, Images
 from variants.recipe import UserError
@@ -43,11 +45,11 @@ def untrained(dataset: Dataset) -> Extractor:
     """A classifier as it is before it learns, with the statistics of its features over the training images."""
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(1)
-        classifier = Classifier(dataset.spec.shape, dataset.spec.classes).eval().requires_grad_(False)
+        classes = dataset.spec.classes or VIEWS
+        classifier = Classifier(dataset.spec.shape, classes).eval().requires_grad_(False)
     features, _ = classifier(dataset.train.images(slice(None)))
     mean, deviation = features.double().mean(0), features.double().std(0)
-    shape, classes = dataset.spec.shape, dataset.spec.classes
-    return Extractor(classifier, "untrained", 0, 0.0, "0" * 64, shape, classes, mean, deviation, {})
+    return Extractor(classifier, "untrained", 0, 0.0, "0" * 64, dataset.spec.shape, classes, mean, deviation, {})
 
 
 def noise(dataset: Dataset) -> Generate:
@@ -62,9 +64,11 @@ def one_image(dataset: Dataset) -> Generate:
 
 
 def real_of_the_class(dataset: Dataset) -> Generate:
-    """A training image of the class that is asked for: a generator that repeats them."""
+    """A training image of the class that is asked for, if any: a generator that repeats them."""
 
-    def generate(condition: Tensor, count: int) -> Tensor:
+    def generate(condition: Tensor | None, count: int) -> Tensor:
+        if condition is None:
+            return dataset.train.images(torch.arange(count) % len(dataset.train))
         firsts = [int((dataset.train.labels == label).nonzero()[0]) for label in condition.tolist()]
         return dataset.train.images(torch.tensor(firsts))
 
@@ -83,10 +87,11 @@ def accounted_for(evaluator: Evaluator, values: Mapping[str, float]) -> None:
         assert find_metric(name)
         assert reason == reason.strip().rstrip(".")
         assert len(reason) > 5
+    large = periods(*evaluator.dataset.spec.shape[1:])
     members = {
-        "accuracy_class": range(classes),
+        "accuracy_class": range(classes or 0),
         "fid_normalized_extractor": range(len(evaluator.classifiers)),
-        "checkerboard_period": evaluator.reference.checkerboard if "checkerboard_period" not in absent else (),
+        "checkerboard_period": large if "checkerboard_period" not in absent else (),
     }
     told = set(values) | set(absent)
     expected = set()
@@ -112,8 +117,8 @@ def test_each_metric_of_a_small_set_is_in_its_range_or_absent_for_a_reason(
     shutil.rmtree(tmp_path / "own", ignore_errors=True)
     images.write(tmp_path / "own")
     config = DatasetConfig(f"folder:{tmp_path / 'own'}", image_size=images.image_size)
-    if len(images.counts) < 2 or min(images.counts) < 2:
-        with pytest.raises(UserError, match=r"it needs two or more|a class needs at least 2") as refused:
+    if min(images.counts) < 2:
+        with pytest.raises(UserError, match=r"a (class|set) needs at least 2") as refused:
             load(config)
         assert "\n" not in str(refused.value)
         return
@@ -135,8 +140,13 @@ def test_each_metric_of_a_small_set_is_in_its_range_or_absent_for_a_reason(
             {"fid", "fid_normalized"},
         ),
         (Images((2, 5), (BLANK, BLANK), 8, 8, colour=False, twice=False, seed=5), {"fid", "accuracy"}),
+        (
+            Images((40,), (NOISE,), 17, 16, colour=True, twice=False, seed=6),
+            {"fid", "kid", "precision", "coverage", "checkerboard"},
+        ),
+        (Images((30,), (NOISE,), 9, "12x10", colour=False, twice=False, seed=7), {"fid", "kid", "recall", "density"}),
     ],
-    ids=["of each kind", "all the same"],
+    ids=["of each kind", "all the same", "without labels", "rectangles without labels"],
 )
 def test_a_small_set_is_trained_on_and_judged_by_a_classifier_of_its_own(
     images: Images,
@@ -148,14 +158,18 @@ def test_a_small_set_is_trained_on_and_judged_by_a_classifier_of_its_own(
     monkeypatch.setattr("benchmarks.evaluation.classifiers.QUICK_UPDATES", 60)
     monkeypatch.setattr(gan_train, "_UPDATES", 20)
     images.write(tmp_path / "own")
+    variant = "cgan_mlp" if len(images.counts) > 1 else "vanilla_gan"
     words = f"--dataset folder:own --image-size {images.image_size} --epochs 1 --epoch-updates 2 --batch-size 4"
-    done = called(run, *words.split(), "--samples", "12", "--no-tracking", "--data-dir", "data")
+    done = called(run, "--variant", variant, *words.split(), "--samples", "12", "--no-tracking", "--data-dir", "data")
     assert done.code == 0, done.err
     assert "Traceback" not in done.out + done.err
     (folder,) = list_run_folders("runs")
     assert folder.status()["state"] == "FINISHED"
-    values, absent = folder.lines()[-1]["metrics"], folder.facts()["absent"]
+    values, absent = folder.lines()[-1]["metrics"], folder.facts().get("absent", {})
     assert measured <= set(values)
     assert all(math.isfinite(value) for value in values.values())
     assert not set(values) & set(absent)
     assert all(absent.values())
+    if len(images.counts) == 1:
+        assert not {name for name in (*values, *absent) if find_metric(name).needs & {"labels", "classes", "modes"}}
+        assert "no class folders" in " ".join(folder.environment()["notes"])

@@ -423,7 +423,7 @@ def test_notes_on_data_name_no_folder_that_was_not_given(tmp_path: Path, monkeyp
     def unreachable(*_: object) -> None:
         raise Unreachable("no network")
 
-    monkeypatch.setattr("benchmarks.datasets.images.download_file", unreachable)
+    monkeypatch.setattr("benchmarks.datasets.download.guard", unreachable)
     monkeypatch.delenv("GANBENCH_DATA", raising=False)
     monkeypatch.chdir(tmp_path)
     (note,) = load_dataset(DatasetConfig("auto"), None, 0).notes
