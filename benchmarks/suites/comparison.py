@@ -144,8 +144,8 @@ def plan_comparison(
     budget = Budget(first.dataset.name, "", {}, first.evaluate_every, first.samples, quality=quality)
     question = Question(
         name="comparison",
-        title=" against ".join(arm.arm.label for arm in arms) if len(arms) == 2 else "Arms compared",
-        asks=f"Which arm is better by {criterion.by}, on {first.dataset.name}?",
+        title=f"{arms[1].arm.label} against {arms[0].arm.label}" if len(arms) == 2 else "Arms compared",
+        asks=f"Which is better by {_say(criterion.by)}, on {first.dataset.name}?",
         claims={},
         decisions=tuple(planned.decision for planned in decisions),
         curve=criterion.outcome.figures[0] if criterion.outcome.figures[0] != FAILED else f"metrics/{quality}",
@@ -274,6 +274,11 @@ def _table_metrics(criterion: Criterion, quality: str) -> tuple[str, ...]:
     deciding = [name.removeprefix("metrics/") for name in criterion.outcome.figures if name.startswith("metrics/")]
     usual = (quality, "fid_pixels", "accuracy", "mode_coverage", "coverage", "precision", "overlap")
     return tuple(dict.fromkeys([*deciding, *usual]))
+
+
+def _say(by: str) -> str:
+    """Spells a criterion as it stands in a sentence."""
+    return by.replace("_", " ").replace("fid", "FID").replace("kid", "KID")
 
 
 def _slug(label: str) -> str:

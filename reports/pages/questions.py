@@ -17,6 +17,7 @@ from benchmarks.statistics.verdicts import OUTCOMES
 from benchmarks.suites.plan import PlannedArm, pilot_deviation
 from reports.analysis.amounts import describe_outcome, effect_scale, format_figure, level_unit
 from reports.analysis.answers import Answer, Answers, OtherCode
+from reports.analysis.checks import LARGEST_UNTRAINED_SHARE, measure_arm
 from reports.analysis.evidence import ArmRuns, oriented_number
 from reports.analysis.shares import ShareRead, list_shares_read
 from reports.analysis.standings import Standing, drift_in_margins, late_means, metrics_of_real_data
@@ -126,6 +127,7 @@ def render_question(
     return render_markdown(
         "question.md.j2",
         alone=alone,
+        at_chance=_hardly_learned(arms) if alone else (),
         plan=answers.plan,
         answers=answers,
         question=question,
@@ -197,6 +199,12 @@ def _deciding_outcomes(question: Question, mine: Sequence[Answer]) -> Mapping[st
             unit = f" ({level_unit(outcome)})" if level_unit(outcome) else scales.get(effect_scale(outcome), "")
             titles[f"{describe_outcome(outcome)}{unit}"] = outcome
     return titles
+
+
+def _hardly_learned(arms: Sequence[ArmRuns]) -> list[tuple[ArmRuns, float]]:
+    """Returns the arms whose FID is not below half of the untrained generator's, each with its share of that."""
+    shares = [(arm, measure_arm(arm, "untrained_fid_share")) for arm in arms]
+    return [(arm, share) for arm, share in shares if share > LARGEST_UNTRAINED_SHARE]
 
 
 def _deciding_mean(arm: ArmRuns, outcome: Outcome) -> Summary:

@@ -99,7 +99,7 @@ def test_from_python_the_same(tmp_path: Path) -> None:
     assert len(found.frame) == 10
     assert set(found.frame.seed) == set(range(5))
     assert found.sentences[0].endswith("(5 seeds an arm.)")
-    assert "# generator lr 0.001 against generator lr 0.01" in found.page(tmp_path / "out")
+    assert "# generator lr 0.01 against generator lr 0.001" in found.page(tmp_path / "out")
     assert (tmp_path / "out" / "index.md").exists()
 
 
