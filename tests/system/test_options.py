@@ -249,7 +249,8 @@ def test_a_timing_reads_what_it_is_listed_to_read_and_refuses_the_rest(
     def begun(*rest: Any) -> None:
         raise Begun
 
-    for function in ("evaluation.measure_evaluation", "suite_cost.measure_suite", "tables.fill_page"):
+    measures = ("evaluation.measure_evaluation", "suite_cost.measure_suite", "libraries.measure_libraries")
+    for function in (*measures, "tables.fill_page"):
         monkeypatch.setattr(f"benchmarks.timing.{function}", begun)
     words = [f"--{timing}"] + ["given"] * (timing in ("suite", "fill"))
     parser = parsers["benchmarks.speed"]
