@@ -247,9 +247,9 @@ def test_a_timing_reads_what_it_is_listed_to_read_and_refuses_the_rest(
     def begun(*rest: Any) -> None:
         raise Begun
 
-    for function in ("suite_cost.measure_suite", "tables.fill_page"):
+    for function in ("suite_cost.measure_suite", "libraries.measure_libraries", "tables.fill_page"):
         monkeypatch.setattr(f"benchmarks.timing.{function}", begun)
-    words = [f"--{timing}", "given"]
+    words = [f"--{timing}"] + ["given"] * (timing in ("suite", "fill"))
     parser = parsers["benchmarks.speed"]
     listed = speed.READS[timing] | speed.READS.keys() | {"json", "plugin"}
     for action in parser._actions:
