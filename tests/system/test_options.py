@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks import speed
 from benchmarks.cli.options import Parser
+from benchmarks.executors import EXECUTORS
 from benchmarks.questions import presets
 from metrics import gan_train
 from tests.conftest import ROOT, Done
@@ -217,6 +218,8 @@ def test_a_command_reads_each_option_and_leaves_nothing_where_nobody_told_it_to(
     monkeypatch.setattr("benchmarks.evaluation.classifiers.LEAST_UPDATES", 3)
     monkeypatch.setattr("benchmarks.evaluation.classifiers.EPOCHS", 1)
     monkeypatch.setattr(gan_train, "_UPDATES", 2)
+    # A worker, which takes seconds to start, gets the same options.
+    monkeypatch.setitem(EXECUTORS, "processes", EXECUTORS["inline"])
     monkeypatch.setattr(presets, "RATES", (1e-3,))
     monkeypatch.setattr(presets, "TUNING_SEEDS", (1000,))
     images = replace(presets.SMOKE.budgets["images"], dataset="folder:own", options={"image_size": 8})
