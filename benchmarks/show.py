@@ -106,11 +106,11 @@ def iter_facts(run: "Run") -> Iterator[tuple[str, str]]:
 
 def iter_loss_changes(run: "Run") -> Iterator[tuple[str, str]]:
     """Yields whether each loss rose or fell: the mean of the last tenth of the epochs against the first (I3e)."""
-    from benchmarks.questions.loss_curves import DISCRIMINATOR, GENERATOR
+    from benchmarks.questions.loss_curves import DISCRIMINATOR_LOSS, GENERATOR_LOSS
     from benchmarks.questions.outcomes import read_outcome
 
     lines = run.folder.lines()
-    for network, outcome in (("generator", GENERATOR), ("discriminator", DISCRIMINATOR)):
+    for network, outcome in (("generator", GENERATOR_LOSS), ("discriminator", DISCRIMINATOR_LOSS)):
         name = f"{network}_loss"
         losses = [line["curves"][name] for line in lines if name in line.get("curves", {})]
         if len(losses) < 2:

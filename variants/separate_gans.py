@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from variants import cgan_mlp
 from variants.base import DataSpec, DiscriminatorOutput, Variant
 from variants.losses import LOSSES
-from variants.networks import CONDITIONAL
+from variants.networks import CONDITIONAL_READS
 from variants.networks import build as build_pair
 from variants.recipe import Recipe, UserError
 
@@ -56,7 +56,7 @@ VARIANT = Variant(
     claims=("B1b",),
     build=build,
     recipes={name: cgan_mlp.VARIANT.recipes[name].with_(ALONE) for name in ("default", "small", "points")},
-    reads=CONDITIONAL,
+    reads=CONDITIONAL_READS,
     conditionings=("separate",),
     not_stackable_because="each seed deals its batch out to the classes in other parts",
 )

@@ -15,8 +15,8 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from benchmarks.pictures.colours import DISCRIMINATOR, GENERATOR, GREY, INK
-from benchmarks.pictures.samples import encode_png, write_file
+from benchmarks.pictures.colours import DISCRIMINATOR_COLOUR, GENERATOR_COLOUR, GREY, INK
+from benchmarks.pictures.samples import encode_png, write_picture
 from variants.base import DataSpec
 from variants.recipe import Recipe
 
@@ -201,14 +201,14 @@ def draw_networks(
     generating = trace(generator, {"noise": noise, name: condition}, [example])
     discriminating = trace(discriminator, {example: made, name: condition}, outputs)
     pictures = [
-        _draw("Generator", generator, generating, GENERATOR),
-        _draw("Discriminator", discriminator, discriminating, DISCRIMINATOR),
+        _draw("Generator", generator, generating, GENERATOR_COLOUR),
+        _draw("Discriminator", discriminator, discriminating, DISCRIMINATOR_COLOUR),
     ]
     space = 60
     both = Image.new("RGB", (sum(p.width for p in pictures) + space, max(p.height for p in pictures)), "white")
     both.paste(pictures[0], (0, 0))
     both.paste(pictures[1], (pictures[0].width + space, 0))
-    write_file(out, encode_png(both.quantize(64)))
+    write_picture(out, encode_png(both.quantize(64)))
 
 
 class _Fonts:

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmarks.pictures.colours import FAKE, INK
+from benchmarks.pictures.colours import FAKE_COLOUR, INK
 from benchmarks.pictures.samples import write_figure
 from metrics.spectrum import contrasts, lattice
 
@@ -40,7 +40,7 @@ def draw_power_spectra(samples: Tensor, real: Tensor, out: Path | str, title: st
         for period in ours:
             rows, columns = zip(*lattice(height, width, period), strict=True)
             across, down = (torch.tensor(columns) + width // 2) % width, (torch.tensor(rows) + height // 2) % height
-            axis.scatter(across, down, s=180 / period, facecolors="none", edgecolors=FAKE, linewidths=1.8)
+            axis.scatter(across, down, s=180 / period, facecolors="none", edgecolors=FAKE_COLOUR, linewidths=1.8)
         axis.set_title(caption, fontsize=9, color=INK)
         axis.set_xticks([])
         axis.set_yticks([])

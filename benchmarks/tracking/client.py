@@ -33,7 +33,7 @@ class Busy(UserError):
     """Another process holds the local store, which takes uploads again once it is free."""
 
 
-class Unreachable(UserError):
+class ServerUnreachable(UserError):
     """No server answers at the tracking address."""
 
 
@@ -175,7 +175,7 @@ def translate_errors(uri: str) -> Iterator[None]:
         cause: BaseException | None = error
         while cause is not None:
             if isinstance(cause, requests.ConnectionError | requests.Timeout):
-                raise Unreachable(f"MLflow at {redact_uri(uri)} cannot be reached") from error
+                raise ServerUnreachable(f"MLflow at {redact_uri(uri)} cannot be reached") from error
             if isinstance(cause, sqlite3.OperationalError) and "locked" in str(cause):
                 raise Busy(f"MLflow at {redact_uri(uri)} is busy: another process writes to it") from error
             cause = cause.__context__

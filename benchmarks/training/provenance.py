@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from benchmarks.algorithm.device import device_name
-from benchmarks.config import DEFAULT_SAMPLES, FOLDER, PRECISIONS, PROBES, PROTOCOL_VERSION, RunConfig
+from benchmarks.config import DEFAULT_PROBES, DEFAULT_SAMPLES, FOLDER, PRECISIONS, PROTOCOL_VERSION, RunConfig
 from benchmarks.datasets import Dataset
 from metrics.features import Extractor
 from variants import load_variant
@@ -76,7 +76,7 @@ def format_command(config: RunConfig) -> str:
     for plugin in config.plugins:
         if (name := plugin.rpartition(":")[0]).endswith(".py"):
             words += ["--plugin", name]
-    if config.probes != PROBES:
+    if config.probes != DEFAULT_PROBES:
         words += ["--probes", *(config.probes or ["none"])]
     for name, value in options.items():
         values = value if isinstance(value, tuple) else (str(value).lower() if isinstance(value, bool) else value,)

@@ -18,7 +18,7 @@ from benchmarks.evaluation.classifiers import train_extractor
 from benchmarks.executors import RunOptions
 from benchmarks.executors import ray as on_ray
 from benchmarks.inference.find import load_run
-from benchmarks.pictures.samples import write_file
+from benchmarks.pictures.samples import write_picture
 from benchmarks.prune import main as prune
 from benchmarks.questions.presets import QUICK, SMOKE
 from benchmarks.run import main as run
@@ -233,7 +233,7 @@ def test_what_cannot_be_removed(called: Callable[..., Done], monkeypatch: pytest
 
 def test_a_picture_that_cannot_be_written() -> None:
     with pytest.raises(UserError, match=r"^cannot write nowhere/grid\.png: No such file or directory$"):
-        write_file("nowhere/grid.png", b"")
+        write_picture("nowhere/grid.png", b"")
 
 
 def test_a_classifier_that_cannot_be_written() -> None:
