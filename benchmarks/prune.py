@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Removal:
-    """The files of one run that can be removed."""
+    """Holds the files of one run that can be removed."""
 
     folder: "RunFolder"
     checkpoints: tuple[Path, ...]

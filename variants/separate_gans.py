@@ -21,7 +21,7 @@ def deal(inputs: Tensor, labels: Tensor, classes: int) -> tuple[tuple[Tensor, ..
 
 
 class Generators(nn.ModuleList):
-    """noise (batch, noise_size), labels (batch,) -> (batch, *shape)."""
+    """Maps noise (batch, noise_size) and labels (batch,) to samples (batch, *shape), by the network of each label."""
 
     def forward(self, noise: Tensor, condition: Tensor) -> Tensor:
         parts, places = deal(noise, condition, len(self))
@@ -29,7 +29,7 @@ class Generators(nn.ModuleList):
 
 
 class Discriminators(nn.ModuleList):
-    """examples (batch, *shape), labels (batch,) -> DiscriminatorOutput of (batch,) logits."""
+    """Maps examples (batch, *shape) and labels (batch,) to logits (batch,), by the network of each label."""
 
     def forward(self, examples: Tensor, condition: Tensor) -> DiscriminatorOutput:
         parts, places = deal(examples, condition, len(self))

@@ -67,7 +67,7 @@ _LOCK_SECONDS = 1.0
 
 
 class RunFolder(Folder):
-    """One run on disk. Any number of processes may read it; only the one that holds `lock()` writes it."""
+    """Represents one run on disk. Any number of processes may read it; only the one that holds `lock()` writes it."""
 
     @property
     def name(self) -> str:

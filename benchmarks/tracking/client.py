@@ -30,11 +30,11 @@ _DEFAULT_URI = "sqlite:///mlflow.db"
 
 
 class Busy(UserError):
-    """Another process holds the local store, which takes uploads again once it is free."""
+    """Reports that another process holds the local store, which takes uploads again once it is free."""
 
 
 class ServerUnreachable(UserError):
-    """No server answers at the tracking address."""
+    """Reports that no server answers at the tracking address."""
 
 
 def resolve_uri(tracking_uri: str | None = None) -> str:

@@ -26,7 +26,7 @@ from benchmarks.tracking.upload import FILE_LIMIT, IMAGE_NAME, RESULT_TYPES, RUN
 
 
 class TrackedRun(NamedTuple):
-    """A run as MLflow lists it."""
+    """Holds a run as MLflow lists it."""
 
     run_id: str
     tags: dict[str, str]
