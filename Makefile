@@ -14,7 +14,8 @@ PORT = 5000
 # A Python of 3.11 or newer; looked for where none is given.
 PYTHON =
 # Small networks are bound by call overhead: two processes of one thread each do twice the work of one with two.
-TEST_WORKERS = 2
+# A worker gets whole files as long as there are some, so that what the tests of a file share is made once.
+TEST_WORKERS = -n 2 --dist worksteal
 
 # The last act of setting up, so that an interrupted one leaves none and is done again from nothing.
 installed = .venv/installed
@@ -38,10 +39,10 @@ report: $(installed)
 	@.venv/bin/python -m reports.build $(ARGS)
 
 test: $(installed)
-	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n $(TEST_WORKERS) -m "not long" $(ARGS)
+	OMP_NUM_THREADS=1 .venv/bin/python -m pytest $(TEST_WORKERS) -m "not long" $(ARGS)
 
 test-all: $(installed)
-	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n $(TEST_WORKERS) $(ARGS)
+	OMP_NUM_THREADS=1 .venv/bin/python -m pytest $(TEST_WORKERS) $(ARGS)
 
 soak: $(installed)
 	OMP_NUM_THREADS=1 .venv/bin/python -m tests.soak $(ARGS)

@@ -19,7 +19,7 @@ SAMPLES = 10_000
 # samples when the metrics of real data are measured.
 DEFAULT_SAMPLES = 5_000
 # Probes that are cheap enough for every run in which they can be measured.
-PROBES = ("generalization_gap", "label_use")
+DEFAULT_PROBES = ("generalization_gap", "label_use")
 # Number formats of the networks' layers in training; the first is the default.
 PRECISIONS = ("float32", "tf32", "bfloat16")
 # Stands for a config's extractor until the classifier of such data is trained.
@@ -138,7 +138,7 @@ class RunConfig:
     # Number format of the networks' layers in training; losses, weights and evaluations are float32.
     precision: str = PRECISIONS[0]
     # Names of the probes, sorted.
-    probes: tuple[str, ...] = PROBES
+    probes: tuple[str, ...] = DEFAULT_PROBES
     # Whether the last evaluation has figures of Inception, too, which compare with those of papers.
     inception: bool = False
     # The plugins in use, each as name:SHA-256 of its source, sorted.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks import plugins
 from benchmarks.cli.options import Parser, add_data_dir, add_plugin, run_command
-from variants.recipe import UserError
+from benchmarks.cli.output import refuse_unwritable, write_output
 
 _DATASETS = ("digits", "mnist", "ring8")
 
@@ -29,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_plugin(parser)
     chosen = parser.parse_args(arguments)
     plugins.load_plugins(chosen.plugin)
+    if chosen.out is not None:
+        refuse_unwritable(chosen.out)
 
     from benchmarks.config import DatasetConfig
     from benchmarks.datasets import load
@@ -42,11 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.out is None:
         print(text)
         return 0
-    try:
-        chosen.out.parent.mkdir(parents=True, exist_ok=True)
-        chosen.out.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"cannot write {chosen.out}: {error.strerror}") from None
+    write_output(chosen.out, text)
     print(f"wrote {chosen.out}")
     return 0
 

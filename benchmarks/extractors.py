@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmarks import plugins
 from benchmarks.cli.options import Parser, add_data_dir, add_plugin, run_command
+from benchmarks.cli.output import refuse_unwritable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,8 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from metrics.features import PINNED
 
     dataset = load(DatasetConfig(chosen.dataset), chosen.data_dir)
-    for seed in chosen.seeds or PINNED_SEEDS:
-        path = (chosen.out or PINNED) / f"{dataset.extractor}-{seed}.safetensors"
+    seeds = chosen.seeds or PINNED_SEEDS
+    paths = {seed: (chosen.out or PINNED) / f"{dataset.extractor}-{seed}.safetensors" for seed in seeds}
+    for path in paths.values():
+        refuse_unwritable(path)
+    for seed, path in paths.items():
         pinned = train_extractor(dataset, path, seed, 0, lambda sentence: print(sentence, flush=True))
         print(f"{path}: accuracy {pinned.accuracy:.2%}, {path.stat().st_size} bytes, sha256 {pinned.sha256}")
     return 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from benchmarks import plugins
 from benchmarks.cli import options
 from benchmarks.cli.options import Parser, read_fields, read_run_options, refuse_unread, run_command
-from benchmarks.config import PRECISIONS, PROBES, DatasetConfig
+from benchmarks.config import DEFAULT_PROBES, PRECISIONS, DatasetConfig
 from variants import VARIANTS
 from variants.recipe import FIELDS, UserError, unknown
 
@@ -51,9 +51,9 @@ def parser() -> Parser:
     how.add_argument(
         "--probes",
         nargs="+",
-        default=PROBES,
+        default=DEFAULT_PROBES,
         metavar="NAME",
-        help=f"additional measurements during training, or none ({' '.join(PROBES)})",
+        help=f"additional measurements during training, or none ({' '.join(DEFAULT_PROBES)})",
     )
     how.add_argument(
         "--precision",

@@ -11,13 +11,13 @@ the last ones.
 import json
 import sys
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks import plugins
 from benchmarks.cli.options import Parser, add_cuda_graphs, add_data_dir, add_device, add_json, add_plugin, run_command
+from benchmarks.cli.output import refuse_unwritable, write_output
 from benchmarks.config import PRECISIONS
 from variants import VARIANTS
 from variants.recipe import UserError, unknown
@@ -89,8 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     measured = measure(asked)
     if asked.json:
-        with _writing(asked.json):
-            asked.json.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+        write_output(asked.json, json.dumps(measured, indent=1) + "\n")
     print(render(measured))
     return 0
 
@@ -118,9 +117,7 @@ def check(asked: Namespace) -> None:
     if not asked.seconds > 0:
         raise UserError(f"--seconds is above 0, not {asked.seconds}")
     if asked.json:
-        # Now, and not after minutes of measuring.
-        with _writing(asked.json):
-            asked.json.parent.mkdir(parents=True, exist_ok=True)
+        refuse_unwritable(asked.json)
 
 
 def measure(asked: Namespace) -> dict[str, Any]:
@@ -165,14 +162,6 @@ def measure(asked: Namespace) -> dict[str, Any]:
 
 def _say(sentence: str) -> None:
     print(sentence, file=sys.stderr, flush=True)
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from None
 
 
 if __name__ == "__main__":

@@ -1,12 +1,16 @@
 """python -m benchmarks.tune: gives every arm of a preset the same small tuning, and keeps the winning rates."""
 
+import json
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import plugins
 from benchmarks.cli.options import Parser, add_data_dir, add_plugin, add_runs_dir, add_workers, run_command
+from benchmarks.cli.output import refuse_unwritable, write_output
 from variants.recipe import UserError
+
+_ELSEWHERE = "give another --out FILE, and the same to the suite and to reports.build by --tuned FILE"
 
 
 def parser() -> Parser:
@@ -45,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     out = asked.out or tuned_settings.tuning_file(preset.name)
     tuning.refuse_arms(preset, asked.arms)
-    tuned_settings.refuse_unwritable(out)
+    refuse_unwritable(out, _ELSEWHERE)
     if asked.arms:
         tuned_settings.load_previous(preset, out)  # reports a damaged file before the runs
     trials = [trial for trial in tuning.list_trials(preset) if not asked.arms or trial.name in asked.arms]
@@ -86,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             live.say("timing each arm alone")
             known = tuning.rescale_seconds(tuning.time_arms(timed, asked.data_dir), known)
         kept["seconds_per_update"] = known
-        tuned_settings.write_tuning(kept, out)
+        write_output(out, json.dumps(kept, indent=1, sort_keys=True) + "\n", _ELSEWHERE)
         for name, arm in winners.items():
             live.say(f"{name:<28} {arm['winner']:g}{'  at the edge of the grid' if arm['edge'] else ''}")
         live.say(f"wrote {out}")

@@ -25,7 +25,8 @@ def classifier_score(logits: Float[Tensor, "samples classes"]) -> float:
     overall = given.exp().mean(0)
     # The mean divergence is the entropy of the mean less the mean entropy.
     entropies = torch.special.entr(given.exp()).sum(1)
-    return (torch.special.entr(overall).sum() - entropies.mean()).exp().item()
+    # Below 0 by rounding alone.
+    return (torch.special.entr(overall).sum() - entropies.mean()).clamp_min(0).exp().item()
 
 
 class ClassifierScore(Metric):

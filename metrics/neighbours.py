@@ -84,7 +84,7 @@ def squared_radii(points: Float[Tensor, "n features"], ks: tuple[int, ...]) -> t
 
 
 def all_equal(points: Float[Tensor, "n features"]) -> bool:
-    """Whether all rows are equal up to rounding."""
+    """Tells whether all rows are equal up to rounding."""
     return bool(torch.allclose(points, points[:1].expand_as(points), rtol=1e-5, atol=1e-6))
 
 

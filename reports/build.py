@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import plugins
 from benchmarks.cli.options import Parser, add_plugin, add_tracking, refuse_unread, run_command
+from benchmarks.cli.output import refuse_unwritable
 from variants.recipe import UserError
 
 if TYPE_CHECKING:
@@ -233,6 +234,8 @@ def main() -> None:
         raise UserError("--questions, --seeds, --dataset and --tuned belong to a plan; name it by --preset")
 
     refuse_unread(options, "runs_dir", "tracking_uri", "experiment")
+
+    refuse_unwritable(options.out / INDEX)
 
     from reports import report
 

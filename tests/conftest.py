@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,10 +18,11 @@ ROOT = Path(__file__).resolve().parent.parent
 UNPACK_MNIST = ROOT.parent / "shared" / "data" / "unpack-mnist"
 DATA_DIRS = [Path(folder) for folder in (os.environ.pop("GANBENCH_DATA", ""), ROOT / "data") if folder]
 
-# For this process and for those that tests start. Nothing listens on port 9, so whatever asks for another machine is
-# refused at once, on every machine alike.
+# For this process and for those that tests start. Where a test has two threads, they sleep while they wait: all cores
+# are at work. Nothing listens on port 9, so whatever asks for another machine is refused at once, on every one alike.
 os.environ |= {
     "OMP_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",
     "MPLBACKEND": "Agg",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "http_proxy": "http://127.0.0.1:9",
@@ -124,10 +126,18 @@ def mnist_dir(shared_folder: Path) -> Path:
     return folder
 
 
+def _do_not_sync(connection: Any, record: object) -> None:
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous = OFF")
+
+
 @pytest.fixture(scope="session")
 def _empty_store(shared_folder: Path) -> Path:
     from mlflow import MlflowClient
+    from sqlalchemy import Engine, event
 
+    # No test cuts the power: commits need not wait for the disk.
+    event.listen(Engine, "connect", _do_not_sync)
     path = shared_folder / "mlflow.db"
     with FileLock(shared_folder / "mlflow.lock"):
         if not path.exists():

@@ -6,7 +6,7 @@ in the generator with the first feature map.
 
 from variants import dcgan
 from variants.base import Variant
-from variants.networks import CONDITIONAL, LABELLED, build
+from variants.networks import CONDITIONAL_READS, LABELLED, build
 
 DEFAULT = dcgan.DEFAULT.with_({"conditioning": "channel"})
 
@@ -16,7 +16,7 @@ VARIANT = Variant(
     claims=("I1a", "I2"),
     build=build,
     recipes={"default": DEFAULT, "small": DEFAULT.with_(dcgan.SMALL)},
-    reads=CONDITIONAL,
+    reads=CONDITIONAL_READS,
     conditionings=LABELLED,
     refuses=dcgan.refuses,
     not_stackable_because="",

@@ -5,7 +5,7 @@ The label's embedding is concatenated with the noise in the generator, with the 
 
 from variants import vanilla_gan
 from variants.base import Variant
-from variants.networks import CONDITIONAL, LABELLED, build
+from variants.networks import CONDITIONAL_READS, LABELLED, build
 from variants.recipe import Recipe
 
 # I3 to the letter. The widths are chosen, not tuned: the source only says that both networks are simple.
@@ -38,7 +38,7 @@ VARIANT = Variant(
         "points": vanilla_gan.POINTS.with_({"conditioning": "embedding"}),
         "report": REPORT,
     },
-    reads=CONDITIONAL,
+    reads=CONDITIONAL_READS,
     conditionings=LABELLED,
     not_stackable_because="",
 )

@@ -60,7 +60,7 @@ class TextEncoder(nn.Module):
         return self.reader(self.table(tokens))[1][0]
 
 
-def join(x: Tensor, label: Tensor) -> Tensor:
+def join_label(x: Tensor, label: Tensor) -> Tensor:
     """Concatenates along the second axis, after giving the label the form of x: flat, or a feature map."""
     if x.ndim == 2:
         return torch.cat((x, label.flatten(1)), dim=1)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from variants.base import DataSpec, DiscriminatorOutput
 from variants.blocks import Examples, FromImage, Noise, ToImage, Unflatten, dropout, flat, hidden, output
-from variants.conditioning import Head, embedding, generator_label, join, label_channel
+from variants.conditioning import Head, embedding, generator_label, join_label, label_channel
 from variants.recipe import Recipe, UserError
 
 # Most channels of an image, with one for the label; chosen, not tuned.
@@ -46,8 +46,8 @@ class ConvolutionalGenerator(nn.Module):
         self.layers.extend(output(grow(before, channels), spec))
 
     def forward(self, noise: Noise, condition: Tensor | None = None) -> Examples:
-        x = self.dense(join(noise, self.label(condition)) if self.joins_noise else noise)
-        return self.layers(x if self.label is None or self.joins_noise else join(x, self.label(condition)))
+        x = self.dense(join_label(noise, self.label(condition)) if self.joins_noise else noise)
+        return self.layers(x if self.label is None or self.joins_noise else join_label(x, self.label(condition)))
 
 
 class ConvolutionalDiscriminator(nn.Module):
@@ -81,9 +81,9 @@ class ConvolutionalDiscriminator(nn.Module):
         self.head = Head(before * (height * width >> 2 * count), spec, recipe)
 
     def forward(self, examples: Examples, condition: Tensor | None = None) -> DiscriminatorOutput:
-        x = self.layers(examples if self.channel is None else join(examples, self.channel(condition)))
+        x = self.layers(examples if self.channel is None else join_label(examples, self.channel(condition)))
         if self.embedding is not None:
-            x = self.joined(join(x, self.embedding(condition)))
+            x = self.joined(join_label(x, self.embedding(condition)))
         return self.head(flat(x), condition)
 
 

@@ -7,7 +7,7 @@ wrong captions.
 
 from variants import dcgan
 from variants.base import DataSpec, Variant
-from variants.networks import CONDITIONAL, build
+from variants.networks import CONDITIONAL_READS, build
 
 
 def refuses(spec: DataSpec) -> str:
@@ -22,7 +22,7 @@ VARIANT = Variant(
     claims=("C4",),
     build=build,
     recipes={"default": DEFAULT, "small": DEFAULT.with_(dcgan.SMALL)},
-    reads=CONDITIONAL,
+    reads=CONDITIONAL_READS,
     conditionings=("text", "none"),
     refuses=refuses,
     not_stackable_because="",

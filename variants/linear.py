@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from variants.base import DataSpec, DiscriminatorOutput
 from variants.blocks import Examples, Noise, dropout, hidden, output
-from variants.conditioning import Head, embedding, generator_label, join, label_channel
+from variants.conditioning import Head, embedding, generator_label, join_label, label_channel
 from variants.recipe import Recipe
 
 
@@ -26,7 +26,7 @@ class LinearGenerator(nn.Module):
         self.layers.extend(output(nn.Linear(width, spec.size), spec))
 
     def forward(self, noise: Noise, condition: Tensor | None = None) -> Examples:
-        x = noise if self.label is None else join(noise, self.label(condition))
+        x = noise if self.label is None else join_label(noise, self.label(condition))
         return self.layers(x).unflatten(1, self.shape)
 
 
@@ -51,5 +51,5 @@ class LinearDiscriminator(nn.Module):
 
     def forward(self, examples: Examples, condition: Tensor | None = None) -> DiscriminatorOutput:
         x = examples.flatten(1)
-        x = x if self.label is None else join(x, self.label(condition))
+        x = x if self.label is None else join_label(x, self.label(condition))
         return self.head(self.layers(x), condition)

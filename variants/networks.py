@@ -17,7 +17,7 @@ READS = frozenset(
     discriminator_normalization negative_slope dropout minibatch_discrimination upsampling upsampling_kernel
     downsampling diff_augment""".split()
 )
-CONDITIONAL = READS | {"conditioning", "embedding_size"}
+CONDITIONAL_READS = READS | {"conditioning", "embedding_size"}
 LABELLED = ("none", "embedding", "channel", "projection", "auxiliary", "generator")
 
 

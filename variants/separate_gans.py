@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from variants import cgan_mlp
 from variants.base import DataSpec, DiscriminatorOutput, Variant
 from variants.losses import LOSSES
-from variants.networks import CONDITIONAL
+from variants.networks import CONDITIONAL_READS
 from variants.networks import build as build_pair
 from variants.recipe import Recipe, UserError
 
@@ -21,7 +21,7 @@ def deal(inputs: Tensor, labels: Tensor, classes: int) -> tuple[tuple[Tensor, ..
 
 
 class Generators(nn.ModuleList):
-    """noise (batch, noise_size), labels (batch,) -> (batch, *shape)."""
+    """Maps noise (batch, noise_size) and labels (batch,) to samples (batch, *shape), by the network of each label."""
 
     def forward(self, noise: Tensor, condition: Tensor) -> Tensor:
         parts, places = deal(noise, condition, len(self))
@@ -29,7 +29,7 @@ class Generators(nn.ModuleList):
 
 
 class Discriminators(nn.ModuleList):
-    """examples (batch, *shape), labels (batch,) -> DiscriminatorOutput of (batch,) logits."""
+    """Maps examples (batch, *shape) and labels (batch,) to logits (batch,), by the network of each label."""
 
     def forward(self, examples: Tensor, condition: Tensor) -> DiscriminatorOutput:
         parts, places = deal(examples, condition, len(self))
@@ -56,7 +56,7 @@ VARIANT = Variant(
     claims=("B1b",),
     build=build,
     recipes={name: cgan_mlp.VARIANT.recipes[name].with_(ALONE) for name in ("default", "small", "points")},
-    reads=CONDITIONAL,
+    reads=CONDITIONAL_READS,
     conditionings=("separate",),
     not_stackable_because="each seed deals its batch out to the classes in other parts",
 )

@@ -92,7 +92,7 @@ def describe_dataset(name: str) -> str:
 
 
 def depends_on_seed(config: DatasetConfig) -> bool:
-    """Whether a config's dataset differs from seed to seed. Unknown datasets count as different."""
+    """Tells whether a config's dataset differs from seed to seed. Unknown datasets count as different."""
     name = _name(config)
     return name not in DATASETS or getattr(_function(name), "takes_seed", True)
 

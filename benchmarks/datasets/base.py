@@ -69,7 +69,7 @@ class Split:
         return len(self.data)
 
     def has_labels_of(self, other: "Split") -> bool:
-        """Whether every label of another split occurs here; True without labels."""
+        """Tells whether every label of another split occurs here; True without labels."""
         if self.labels is None or other.labels is None:
             return True
         return other.label_set <= self.label_set

@@ -185,7 +185,7 @@ def _extractor_path(dataset: Dataset, seed: int) -> Path:
 
 
 def is_trained(dataset: Dataset) -> bool:
-    """Whether the deciding classifier of a dataset exists, or none is needed."""
+    """Tells whether the deciding classifier of a dataset exists, or none is needed."""
     return not dataset.extractor or _extractor_path(dataset, PINNED_SEEDS[0]).is_file()
 
 

@@ -24,7 +24,7 @@ STOP_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class RunGroup:
-    """A job: configs that differ in their seed only, so that they may be trained together; one run folder each."""
+    """Holds the configs of a job, which differ in their seed only, so that they may be trained together."""
 
     configs: tuple[RunConfig, ...]
     # For readers of these runs, such as that other data took the place of those asked for.
@@ -47,7 +47,7 @@ class RunGroup:
 
 @dataclass(frozen=True)
 class Result:
-    """How the run of one seed ended."""
+    """Tells how the run of one seed ended."""
 
     # Of its run folder.
     name: str
@@ -96,7 +96,7 @@ class Executor(Protocol):
 
 @dataclass(frozen=True)
 class Task:
-    """Runs that one worker trains, as one where there are several, and a future for each."""
+    """Holds the runs that one worker trains, as one where there are several, and a future for each."""
 
     job: RunGroup
     futures: tuple[Future[Result], ...]
@@ -133,7 +133,7 @@ class Task:
 
 
 class TaskQueue:
-    """Tasks that wait for the threads of an executor. `change` guards it, and is notified of tasks and of the end."""
+    """Holds tasks that wait for the threads of an executor. `change` guards it, and is notified of each change."""
 
     def __init__(self) -> None:
         self.change = threading.Condition()

@@ -40,7 +40,7 @@ ON_A_GPU = 2
 
 
 class Processes(Executor):
-    """Worker processes, which start when there is work for them, and keep data in memory from run to run."""
+    """Trains in worker processes, which start when there is work for them, and keep data in memory from run to run."""
 
     def __init__(self, options: RunOptions, workers: int = 0, say: Callable[[str], None] = warnings.warn) -> None:
         self.workers = workers or count_workers(options)
@@ -128,7 +128,7 @@ class Processes(Executor):
 
 
 class Worker:
-    """A worker process as its parent sees it. One thread calls everything but `stop`."""
+    """Represents a worker process to its parent. One thread calls everything but `stop`."""
 
     def __init__(self, options: RunOptions) -> None:
         context = get_context("spawn")

@@ -56,7 +56,7 @@ _SHARED_MEMORY = 80 * 2**20
 
 @dataclass(frozen=True)
 class RayTask(Task):
-    """A task of one run."""
+    """Holds a task of one run."""
 
     # The beginning of the ids of its folders, one for each try.
     prefix: str = field(default_factory=lambda: secrets.token_hex(4))
@@ -67,7 +67,7 @@ class RayTask(Task):
 
 
 class OnRay(Executor):
-    """One Ray task a run. A thread of this process hands them out, and another one downloads the trained runs."""
+    """Trains each run as a Ray task. One thread of this process hands them out, another downloads trained runs."""
 
     def __init__(
         self,

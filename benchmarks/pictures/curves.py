@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.pictures.colours import DISCRIMINATOR, FAKE, GENERATOR, GREY, INK, REAL
+from benchmarks.pictures.colours import DISCRIMINATOR_COLOUR, FAKE_COLOUR, GENERATOR_COLOUR, GREY, INK, REAL_COLOUR
 from benchmarks.pictures.samples import write_figure
 
 
@@ -19,9 +19,12 @@ def draw_loss_curves(lines: Sequence[Mapping[str, Any]], out: Path | str, unit: 
     from matplotlib.ticker import MaxNLocator
 
     panels = [
-        (f"generator loss ({unit})", [("generator_loss", "generator", GENERATOR, "-")]),
-        (f"discriminator loss ({unit})", [("discriminator_loss", "discriminator", DISCRIMINATOR, "-")]),
-        ("mean of D (probability)", [("d_real", "D(real)", REAL, "-"), ("d_fake", "D(fake)", FAKE, "--")]),
+        (f"generator loss ({unit})", [("generator_loss", "generator", GENERATOR_COLOUR, "-")]),
+        (f"discriminator loss ({unit})", [("discriminator_loss", "discriminator", DISCRIMINATOR_COLOUR, "-")]),
+        (
+            "mean of D (probability)",
+            [("d_real", "D(real)", REAL_COLOUR, "-"), ("d_fake", "D(fake)", FAKE_COLOUR, "--")],
+        ),
     ]
     # pyplot would keep the figure for ever, for the whole process.
     figure = Figure(figsize=(7.2, 6.6), dpi=120)

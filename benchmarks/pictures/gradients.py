@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.pictures.colours import FAKE, GREY, INK, NON_SATURATING, SATURATING
+from benchmarks.pictures.colours import FAKE_COLOUR, GREY, INK, NON_SATURATING_COLOUR, SATURATING_COLOUR
 from benchmarks.pictures.samples import write_figure
 
 _STYLES = {
-    "saturating": ("log(1 − D(G(z)))", SATURATING, "-"),
-    "non_saturating": ("−log D(G(z))", NON_SATURATING, "--"),
+    "saturating": ("log(1 − D(G(z)))", SATURATING_COLOUR, "-"),
+    "non_saturating": ("−log D(G(z))", NON_SATURATING_COLOUR, "--"),
 }
 
 
@@ -33,7 +33,7 @@ def draw_gradient_curves(points: Sequence[Mapping[str, Any]], out: Path | str, t
         axes[0].plot(updates, middle, style, color=colour, label=legend, linewidth=1.8)
         steps = [_positive_or_nan(point["steps"][loss]) for point in points]
         axes[1].plot(updates, steps, style, color=colour, linewidth=1.8)
-    axes[2].plot(updates, [_positive_or_nan(point["d_fake"]) for point in points], color=FAKE, linewidth=1.8)
+    axes[2].plot(updates, [_positive_or_nan(point["d_fake"]) for point in points], color=FAKE_COLOUR, linewidth=1.8)
     labels = ("norm of the generator's\ngradient", "norm of the step that the\noptimiser makes of it", "mean D(G(z))")
     for axis, label in zip(axes, labels, strict=True):
         axis.set_yscale("log")

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from benchmarks.pictures.colours import DISCRIMINATOR, GENERATOR, GREY, INK
+from benchmarks.pictures.colours import DISCRIMINATOR_COLOUR, GENERATOR_COLOUR, GREY, INK
 from benchmarks.pictures.samples import write_figure
 from variants.base import DataSpec
 from variants.recipe import Recipe
@@ -214,8 +214,8 @@ def draw_networks(
     figure = Figure(figsize=(_ACROSS * sum(across), _DOWN * deep + 1), dpi=100)
     panels = figure.subplots(1, 2, width_ratios=across, sharey=True, subplot_kw={"ylim": (deep - 0.5, -0.5)})
     figure.subplots_adjust(0, 0, 1, 1 - 0.6 / (_DOWN * deep + 1), wspace=0)
-    _draw(panels[0], "Generator", generator, generating, *places[0], GENERATOR)
-    _draw(panels[1], "Discriminator", discriminator, judging, *places[1], DISCRIMINATOR)
+    _draw(panels[0], "Generator", generator, generating, *places[0], GENERATOR_COLOUR)
+    _draw(panels[1], "Discriminator", discriminator, judging, *places[1], DISCRIMINATOR_COLOUR)
     write_figure(out, figure)
 
 

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 from torch import Tensor
 
-from benchmarks.pictures.colours import DISCRIMINATOR, GENERATOR, GREY, INK
+from benchmarks.pictures.colours import DISCRIMINATOR_COLOUR, GENERATOR_COLOUR, GREY, INK
 from variants.recipe import UserError
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def draw_points(
             if dx * dx + dy * dy <= 10:
                 layers[3 + dy : 3 + dy + fine, 3 + dx : 3 + dx + fine] += hits
     ink = 1 - 0.72 ** np.arange(256)[:, None]
-    colours = (255 + (np.array(ImageColor.getrgb(GENERATOR)) - 255) * ink).round().astype(np.uint8)
+    colours = (255 + (np.array(ImageColor.getrgb(GENERATOR_COLOUR)) - 255) * ink).round().astype(np.uint8)
     picture = Image.fromarray(colours[layers[3:-3, 3:-3]])
 
     draw = ImageDraw.Draw(picture)
@@ -135,7 +135,7 @@ def draw_points(
     for x, y in [] if centres is None else centres.detach().double().cpu().numpy() * [1, -1] / limit:
         middle_x, middle_y = (x + 1) * fine / 2, (y + 1) * fine / 2
         box = (middle_x - drawn, middle_y - drawn, middle_x + drawn, middle_y + drawn)
-        draw.ellipse(box, outline=DISCRIMINATOR, width=3)
+        draw.ellipse(box, outline=DISCRIMINATOR_COLOUR, width=3)
     picture = picture.resize((side, side), Image.Resampling.BOX)
 
     line = _line_height(_font(_FONT)) + 6
@@ -170,7 +170,7 @@ def animate(paths: Sequence[Path | str], out: Path | str, seconds: float = 12.0)
     each = min(500.0, max(40.0, 1000 * seconds / len(frames)))
     rest = 2000.0
     durations = [each] * (len(frames) - 1) + [rest] if len(frames) > 1 else rest
-    write_file(out, imageio.imwrite("<bytes>", frames, extension=".gif", duration=durations, loop=0))
+    write_picture(out, imageio.imwrite("<bytes>", frames, extension=".gif", duration=durations, loop=0))
 
 
 def _reduce_colours(picture: Image.Image) -> np.ndarray:
@@ -192,10 +192,10 @@ def write_figure(out: Path | str, figure: "Figure") -> None:
     file = BytesIO()
     # Without version and date, so that the same figure gives the same bytes.
     figure.savefig(file, format="png", metadata={"Software": None}, pil_kwargs=_COMPRESSION)
-    write_file(out, file.getvalue())
+    write_picture(out, file.getvalue())
 
 
-def write_file(out: Path | str, data: bytes) -> None:
+def write_picture(out: Path | str, data: bytes) -> None:
     """Writes a file in one step, so that no partial file is ever seen. Raises UserError if it cannot be written."""
     beside = Path(f"{out}.part")
     try:

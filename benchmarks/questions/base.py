@@ -20,7 +20,7 @@ LINEAR_ONLY = ("vanilla_gan", "cgan_mlp", "separate_gans")
 
 @dataclass(frozen=True)
 class Arm:
-    """One way to train: a variant, changes to its recipe, and a dataset role. Its runs differ only in their seeds.
+    """Describes a way to train: a variant, changes to its recipe, and a dataset role. Its runs differ only in seeds.
 
     Raises ValueError for a `rate` beside `lr_from` or `tuned=False`.
     """
@@ -141,7 +141,7 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Check:
-    """Construct check: a condition on the runs of one arm without which a decision does not test its claim.
+    """States a construct check: a condition on the runs of one arm without which a decision does not test its claim.
 
     It passes where the median of `figure` over the arm's runs lies in [low, high]; where it fails the verdict is *not
     tested*, whatever the contrasts say. Raises ValueError for a range that excludes nothing or everything.

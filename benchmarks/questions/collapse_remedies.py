@@ -36,7 +36,7 @@ ONE_A_GROUP = "a separate GAN has two networks for each group"
 
 
 def ill(control: Arm, figure: str) -> tuple[Check, ...]:
-    """A check that the control shows the mode collapse that a remedy is to mend."""
+    """Returns a check that the control shows the mode collapse that a remedy is to mend."""
     needs = f"a control that covers less than {HEALTHY:g} of the modes, or there is no collapse to mend"
     return (Check("disease", control, figure, needs, high=HEALTHY),)
 

@@ -3,7 +3,7 @@
 from benchmarks.questions.arms import CONDITIONAL, REPORT, source_setup
 from benchmarks.questions.base import Arm, Check, Contrast, Decision, Outcome, Question
 
-GENERATOR = Outcome(
+GENERATOR_LOSS = Outcome(
     "generator's loss, mean of the last tenth of the updates less that of the first epoch, in nats",
     ("curves/generator_loss",),
     "less",
@@ -12,7 +12,7 @@ GENERATOR = Outcome(
     unit="nats",
     reference="in the first epoch",
 )
-DISCRIMINATOR = Outcome(
+DISCRIMINATOR_LOSS = Outcome(
     "discriminator's loss, mean of the last tenth of the updates less that of the first epoch, in nats",
     ("curves/discriminator_loss",),
     "more",
@@ -29,8 +29,8 @@ def runs_so(name: str, arm: Arm, recipe: str, checks: tuple[Check, ...] = ()) ->
         "I3e",
         f"Under {recipe}, the generator's loss falls from its first epoch on, and the discriminator's rises somewhat.",
         (
-            Contrast(arm, None, GENERATOR, -0.10, 0.10),
-            Contrast(arm, None, DISCRIMINATOR, -0.05, 0.05),
+            Contrast(arm, None, GENERATOR_LOSS, -0.10, 0.10),
+            Contrast(arm, None, DISCRIMINATOR_LOSS, -0.05, 0.05),
         ),
         "a tenth of a nat, and half of that for the discriminator, whose rise is said to be slight; chosen by eye",
         "a generator's loss that rises by as much, or a discriminator's that falls",

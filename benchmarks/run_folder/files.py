@@ -16,7 +16,7 @@ from variants.recipe import UserError
 
 
 class Folder:
-    """A folder of files, each written under another name, flushed to the disk and renamed.
+    """Reads and writes the files of a folder; each is written under another name, flushed to the disk and renamed.
 
     Reading runs no code, follows no link, and raises UserError, one sentence, for a file that is damaged or larger than
     any that this project writes.

@@ -51,7 +51,7 @@ HERE = "here.json"
 ABSENT, ABSENT_REFERENCE, REAL_DATA = "absent", "absent_reference", "real_data"
 CHECKPOINT, PREVIOUS, DAMAGED = (f"checkpoint{end}.safetensors" for end in ("", "-previous", "-damaged"))
 GENERATOR = "generator.safetensors"
-SAMPLES, PROBES = "samples", "probes"
+SAMPLES_FOLDER, PROBES_FOLDER = "samples", "probes"
 LOCK = ".lock"
 # Recorded cause when a process died without writing one.
 CAUSE_UNKNOWN = "the process ended without recording a cause"
@@ -67,7 +67,7 @@ _LOCK_SECONDS = 1.0
 
 
 class RunFolder(Folder):
-    """One run on disk. Any number of processes may read it; only the one that holds `lock()` writes it."""
+    """Represents one run on disk. Any number of processes may read it; only the one that holds `lock()` writes it."""
 
     @property
     def name(self) -> str:
@@ -278,13 +278,13 @@ class RunFolder(Folder):
 
     @staticmethod
     def picture_name(epoch: int) -> str:
-        return f"{SAMPLES}/epoch_{epoch:03d}.png"
+        return f"{SAMPLES_FOLDER}/epoch_{epoch:03d}.png"
 
     def pictures(self) -> dict[int, Path]:
         """Returns the sample pictures by epoch, in order."""
         found = {}
         with suppress(UserError, OSError):
-            for path in self.file(SAMPLES).iterdir():
+            for path in self.file(SAMPLES_FOLDER).iterdir():
                 if (match := re.fullmatch(r"epoch_(\d{3,9})\.png", path.name)) and not path.is_symlink():
                     found[int(match[1])] = path
         return dict(sorted(found.items()))

@@ -39,7 +39,7 @@ EARLY = 0.25
 
 @dataclass(frozen=True)
 class Symptom:
-    """One kind of symptom of a run."""
+    """Describes one kind of symptom of a run."""
 
     name: str
     # The first in which it had lasted for long enough.

@@ -3,15 +3,12 @@
 `benchmarks.tune` writes them as JSON, by default beside the code (`tuned/PRESET.json`); plans read them.
 """
 
-import errno
 import json
-import os
 import shlex
 import sys
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 from benchmarks import plugins
@@ -96,37 +93,6 @@ def merge_tuning(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str,
         "seconds_per_run": {**before.get("seconds_per_run", {}), **now["seconds_per_run"]},
         "seconds_per_update": before.get("seconds_per_update", {}),
     }
-
-
-def refuse_unwritable(file: Path) -> None:
-    """Raises UserError for a file that cannot be written, before hours of tuning."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        if file.is_dir():
-            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
-        with NamedTemporaryFile(dir=file.parent):
-            pass
-    except OSError as error:
-        raise _unwritable(file, error) from None
-
-
-def write_tuning(kept: Mapping[str, Any], file: Path) -> None:
-    """Writes tuned settings beside the file and renames them, so that it is whole at any time. Raises UserError."""
-    beside = file.with_name(f"{file.name}.{os.getpid()}")
-    try:
-        beside.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        beside.replace(file)
-    except OSError as error:
-        raise _unwritable(file, error) from None
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def _unwritable(file: Path, error: OSError) -> UserError:
-    return UserError(
-        f"cannot write {file}: {error.strerror or error}; give another --out FILE, and the same to the suite and to "
-        "reports.build by --tuned FILE"
-    )
 
 
 def _is_tuning(kept: Any) -> bool:

@@ -9,7 +9,7 @@ from benchmarks.tracking.client import (
     CLOSE_SECONDS,
     SYNC_COMMAND,
     Busy,
-    Unreachable,
+    ServerUnreachable,
     is_local,
     prepare_experiment,
     redact_uri,
@@ -133,7 +133,7 @@ class Uploader:
                 failed = True
                 self._due.setdefault(name)
                 self._tell_failure(str(error))
-                if isinstance(error, Unreachable):
+                if isinstance(error, ServerUnreachable):
                     break
         if not failed:
             self._failing = False

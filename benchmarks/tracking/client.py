@@ -30,11 +30,11 @@ _DEFAULT_URI = "sqlite:///mlflow.db"
 
 
 class Busy(UserError):
-    """Another process holds the local store, which takes uploads again once it is free."""
+    """Reports that another process holds the local store, which takes uploads again once it is free."""
 
 
-class Unreachable(UserError):
-    """No server answers at the tracking address."""
+class ServerUnreachable(UserError):
+    """Reports that no server answers at the tracking address."""
 
 
 def resolve_uri(tracking_uri: str | None = None) -> str:
@@ -175,7 +175,7 @@ def translate_errors(uri: str) -> Iterator[None]:
         cause: BaseException | None = error
         while cause is not None:
             if isinstance(cause, requests.ConnectionError | requests.Timeout):
-                raise Unreachable(f"MLflow at {redact_uri(uri)} cannot be reached") from error
+                raise ServerUnreachable(f"MLflow at {redact_uri(uri)} cannot be reached") from error
             if isinstance(cause, sqlite3.OperationalError) and "locked" in str(cause):
                 raise Busy(f"MLflow at {redact_uri(uri)} is busy: another process writes to it") from error
             cause = cause.__context__

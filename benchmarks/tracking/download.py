@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.run_folder.folder import CONFIG, PROBES, RunFolder
+from benchmarks.run_folder.folder import CONFIG, PROBES_FOLDER, RunFolder
 from variants.recipe import UserError, unknown
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ from benchmarks.tracking.upload import FILE_LIMIT, IMAGE_NAME, RESULT_TYPES, RUN
 
 
 class TrackedRun(NamedTuple):
-    """A run as MLflow lists it."""
+    """Holds a run as MLflow lists it."""
 
     run_id: str
     tags: dict[str, str]
@@ -111,7 +111,7 @@ def _is_run(folder: RunFolder, id_: str | None) -> bool:
 
 def _artifacts(client: "MlflowClient", run_id: str) -> Iterator[tuple[str, str, int]]:
     """Yields the artifacts that belong into a run folder: their names in MLflow and in the folder, and bytes."""
-    for place in (None, PROBES):
+    for place in (None, PROBES_FOLDER):
         for file in client.list_artifacts(run_id, place):
             path = Path(file.path)
             if not file.is_dir and path.parent == Path(place or "") and path.suffix in RESULT_TYPES:

@@ -35,7 +35,15 @@ from typing import TYPE_CHECKING, Any
 import filelock
 from PIL import Image
 
-from benchmarks.run_folder.folder import CAUSE_UNKNOWN, CHECKPOINT, HERE, PROBES, SAMPLES, STATUS, RunFolder
+from benchmarks.run_folder.folder import (
+    CAUSE_UNKNOWN,
+    CHECKPOINT,
+    HERE,
+    PROBES_FOLDER,
+    SAMPLES_FOLDER,
+    STATUS,
+    RunFolder,
+)
 from benchmarks.tracking.client import (
     CLOSE_SECONDS,
     EXPERIMENT,
@@ -323,7 +331,7 @@ def _send_pictures(
         return
     with tempfile.TemporaryDirectory() as place:
         for epoch, path in due.items():
-            stem = f"{SAMPLES}+step+{epoch}+timestamp+{times.get(epoch, run.info.start_time)}+{folder.id}"
+            stem = f"{SAMPLES_FOLDER}+step+{epoch}+timestamp+{times.get(epoch, run.info.start_time)}+{folder.id}"
             (Path(place) / f"{stem}.png").write_bytes(path.read_bytes())
             try:
                 with Image.open(path) as picture:
@@ -337,7 +345,7 @@ def _send_pictures(
 
 def _list_files(folder: RunFolder, final: bool) -> list[str]:
     """Returns the files of the folder that MLflow gets: while a run goes on its JSON, at its end all results."""
-    kept, places = [], [place for place in (folder.path, folder.path / PROBES) if not place.is_symlink()]
+    kept, places = [], [place for place in (folder.path, folder.path / PROBES_FOLDER) if not place.is_symlink()]
     for path in sorted(path for place in places for path in place.glob("*")):
         result = path.suffix in RESULT_TYPES and path.name not in (_MEMORY, HERE)
         early = path.suffix in (".json", ".jsonl") and path.name != STATUS

@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks import plugins
 from benchmarks.algorithm.gan import refuse_giants
 from benchmarks.algorithm.precision import refuse_reduced
-from benchmarks.config import DEFAULT_SAMPLES, PENDING, PRECISIONS, PROBES, DatasetConfig, RunConfig
+from benchmarks.config import DEFAULT_PROBES, DEFAULT_SAMPLES, PENDING, PRECISIONS, DatasetConfig, RunConfig
 from benchmarks.datasets import Dataset
 from benchmarks.evaluation import probes
 from benchmarks.evaluation.classifiers import classifiers_sha256, is_trained
@@ -40,7 +40,7 @@ def configure(
     samples: int = DEFAULT_SAMPLES,
     thorough: bool = True,
     precision: str = PRECISIONS[0],
-    probes: Sequence[str] = PROBES,
+    probes: Sequence[str] = DEFAULT_PROBES,
     inception: bool = False,
     data_dir: Path | str | None = None,
     **fields: Any,

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from benchmarks.algorithm.device import device_name
-from benchmarks.config import DEFAULT_SAMPLES, FOLDER, PRECISIONS, PROBES, PROTOCOL_VERSION, RunConfig
+from benchmarks.config import DEFAULT_PROBES, DEFAULT_SAMPLES, FOLDER, PRECISIONS, PROTOCOL_VERSION, RunConfig
 from benchmarks.datasets import Dataset
 from metrics.features import Extractor
 from variants import load_variant
@@ -74,7 +74,9 @@ def format_command(config: RunConfig) -> str:
     words = ["python", "-m", "benchmarks.run"] + (["--quick-metrics"] if not config.thorough else [])
     for plugin in config.plugins:
         words += ["--plugin", plugin.rpartition(":")[0]]
-    if config.probes != PROBES:
+    if config.inception:
+        words += ["--extractor", "inception"]
+    if config.probes != DEFAULT_PROBES:
         words += ["--probes", *(config.probes or ["none"])]
     for name, value in options.items():
         values = value if isinstance(value, tuple) else (str(value).lower() if isinstance(value, bool) else value,)

@@ -113,7 +113,7 @@ def format_count(number: int, singular: str, plural: str = "") -> str:
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 
-def join(values: Iterable[object], between: str = "") -> Markup:
+def join_markup(values: Iterable[object], between: str = "") -> Markup:
     """Returns the values, each escaped, with our own text between them."""
     return Markup(between.join(escape(value) for value in values))
 

@@ -26,8 +26,8 @@ from reports.pages.markdown import (
     format_number,
     format_reference,
     format_summary,
-    join,
     join_lines,
+    join_markup,
 )
 from reports.reading.runs import list_earlier_protocol, list_unmeasured
 
@@ -74,7 +74,7 @@ _MARKDOWN.filters |= {
     "figure": format_figure,
     "four_digits": lambda value: f"{value:.4g}",
     "first_upper": lambda text: text[:1].upper() + text[1:],
-    "join": join,
+    "join": join_markup,
     "line": join_lines,
     "link": format_link,
     "metric": spell_metric,

@@ -142,6 +142,7 @@ def in_a_worker(config: dict, runs_dir: str) -> list[float]:
     return run.generate(count=2).flatten().tolist()
 
 
+@pytest.mark.long
 def test_a_worker_process_has_the_plugins_of_its_parent(tmp_path: Path, plugin: Callable[..., Path]) -> None:
     path = plugin(EXAMPLE.read_text())
     load_plugins([path])

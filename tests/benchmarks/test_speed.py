@@ -75,6 +75,7 @@ def test_training_is_measured_beside_stock(seeds: int, called: Called, tmp_path:
         assert row[name]["least"] <= row[name]["median"] <= row[name]["most"]
 
 
+@pytest.mark.long
 def test_a_dataset_that_no_process_knows_is_refused(called: Called) -> None:
     done = called(main, "--variant", "vanilla_gan", "--dataset", "ring9", "--against", "none")
     assert done.code == 2

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.cli.options import Parser, run_command
+from benchmarks.cli.output import refuse_unwritable
 from tests.soak import calibration, endurance, figures, fuzzing, kills, metrics, mutants, repetitions
 from variants.recipe import UserError, unknown
 
@@ -40,6 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise UserError(f"--size is above 0, not {asked.size}")
     # Parts change folders.
     work = asked.work.absolute()
+    refuse_unwritable(work / "steps")
+    if asked.size >= 1:
+        refuse_unwritable(figures.FIGURES)
     for name in asked.part or PARTS:
         began = time.monotonic()
         found = PARTS[name](work, asked.size, lambda text, name=name: print(f"{name}: {text}", flush=True))

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 # Typical traps of readers: ends of ranges, half a surrogate pair, paths that lead elsewhere, numbers of other kinds.
@@ -73,18 +73,23 @@ def make_value(rng: random.Random, depth: int = 0) -> Any:
     return nested
 
 
-def list_places(node: Any) -> Iterator[tuple[Any, Any]]:
-    """Yields every container in a JSON value, with each of its keys."""
-    for key in node if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else ():
-        yield node, key
-        yield from list_places(node[key])
+def list_places(document: Any) -> list[tuple[Any, Any]]:
+    """Lists every container in a JSON value, with each of its keys."""
+    found, containers = [], [document]
+    while containers:
+        node = containers.pop()
+        for key in node if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else ():
+            found.append((node, key))
+            if isinstance(node[key], dict | list):
+                containers.append(node[key])
+    return found
 
 
 def change(document: Any, rng: random.Random) -> Any:
     """Returns the JSON value with one to three parts replaced, removed or added."""
     document = json.loads(json.dumps(document))
     for _ in range(rng.randint(1, 3)):
-        if not (found := list(list_places(document))):
+        if not (found := list_places(document)):
             return make_value(rng)
         container, key = rng.choice(found)
         act = rng.randrange(4)

@@ -93,7 +93,7 @@ def half_a_gif(n: int, rng: random.Random) -> None:
     """Dies with a part of the animation written under its temporary name."""
     from benchmarks.pictures import samples
 
-    whole = samples.write_file
+    whole = samples.write_picture
 
     def torn(out: Path, data: bytes) -> None:
         if str(out).endswith(".gif"):
@@ -101,7 +101,7 @@ def half_a_gif(n: int, rng: random.Random) -> None:
             die()
         whole(out, data)
 
-    samples.write_file = torn
+    samples.write_picture = torn
 
 
 def within_mlflow(call: str, n: int, rng: random.Random) -> None:

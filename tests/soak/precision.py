@@ -15,6 +15,7 @@ from typing import Any
 from benchmarks import plugins
 from benchmarks.cli import options
 from benchmarks.cli.options import Parser, run_command
+from benchmarks.cli.output import refuse_unwritable, write_output
 from benchmarks.config import PRECISIONS
 from benchmarks.questions.base import FID_MARGIN, LN_FID, Outcome
 from benchmarks.statistics.verdicts import FEWEST_SEEDS, DecidingContrast, DecidingTest, Numbers, Verdict, decide
@@ -65,6 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise unknown("precision", name, REDUCED, see=f"{FULL} is compared with one of " + ", ".join(REDUCED))
     if asked.seeds < FEWEST_SEEDS:
         raise UserError(f"--seeds is at least {FEWEST_SEEDS}, not {asked.seeds}: fewer decide nothing")
+    if asked.json:
+        refuse_unwritable(asked.json)
 
     from benchmarks.algorithm.cuda_graphs import refuse_without_graphs
     from benchmarks.algorithm.device import check_precision, device_name, resolve_device
@@ -124,11 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "rows": [make_row(verdict) for verdict in verdicts],
     }
     if asked.json:
-        try:
-            asked.json.parent.mkdir(parents=True, exist_ok=True)
-            asked.json.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise UserError(f"cannot write {asked.json}: {error.strerror}") from None
+        write_output(asked.json, json.dumps(measured, indent=1) + "\n")
     print(render(measured))
     return 0
 

@@ -6,13 +6,18 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from benchmarks.datasets import DATASETS
+from benchmarks.evaluation.defects import IMAGE_DEFECTS, POINT_DEFECTS
+from benchmarks.evaluation.probes import PROBES
 from tests.conftest import ROOT
 from variants import VARIANTS
+from variants.noise import NOISES
 
 PACKAGES = ("variants", "metrics", "benchmarks", "reports")
 SOURCES = sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
@@ -140,6 +145,40 @@ def test_the_front_of_the_benchmarks_is_commands_and_the_contracts_that_a_person
 @pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_a_file_says_what_it_is(file: Path) -> None:
     assert ast.get_docstring(ast.parse(file.read_text()))
+
+
+# Plurals with which a sentence might begin, and does not.
+NOUNS = {"Features", "Images", "Labels", "Parameters", "Samples", "Sentences", "Tasks", "Values", "Weights"}
+
+
+def described() -> set[tuple[str, str]]:
+    """The functions whose docstrings are printed as descriptions, such as by --list: module and name."""
+    entries = [entry.split(":") for entry in DATASETS.values() if isinstance(entry, str)]
+    functions = [*NOISES.values(), *IMAGE_DEFECTS.values(), *POINT_DEFECTS.values()]
+    functions += [probe.measure for probe in PROBES.values()]
+    return {(module, name) for module, name in entries} | {(each.__module__, each.__name__) for each in functions}
+
+
+def documented(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.ClassDef]:
+    """The public functions, methods and classes with a docstring; a property is a noun."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name[0] != "_" and ast.get_docstring(node):
+            decorators = {ast.unparse(each).rpartition(".")[2] for each in node.decorator_list}
+            if not decorators & {"property", "cached_property"}:
+                yield node
+
+
+def test_a_docstring_says_what_a_function_does_and_begins_with_a_verb() -> None:
+    descriptions, found, count = described(), [], 0
+    for file in SOURCES:
+        module = ".".join(file.relative_to(ROOT).with_suffix("").parts)
+        for node in documented(ast.parse(file.read_text())):
+            first = re.split(r"\W", ast.get_docstring(node))[0]
+            count += 1
+            verb = first[:1].isupper() and first.endswith("s") and first not in NOUNS
+            found += [] if verb or (module, node.name) in descriptions else [f"{module}.{node.name}: {first}"]
+    assert count > 500
+    assert found == []
 
 
 ROOMS = sorted(file.parent for package in PACKAGES for file in (ROOT / package).rglob("__init__.py"))

@@ -1,5 +1,6 @@
-"""The same command twice at once, and ten processes on one store, leave one writer a folder and lose no value."""
+"""The same command twice at once, and several processes on one store, leave one writer a folder and lose no value."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -75,10 +76,13 @@ def test_of_several_that_begin_at_the_same_moment_one_makes_the_folder(tmp_path:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_every_value_of_ten_processes_arrives_in_one_sqlite_store(tmp_path: Path, tracking_uri: str) -> None:
+@pytest.mark.parametrize("count", [4, pytest.param(10, marks=pytest.mark.long)])
+def test_every_value_of_several_processes_arrives_in_one_sqlite_store(
+    count: int, tmp_path: Path, tracking_uri: str
+) -> None:
     import mlflow  # noqa: F401  imported once, before the processes are made
 
-    configs = [configure("vanilla_gan", "ring8", seed=seed, epochs=30) for seed in range(10)]
+    configs = [configure("vanilla_gan", "ring8", seed=seed, epochs=30) for seed in range(count)]
     folders = []
     for config in configs:
         folder = RunFolder.create(tmp_path / "runs", config)
@@ -88,6 +92,8 @@ def test_every_value_of_ten_processes_arrives_in_one_sqlite_store(tmp_path: Path
         folder.set_status("FINISHED", epoch=29)
         folders.append(folder)
     children = []
+    # Else each child's first garbage collection writes to every object of this process, and copies its memory.
+    gc.freeze()
     for folder in folders:
         pid = os.fork()
         if pid == 0:
@@ -99,13 +105,14 @@ def test_every_value_of_ten_processes_arrives_in_one_sqlite_store(tmp_path: Path
                 (folder.path / "error.txt").write_text(repr(error))
                 os._exit(1)
         children.append(pid)
+    gc.unfreeze()
     ended = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
-    assert ended == [0] * 10, [path.read_text() for path in tmp_path.glob("runs/*/error.txt")]
+    assert ended == [0] * count, [path.read_text() for path in tmp_path.glob("runs/*/error.txt")]
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri)
     listed = {run.tags["folder"]: run.run_id for run in list_runs(tracking_uri)}
-    assert len(listed) == 10
+    assert len(listed) == count
     for folder in folders:
         wanted = sorted((key, epoch, value) for epoch, key, value in iter_metrics(folder.lines()))
         found = sorted(

@@ -18,7 +18,8 @@ from benchmarks import Run, load_run
 from benchmarks.datasets import DATASETS
 from benchmarks.run import main as command
 from benchmarks.run_folder.folder import list_run_folders
-from tests.conftest import Done
+from tests.conftest import ROOT, Done
+from tests.ctrl_c import press_after_epoch_2
 from variants import VARIANTS
 from variants.losses import LOSSES
 from variants.noise import NOISES
@@ -157,35 +158,28 @@ def test_the_same_command_finds_the_run_and_retrain_does_it_again(
     assert (status["state"], status["epoch"]) == ("FINISHED", 3)
 
 
-INTERRUPTED = """
-import os, signal
-from benchmarks import run
-from benchmarks.cli import options, progress
-from benchmarks.training import loop
-
-loop.CHECKPOINT_SECONDS = 0
-written = progress.RunProgress.line
-
-def press_ctrl_c(screen, line):
-    written(screen, line)
-    if line["epoch"] == 2:
-        os.kill(os.getpid(), signal.SIGINT)
-
-progress.RunProgress.line = press_ctrl_c
-options.run_command(run.main)
-"""
-
-
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
+@pytest.mark.parametrize("process", ["this one", pytest.param("one of its own", marks=pytest.mark.long)])
 def test_ctrl_c_leaves_a_run_that_the_same_command_goes_on_with(
-    main_job: Trained, called: Callable[..., Done], tracking_uri: str, tmp_path: Path
+    process: str,
+    main_job: Trained,
+    called: Callable[..., Done],
+    tracking_uri: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from mlflow import MlflowClient
 
     from benchmarks.tracking.upload import sync
 
     same = ["--variant", "cgan_mlp", *QUICK, "--tracking-uri", tracking_uri]
-    stopped = started("-c", INTERRUPTED, *same, folder=tmp_path)
+    if process == "this one":
+        with monkeypatch.context() as patched:
+            press_after_epoch_2(patched.setattr)
+            stopped = called(command, *same)
+    else:
+        monkeypatch.setenv("PYTHONPATH", str(ROOT))
+        stopped = started("-m", "tests.ctrl_c", *same, folder=tmp_path)
     assert stopped.code == 130
     assert stopped.err.splitlines() == ["stopped; what was finished is kept"]
     (folder,) = list_run_folders(tmp_path / "runs")
@@ -297,12 +291,12 @@ def test_a_mistake_is_told_by_the_real_command_before_it_imports_torch(tmp_path:
     assert nothing_was_left(tmp_path)
 
 
-def test_damaged_data_is_named_by_the_real_command(tmp_path: Path) -> None:
+def test_damaged_data_is_named(called: Callable[..., Done], tmp_path: Path) -> None:
     raw = tmp_path / "data" / "MNIST" / "raw"
     raw.mkdir(parents=True)
     for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
         (raw / f"{name}-ubyte").write_bytes(b"\0\0\x08\x03 half a down")
-    done = started("-m", "benchmarks.run", "--dataset", "mnist", "--data-dir", "data", folder=tmp_path)
+    done = called(command, "--dataset", "mnist", "--data-dir", "data")
     assert done.code == 2
     assert re.fullmatch(r"error: \S*train-images-idx3-ubyte.*\n", done.err)
     assert "delete" in done.err or "remove" in done.err

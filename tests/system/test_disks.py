@@ -1,7 +1,7 @@
 """A full disk, an unwritable or a deleted folder ends a run with one sentence, and its files stay whole.
 
-The damage is done for real, in processes of their own: a limit on the size of files, which is what a full disk is to
-one that writes, and a file system of a few MiB where the machine lets one be made.
+The damage is done for real: a limit on the size of files, which is what a full disk is to a process that writes, and
+a file system of a few MiB where the machine lets one be made.
 """
 
 import os
@@ -9,16 +9,16 @@ import resource
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from benchmarks import configure, train
+from benchmarks import Run, configure, train
+from benchmarks.run import main as run
 from benchmarks.run_folder.folder import list_run_folders
 from benchmarks.training.listener import ProgressListener
-from tests.conftest import ROOT
+from tests.conftest import Done
 from variants import UserError
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs the limits and permissions of a POSIX system")
@@ -64,13 +64,17 @@ def unlimited() -> Iterator[None]:
     signal.signal(signal.SIGXFSZ, handler)
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return tiny(tmp_path_factory.mktemp("whole"))
+
+
 @pytest.mark.parametrize("room", [0, 600, 5_000, 100_000])
 def test_a_file_that_cannot_grow_stops_the_run_which_goes_on_later(
-    room: int, tmp_path: Path, unlimited: None, monkeypatch: pytest.MonkeyPatch
+    room: int, whole: Run, tmp_path: Path, unlimited: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Leaves no room for each kind of file in turn: a journal line, a picture, a checkpoint, the animation."""
     monkeypatch.setattr("benchmarks.training.loop.CHECKPOINT_SECONDS", 0.0)
-    whole = tiny(tmp_path / "whole")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     with pytest.raises(UserError, match="cannot write"):
         tiny(tmp_path / "full", Does(2, limited(room)))
@@ -87,19 +91,13 @@ def test_a_file_that_cannot_grow_stops_the_run_which_goes_on_later(
     assert (again.path / "samples.gif").read_bytes() == (whole.path / "samples.gif").read_bytes()
 
 
-def test_the_command_says_it_in_one_sentence(tmp_path: Path) -> None:
-    """Runs the real command, which starts with room for a picture and none for a checkpoint."""
-    code = (
-        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000,) * 2);"
-        "from benchmarks import run; from benchmarks.cli.options import run_command; run_command(run.main)"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    words = [sys.executable, "-c", code, *WORDS]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, env=environment)
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert done.stderr.startswith("error: cannot write ")
+def test_the_command_says_it_in_one_sentence(tmp_path: Path, unlimited: None, called: Callable[..., Done]) -> None:
+    """Starts with room for a picture and none for a checkpoint."""
+    limited(60_000)()
+    done = called(run, *WORDS)
+    assert done.code == 2
+    assert done.err.count("\n") == 1
+    assert done.err.startswith("error: cannot write ")
     (folder,) = list_run_folders(tmp_path / "runs")
     assert len(folder.lines()) > 1
 

@@ -1,9 +1,11 @@
 """Kills a run in each kind of write and at random moments; `make soak` does so more often."""
 
+import gc
 import os
 import random
 import shutil
 import signal
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -17,8 +19,11 @@ FEW = ("a checkpoint", "the renames of a checkpoint", "a journal line", "the GIF
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes], float]:
-    return kills.prepare(tmp_path_factory.mktemp("kills") / "work")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, bytes], float]]:
+    # Else each child's first garbage collection writes to every object of this process, and copies its memory.
+    gc.freeze()
+    yield kills.prepare(tmp_path_factory.mktemp("kills") / "work")
+    gc.unfreeze()
 
 
 def test_a_run_that_is_killed_in_each_kind_of_write_ends_as_one_that_was_not(

@@ -13,10 +13,12 @@ import pytest
 
 from benchmarks import speed
 from benchmarks.cli.options import Parser
+from benchmarks.executors import EXECUTORS
 from benchmarks.questions import presets
 from metrics import gan_train
 from tests.conftest import ROOT, Done
 from tests.image_sets import NOISE, Images
+from tests.soak.__main__ import main as soak
 
 ENDING = re.compile(r'^if __name__ == "__main__":\n    run_command\((\w+)\)', re.MULTILINE)
 
@@ -223,6 +225,8 @@ def test_a_command_reads_each_option_and_leaves_nothing_where_nobody_told_it_to(
     monkeypatch.setattr("benchmarks.evaluation.classifiers.LEAST_UPDATES", 3)
     monkeypatch.setattr("benchmarks.evaluation.classifiers.EPOCHS", 1)
     monkeypatch.setattr(gan_train, "_UPDATES", 2)
+    # A worker, which takes seconds to start, gets the same options.
+    monkeypatch.setitem(EXECUTORS, "processes", EXECUTORS["inline"])
     monkeypatch.setattr(presets, "RATES", (1e-3,))
     monkeypatch.setattr(presets, "TUNING_SEEDS", (1000,))
     images = replace(presets.SMOKE.budgets["images"], dataset="folder:own", options={"image_size": 8})
@@ -240,6 +244,45 @@ def test_a_command_reads_each_option_and_leaves_nothing_where_nobody_told_it_to(
         assert [pattern for pattern in leaves if not any(elsewhere.glob(pattern))] == [], module
 
 
+# The option that names what a command is to write, and the work of which that is the result.
+WRITES: dict[str, tuple[str, str]] = {
+    "benchmarks.defects --dataset digits --out": ("tables.md", "benchmarks.evaluation.defects.measure_defects"),
+    "benchmarks.extractors --dataset digits --out": ("", "benchmarks.evaluation.classifiers.train_extractor"),
+    "benchmarks.speed --variant vanilla_gan --json": ("all.json", "benchmarks.timing.training.measure_training"),
+    "benchmarks.tune --preset quick --arms plain --out": ("rates.json", "benchmarks.suites.tuning.list_trials"),
+    "reports.build --runs-dir runs --out": ("", "reports.build.build_report"),
+    "tests.soak.precision --dataset ring8 --json": ("all.json", "benchmarks.suites.scheduler.run_jobs"),
+    "tests.soak calibration --size 0.001 --work": ("", "tests.soak.calibration.calibrate"),
+}
+# Draws its picture within a second.
+WRITES_AT_ONCE = {"benchmarks.sample"}
+
+
+def test_every_command_that_writes_what_it_is_told_to_is_among_them(parsers: dict[str, Parser]) -> None:
+    writing = {name for name, parser in parsers.items() if options(parser) & {"out", "json"}}
+    assert writing | {"tests.soak"} == {words.split()[0] for words in WRITES} | WRITES_AT_ONCE
+
+
+@pytest.mark.parametrize("words", WRITES)
+@pytest.mark.parametrize("place", ["file", "folder"])
+def test_what_cannot_be_written_is_refused_before_the_work(
+    words: str, place: str, called: Callable[..., Done], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, work = WRITES[words]
+    monkeypatch.setattr(work, lambda *_, **__: pytest.fail("the work has begun"))
+    (tmp_path / "runs").mkdir()
+    if place == "file":
+        (tmp_path / "file").touch()
+        out = tmp_path / "file" / name
+    else:
+        out = tmp_path / (name or "file")
+        out.mkdir() if name else out.touch()
+    module, *rest = words.split()
+    done = called(COMMANDS.get(module, soak), *rest, str(out))
+    assert done.code == 2
+    assert done.err.splitlines()[-1].startswith(f"error: cannot write {out}")
+
+
 class Begun(Exception):
     """A timing, which would take minutes, was to begin."""
 
@@ -255,9 +298,9 @@ def test_a_timing_reads_what_it_is_listed_to_read_and_refuses_the_rest(
     def begun(*rest: Any) -> None:
         raise Begun
 
-    for function in ("suite_cost.measure_suite", "tables.fill_page"):
+    for function in ("suite_cost.measure_suite", "libraries.measure_libraries", "tables.fill_page"):
         monkeypatch.setattr(f"benchmarks.timing.{function}", begun)
-    words = [f"--{timing}", "given"]
+    words = [f"--{timing}"] + ["given"] * (timing in ("suite", "fill"))
     parser = parsers["benchmarks.speed"]
     listed = speed.READS[timing] | speed.READS.keys() | {"json", "plugin"}
     for action in parser._actions:

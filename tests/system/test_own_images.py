@@ -171,18 +171,14 @@ def test_an_interrupted_run_goes_on_from_its_config_in_another_folder(
     assert finished.folder.status()["state"] == "FINISHED"
 
 
-def test_a_suite_a_report_and_its_records(images: Path, tmp_path: Path, called: Called, tracking_uri: str) -> None:
-    asked = [
-        "--preset",
-        "smoke",
-        "--questions",
-        "loss_curves",
-        "--seeds",
-        "2",
-        "--dataset",
-        f"folder:meine Bilder/{NAME}",
-    ]
-    how = ["--executor", "processes", "--workers", "2", "--device", "cpu", "--tracking-uri", tracking_uri]
+@pytest.mark.parametrize(
+    "executor", ["--executor inline", pytest.param("--executor processes --workers 2", marks=pytest.mark.long)]
+)
+def test_a_suite_a_report_and_its_records(
+    executor: str, images: Path, tmp_path: Path, called: Called, tracking_uri: str
+) -> None:
+    asked = [*"--preset smoke --questions loss_curves --seeds 2 --dataset".split(), f"folder:meine Bilder/{NAME}"]
+    how = [*executor.split(), "--device", "cpu", "--tracking-uri", tracking_uri]
     planned = called(suite, *asked, "--plan")
     assert (planned.code, "4 runs (0 already done)" in planned.out) == (0, True), planned.err
     assert not Path("data/extractors").exists()  # no classifier was trained to show a plan

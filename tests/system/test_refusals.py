@@ -14,12 +14,11 @@ from benchmarks import configure
 from benchmarks.algorithm.device import check_precision
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import images, load
-from benchmarks.defects import main as defects
 from benchmarks.evaluation.classifiers import train_extractor
 from benchmarks.executors import RunOptions
 from benchmarks.executors import ray as on_ray
 from benchmarks.inference.find import load_run
-from benchmarks.pictures.samples import write_file
+from benchmarks.pictures.samples import write_picture
 from benchmarks.questions.presets import QUICK, SMOKE
 from benchmarks.run import main as run
 from benchmarks.run_folder.folder import CONFIG, FACTS, RunFolder
@@ -34,7 +33,6 @@ from benchmarks.timing.training import measure_training
 from benchmarks.tune import main as tune
 from reports.build import main as build
 from tests.conftest import Done
-from tests.soak import precision
 from variants import UserError
 
 
@@ -210,7 +208,7 @@ def test_a_run_on_captions_of_other_words(mnist_dir: Path) -> None:
 
 def test_a_picture_that_cannot_be_written() -> None:
     with pytest.raises(UserError, match=r"^cannot write nowhere/grid\.png: No such file or directory$"):
-        write_file("nowhere/grid.png", b"")
+        write_picture("nowhere/grid.png", b"")
 
 
 def test_a_classifier_that_cannot_be_written() -> None:
@@ -219,24 +217,6 @@ def test_a_classifier_that_cannot_be_written() -> None:
         train_extractor(
             load(DatasetConfig("digits")), Path("file/judge.safetensors"), seed=0, updates=1, say=lambda line: None
         )
-
-
-def test_tables_that_cannot_be_written(called: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> None:
-    Path("file").touch()
-    monkeypatch.setattr("benchmarks.evaluation.defects.measure_defects", lambda *_: None)
-    monkeypatch.setattr("benchmarks.evaluation.defects.format_page", lambda tables: "")
-    done = called(defects, "--dataset", "digits", "--out", "file/defects.md")
-    assert done.code == 2
-    assert done.err.startswith("error: cannot write file/defects.md: ")
-
-
-def test_a_comparison_that_cannot_be_written(called: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> None:
-    Path("file").touch()
-    monkeypatch.setattr("benchmarks.suites.scheduler.run_jobs", lambda *_, **__: [])
-    monkeypatch.setattr("tests.soak.precision.compare_precisions", lambda runs: ())
-    done = called(precision.main, "--variant", "vanilla_gan", "--dataset", "ring8", "--json", "file/p.json")
-    assert done.code == 2
-    assert done.err.endswith("error: cannot write file/p.json: File exists\n")
 
 
 # Timing

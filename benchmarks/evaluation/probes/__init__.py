@@ -14,8 +14,7 @@ import copy
 from dataclasses import replace
 
 from benchmarks.algorithm.random_streams import stream
-from benchmarks.config import PROBES as ALWAYS
-from benchmarks.config import RunConfig
+from benchmarks.config import DEFAULT_PROBES, RunConfig
 from benchmarks.datasets import Dataset
 from benchmarks.evaluation.probes.base import Moment, Probe
 from benchmarks.evaluation.probes.diminished_gradient import (
@@ -54,7 +53,7 @@ def check_probes(config: RunConfig, dataset: Dataset) -> None:
     for name in config.probes:
         if name not in PROBES:
             raise unknown("probe", name, PROBES)
-        if (why := PROBES[name].refuses(config.recipe, dataset)) and name not in ALWAYS:
+        if (why := PROBES[name].refuses(config.recipe, dataset)) and name not in DEFAULT_PROBES:
             raise UserError(f"--probes {name} does not apply to {config.variant} on {dataset.name}: {why}")
 
 

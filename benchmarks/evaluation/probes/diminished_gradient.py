@@ -20,7 +20,7 @@ from benchmarks.algorithm.steps import discriminator_update
 from benchmarks.datasets import Dataset, Split, place_split
 from benchmarks.evaluation.probes.base import Moment
 from benchmarks.pictures import draw_gradient_curves
-from benchmarks.run_folder.folder import PROBES
+from benchmarks.run_folder.folder import PROBES_FOLDER
 from variants import Recipe
 from variants.batch import Batch
 from variants.blocks import draw_from, frozen_buffers
@@ -60,7 +60,7 @@ def measure_gradient_fall(moment: Moment, stream: Generator) -> dict[str, float]
     data = place_split(moment.dataset.train, stream.device)
     points = train_discriminator(moment.gan, moment.objective, moment.recipe, data, stream, _UPDATES)
     title = f"{moment.config.variant} on {moment.dataset.name}, generator frozen after epoch {moment.epoch}"
-    name = f"{PROBES}/gradient_epoch_{moment.epoch:03d}"
+    name = f"{PROBES_FOLDER}/gradient_epoch_{moment.epoch:03d}"
     lines = [asdict(point) for point in points]
     moment.folder.write_json(f"{name}.json", {"epoch": moment.epoch, "points": lines})
     draw_gradient_curves(lines, moment.folder.file(f"{name}.png"), title)

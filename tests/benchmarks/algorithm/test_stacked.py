@@ -427,7 +427,7 @@ def test_who_asks_for_seeds_as_one_is_told_where_they_are_not() -> None:
         RunOptions(stack="onn")
 
 
-@pytest.mark.parametrize("executor", ["inline", "processes"])
+@pytest.mark.parametrize("executor", ["inline", pytest.param("processes", marks=pytest.mark.long)])
 def test_executors_train_the_parts_of_a_job_as_one(executor: str, tmp_path: Path) -> None:
     job = RunGroup(tuple(configs("vanilla_gan", "ring8", epochs=1)))
     settings = RunOptions(tmp_path, device="cpu", pictures="none", track=False, stack="on")

@@ -94,8 +94,9 @@ def few(digits: Dataset, count: int, side: int = 8, *, same: bool = False) -> Da
 @pytest.mark.parametrize(("count", "side", "same"), [(1, 8, False), (2, 8, False), (9, 8, True), (3, 17, False)])
 @pytest.mark.parametrize("generator", ["real", "constant", "noise", "one class"])
 def test_what_cannot_be_measured_is_absent_with_its_reason(
-    count: int, side: int, same: bool, generator: str, digits: Dataset
+    count: int, side: int, same: bool, generator: str, digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("metrics.gan_train._UPDATES", 2)
     dataset = few(digits, count, side, same=same)
     evaluator = Evaluator(dataset, 40)
     samples = {

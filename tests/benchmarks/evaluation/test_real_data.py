@@ -24,6 +24,14 @@ LARGE = tuple(pytest.param(name, marks=pytest.mark.long) for name in ("mnist", "
 SAMPLES = 2000
 
 
+@pytest.fixture(autouse=True)
+def fewer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer stacks, and fewer updates of GAN-train, which read digits as well and spread as much as all of them."""
+    monkeypatch.setattr("benchmarks.datasets.stacked.TRAIN_STACKS", 10_000)
+    monkeypatch.setattr("benchmarks.datasets.stacked.TEST_STACKS", 6000)
+    monkeypatch.setattr("metrics.gan_train._UPDATES", 200)
+
+
 def drawn(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 

@@ -104,7 +104,7 @@ def accounted_for(evaluator: Evaluator, values: Mapping[str, float]) -> None:
 
 
 JUDGED = {name for name, metric in METRICS.items() if "extractor" in metric.needs} | {"kid", "kid_error"}
-JUDGED -= {"accuracy"}  # which asks for the class alone
+JUDGED -= {"accuracy", "classifier_score"}  # which ask for the class alone
 GENERATORS = (noise, one_image, real_of_the_class)
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import as_completed
 from pathlib import Path
 
@@ -163,33 +164,26 @@ def test_leaving_by_ctrl_c_stops_the_workers_and_every_run_can_go_on(held: Path,
     assert [run.status for run in list_runs(tracking_uri)] == ["FINISHED"] * 3
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 def test_workers_end_with_their_parent_however_that_ends(held: Path) -> None:
-    code = """
-import sys, time
-from pathlib import Path
-from benchmarks import configure, load_plugins
-from benchmarks.executors import RunGroup, RunOptions, open_executor
-
-if __name__ == "__main__":
-    load_plugins(["held.py"])
-    config = configure("vanilla_gan", "ring8", noise="held", epochs=2, epoch_updates=10, samples=50, probes=())
-    executor = open_executor("processes", RunOptions(track=False), workers=1)
-    executor.submit(RunGroup((config,)))
-    time.sleep(100)
-"""
-    (held / "parent.py").write_text(code)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    parent = subprocess.Popen([sys.executable, "parent.py"], cwd=held, env=environment)
+    job, settings = tiny(noise="held"), quick(held / "runs", track=False)
+    folder = RunFolder(settings.runs_dir / job.configs[0].name)
+    parent = os.fork()
+    if parent == 0:
+        try:
+            Processes(settings, 1).submit(job)
+            time.sleep(PATIENCE)
+        finally:
+            os._exit(1)
     try:
         until(lambda: list(held.glob("held-*")))
         pid = int(next(held.glob("held-*")).name.removeprefix("held-"))
-        (folder,) = (held / "runs").glob("vanilla_gan-*")
-        assert RunFolder(folder).status()["state"] == "RUNNING"
+        assert folder.status()["state"] == "RUNNING"
     finally:
-        parent.kill()
-        parent.wait()
+        os.kill(parent, signal.SIGKILL)
+        os.waitpid(parent, 0)
     until(lambda: not is_alive(pid))
-    assert RunFolder(folder).status()["state"] == "KILLED"
+    assert folder.status()["state"] == "KILLED"
 
 
 def test_ctrl_c_while_training_in_this_process_reaches_the_caller(

@@ -1,8 +1,7 @@
 """A run folder from before the code was divided into rooms is read by today's code as it was by its own."""
 
 import shutil
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,8 @@ import pytest
 from benchmarks.inference.run import Run
 from benchmarks.run_folder.folder import RunFolder, list_run_folders
 from benchmarks.run_folder.symptoms import describe_symptoms, find_symptoms
-from tests.conftest import ROOT
+from reports.build import main as build
+from tests.conftest import ROOT, Done
 
 NAME = "cgan_mlp-digits-s7-3c6ec8a4"
 
@@ -62,9 +62,8 @@ def test_its_checkpoint_and_its_generator_are_read_and_sampled_as_they_were(fold
     assert samples[3, 0, 2].tolist() == pytest.approx(drawn, abs=1e-5)
 
 
-def test_a_report_counts_it(folder: RunFolder, tmp_path: Path) -> None:
-    words = ["--runs-dir", str(folder.path.parent), "--out", str(tmp_path / "out")]
-    done = subprocess.run([sys.executable, "-m", "reports.build", *words], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
-    assert "1 finished runs of 1 found, in 1 comparable group" in done.stdout
+def test_a_report_counts_it(folder: RunFolder, tmp_path: Path, called: Callable[..., Done]) -> None:
+    done = called(build, "--runs-dir", str(folder.path.parent), "--out", str(tmp_path / "out"))
+    assert done.code == 0, done.err
+    assert "1 finished runs of 1 found, in 1 comparable group" in done.out
     assert NAME in (tmp_path / "out" / "index.md").read_text()

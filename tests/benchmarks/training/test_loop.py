@@ -17,6 +17,7 @@ from benchmarks.run_folder.folder import ABSENT_REFERENCE, STATUS, list_run_fold
 from benchmarks.training.cache import get_evaluator, load_dataset
 from benchmarks.training.listener import ProgressListener
 from benchmarks.training.loop import Diverged, Training
+from tests.image_sets import NOISE, Images
 from variants import UserError
 
 QUICK = {"epochs": 3, "epoch_updates": 4, "samples": 200, "thorough": False}
@@ -25,19 +26,29 @@ QUICK = {"epochs": 3, "epoch_updates": 4, "samples": 200, "thorough": False}
 def trained(
     folder: Path,
     variant: str = "cgan_mlp",
-    dataset: str = "digits",
+    dataset: str | DatasetConfig = "digits",
     listener: ProgressListener | None = None,
+    pictures: str = "none",
     **changes,
 ) -> Run:
     config = configure(variant, dataset, **{**QUICK, **changes})
-    return train(config, runs_dir=folder, track=False, pictures="milestones", listener=listener)
+    return train(config, runs_dir=folder, track=False, pictures=pictures, listener=listener)
 
 
-def result(run: Run) -> tuple[list[dict], bytes, dict[str, bytes]]:
-    """What must be the same bits: the journal but for its clock, the generator, the pictures."""
+def result(run: Run) -> tuple[list[dict], bytes]:
+    """What must be the same bits: the journal but for its clock, and the generator."""
     lines = [{k: v for k, v in line.items() if k != "timing"} for line in run.folder.lines()]
-    pictures = {path.name: path.read_bytes() for path in run.folder.pictures().values()}
-    return lines, (run.path / "generator.safetensors").read_bytes(), pictures
+    return lines, (run.path / "generator.safetensors").read_bytes()
+
+
+def pictures(run: Run) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in run.folder.pictures().values()}
+
+
+def own_images(folder: Path, size: int, colour: bool = False) -> DatasetConfig:
+    """Noise in three classes, of so many pixels a side."""
+    Images((30,) * 3, (NOISE,) * 3, size, size, colour=colour, twice=False, seed=0).write(folder / "own")
+    return DatasetConfig(f"folder:{folder / 'own'}", image_size=size)
 
 
 def ended(run: Run) -> dict:
@@ -58,7 +69,7 @@ class Stop(ProgressListener):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return trained(tmp_path_factory.mktemp("whole"))
+    return trained(tmp_path_factory.mktemp("whole"), pictures="milestones")
 
 
 def test_a_run_leaves_its_results_in_its_folder(whole: Run) -> None:
@@ -100,7 +111,8 @@ def test_samples_that_are_not_finite_are_counted_in_the_journal(
 
 def test_the_same_seed_gives_the_same_bits_and_another_does_not(whole: Run, tmp_path: Path) -> None:
     torch.rand(3)  # the global random state does not matter
-    assert result(trained(tmp_path / "again")) == result(whole)
+    again = trained(tmp_path / "again", pictures="milestones")
+    assert (result(again), pictures(again)) == (result(whole), pictures(whole))
     other = trained(tmp_path / "other", seed=1)
     assert result(other)[1] != result(whole)[1]
 
@@ -113,11 +125,11 @@ def test_the_order_of_runs_changes_nothing(tmp_path: Path) -> None:
     assert there == back
 
 
-def by_one_thread_more(folder: Path) -> Run:
+def by_one_thread_more(folder: Path, **changes) -> Run:
     threads = torch.get_num_threads()
     torch.set_num_threads(threads + 1)
     try:
-        return trained(folder)
+        return trained(folder, **changes)
     finally:
         torch.set_num_threads(threads)
 
@@ -132,7 +144,7 @@ def test_another_number_of_threads_changes_no_more_than_the_last_digits_of_a_sum
 
 def test_the_real_side_that_a_process_keeps_is_of_one_number_of_threads(whole: Run, tmp_path: Path) -> None:
     get_evaluator.cache_clear()
-    by_one_thread_more(tmp_path / "other")
+    by_one_thread_more(tmp_path / "other", epochs=1, epoch_updates=1)
     assert result(trained(tmp_path / "again")) == result(whole)
 
 
@@ -148,12 +160,13 @@ def test_an_interrupted_run_goes_on_and_ends_with_the_same_bits(
 ) -> None:
     monkeypatch.setattr("benchmarks.training.loop.CHECKPOINT_SECONDS", 0.0)
     with pytest.raises(KeyboardInterrupt):
-        trained(tmp_path, listener=Stop(epoch))
+        trained(tmp_path, listener=Stop(epoch), pictures="milestones")
     stopped = load_run(tmp_path / whole.path.name)
     assert ended(stopped) == {"state": "KILLED", "epoch": epoch - 1, "cause": "interrupted"}
     # Epoch 0 is judged after the first epoch.
     assert [line["epoch"] for line in stopped.folder.lines()] == list(range(epoch if epoch > 1 else 0))
-    assert result(trained(tmp_path)) == result(whole)
+    resumed = trained(tmp_path, pictures="milestones")
+    assert (result(resumed), pictures(resumed)) == (result(whole), pictures(whole))
 
 
 def test_a_run_that_is_stopped_while_it_ends_says_so_and_ends_when_asked_again(
@@ -165,7 +178,7 @@ def test_a_run_that_is_stopped_while_it_ends_says_so_and_ends_when_asked_again(
     with monkeypatch.context() as patched:
         patched.setattr("benchmarks.training.loop.animate", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            trained(tmp_path)
+            trained(tmp_path, pictures="milestones")
     stopped = load_run(tmp_path / whole.path.name)
     assert ended(stopped) == {"state": "KILLED", "epoch": 3, "cause": "interrupted"}
     assert result(trained(tmp_path)) == result(whole)
@@ -195,7 +208,9 @@ def test_what_a_remedy_keeps_is_in_the_checkpoint(
 def test_a_convolutional_run_goes_on_with_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its weights lie in memory channels last, and a checkpoint's tensors do not; of one channel, both are the same."""
     monkeypatch.setattr("benchmarks.training.loop.CHECKPOINT_SECONDS", 0.0)
-    quick = {"variant": "dcgan", "dataset": "stacked_digits", "evaluate_every": 3, "samples": 100}
+    monkeypatch.setattr("benchmarks.evaluation.classifiers.QUICK_UPDATES", 3)
+    images = own_images(tmp_path, 8, colour=True)
+    quick = {"variant": "dcgan", "dataset": images, "evaluate_every": 3, "samples": 20, "batch_size": 8}
     with pytest.raises(KeyboardInterrupt):
         trained(tmp_path / "stopped", listener=Stop(3), **quick)
     assert result(trained(tmp_path / "stopped", **quick)) == result(trained(tmp_path / "whole", **quick))

@@ -12,8 +12,7 @@ import pytest
 from benchmarks import configure, load_run, train
 from benchmarks.algorithm.random_streams import initialisation
 from benchmarks.cli.tables import show_choices
-from benchmarks.config import PROBES as ALWAYS
-from benchmarks.config import DatasetConfig, RunConfig
+from benchmarks.config import DEFAULT_PROBES, DatasetConfig, RunConfig
 from benchmarks.evaluation.probes import PROBES
 from benchmarks.run_folder.folder import RunFolder
 from benchmarks.tracking.client import make_client
@@ -76,13 +75,13 @@ def test_every_probe_serves_every_variant(
     }
     assert not any(name.startswith("noise_swap") for name in first)
     assert all(map(math.isfinite, last.values()))
-    assert all(0 <= last[name] <= 1 for name in ALWAYS if name in last)
+    assert all(0 <= last[name] <= 1 for name in DEFAULT_PROBES if name in last)
 
 
 def test_figures_and_files_of_probes_are_in_mlflow_and_come_back(
     tmp_path: Path, short: None, tracking_uri: str
 ) -> None:
-    config = configure("cgan_mlp", "digits", **{**QUICK, "epochs": 1, "probes": (*ALWAYS, "gradient")})
+    config = configure("cgan_mlp", "digits", **{**QUICK, "epochs": 1, "probes": (*DEFAULT_PROBES, "gradient")})
     run = train(config, runs_dir=tmp_path, pictures="none", tracking_uri=tracking_uri)
     (tracked,) = list_runs(tracking_uri)
     client = make_client(tracking_uri)
@@ -97,12 +96,12 @@ def test_figures_and_files_of_probes_are_in_mlflow_and_come_back(
 
 def test_the_probes_that_are_always_on_leave_old_keys_as_they_were() -> None:
     config = configure("cgan_mlp", "digits")
-    assert config.probes == ALWAYS
+    assert config.probes == DEFAULT_PROBES
     assert "probes" not in config.as_dict(neutral=False)
     others = configure("cgan_mlp", "digits", probes=["gradient"])
     assert others.key != config.key
     assert configure("cgan_mlp", "digits", probes=()).key not in (config.key, others.key)
-    assert configure("cgan_mlp", "digits", probes=(*reversed(ALWAYS), ALWAYS[0])) == config
+    assert configure("cgan_mlp", "digits", probes=(*reversed(DEFAULT_PROBES), DEFAULT_PROBES[0])) == config
     for each in (config, others):
         assert RunConfig.from_dict(json.loads(json.dumps(each.as_dict()))) == each
 
