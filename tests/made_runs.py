@@ -58,7 +58,7 @@ def run_config(arm: PlannedArm, seed: int) -> RunConfig:
     data = f"{arm.dataset}{'' if image else seed}"
     return RunConfig(
         arm.arm.variant,
-        arm.recipe,
+        arm.recipe_of(seed),
         arm.dataset,
         seed,
         checksum=f"{hash_of(data):064x}",

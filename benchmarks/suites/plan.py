@@ -163,6 +163,13 @@ class Plan:
     """Hash of the plan of which this is a part; "" for a whole plan."""
 
     @property
+    def families(self) -> tuple[tuple[PlannedDecision, ...], ...]:
+        """The decisions that share an error of 5 %: the primary ones, and any exploratory ones."""
+        primary = tuple(each for each in self.decisions if not each.decision.exploratory)
+        exploratory = tuple(each for each in self.decisions if each.decision.exploratory)
+        return tuple(family for family in (primary, exploratory) if family)
+
+    @property
     def looks(self) -> Looks | None:
         """The looks at which the decisions are judged; None where they are judged once."""
         return self.preset.looks
@@ -238,7 +245,8 @@ def _serialise_decision(planned: PlannedDecision) -> dict[str, Any]:
             }
         )
     decision = planned.decision
-    return {
+    exploratory = {"exploratory": True} if decision.exploratory else {}
+    return exploratory | {
         "question": planned.question,
         "claim": decision.claim,
         "says": decision.says,

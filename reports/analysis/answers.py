@@ -122,13 +122,19 @@ def answer_plan(
     plan = evidence.plan if judged is None else judged.plan
     kept = plans[0]["plan"] if plans else {}
     # A report on a few of the questions is corrected as the whole one is, where that is known.
-    tests = max(len(plan.decisions), len(kept.get("decisions", ())))
+    before = Counter(bool(each.get("exploratory")) for each in kept.get("decisions", {}).values())
+    now = Counter(each.decision.exploratory for each in plan.decisions)
+    tests = max(now[False], before[False])
     named = {planned.decision.name: planned for planned in plan.decisions}
     if judged is None:
         checks = {test.name: check_construct(named[test.name], evidence.by_name) for test in evidence.tests}
         # A decision that is not tested keeps its place in the correction, as if its p were 1.
         valid = [test for test in evidence.tests if all(check.holds for check in checks[test.name])]
-        verdicts, refused = {verdict.test: verdict for verdict in decide(valid, tests)}, evidence.refused
+        verdicts, refused = {}, evidence.refused
+        for exploratory in (False, True):
+            family = [test for test in valid if named[test.name].decision.exploratory == exploratory]
+            counted = max(now[exploratory], before[exploratory])
+            verdicts |= {verdict.test: verdict for verdict in decide(family, counted)}
     else:
         checks, verdicts, refused = judged.checks, judged.verdicts, judged.refused
     answers = []

@@ -67,10 +67,12 @@ def judge_at_looks(
 
     complete = True
     try:
-        for look in decide_at_looks([each.decision.name for each in plan.decisions], plan.looks, ask):
-            taken.append(look)
-            verdicts |= {verdict.test: verdict for verdict in look.verdicts}
-            told(look)
+        # The exploratory ones come after the primary ones, which are what a report is about.
+        for family in plan.families:
+            for look in decide_at_looks([each.decision.name for each in family], plan.looks, ask):
+                taken.append(look)
+                verdicts |= {verdict.test: verdict for verdict in look.verdicts}
+                told(look)
     except _MissingRuns:
         complete = False
     arms = tuple(

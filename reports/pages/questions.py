@@ -94,7 +94,12 @@ def render_overview(
         ended=sum(len(arm.ended) for arm in evidence.arms),
         failed=sum(len(arm.failures) for arm in evidence.arms),
         shares=_group_by_share(answers, answers.answers, of_curves=True),
-        claimed=[answer for answer in answers.answers if answer.planned.decision.claim != "control"],
+        claimed=[
+            answer
+            for answer in answers.answers
+            if answer.planned.decision.claim != "control" and not answer.planned.decision.exploratory
+        ],
+        exploratory=[answer for answer in answers.answers if answer.planned.decision.exploratory],
         lacking=lacking,
         unfinished={run.id: run for arm in lacking for run in arm.unfinished}.values(),
         without_figure={decision: runs.values() for decision, runs in without_figure.items()},
