@@ -190,8 +190,6 @@ class Decision:
     """Construct checks of its own; `reports.analysis.checks` adds those that every decision has to pass."""
     sizes_differ: str = ""
     """Why the networks differ in size, where that is part of the claim; "" where sizes have to match."""
-    exploratory: bool = False
-    """Secondary: judged in a family of its own, and left out of what a report says it found."""
     may_stay_at_chance: tuple[Arm, ...] = ()
     """Arms that learn badly according to the claim itself."""
 

@@ -68,6 +68,9 @@ class Preset:
     """Takes the decisions that are too costly elsewhere, too."""
     leaves_out: Mapping[str, str] = field(default_factory=dict)
     """Decisions that are not taken, with the reason as the end of a sentence."""
+    primary: tuple[str, ...] = ()
+    """Decisions that a report is about, as a rule one a claim. All others are exploratory: judged in a family of their
+    own, and left out of what a report says it found. () where all are primary."""
     looks: Looks | None = None
     """When the tests are judged while seeds are added; None for once, at the end."""
 

@@ -139,6 +139,8 @@ class PlannedDecision:
     decision: Decision
     question: str
     contrasts: tuple[PlannedContrast, ...]
+    exploratory: bool = False
+    """Whether it is judged beside the decisions that a report is about."""
 
 
 @dataclass(frozen=True)
@@ -165,8 +167,8 @@ class Plan:
     @property
     def families(self) -> tuple[tuple[PlannedDecision, ...], ...]:
         """The decisions that share an error of 5 %: the primary ones, and any exploratory ones."""
-        primary = tuple(each for each in self.decisions if not each.decision.exploratory)
-        exploratory = tuple(each for each in self.decisions if each.decision.exploratory)
+        primary = tuple(each for each in self.decisions if not each.exploratory)
+        exploratory = tuple(each for each in self.decisions if each.exploratory)
         return tuple(family for family in (primary, exploratory) if family)
 
     @property
@@ -245,7 +247,7 @@ def _serialise_decision(planned: PlannedDecision) -> dict[str, Any]:
             }
         )
     decision = planned.decision
-    exploratory = {"exploratory": True} if decision.exploratory else {}
+    exploratory = {"exploratory": True} if planned.exploratory else {}
     return exploratory | {
         "question": planned.question,
         "claim": decision.claim,
@@ -312,7 +314,12 @@ def make_plan(
     arms = _plan_arms(preset, chosen, taken, tuned)
     named = {arm.name: arm for arm in arms}
     decisions = tuple(
-        PlannedDecision(decision, question, tuple(_plan_contrast(c, preset, named, tuned) for c in decision.contrasts))
+        PlannedDecision(
+            decision,
+            question,
+            tuple(_plan_contrast(c, preset, named, tuned) for c in decision.contrasts),
+            bool(preset.primary) and decision.name not in preset.primary,
+        )
         for decision, question in taken
     )
     once, again = split_duplicates(decisions, named)

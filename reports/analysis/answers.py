@@ -123,7 +123,7 @@ def answer_plan(
     kept = plans[0]["plan"] if plans else {}
     # A report on a few of the questions is corrected as the whole one is, where that is known.
     before = Counter(bool(each.get("exploratory")) for each in kept.get("decisions", {}).values())
-    now = Counter(each.decision.exploratory for each in plan.decisions)
+    now = Counter(each.exploratory for each in plan.decisions)
     tests = max(now[False], before[False])
     named = {planned.decision.name: planned for planned in plan.decisions}
     if judged is None:
@@ -132,7 +132,7 @@ def answer_plan(
         valid = [test for test in evidence.tests if all(check.holds for check in checks[test.name])]
         verdicts, refused = {}, evidence.refused
         for exploratory in (False, True):
-            family = [test for test in valid if named[test.name].decision.exploratory == exploratory]
+            family = [test for test in valid if named[test.name].exploratory == exploratory]
             counted = max(now[exploratory], before[exploratory])
             verdicts |= {verdict.test: verdict for verdict in decide(family, counted)}
     else:

@@ -97,9 +97,9 @@ def render_overview(
         claimed=[
             answer
             for answer in answers.answers
-            if answer.planned.decision.claim != "control" and not answer.planned.decision.exploratory
+            if answer.planned.decision.claim != "control" and not answer.planned.exploratory
         ],
-        exploratory=[answer for answer in answers.answers if answer.planned.decision.exploratory],
+        exploratory=[answer for answer in answers.answers if answer.planned.exploratory],
         lacking=lacking,
         unfinished={run.id: run for arm in lacking for run in arm.unfinished}.values(),
         without_figure={decision: runs.values() for decision, runs in without_figure.items()},

@@ -19,29 +19,20 @@ RATES = (5e-4, 1e-3, 2e-3)
 CLEAR, EVEN = {"critic-5": fid(2.0)}, {}
 
 
+def make(primary: tuple[str, ...] = ()) -> Plan:
+    budgets = {**SMOKE.budgets, "images": replace(SMOKE.budgets["images"], rates=RATES)}
+    preset = replace(SMOKE, name="looks", seeds=12, seeds_alone=12, looks=LOOKS, budgets=budgets, primary=primary)
+    return make_plan(preset, ["critic_steps"])
+
+
 @pytest.fixture(scope="module")
 def plan() -> Plan:
-    budgets = {**SMOKE.budgets, "images": replace(SMOKE.budgets["images"], rates=RATES)}
-    preset = replace(SMOKE, name="looks", seeds=12, seeds_alone=12, looks=LOOKS, budgets=budgets)
-    return make_plan(preset, ["critic_steps"])
+    return make()
 
 
 def answered(plan: Plan, runs: list[RunRecord]) -> Answers:
     evidence, judged = gather_judged(plan, runs)
     return answer_plan(evidence, judged=judged)
-
-
-def exploratory(plan: Plan, *names: str) -> Plan:
-    """The plan with these decisions made exploratory."""
-    changed = {
-        each.decision.name: replace(each.decision, exploratory=each.decision.name in names) for each in plan.decisions
-    }
-    questions = tuple(
-        replace(question, decisions=tuple(changed.get(each.name, each) for each in question.decisions))
-        for question in plan.questions
-    )
-    decisions = tuple(replace(each, decision=changed[each.decision.name]) for each in plan.decisions)
-    return replace(plan, questions=questions, decisions=decisions)
 
 
 def test_a_plan_with_looks_says_so_and_one_without_is_as_before(plan: Plan) -> None:
@@ -118,7 +109,7 @@ def test_a_failing_check_gives_a_decision_up(plan: Plan) -> None:
 def test_exploratory_decisions_are_a_family_of_their_own(plan: Plan) -> None:
     names = [each.decision.name for each in plan.decisions]
     assert len(names) > 1
-    asked = exploratory(plan, *names[1:])
+    asked = make(primary=(names[0],))
     assert asked.hash != plan.hash
     answers = answered(asked, made(asked, CLEAR))
     assert answers.tests == 1
