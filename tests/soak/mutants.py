@@ -49,7 +49,11 @@ TESTS = {
     "metrics/ranking.py": ("metrics/test_ranking", "metrics/test_independent"),
     "metrics/spectrum.py": ("metrics/test_spectrum", "metrics/test_independent"),
     "reports/analysis/statistics.py": ("reports/analysis/test_statistics", "reports/analysis/test_verdicts"),
-    "reports/analysis/verdicts.py": ("reports/analysis/test_verdicts", "reports/pages/test_questions"),
+    "reports/analysis/verdicts.py": (
+        "reports/analysis/test_verdicts",
+        "reports/analysis/test_answers",
+        "reports/analysis/test_evidence",
+    ),
 }
 # A test hangs, which counts as noticed, if it takes this many times as long as without a change, and some seconds more.
 PATIENCE, GRACE = 10.0, 30.0
