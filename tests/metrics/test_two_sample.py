@@ -52,6 +52,11 @@ CASES = {
         (features(0),),
     ),
     "KernelDistance": Case(metrics.KernelDistance, (features(1),), (features(0),)),
+    "InceptionMetrics": Case(
+        lambda **given: metrics.InceptionMetrics(lambda images: (images, 3 * images), **given),
+        (features(1),),
+        (features(0),),
+    ),
     "PRDC": Case(metrics.PRDC, (features(1),), (features(0),)),
     "ClassDiversity": Case(
         lambda **given: metrics.ClassDiversity(3, **given), (features(1), CLASSES, FLAGS[:, 0]), (features(0), CLASSES)

@@ -224,6 +224,7 @@ def test_a_command_reads_each_option_and_leaves_nothing_where_nobody_told_it_to(
     monkeypatch.setattr("benchmarks.evaluation.classifiers.QUICK_UPDATES", 3)
     monkeypatch.setattr("benchmarks.evaluation.classifiers.LEAST_UPDATES", 3)
     monkeypatch.setattr("benchmarks.evaluation.classifiers.EPOCHS", 1)
+    monkeypatch.setattr("benchmarks.evaluation.defects._USUAL_SPLITS", 2)
     monkeypatch.setattr(gan_train, "_UPDATES", 2)
     # A worker, which takes seconds to start, gets the same options.
     monkeypatch.setitem(EXECUTORS, "processes", EXECUTORS["inline"])
