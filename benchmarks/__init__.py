@@ -4,6 +4,7 @@ Commands, each `python -m benchmarks.NAME`, with --help:
 
 run.py          trains one variant with one or more seeds
 suite.py        trains all runs that the questions need
+compare.py      tells which of some arms is better, with as few seeds as it takes
 tune.py         gives every arm of a suite the same small tuning
 sample.py       draws new samples from a finished run
 show.py         shows a run's settings and metrics, and how to repeat it
@@ -19,6 +20,7 @@ plugins.py      adds variants, losses, datasets, metrics and questions from a fi
 
 Rooms, in the order of the data; the `__init__.py` of each has a map of its files:
 
+statistics/     decides from numbers: exact tests, looks, verdicts
 questions/      says what is asked: claims, arms, presets, outcomes
 datasets/       loads what is trained on
 algorithm/      updates both networks: steps, epochs, stacked seeds

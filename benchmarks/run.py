@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from benchmarks import plugins
 from benchmarks.cli import options
 from benchmarks.cli.options import Parser, read_fields, read_run_options, refuse_unread, run_command
-from benchmarks.config import DEFAULT_PROBES, DEFAULT_SAMPLES, PRECISIONS, DatasetConfig
+from benchmarks.config import DEFAULT_PROBES, PRECISIONS, DatasetConfig
 from variants import VARIANTS
 from variants.recipe import FIELDS, UserError, unknown
 
@@ -31,18 +31,8 @@ def parser() -> Parser:
     what.add_argument(
         "--variant", default="cgan_mlp", metavar="NAME", help=f"variant to train: {', '.join(VARIANTS)} (cgan_mlp)"
     )
-    what.add_argument(
-        "--dataset",
-        default="auto",
-        metavar="NAME",
-        help="a dataset, or folder:PATH for your own images (auto: MNIST, else digits)",
-    )
-    what.add_argument(
-        "--recipe",
-        default="",
-        metavar="NAME",
-        help="settings to start from: a recipe of the variant, a .toml file, or a run folder",
-    )
+    options.add_dataset(what)
+    options.add_recipe(what)
     seeds = what.add_mutually_exclusive_group()
     seeds.add_argument("--seed", type=int, default=0, metavar="N", help="random seed of the run (0)")
     seeds.add_argument("--seeds", type=int, nargs="+", metavar="N", help="train one run for each of these seeds")
@@ -50,16 +40,7 @@ def parser() -> Parser:
     what.add_argument("--list", action="store_true", help="list variants, datasets, losses and noises, and exit")
 
     how = parser.add_argument_group("how")
-    how.add_argument(
-        "--evaluate-every", type=int, default=0, metavar="N", help="epochs between evaluations (a tenth of all)"
-    )
-    how.add_argument(
-        "--samples",
-        type=int,
-        default=DEFAULT_SAMPLES,
-        metavar="N",
-        help=f"generated samples in each evaluation ({DEFAULT_SAMPLES})",
-    )
+    options.add_evaluation(how)
     how.add_argument("--quick-metrics", action="store_true", help="leave out the metrics that take long to measure")
     how.add_argument(
         "--extractor",

@@ -17,8 +17,10 @@ from variants.recipe import UserError, unknown
 
 if TYPE_CHECKING:
     from benchmarks.cli.progress import SuiteProgress
+    from benchmarks.statistics.verdicts import JudgedLook
     from benchmarks.suites.plan import Plan
-    from benchmarks.suites.scheduler import Job
+    from benchmarks.suites.scheduler import Job, Trainer
+    from reports.analysis.looks import Judged
 
 
 def parser() -> Parser:
@@ -41,12 +43,7 @@ def parser() -> Parser:
     )
     what.add_argument("--plan", action="store_true", help="show the runs and their cost, and exit")
     how = parser.add_argument_group("how")
-    how.add_argument(
-        "--executor", default="processes", metavar="NAME", help="where to train: inline, processes or ray (processes)"
-    )
-    how.add_argument(
-        "--address", default="", metavar="ADDRESS", help="address of a Ray cluster (starts one on this machine)"
-    )
+    options.add_executor(how)
     options.add_workers(how)
     options.add_device(how)
     options.add_stack(how)
@@ -79,7 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     tuned = load_tuned_settings(preset, asked.tuned)
     plan = make_plan(preset, asked.questions, tuned=tuned, dataset=asked.dataset, seeds=asked.seeds)
-    jobs, missing = scheduler.prepare_jobs(plan, asked.data_dir, classifiers=not asked.plan)
+    first = plan.up_to(plan.looks.seeds[0], [each.decision.name for each in plan.decisions]) if plan.looks else plan
+    jobs, missing = scheduler.prepare_jobs(first, asked.data_dir, classifiers=not asked.plan)
     todo, done = scheduler.count_runs(jobs, asked.runs_dir, asked.retrain)
     run_options = read_run_options(asked)
     with SuiteProgress(preset.name, todo + done) as live:
@@ -93,23 +91,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 f"this plan is not the first one for the runs in {asked.runs_dir}; a report will list the differences"
             )
         began = time.time()
-        results = scheduler.run_jobs(
-            [job for _, job in jobs],
-            asked.executor,
-            run_options,
-            live,
-            workers=asked.workers,
-            address=asked.address,
-            on_end=scheduler.QuestionProgress(plan, jobs, run_options, live).on_end,
-        )
-        live.say(f"{len(results) - live.failed - live.killed} runs finished, {live.failed} failed")
-        if live.killed:
-            live.say(f"{live.killed} did not end; run the same command again to resume them")
-        trained = [asked.runs_dir / result.name for result in results if not result.found]
-        if trained:
-            live.say(scheduler.describe_worker_time(trained, began, live.workers * (time.time() - began)))
+        trainer = scheduler.Trainer(run_options, live, asked.executor, asked.workers, asked.address, asked.data_dir)
+        if plan.looks:
+            train_at_looks(plan, trainer)
+        else:
+            trainer.train(plan)
+        states = [result.state for result in trainer.results.values()]
+        live.say(f"{states.count('FINISHED')} runs finished, {states.count('FAILED')} failed")
+        if killed := states.count("KILLED"):
+            live.say(f"{killed} did not end; run the same command again to resume them")
+        if trainer.trained:
+            live.say(scheduler.describe_worker_time(trainer.trained, began, live.workers * (time.time() - began)))
         live.say(f"the report: {report_command(asked)}")
-    return 1 if live.killed else 0
+    return 1 if killed else 0
+
+
+def train_at_looks(plan: "Plan", trainer: "Trainer") -> "Judged":
+    """Trains a plan that has looks: after each look only the arms of decisions that are open. Returns what they say.
+
+    Raises UserError if a run does not end: nothing may be decided without it.
+    """
+    from benchmarks.suites.scheduler import describe_look, require_all_ended
+    from reports.analysis.looks import judge_at_looks
+    from reports.reading.runs import find_runs
+
+    def train(part: "Plan") -> bool:
+        trainer.train(part)
+        require_all_ended(list(trainer.results.values()))
+        return True
+
+    def told(look: "JudgedLook") -> None:
+        trainer.live.say(describe_look(look, plan.looks))
+
+    return judge_at_looks(plan, lambda: find_runs(runs_dir=trainer.options.runs_dir).runs, train, told)
 
 
 def _announce(
@@ -126,14 +140,19 @@ def _announce(
 
     live.say(
         f"{len(plan.questions)} questions, {len(plan.decisions)} decisions, {len(plan.arms)} arms, "
-        f"{plan.runs} runs ({done} already done); plan {plan.hash[:12]}"
+        f"{plan.runs} runs{' at most' if plan.looks else ''} ({done} already done); plan {plan.hash[:12]}"
     )
+    if plan.looks:
+        live.say(f"judged with {', '.join(map(str, plan.looks.seeds))} seeds an arm; what is settled stops")
     for why in dict.fromkeys(missing.values()):
         names = ", ".join(name for name, other in missing.items() if other == why)
         live.say(f"not run: {names}: {why}")
     seconds = sum(expected[arm.name] * len(job.configs) for arm, job in jobs)
     if todo and seconds:
-        live.say(f"about {format_duration(seconds * todo / (todo + done))} of one core for the remaining runs")
+        live.say(
+            f"about {format_duration(seconds * todo / (todo + done))} of one core for the remaining runs"
+            + " of the first look" * bool(plan.looks)
+        )
 
 
 def report_command(asked: Namespace) -> str:

@@ -17,15 +17,15 @@ from metrics.base import Unmeasurable
 class _Function(nn.Module):
     """Makes a module of a callable, because torchmetrics' FeatureShare replaces `forward`."""
 
-    def __init__(self, function: Callable[..., Tensor]) -> None:
+    def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__()
         self.function = function
 
-    def forward(self, *inputs: Tensor) -> Tensor:
+    def forward(self, *inputs: Tensor) -> Any:
         return self.function(*inputs)
 
 
-def as_module(function: Callable[..., Tensor] | None) -> nn.Module:
+def as_module(function: Callable[..., Any] | None) -> nn.Module:
     """Returns a callable as a module; None as one that passes on its input."""
     if function is None:
         return nn.Identity()
@@ -61,7 +61,7 @@ class TwoSampleMetric(Metric):
     feature_network = "extractor"
 
     def __init__(
-        self, extractor: Callable[..., Tensor] | None = None, *, reset_real_features: bool = True, **kwargs: Any
+        self, extractor: Callable[..., Any] | None = None, *, reset_real_features: bool = True, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         self.extractor = as_module(extractor)

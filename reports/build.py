@@ -16,6 +16,7 @@ from variants.recipe import UserError
 
 if TYPE_CHECKING:
     from benchmarks.suites.plan import Plan
+    from reports.analysis.answers import Answers
     from reports.reading.runs import FoundRuns
 
 INDEX = "index.md"
@@ -112,12 +113,12 @@ def answer_questions(
     """
     from reports import pages
     from reports.analysis.answers import answer_plan
-    from reports.analysis.evidence import gather_evidence
+    from reports.analysis.looks import gather_judged
     from reports.analysis.standings import compute_standings
     from reports.figures.illustrations import choose_samples, draw_pictures
 
-    evidence = gather_evidence(plan, found.runs)
-    answers = answer_plan(evidence, tuned, plans, partial)
+    evidence, judged = gather_judged(plan, found.runs)
+    answers = answer_plan(evidence, tuned, plans, partial, judged)
     standings = compute_standings(evidence)
     texts = {INDEX: pages.render_overview(answers, standings, found.left_out, len(found.runs), records)}
     pictures: dict[str, bytes] = {}
@@ -130,7 +131,9 @@ def answer_questions(
     outcomes = [answer.outcome for answer in answers.answers]
     controls = [answer.passed for answer in answers.controls]
     said = (
-        f"{len(evidence.ended)} of {plan.runs} planned runs have ended",
+        f"{len(evidence.ended)} of {evidence.plan.runs} runs have ended that the plan asks for"
+        if plan.looks
+        else f"{len(evidence.ended)} of {plan.runs} planned runs have ended",
         f"{evidence.others} of {len(found.runs)} runs found are of no arm of this plan",
         "verdicts: " + ", ".join(f"{outcomes.count(each)} {each}" for each in dict.fromkeys(sorted(outcomes))),
         f"controls: {controls.count(True)} passed, {controls.count(False)} FAILED, {controls.count(None)} undecided",
@@ -138,6 +141,22 @@ def answer_questions(
         *(f"left out: {run.name}: {run.why}" for run in found.left_out),
     )
     return Report("The theory questions, answered by experiment", texts, pictures, said, frozenset(shown))
+
+
+def describe_comparison(answers: "Answers") -> Report:
+    """Returns the report on a comparison of a few arms: the page of its one question."""
+    from reports import pages
+    from reports.figures.illustrations import choose_samples, draw_pictures
+
+    (question,) = answers.plan.questions
+    drawn, samples = list(draw_pictures(answers, question)), choose_samples(answers, question)
+    return Report(
+        question.title,
+        {INDEX: pages.render_question(answers, question, drawn, samples, alone=True)},
+        {each.path: each.data for each in (*drawn, *samples)},
+        pages.describe_verdicts(answers),
+        frozenset(sample.run.id for sample in samples),
+    )
 
 
 def write_report(report: Report, out: Path, html: bool = False) -> list[Path]:

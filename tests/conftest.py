@@ -16,7 +16,10 @@ from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 UNPACK_MNIST = ROOT.parent / "shared" / "data" / "unpack-mnist"
-DATA_DIRS = [Path(folder) for folder in (os.environ.pop("GANBENCH_DATA", ""), ROOT / "data") if folder]
+# Tests see a machine on which it is not set. Under another name it reaches the workers, which are started later.
+if "GANBENCH_DATA" in os.environ:
+    os.environ["GANBENCH_DATA_OF_TESTS"] = os.environ.pop("GANBENCH_DATA")
+DATA_DIRS = [Path(folder) for folder in (os.environ.get("GANBENCH_DATA_OF_TESTS"), ROOT / "data") if folder]
 
 # For this process and for those that tests start. Where a test has two threads, they sleep while they wait: all cores
 # are at work. Nothing listens on port 9, so whatever asks for another machine is refused at once, on every one alike.

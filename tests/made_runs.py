@@ -5,12 +5,14 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 
 from PIL import Image, ImageDraw
 
 from benchmarks.config import PROTOCOL_VERSION, RunConfig
 from benchmarks.questions import QUESTIONS, load_question
 from benchmarks.questions.presets import PRESETS
+from benchmarks.run_folder.folder import RunFolder
 from benchmarks.suites.plan import Plan, PlannedArm, make_plan, select_arms
 from reports import pages
 from reports.analysis import standings
@@ -58,7 +60,7 @@ def run_config(arm: PlannedArm, seed: int) -> RunConfig:
     data = f"{arm.dataset}{'' if image else seed}"
     return RunConfig(
         arm.arm.variant,
-        arm.recipe,
+        arm.recipe_of(seed),
         arm.dataset,
         seed,
         checksum=f"{hash_of(data):064x}",
@@ -173,6 +175,18 @@ def made(
                 )
             )
     return runs
+
+
+def on_disk(runs_dir: Path, run: RunRecord) -> None:
+    """Writes a run as a finished run folder."""
+    folder = RunFolder.create(runs_dir, run.config)
+    folder.write_environment(run.environment)
+    folder.write_json("reference.json", run.reference)
+    folder.write_json("facts.json", {"parameters": run.parameters, "updates_per_epoch": UPDATES})
+    for line in run.lines:
+        folder.append(line)
+    folder.write_bytes(folder.picture_name(run.pictured), run.picture)
+    folder.set_status(run.state, epoch=run.epoch)
 
 
 def fid(value: float) -> dict[str, float]:

@@ -10,6 +10,7 @@ from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any, NoReturn
 
+from benchmarks.config import DEFAULT_SAMPLES
 from benchmarks.training.options import RunOptions
 from variants.recipe import UserError, checked
 
@@ -68,6 +69,48 @@ def add_plugin(options: Options) -> None:
         default=[],
         metavar="FILE.py",
         help="load your own variants, datasets, questions, … from a Python file; repeat for several files",
+    )
+
+
+def add_dataset(options: Options) -> None:
+    options.add_argument(
+        "--dataset",
+        default="auto",
+        metavar="NAME",
+        help="a dataset, or folder:PATH for your own images (auto: MNIST, else digits)",
+    )
+
+
+def add_recipe(options: Options) -> None:
+    options.add_argument(
+        "--recipe",
+        default="",
+        metavar="NAME",
+        help="settings to start from: a recipe of the variant, a .toml file, or a run folder",
+    )
+
+
+def add_evaluation(options: Options) -> None:
+    """Adds --evaluate-every and --samples, which say when and on how much a run is judged."""
+    options.add_argument(
+        "--evaluate-every", type=int, default=0, metavar="N", help="epochs between evaluations (a tenth of all)"
+    )
+    options.add_argument(
+        "--samples",
+        type=int,
+        default=DEFAULT_SAMPLES,
+        metavar="N",
+        help=f"generated samples in each evaluation ({DEFAULT_SAMPLES})",
+    )
+
+
+def add_executor(options: Options) -> None:
+    """Adds --executor and --address, which say where runs are trained."""
+    options.add_argument(
+        "--executor", default="processes", metavar="NAME", help="where to train: inline, processes or ray (processes)"
+    )
+    options.add_argument(
+        "--address", default="", metavar="ADDRESS", help="address of a Ray cluster (starts one on this machine)"
     )
 
 

@@ -128,6 +128,11 @@ class SuiteProgress:
             self._heard.add(what)
             self.say(sentence)
 
+    def restart(self, title: str, runs: int) -> None:
+        """Begins to count anew, for so many runs."""
+        self.runs, self.done = runs, 0
+        self.progress.update(self.task, description=title, total=runs, completed=0, state="")
+
     def ended(self, result: Result) -> None:
         self.done += 1
         self.failed += result.state == "FAILED"

@@ -16,6 +16,9 @@ LEARNED = 0.9
 """Of images, a final FID that is not below this share of the untrained generator's is a failure. Chosen, not tuned: ten
 runs that never began to learn ended at .98 to 1.02 of it, so that 1 would toss a coin."""
 
+FAILED = "run/failed"
+"""Figure of an outcome that counts failures: 1 for a failed run, else 0. It stands in no journal."""
+
 Lines = Sequence[Mapping[str, Any]]
 
 
@@ -89,6 +92,8 @@ def score_run(
     By an outcome that measures samples, a failed run is −∞. Any other outcome is read as measured, until a loss or a
     sample was not finite.
     """
+    if outcome.figures == (FAILED,):
+        return -1.0 if explain_failure(state, lines, epochs) else 0.0
     if not is_quality(outcome):
         lines = list(takewhile(_is_finite, lines))
     elif explain_failure(state, lines, epochs):

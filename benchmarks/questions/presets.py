@@ -4,16 +4,18 @@ Budgets are those of docs/method.md. Needs no torch.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from benchmarks.questions.base import Arm, Decision, Question
+from benchmarks.statistics.looks import Looks, plan_looks
 from variants.recipe import unknown
 
 RATES = (5e-4, 1e-3, 2e-3, 4e-3, 8e-3)
 """Grid of learning rates for every tuned arm. In a pilot, 25 of 36 winners were 2e-3, then the largest."""
-SGD_RATES = tuple(100 * rate for rate in RATES)
-"""Grid for SGD, whose steps are the gradient times the rate, where Adam's are about the rate itself."""
+SGD_FACTOR = 100
+"""Of the learning rates for SGD, whose steps are the gradient times the rate, where Adam's are about the rate."""
+SGD_RATES = tuple(SGD_FACTOR * rate for rate in RATES)
 TUNING_SEEDS = (1000, 1001, 1002)
 """Seeds of the tuning runs, used for nothing else."""
 
@@ -41,6 +43,9 @@ class Budget:
     """Metric by which learning rates are tuned."""
     why_linear: str = ""
     """Why only linear networks are compared on it, as the end of a sentence; "" where all are."""
+    rates: tuple[float, ...] = ()
+    """Learning rates of all arms that take tuning, over which their seeds are spread: blocks of the tests; () for a
+    rate of its own for each arm."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,21 @@ class Preset:
     """Takes the decisions that are too costly elsewhere, too."""
     leaves_out: Mapping[str, str] = field(default_factory=dict)
     """Decisions that are not taken, with the reason as the end of a sentence."""
+    primary: tuple[str, ...] = ()
+    """Decisions that a report is about, as a rule one a claim. All others are exploratory: judged in a family of their
+    own, and left out of what a report says it found. () where all are primary."""
+    looks: Looks | None = None
+    """When the tests are judged while seeds are added; None for once, at the end."""
+
+    def __post_init__(self) -> None:
+        if self.looks and {self.seeds, self.seeds_alone} != {self.looks.last}:
+            raise ValueError(f"the preset {self.name} has other numbers of seeds than its last look")
+
+    def with_seeds(self, seeds: int) -> "Preset":
+        """Returns this preset with so many seeds an arm, at most. Raises ValueError where looks need more."""
+        summary = f"{self.summary}; here {seeds} seed{'s' * (seeds > 1)} an arm"
+        looks = plan_looks(seeds, min(seeds, self.looks.seeds[0])) if self.looks else None
+        return replace(self, seeds=seeds, seeds_alone=seeds, summary=summary, looks=looks)
 
     def pick_seeds(self, seeds: int, after: int = 0) -> tuple[int, ...]:
         """Returns `seeds` of its seeds, from the one at place `after` on."""

@@ -7,7 +7,7 @@ again and prints its hash.
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import variance
@@ -16,7 +16,8 @@ from typing import Any
 from benchmarks.config import DatasetConfig, RunConfig
 from benchmarks.questions import QUESTIONS, Arm, Contrast, Decision, Outcome, Question, load_question
 from benchmarks.questions.base import unique
-from benchmarks.questions.presets import Preset
+from benchmarks.questions.presets import SGD_FACTOR, Preset
+from benchmarks.statistics.looks import Looks
 from benchmarks.suites.tuned_settings import load_tuned_settings, tuning_command
 from variants import Recipe, UserError, load_variant
 
@@ -41,10 +42,23 @@ class PlannedArm:
     probes: tuple[str, ...]
     questions: tuple[str, ...]
     """Names of the questions that it serves, in order."""
+    rates: tuple[float, ...] = ()
+    """Learning rates over which its seeds are spread in turn; () where the recipe has the only one."""
 
     @property
     def name(self) -> str:
         return self.arm.name
+
+    def block_of(self, seed: int) -> int:
+        """Returns the place of a seed's learning rate; 0 where there is one rate."""
+        return (seed - self.seeds[0]) % len(self.rates) if self.rates else 0
+
+    def recipe_of(self, seed: int) -> Recipe:
+        """Returns the recipe of a seed, with its learning rate."""
+        if not self.rates:
+            return self.recipe
+        rate = self.arm.lr_factor * self.rates[self.block_of(seed)]
+        return self.recipe.with_({"generator_lr": rate, "discriminator_lr": rate})
 
     def config(self, seed: int, data_dir: Path | str | None = None) -> RunConfig:
         """Returns the config of one of its runs. Loads the data. Raises UserError where it cannot be trained."""
@@ -59,13 +73,14 @@ class PlannedArm:
             thorough=self.thorough,
             probes=self.probes,
             data_dir=data_dir,
-            **self.recipe.as_dict(),
+            **self.recipe_of(seed).as_dict(),
         )
 
     def matches(self, config: RunConfig) -> bool:
         """Tells whether a run of this config, whatever its seed, belongs to this arm."""
+        recipe = self.recipe_of(config.seed)
         return (
-            (config.variant, config.recipe, config.dataset) == (self.arm.variant, self.recipe, self.dataset)
+            (config.variant, config.recipe, config.dataset) == (self.arm.variant, recipe, self.dataset)
             and (config.evaluate_every, config.samples) == (self.evaluate_every, self.samples)
             and (config.thorough, set(config.probes)) == (self.thorough, set(self.probes))
         )
@@ -76,7 +91,8 @@ class PlannedArm:
         return [epoch for epoch in range(1, epochs + 1) if epoch <= until and (epoch % every == 0 or epoch == epochs)]
 
     def as_dict(self) -> dict[str, Any]:
-        return {
+        rates = {"rates": list(self.rates)} if self.rates else {}
+        return rates | {
             "variant": self.arm.variant,
             "recipe": self.recipe.as_dict(neutral=False),
             "dataset": self.dataset.as_dict(neutral=False),
@@ -101,6 +117,10 @@ class PlannedContrast:
     threshold: float
     """Of an outcome that reaches one; else NaN."""
 
+    def up_to(self, seeds: int) -> "PlannedContrast":
+        """Returns the contrast with the first so many seeds of each side."""
+        return replace(self, treatment_seeds=self.treatment_seeds[:seeds], control_seeds=self.control_seeds[:seeds])
+
     @property
     def reads_curves(self) -> bool:
         """Tells whether it reads loss curves, which have a line every epoch, and not evaluations."""
@@ -119,6 +139,8 @@ class PlannedDecision:
     decision: Decision
     question: str
     contrasts: tuple[PlannedContrast, ...]
+    exploratory: bool = False
+    """Whether it is judged beside the decisions that a report is about."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +161,41 @@ class Plan:
     arms: tuple[PlannedArm, ...]
     decisions: tuple[PlannedDecision, ...]
     not_taken: tuple[NotTaken, ...]
+    whole: str = ""
+    """Hash of the plan of which this is a part; "" for a whole plan."""
+
+    @property
+    def families(self) -> tuple[tuple[PlannedDecision, ...], ...]:
+        """The decisions that share an error of 5 %: the primary ones, and any exploratory ones."""
+        primary = tuple(each for each in self.decisions if not each.exploratory)
+        exploratory = tuple(each for each in self.decisions if each.exploratory)
+        return tuple(family for family in (primary, exploratory) if family)
+
+    @property
+    def looks(self) -> Looks | None:
+        """The looks at which the decisions are judged; None where they are judged once."""
+        return self.preset.looks
+
+    def up_to(self, seeds: int, names: Collection[str]) -> "Plan":
+        """Returns the plan of a look: these decisions, with the first so many seeds of each side of a contrast.
+
+        Keeps the arms that they need; an arm that only shows something has the seeds of the first look.
+        """
+        decisions = tuple(
+            replace(planned, contrasts=tuple(contrast.up_to(seeds) for contrast in planned.contrasts))
+            for planned in self.decisions
+            if planned.decision.name in names
+        )
+        needed: dict[str, set[int]] = {}
+        for planned in decisions:
+            for contrast in planned.contrasts:
+                for arm, own, _ in contrast.sides:
+                    needed.setdefault(arm.name, set()).update(own)
+        deciding = {arm.name for planned in self.decisions for arm in planned.decision.arms}
+        if self.looks is None or seeds == self.looks.seeds[0]:
+            needed |= {arm.name: set(arm.seeds[:seeds]) for arm in self.arms if arm.name not in deciding}
+        arms = tuple(replace(arm, seeds=tuple(sorted(needed[arm.name]))) for arm in self.arms if arm.name in needed)
+        return replace(self, arms=arms, decisions=decisions, whole=self.hash)
 
     def arm(self, name: str) -> PlannedArm:
         return next(arm for arm in self.arms if arm.name == name)
@@ -157,11 +214,12 @@ class Plan:
             "arms": {arm.name: arm.as_dict() for arm in self.arms},
             "decisions": {d.decision.name: _serialise_decision(d) for d in self.decisions},
             "not taken": {d.decision.name: d.why for d in self.not_taken},
-        }
+        } | ({"looks": asdict(self.looks)} if self.looks else {})
 
     @property
     def hash(self) -> str:
-        return hash_plan(self.as_dict())
+        """SHA-256 of the whole plan, in hexadecimal."""
+        return self.whole or hash_plan(self.as_dict())
 
 
 def hash_plan(plan: Mapping[str, Any]) -> str:
@@ -189,7 +247,8 @@ def _serialise_decision(planned: PlannedDecision) -> dict[str, Any]:
             }
         )
     decision = planned.decision
-    return {
+    exploratory = {"exploratory": True} if planned.exploratory else {}
+    return exploratory | {
         "question": planned.question,
         "claim": decision.claim,
         "says": decision.says,
@@ -247,8 +306,7 @@ def make_plan(
         budgets = {**preset.budgets, "images": replace(preset.budgets["images"], dataset=dataset, why_linear="")}
         preset = replace(preset, budgets=budgets)
     if seeds:
-        summary = f"{preset.summary}; here {seeds} seed{'s' * (seeds > 1)} an arm"
-        preset = replace(preset, seeds=seeds, seeds_alone=seeds, summary=summary)
+        preset = preset.with_seeds(seeds)
     chosen = tuple(load_question(name) for name in dict.fromkeys(questions or QUESTIONS))
     tuned = load_tuned_settings(preset) if tuned is None else tuned
     taken, not_taken = select_decisions(preset, chosen)
@@ -256,7 +314,12 @@ def make_plan(
     arms = _plan_arms(preset, chosen, taken, tuned)
     named = {arm.name: arm for arm in arms}
     decisions = tuple(
-        PlannedDecision(decision, question, tuple(_plan_contrast(c, preset, named, tuned) for c in decision.contrasts))
+        PlannedDecision(
+            decision,
+            question,
+            tuple(_plan_contrast(c, preset, named, tuned) for c in decision.contrasts),
+            bool(preset.primary) and decision.name not in preset.primary,
+        )
         for decision, question in taken
     )
     once, again = split_duplicates(decisions, named)
@@ -348,7 +411,10 @@ def plan_arm(
     budget = preset.budgets[arm.dataset_role]
     recipe = load_variant(arm.variant).recipe(arm.recipe or budget.recipe)
     recipe = recipe.with_({**budget.fields, **budget.recipe_fields.get(arm.recipe, {}), **arm.fields})
-    rate = find_tuned_rate(tuned, arm) if preset.tuned and arm.takes_tuning else arm.rate
+    rates = budget.rates if arm.takes_tuning else ()
+    if recipe.optimizer == "sgd":
+        rates = tuple(SGD_FACTOR * rate for rate in rates)
+    rate = find_tuned_rate(tuned, arm) if preset.tuned and arm.takes_tuning and not rates else arm.rate
     if rate is not None:
         recipe = recipe.with_({"generator_lr": rate, "discriminator_lr": rate})
     if arm.lr_factor != 1:
@@ -364,6 +430,7 @@ def plan_arm(
         budget.thorough,
         tuple(sorted({"generalization_gap", "label_use", *arm.probes})),
         tuple(questions),
+        rates,
     )
 
 
@@ -381,7 +448,7 @@ def _refuse_untuned(preset: Preset, arms: Iterable[Arm], tuned: Mapping[str, Any
     missing: dict[str, Arm] = {}
     for arm in arms if preset.tuned else ():
         try:
-            if arm.takes_tuning:
+            if arm.takes_tuning and not preset.budgets[arm.dataset_role].rates:
                 find_tuned_rate(tuned, arm)
         except UserError:
             missing.setdefault(arm.lr_from or arm.name, arm)
@@ -428,7 +495,9 @@ def _plan_contrast(
 
 def _count_seeds(contrast: Contrast, preset: Preset) -> int:
     """Counts the seeds on each side of a contrast."""
-    return preset.seeds_alone if contrast.control is None else preset.seeds * (1 + contrast.twice)
+    # Looks go on until a contrast is settled, so that none needs twice the seeds beforehand.
+    twice = contrast.twice and not preset.looks
+    return preset.seeds_alone if contrast.control is None else preset.seeds * (1 + twice)
 
 
 def _equalise_costs(

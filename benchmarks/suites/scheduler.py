@@ -1,7 +1,9 @@
 """Schedules the runs of a suite: prepares and submits jobs, repeats what the machine broke, and reports progress."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from statistics import median
@@ -13,6 +15,8 @@ from benchmarks.datasets import load
 from benchmarks.datasets.download import MissingData
 from benchmarks.executors import Result, RunGroup, RunOptions, open_executor
 from benchmarks.run_folder.folder import RunFolder
+from benchmarks.statistics.looks import Looks
+from benchmarks.statistics.verdicts import JudgedLook
 from benchmarks.suites.plan import Plan, PlannedArm
 from benchmarks.training.configure import add_classifier
 from variants.recipe import UserError
@@ -24,7 +28,7 @@ Job = tuple[PlannedArm, RunGroup]
 
 
 def prepare_jobs(plan: Plan, data_dir: Path | None, *, classifiers: bool) -> tuple[list[Job], dict[str, str]]:
-    """Returns a job for each arm, and the arms whose data cannot be had, each with the reason.
+    """Returns a job for each arm and learning rate, and the arms whose data cannot be had, each with the reason.
 
     classifiers: trains missing classifiers of such data now, once every arm is checked; jobs without them can be
     counted, not trained. Raises UserError for data that do not exist, and for an arm that cannot be trained on its
@@ -42,7 +46,9 @@ def prepare_jobs(plan: Plan, data_dir: Path | None, *, classifiers: bool) -> tup
         if absent[name]:
             missing[arm.name] = absent[name]
         else:
-            jobs.append((arm, RunGroup(tuple(arm.config(seed, data_dir) for seed in arm.seeds))))
+            for block in sorted(set(map(arm.block_of, arm.seeds))):
+                seeds = [seed for seed in arm.seeds if arm.block_of(seed) == block]
+                jobs.append((arm, RunGroup(tuple(arm.config(seed, data_dir) for seed in seeds))))
     if classifiers:
         jobs = [(arm, RunGroup(tuple(add_classifier(config, data_dir) for config in job.configs))) for arm, job in jobs]
     return jobs, missing
@@ -121,6 +127,53 @@ def run_jobs(
     return results
 
 
+@dataclass
+class Trainer:
+    """Trains the runs of plans, one plan after the other, and keeps their results."""
+
+    options: RunOptions
+    live: SuiteProgress
+    executor: str = "processes"
+    workers: int = 0
+    address: str = ""
+    data_dir: Path | None = None
+    results: dict[str, Result] = field(default_factory=dict)
+    """By the name of the run folder."""
+
+    def train(self, plan: Plan, title: str = "") -> None:
+        """Trains what is missing of a plan. Raises UserError if a run does not end."""
+        jobs, _ = prepare_jobs(plan, self.data_dir, classifiers=True)
+        todo, done = count_runs(jobs, self.options.runs_dir, self.options.retrain)
+        self.live.restart(title or plan.preset.name, todo + done)
+        results = run_jobs(
+            [job for _, job in jobs],
+            self.executor,
+            # Runs of an earlier look are trained again only once.
+            replace(self.options, retrain=self.options.retrain and not self.results),
+            self.live,
+            workers=self.workers,
+            address=self.address,
+            on_end=QuestionProgress(plan, jobs, self.options, self.live).on_end,
+        )
+        for result in results:
+            # A run that an earlier call trained was not found by this command.
+            if not (result.found and result.name in self.results):
+                self.results[result.name] = result
+
+    @property
+    def trained(self) -> list[Path]:
+        """Run folders that were trained, and not found."""
+        return [self.options.runs_dir / result.name for result in self.results.values() if not result.found]
+
+
+def describe_look(look: JudgedLook, looks: Looks) -> str:
+    """Describes in one line what a look decided."""
+    return (
+        f"look {look.number} of {len(looks.seeds)}, {look.seeds} seeds an arm: {len(look.settled)} settled, "
+        f"{len(look.given_up)} given up, {len(look.open)} open"
+    )
+
+
 def require_all_ended(results: Sequence[Result]) -> None:
     """Raises UserError where a run has not ended: nothing may be decided without it."""
     if left := [result for result in results if result.state == "KILLED"]:
@@ -146,7 +199,9 @@ class QuestionProgress:
     def __init__(self, plan: Plan, jobs: Sequence[Job], options: RunOptions, live: SuiteProgress) -> None:
         self.plan, self.options, self.live = plan, options, live
         self.arms = [arm for arm, _ in jobs]
-        self.left = {arm.name: len(job.configs) for arm, job in jobs}
+        self.left = Counter()
+        for arm, job in jobs:
+            self.left[arm.name] += len(job.configs)
         self.killed = dict.fromkeys(self.left, 0)
         self.runs: dict[str, list[str]] = {arm.name: [] for arm in self.arms}
 

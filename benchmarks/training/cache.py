@@ -1,6 +1,7 @@
 """Keeps datasets, evaluators and the metrics of real data for the runs that share them."""
 
 import hashlib
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,19 +24,26 @@ def load_dataset(config: DatasetConfig, data_dir: Path | str | None, seed: int) 
     # Configs of two image folders of one name are equal, and a relative folder is another one elsewhere. Loading gets
     # the folder as it was given: notes name it, and are published.
     where = (config.path, folder.absolute())
-    return _loaded(config, where, folder, seed if depends_on_seed(config) else 0)
+    own = seed if depends_on_seed(config) else 0
+    place = _place(config, where, own)
+    if "dataset" not in place:
+        loaded = load(config, folder, own)
+        place["dataset"] = _place_of_first(config, where, loaded.checksum).setdefault("dataset", loaded)
+        if config.name == "auto":
+            # It is asked for by its own name next. The notes tell of the choice.
+            _place(replace(config, name=loaded.name), where, own)["dataset"] = replace(loaded, notes=())
+    return place["dataset"]
 
 
 @lru_cache(maxsize=2)
-def _loaded(config: DatasetConfig, where: tuple[str, Path], data_dir: Path, seed: int) -> Dataset:
-    dataset = load(config, data_dir, seed)
-    first = _first_with(config, where, dataset.checksum)
-    return first.setdefault("dataset", dataset)
+def _place(config: DatasetConfig, where: tuple[str, Path], seed: int) -> dict[str, Dataset]:
+    """Returns where the dataset of a config is kept once it is loaded."""
+    return {}
 
 
 @lru_cache(maxsize=2)
-def _first_with(config: DatasetConfig, where: tuple[str, Path], checksum: str) -> dict[str, Dataset]:
-    """Returns the place of the first dataset with these tensors, which stands for those loaded later."""
+def _place_of_first(config: DatasetConfig, where: tuple[str, Path], checksum: str) -> dict[str, Dataset]:
+    """Returns where the first dataset with these tensors is kept, which stands for those loaded later."""
     return {}
 
 

@@ -7,7 +7,7 @@ import math
 from typing import Literal, NamedTuple
 
 from benchmarks.questions import Contrast, Outcome
-from reports.analysis.verdicts import Effect
+from benchmarks.statistics.verdicts import Effect
 
 _MINUS = "−"
 

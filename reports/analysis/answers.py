@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.questions import Question
+from benchmarks.statistics.verdicts import NO_VERDICT, NOT_TESTED, Effect, JudgedLook, Verdict, decide
 from benchmarks.suites.plan import NotTaken, Plan, PlannedContrast, PlannedDecision
 from benchmarks.suites.plan_history import describe_changes
 from reports.analysis.checks import CheckResult, check_construct
 from reports.analysis.evidence import Evidence
-from reports.analysis.verdicts import NO_VERDICT, NOT_TESTED, Effect, Verdict, decide
+from reports.analysis.looks import Judged
 from reports.reading.runs import RunRecord
 
 
@@ -84,10 +85,12 @@ class Answers:
     code: str
     """Fingerprint of the code that trained most runs."""
     other_code: tuple[OtherCode, ...]
-
-    @property
-    def plan(self) -> Plan:
-        return self.evidence.plan
+    plan: Plan
+    """The whole plan; that of the evidence has the seeds that its looks have asked for."""
+    looks: tuple[JudgedLook, ...] = ()
+    """Looks taken so far; () where the plan has none."""
+    complete: bool = True
+    """Whether no look waits for runs."""
 
     @property
     def controls(self) -> tuple[Answer, ...]:
@@ -108,28 +111,38 @@ def answer_plan(
     tuned: Mapping[str, Any] | None = None,
     plans: Sequence[Mapping[str, Any]] = (),
     partial: bool = False,
+    judged: Judged | None = None,
 ) -> Answers:
-    """Decides all decisions of the plan.
+    """Decides all decisions of the plan; those of a plan with looks are judged already.
 
     tuned: settings that the plan was made with. plans: plans by which runs were made, the first one first, as
     `plan_history.load_plans` gives them. partial: whether the plan has some of the questions only, so that a missing
     question is no deviation.
     """
-    plan = evidence.plan
+    plan = evidence.plan if judged is None else judged.plan
     kept = plans[0]["plan"] if plans else {}
     # A report on a few of the questions is corrected as the whole one is, where that is known.
-    tests = max(len(plan.decisions), len(kept.get("decisions", ())))
+    before = Counter(bool(each.get("exploratory")) for each in kept.get("decisions", {}).values())
+    now = Counter(each.exploratory for each in plan.decisions)
+    tests = max(now[False], before[False])
     named = {planned.decision.name: planned for planned in plan.decisions}
-    checks = {test.name: check_construct(named[test.name], evidence.by_name) for test in evidence.tests}
-    # A decision that is not tested keeps its place in the correction, as if its p were 1.
-    valid = [test for test in evidence.tests if all(check.holds for check in checks[test.name])]
-    verdicts = {verdict.test: verdict for verdict in decide(valid, tests)}
+    if judged is None:
+        checks = {test.name: check_construct(named[test.name], evidence.by_name) for test in evidence.tests}
+        # A decision that is not tested keeps its place in the correction, as if its p were 1.
+        valid = [test for test in evidence.tests if all(check.holds for check in checks[test.name])]
+        verdicts, refused = {}, evidence.refused
+        for exploratory in (False, True):
+            family = [test for test in valid if named[test.name].exploratory == exploratory]
+            counted = max(now[exploratory], before[exploratory])
+            verdicts |= {verdict.test: verdict for verdict in decide(family, counted)}
+    else:
+        checks, verdicts, refused = judged.checks, judged.verdicts, judged.refused
     answers = []
     for name, planned in named.items():
         if failing := [check.why_not for check in checks.get(name, ()) if not check.holds]:
             answers.append(Answer(planned, None, "; ".join(dict.fromkeys(failing)), checks[name]))
             continue
-        answers.append(Answer(planned, verdicts.get(name), evidence.refused.get(name, ""), checks.get(name, ())))
+        answers.append(Answer(planned, verdicts.get(name), refused.get(name, ""), checks.get(name, ())))
     runs = {run.id: run for arm in evidence.arms for run in arm.ended}
     by_code = Counter(run.code for run in runs.values())
     code = min(by_code, key=lambda code: (-by_code[code], code)) if by_code else ""
@@ -138,7 +151,19 @@ def answer_plan(
         for each in sorted(by_code)
         if each != code
     )
-    return Answers(evidence, tuple(answers), tuned or {}, _first(plan, plans, partial), partial, tests, code, other)
+    return Answers(
+        evidence,
+        tuple(answers),
+        tuned or {},
+        _first(plan, plans, partial),
+        partial,
+        tests,
+        code,
+        other,
+        plan,
+        judged.looks if judged else (),
+        judged.complete if judged else True,
+    )
 
 
 def _first(plan: Plan, plans: Sequence[Mapping[str, Any]], partial: bool) -> FirstPlan | None:

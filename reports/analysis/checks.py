@@ -81,12 +81,17 @@ def _learned(decision: Decision, arms: Mapping[str, ArmRuns]) -> Iterator[Check]
             )
 
 
-def _of_runs(check: Check, arm: ArmRuns) -> CheckResult:
-    read = DERIVED_FIGURES.get(check.figure) or (lambda run: _late(run, check.figure))
+def measure_arm(arm: ArmRuns, figure: str) -> float:
+    """Returns the median over an arm's runs of a figure of the journal, or of DERIVED_FIGURES; NaN without any."""
+    read = DERIVED_FIGURES.get(figure) or (lambda run: _late(run, figure))
     values = [value for run in arm.ended if not math.isnan(value := read(run))]
-    if not values:
+    return median(values) if values else math.nan
+
+
+def _of_runs(check: Check, arm: ArmRuns) -> CheckResult:
+    value = measure_arm(arm, check.figure)
+    if math.isnan(value):
         return CheckResult(check.kind, check.arm.label, check.needs, "not measured", False)
-    value = median(values)
     shown = f"{value:,.0f}" if value == round(value) else f"{value:,.3g}"
     return CheckResult(check.kind, check.arm.label, check.needs, shown, check.low <= value <= check.high)
 

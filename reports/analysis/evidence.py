@@ -10,11 +10,11 @@ from functools import cached_property
 
 from benchmarks.questions import Outcome, outcomes
 from benchmarks.run_folder.folder import ENDED
+from benchmarks.statistics.ranks import significant
+from benchmarks.statistics.verdicts import DecidingContrast, DecidingTest, Numbers
 from benchmarks.suites.plan import Plan, PlannedArm, PlannedContrast, PlannedDecision
 from reports.analysis.sections import drawn_by_seed, preference_order
-from reports.analysis.statistics import significant
 from reports.analysis.summaries import Summary, mean_with_interval
-from reports.analysis.verdicts import DecidingContrast, DecidingTest, Numbers
 from reports.reading.runs import RunRecord
 
 
@@ -232,8 +232,8 @@ def _numbers(part: PlannedContrast, outcome: Outcome, arms: Mapping[str, ArmRuns
     # Where less is better, numbers change their sign, and with them the constant.
     constant = -contrast.constant if outcome.better == "less" else contrast.constant
 
-    def of(name: str, seeds: Sequence[int], epochs: float) -> tuple[tuple[float, ...], list[RunRecord]]:
-        values, without = [], []
+    def of(name: str, seeds: Sequence[int], epochs: float) -> tuple[list[float], list[int], list[RunRecord]]:
+        values, blocks, without = [], [], []
         for run in arms[name].ended:
             if run.config.seed in seeds:
                 # Rounded before the subtraction, so that equal numbers give exactly 0.
@@ -242,7 +242,14 @@ def _numbers(part: PlannedContrast, outcome: Outcome, arms: Mapping[str, ArmRuns
                     without.append(run)
                 else:
                     values.append(value)
-        return tuple(values), without
+                    blocks.append(arms[name].planned.block_of(run.config.seed))
+        return values, blocks, without
 
     groups = [of(arm.name, seeds, epochs) for arm, seeds, epochs in part.sides]
-    return Numbers(*(values for values, _ in groups)), [run for _, lacking in groups for run in lacking]
+    lacking = [run for _, _, without in groups for run in without]
+    numbers = [tuple(values) for values, _, _ in groups]
+    # Rates that only one side has are no blocks of both.
+    planned = [arms[arm.name].planned.rates for arm, _, _ in part.sides]
+    if len(groups) == 2 and len({len(rates) for rates in planned}) == 1 and planned[0]:
+        return Numbers(*numbers, *(tuple(blocks) for _, blocks, _ in groups)), lacking
+    return Numbers(*numbers), lacking

@@ -14,9 +14,10 @@ from benchmarks.datasets.base import REDUCIBLE
 from benchmarks.evaluation.catalogue import METRICS
 from benchmarks.questions import Outcome, outcomes
 from benchmarks.questions.base import FID_MARGIN, OVERLAP_MARGIN
+from benchmarks.statistics.looks import CONFIDENCE
+from benchmarks.statistics.ranks import rank_sum_tails
 from reports.analysis.evidence import ArmRuns, Evidence, oriented_number, why_incomparable
 from reports.analysis.names import spell_field
-from reports.analysis.statistics import CONFIDENCE, rank_sum_tails
 from reports.analysis.summaries import Summary, mean_with_interval, summarize
 from reports.reading.runs import RunRecord
 

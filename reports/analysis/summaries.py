@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from reports.analysis.statistics import CONFIDENCE
+from benchmarks.statistics.looks import CONFIDENCE
 
 
 @dataclass(frozen=True)

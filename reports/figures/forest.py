@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from reports.analysis.verdicts import CONTRADICTED, IN_BETWEEN, NO_DIFFERENCE, SUPPORTED
+from benchmarks.statistics.verdicts import CONTRADICTED, IN_BETWEEN, NO_DIFFERENCE, SUPPORTED
 from reports.figures.style import WIDTH, figure_style, in_lines, plain_label, to_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from reports.analysis.verdicts import Effect
+    from benchmarks.statistics.verdicts import Effect
 
 ForestRow = tuple[str, str, "Effect"]
 """Label, outcome, effect. A label may have several lines."""

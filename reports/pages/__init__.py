@@ -11,6 +11,6 @@ templates.py    renders a template, and escapes every value that it shows
 
 from reports.pages.comparison import render_comparison
 from reports.pages.html import render_html
-from reports.pages.questions import page_of, render_overview, render_question
+from reports.pages.questions import describe_verdicts, page_of, render_overview, render_question
 
-__all__ = ["page_of", "render_comparison", "render_html", "render_overview", "render_question"]
+__all__ = ["describe_verdicts", "page_of", "render_comparison", "render_html", "render_overview", "render_question"]

@@ -1,6 +1,7 @@
 """Renders the pages of a report that answers questions: the overview, and a page for each question."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,15 +12,16 @@ from markupsafe import Markup
 from benchmarks.evaluation.catalogue import METRICS
 from benchmarks.questions import Contrast, Outcome, Question
 from benchmarks.questions.outcomes import is_quality
+from benchmarks.statistics.ranks import MOST_SEEDS, POWER, seeds_to_settle
+from benchmarks.statistics.verdicts import OUTCOMES
 from benchmarks.suites.plan import PlannedArm, pilot_deviation
 from reports.analysis.amounts import describe_outcome, effect_scale, format_figure, level_unit
 from reports.analysis.answers import Answer, Answers, OtherCode
+from reports.analysis.checks import LARGEST_UNTRAINED_SHARE, measure_arm
 from reports.analysis.evidence import ArmRuns, oriented_number
 from reports.analysis.shares import ShareRead, list_shares_read
 from reports.analysis.standings import Standing, drift_in_margins, late_means, metrics_of_real_data
-from reports.analysis.statistics import MOST_SEEDS, POWER, seeds_to_settle
 from reports.analysis.summaries import Summary, mean_with_interval
-from reports.analysis.verdicts import OUTCOMES
 from reports.figures.illustrations import Picture, Sample
 from reports.pages.comparison import PICTURES_ACROSS
 from reports.pages.templates import render_markdown
@@ -92,7 +94,12 @@ def render_overview(
         ended=sum(len(arm.ended) for arm in evidence.arms),
         failed=sum(len(arm.failures) for arm in evidence.arms),
         shares=_group_by_share(answers, answers.answers, of_curves=True),
-        claimed=[answer for answer in answers.answers if answer.planned.decision.claim != "control"],
+        claimed=[
+            answer
+            for answer in answers.answers
+            if answer.planned.decision.claim != "control" and not answer.planned.exploratory
+        ],
+        exploratory=[answer for answer in answers.answers if answer.planned.exploratory],
         lacking=lacking,
         unfinished={run.id: run for arm in lacking for run in arm.unfinished}.values(),
         without_figure={decision: runs.values() for decision, runs in without_figure.items()},
@@ -103,10 +110,20 @@ def render_overview(
     )
 
 
+def describe_verdicts(answers: Answers) -> tuple[str, ...]:
+    """Describes every answer in a line for the screen."""
+    lines = (render_markdown("verdict.md.j2", answer=answer) for answer in answers.answers)
+    return tuple(re.sub(r"\\(.)", r"\1", line.strip()) for line in lines)
+
+
 def render_question(
-    answers: Answers, question: Question, pictures: Sequence[Picture] = (), samples: Sequence[Sample] = ()
+    answers: Answers,
+    question: Question,
+    pictures: Sequence[Picture] = (),
+    samples: Sequence[Sample] = (),
+    alone: bool = False,
 ) -> str:
-    """Returns the page of one question."""
+    """Returns the page of one question. alone: there is no overview beside it."""
     arms, mine = answers.evidence.of(question.name), answers.of(question)
     means = {arm.name: late_means(arm, question.table_metrics) for arm in arms}
     shown_metrics = [name for name in question.table_metrics if any(means[arm.name][name].count for arm in arms)]
@@ -114,6 +131,8 @@ def render_question(
     datasets = list(dict.fromkeys(arm.planned.dataset.name for arm in arms))
     return render_markdown(
         "question.md.j2",
+        alone=alone,
+        at_chance=_hardly_learned(arms) if alone else (),
         plan=answers.plan,
         answers=answers,
         question=question,
@@ -185,6 +204,12 @@ def _deciding_outcomes(question: Question, mine: Sequence[Answer]) -> Mapping[st
             unit = f" ({level_unit(outcome)})" if level_unit(outcome) else scales.get(effect_scale(outcome), "")
             titles[f"{describe_outcome(outcome)}{unit}"] = outcome
     return titles
+
+
+def _hardly_learned(arms: Sequence[ArmRuns]) -> list[tuple[ArmRuns, float]]:
+    """Returns the arms whose FID is not below half of the untrained generator's, each with its share of that."""
+    shares = [(arm, measure_arm(arm, "untrained_fid_share")) for arm in arms]
+    return [(arm, share) for arm, share in shares if share > LARGEST_UNTRAINED_SHARE]
 
 
 def _deciding_mean(arm: ArmRuns, outcome: Outcome) -> Summary:

@@ -13,10 +13,10 @@ from jinja2.compiler import CodeGenerator, Frame
 from markupsafe import Markup
 
 from benchmarks.config import CHANGED
+from benchmarks.statistics.ranks import MOST_SEEDS
+from benchmarks.statistics.verdicts import DECIDING_SEEDS, FEWEST_SEEDS
 from reports.analysis.amounts import describe_effect, describe_margin, format_figure, format_p, format_p_equation
 from reports.analysis.names import spell_field, spell_metric
-from reports.analysis.statistics import MOST_SEEDS
-from reports.analysis.verdicts import DECIDING_SEEDS, FEWEST_SEEDS
 from reports.pages.markdown import (
     escape,
     escape_prose,

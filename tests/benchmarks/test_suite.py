@@ -2,13 +2,14 @@
 
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks.cli.progress import format_duration
 from benchmarks.executors import Result
-from benchmarks.questions.presets import SMOKE
+from benchmarks.questions.presets import PRESETS, SMOKE
 from benchmarks.run_folder.folder import RunFolder, list_run_folders
 from benchmarks.suite import main as suite
 from benchmarks.suites.mlflow_questions import mean_and_interval
@@ -19,7 +20,14 @@ from tests.conftest import Done
 
 Called = Callable[..., Done]
 
+# Judged at the end of a run only.
+SMALL = replace(SMOKE, budgets={**SMOKE.budgets, "images": replace(SMOKE.budgets["images"], evaluate_every=4)})
 TINY = ("--preset", "smoke", "--questions", "loss_curves", "--executor", "inline", "--pictures", "none")
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PRESETS, "smoke", SMALL)
 
 
 def test_cuda_graphs_without_a_gpu_are_refused_once_and_nothing_is_trained(called: Callable[..., Done]) -> None:
@@ -54,7 +62,7 @@ def test_a_suite_is_planned_trained_found_again_and_shown_in_mlflow(called: Call
     client = MlflowClient(tracking_uri)
     experiment = client.get_experiment_by_name("gan-benchmark").experiment_id
     (parent,) = client.search_runs([experiment], "tags.kind = 'question'")
-    assert parent.data.tags["plan"] == make_plan(SMOKE, ["loss_curves"]).hash
+    assert parent.data.tags["plan"] == make_plan(SMALL, ["loss_curves"]).hash
     assert parent.info.status == "FINISHED"
     arms = client.search_runs([experiment], f"tags.mlflow.parentRunId = '{parent.info.run_id}'")
     assert {arm.data.tags["arm"] for arm in arms} == {

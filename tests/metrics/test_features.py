@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.config import DatasetConfig
-from benchmarks.datasets import Dataset, load
+from benchmarks.datasets import Dataset, load, published
 from benchmarks.evaluation.classifiers import (
     PINNED_SEEDS,
 )
@@ -31,7 +31,7 @@ from metrics.features import (
     save_extractor,
 )
 
-LEAST_ACCURACY = {"mnist": 0.994, "digits": 0.97}
+LEAST_ACCURACY = {"mnist": 0.994, "fashion_mnist": 0.925, "digits": 0.97}
 
 
 PINS = [(name, seed) for name in LEAST_ACCURACY for seed in PINNED_SEEDS]
@@ -66,6 +66,15 @@ def test_digits_are_read_as_well_as_the_file_says(digits: Dataset, seed: int) ->
 @pytest.mark.parametrize("seed", PINNED_SEEDS)
 def test_mnist_is_read_as_well_as_the_file_says(mnist_dir: Path, seed: int) -> None:
     as_good_as_it_says(load_extractor("mnist", seed), load(DatasetConfig("mnist"), mnist_dir))
+
+
+@pytest.mark.skipif(
+    published._find_installed(published.fashion_mnist.row) is None, reason="needs the package dataset-fashion-mnist"
+)
+def test_fashion_mnist_is_read_as_well_as_the_files_say(tmp_path: Path) -> None:
+    dataset = load(DatasetConfig("fashion_mnist"), tmp_path)
+    for seed in PINNED_SEEDS:
+        as_good_as_it_says(load_extractor("fashion_mnist", seed), dataset)
 
 
 def as_good_as_it_says(extractor: Extractor, dataset: Dataset) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from reports.analysis.statistics import fewest_seeds, seeds_to_settle, subset_sums, three_sided, two_groups
+from benchmarks.statistics.ranks import fewest_seeds, seeds_to_settle, subset_sums, three_sided, two_groups
 from tests.soak.figures import ROOT
 
 ALPHA = 0.05

@@ -271,8 +271,7 @@ def list_tensor_readers() -> list[Reader]:
 
     def judged(folder: Path) -> object:
         extractor = read_extractor(folder / "judge.safetensors")
-        features, _ = extractor.read(torch.zeros(2, *extractor.shape))
-        return extractor.standardize(features)
+        return extractor.standardize(extractor.read(torch.zeros(2, *extractor.shape)).features)
 
     def checked(key: str) -> Callable[[bytes, random.Random], bytes]:
         return choose(damage, lambda data, rng: forge_tensors(data, rng, key))

@@ -36,6 +36,11 @@ TESTS = {
     "variants/losses.py": ("variants/test_losses", "benchmarks/algorithm/test_dirac"),
     "metrics/accuracy.py": ("metrics/test_accuracy", "metrics/test_independent"),
     "metrics/captions.py": ("metrics/test_captions",),
+    "metrics/caption_accuracy.py": ("metrics/test_two_sample",),
+    "metrics/classifier_score.py": ("metrics/test_classifier_score",),
+    "metrics/inception.py": ("metrics/test_inception",),
+    "metrics/thinning.py": ("metrics/test_thinning",),
+    "metrics/two_sample.py": ("metrics/test_two_sample",),
     "metrics/diversity.py": ("metrics/test_diversity", "metrics/test_independent"),
     "metrics/features.py": ("metrics/test_features",),
     "metrics/frechet.py": ("metrics/test_frechet", "metrics/test_independent"),
@@ -48,8 +53,15 @@ TESTS = {
     "metrics/pixels.py": ("metrics/test_pixels", "metrics/test_independent"),
     "metrics/ranking.py": ("metrics/test_ranking", "metrics/test_independent"),
     "metrics/spectrum.py": ("metrics/test_spectrum", "metrics/test_independent"),
-    "reports/analysis/statistics.py": ("reports/analysis/test_statistics", "reports/analysis/test_verdicts"),
-    "reports/analysis/verdicts.py": ("reports/analysis/test_verdicts", "reports/pages/test_questions"),
+    "benchmarks/statistics/ranks.py": ("benchmarks/statistics/test_ranks", "benchmarks/statistics/test_verdicts"),
+    "benchmarks/statistics/blocks.py": ("benchmarks/statistics/test_blocks",),
+    "benchmarks/statistics/looks.py": ("benchmarks/statistics/test_looks",),
+    "benchmarks/statistics/verdicts.py": (
+        "benchmarks/statistics/test_verdicts",
+        "benchmarks/statistics/test_looks",
+        "reports/analysis/test_answers",
+        "reports/analysis/test_evidence",
+    ),
 }
 # A test hangs, which counts as noticed, if it takes this many times as long as without a change, and some seconds more.
 PATIENCE, GRACE = 10.0, 30.0

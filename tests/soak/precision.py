@@ -18,7 +18,7 @@ from benchmarks.cli.options import Parser, run_command
 from benchmarks.cli.output import refuse_unwritable, write_output
 from benchmarks.config import PRECISIONS
 from benchmarks.questions.base import FID_MARGIN, LN_FID, Outcome
-from reports.analysis.verdicts import FEWEST_SEEDS, DecidingContrast, DecidingTest, Numbers, Verdict, decide
+from benchmarks.statistics.verdicts import FEWEST_SEEDS, DecidingContrast, DecidingTest, Numbers, Verdict, decide
 from variants import VARIANTS
 from variants.recipe import UserError, unknown
 

@@ -48,7 +48,7 @@ def coverage(work: Path, size: float, say: Callable[[str], None]) -> dict[str, A
     data = {**environment(), "COVERAGE_FILE": str((work / "coverage").absolute())}
     run = [sys.executable, "-m", "coverage", "run", "-m", "pytest", "-q", "-p", "no:randomly"]
     if size < 1:
-        run += ["tests/reports/analysis/test_statistics.py", "tests/reports/analysis/test_verdicts.py"]
+        run += ["tests/benchmarks/statistics/test_ranks.py", "tests/benchmarks/statistics/test_verdicts.py"]
     say("counting lines")
     done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, env=data)
     combine = [sys.executable, "-m", "coverage", "combine", "-q"]

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reports.analysis.statistics import holm, one_group, three_sided, two_groups
+from benchmarks.statistics.looks import holm
+from benchmarks.statistics.ranks import one_group, three_sided, two_groups
 from tests.soak import calibration as c
 from tests.soak.figures import ROOT
 

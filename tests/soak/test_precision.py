@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.run_folder.folder import JOURNAL, STATUS
+from benchmarks.statistics.verdicts import NO_DIFFERENCE, SUPPORTED
 from benchmarks.timing.tables import render
-from reports.analysis.verdicts import NO_DIFFERENCE, SUPPORTED
 from tests.conftest import Done
 from tests.soak.precision import compare_precisions, main
 

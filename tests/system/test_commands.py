@@ -18,6 +18,7 @@ from benchmarks import Run, load_run
 from benchmarks.datasets import DATASETS
 from benchmarks.run import main as command
 from benchmarks.run_folder.folder import list_run_folders
+from reports.build import main as build
 from tests.conftest import ROOT, Done
 from tests.ctrl_c import press_after_epoch_2
 from variants import VARIANTS
@@ -122,8 +123,12 @@ def test_the_main_job_is_whole_in_mlflow(main_job: Trained) -> None:
     assert ours.config.checksum.startswith(data.dataset.digest)
 
 
-def test_a_report_is_built_from_what_is_in_mlflow(main_job: Trained, tmp_path: Path) -> None:
-    done = started("-m", "reports.build", "--tracking-uri", main_job.tracking_uri, folder=tmp_path)
+@pytest.mark.parametrize("process", ["this one", pytest.param("one of its own", marks=pytest.mark.long)])
+def test_a_report_is_built_from_what_is_in_mlflow(
+    process: str, main_job: Trained, called: Callable[..., Done], tmp_path: Path
+) -> None:
+    where = ["--tracking-uri", main_job.tracking_uri]
+    done = called(build, *where) if process == "this one" else started("-m", "reports.build", *where, folder=tmp_path)
     assert (done.code, done.err) == (0, "")
     out = tmp_path / "reports" / "out"
     text = (out / "index.md").read_text()

@@ -172,6 +172,14 @@ CHAINS: dict[str, tuple[Case, ...]] = {
             ("runs/*/config.json", JUDGE, "mlflow.db"),
         ),
     ),
+    "a comparison": (
+        Case(
+            "benchmarks.compare",
+            f"--vary loss=non_saturating,hinge {OWN} --image-size 8 --epochs 1 --epoch-updates 1 --samples 20 --most 5 "
+            f"--executor inline --pictures none {RUNS} {DATA} {STORE} --out {OUT}",
+            ("runs/*/config.json", JUDGE, "mlflow.db", "out/index.md"),
+        ),
+    ),
     "tuning": (
         Case(
             "benchmarks.tune",
@@ -216,6 +224,7 @@ def test_a_command_reads_each_option_and_leaves_nothing_where_nobody_told_it_to(
     monkeypatch.setattr("benchmarks.evaluation.classifiers.QUICK_UPDATES", 3)
     monkeypatch.setattr("benchmarks.evaluation.classifiers.LEAST_UPDATES", 3)
     monkeypatch.setattr("benchmarks.evaluation.classifiers.EPOCHS", 1)
+    monkeypatch.setattr("benchmarks.evaluation.defects._USUAL_SPLITS", 2)
     monkeypatch.setattr(gan_train, "_UPDATES", 2)
     # A worker, which takes seconds to start, gets the same options.
     monkeypatch.setitem(EXECUTORS, "processes", EXECUTORS["inline"])

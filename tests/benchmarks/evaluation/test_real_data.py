@@ -28,7 +28,7 @@ SAMPLES = 2000
 def fewer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer stacks, and fewer updates of GAN-train, which read digits as well and spread as much as all of them."""
     monkeypatch.setattr("benchmarks.datasets.stacked.TRAIN_STACKS", 10_000)
-    monkeypatch.setattr("benchmarks.datasets.stacked.TEST_STACKS", 6000)
+    monkeypatch.setattr("benchmarks.datasets.stacked.TEST_STACKS", 4000)
     monkeypatch.setattr("metrics.gan_train._UPDATES", 200)
 
 

@@ -271,6 +271,22 @@ def test_data_that_no_seed_changes_is_read_once_for_all_seeds(monkeypatch: pytes
     assert not depends_on_seed(DatasetConfig("folder:somewhere"))
 
 
+def test_the_data_that_auto_chooses_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are asked for by their own name afterwards, and then without the notes on the choice."""
+    read: list[str] = []
+
+    def counted(config: DatasetConfig, data_dir: Path | None, seed: int) -> Dataset:
+        read.append(config.name)
+        return load(config, data_dir, seed)
+
+    monkeypatch.setattr("benchmarks.training.cache.load", counted)
+    chosen = load_dataset(DatasetConfig("auto", examples=372), tmp_path, 3)
+    named = load_dataset(DatasetConfig("digits", examples=372), tmp_path, 4)
+    assert read == ["auto"]
+    assert (chosen.name, len(chosen.notes), len(named.notes)) == ("digits", 1, 0)
+    assert named.checksum == chosen.checksum == load(DatasetConfig("digits", examples=372)).checksum
+
+
 def test_a_finished_run_is_found_not_trained_again(whole: Run) -> None:
     before = result(whole)
     found = trained(whole.path.parent)

@@ -9,11 +9,11 @@ import pytest
 from benchmarks.questions import Check
 from benchmarks.questions.arms import CONDITIONAL, REPORT, SOURCE_UPDATES
 from benchmarks.questions.presets import MNIST, PRESETS
+from benchmarks.statistics.verdicts import NOT_TESTED
 from benchmarks.suites.plan import Plan, make_plan
 from reports.analysis.answers import Answer, Answers, answer_plan
 from reports.analysis.checks import check_construct
 from reports.analysis.evidence import gather_evidence
-from reports.analysis.verdicts import NOT_TESTED
 from reports.reading.runs import RunRecord, find_runs
 from tests.conftest import ROOT
 from tests.made_runs import decided, fid, index, made, page, smoke

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from reports.analysis.statistics import ThreeSided, two_groups
-from reports.analysis.verdicts import (
+from benchmarks.statistics.ranks import ThreeSided, two_groups
+from benchmarks.statistics.verdicts import (
     CONTRADICTED,
     DOUBLE_MARGIN,
     HALF_MARGIN,

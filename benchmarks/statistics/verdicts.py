@@ -5,20 +5,23 @@ direction and the number of all tests are fixed before there are any numbers. do
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from statistics import fmean
 from typing import Literal
 
-from reports.analysis.statistics import (
-    CONFIDENCE,
+from benchmarks.statistics.blocks import stratified
+from benchmarks.statistics.looks import ALPHA, CONFIDENCE, Looks, holm, is_hopeless, take_look
+from benchmarks.statistics.ranks import (
+    MOST_SEEDS,
     Interval,
     Shift,
     ThreeSided,
     deviation_within,
     failure_p,
-    holm,
     one_group,
     seeds_to_settle,
+    studentised_tails,
     three_sided,
     two_groups,
     welch_tails,
@@ -26,10 +29,23 @@ from reports.analysis.statistics import (
 
 SUPPORTED, CONTRADICTED, UNDETERMINED = "supported", "contradicted", "undetermined"
 NO_DIFFERENCE, IN_BETWEEN, NO_VERDICT = "no practical difference", "less than claimed", "no verdict"
+BETTER = "better; whether by more than what matters is open"
+WORSE = "worse; whether by more than what matters is open"
+"""Outcomes of tests that are judged at looks and stay open: the interval says the sign, and not the size."""
 NOT_TESTED = "not tested"
 """Outcome where a construct check fails, so that the numbers are not about the claim."""
 
-OUTCOMES = (SUPPORTED, CONTRADICTED, NO_DIFFERENCE, IN_BETWEEN, UNDETERMINED, NOT_TESTED, NO_VERDICT)
+OUTCOMES = (
+    SUPPORTED,
+    CONTRADICTED,
+    NO_DIFFERENCE,
+    IN_BETWEEN,
+    BETTER,
+    WORSE,
+    UNDETERMINED,
+    NOT_TESTED,
+    NO_VERDICT,
+)
 """In the order in which a page lists them."""
 
 FEWEST_SEEDS = 5
@@ -37,9 +53,8 @@ FEWEST_SEEDS = 5
 DECIDING_SEEDS = 10
 """Fewer seeds an arm give a raw verdict, which is marked and takes no part in the correction."""
 
-ALPHA = 1 - CONFIDENCE
-
 HALF_MARGIN, DOUBLE_MARGIN, WELCH = "half the margin", "double the margin", "Welch's test instead of ranks"
+STUDENTISED = "a permutation test for unequal shapes"
 
 
 @dataclass(frozen=True)
@@ -67,10 +82,22 @@ class DecidingContrast:
 
 @dataclass(frozen=True)
 class Numbers:
-    """Holds one number a run: larger is better, a failed run is −∞. control: None for a single group."""
+    """Holds one number a run: larger is better, a failed run is −∞.
+
+    Raises ValueError for blocks that are not those of the values.
+    """
 
     treatment: tuple[float, ...]
     control: tuple[float, ...] | None = None
+    """None for a single group."""
+    treatment_blocks: tuple[int, ...] = ()
+    """Block of each value, such as the place of its learning rate; () where there are no blocks."""
+    control_blocks: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        for group, blocks in ((self.treatment, self.treatment_blocks), (self.control or (), self.control_blocks)):
+            if len(blocks) not in (0, len(group)):
+                raise ValueError(f"{len(group)} values have {len(blocks)} blocks")
 
     @property
     def seeds(self) -> int:
@@ -80,6 +107,34 @@ class Numbers:
     @property
     def groups(self) -> tuple[tuple[float, ...], ...]:
         return (self.treatment,) if self.control is None else (self.treatment, self.control)
+
+    @property
+    def by_block(self) -> tuple[tuple[tuple[float, ...], ...], ...]:
+        """The groups of each block, in the order of blocks; one block where there are none."""
+        blocks = (self.treatment_blocks, self.control_blocks)
+        labels = sorted({label for each in blocks for label in each})
+        if not labels:
+            return (self.groups,)
+        return tuple(
+            tuple(
+                tuple(value for value, own in zip(group, each, strict=True) if own == label)
+                for group, each in zip(self.groups, blocks, strict=False)
+            )
+            for label in labels
+        )
+
+    @property
+    def without_blocks(self) -> "Numbers":
+        """The same numbers less the mean of their block, in one block; a block with a failed run keeps its mean."""
+        if not self.treatment_blocks or self.control is None:
+            return self
+        centred: tuple[list[float], list[float]] = ([], [])
+        for block in self.by_block:
+            finite = [[value for value in group if math.isfinite(value)] for group in block]
+            middle = fmean(fmean(group) for group in finite) if all(finite) else 0.0
+            for values, group in zip(centred, block, strict=True):
+                values += [value - middle for value in group]
+        return Numbers(*map(tuple, centred))
 
 
 @dataclass(frozen=True)
@@ -106,9 +161,9 @@ class Effect:
     shift: float
     """Hodges–Lehmann estimate."""
     interval: Interval
-    """At 95 %."""
+    """At 95 %; of tests that are judged at looks the repeated interval, which holds whenever they stop."""
     wide: Interval
-    """At 1 − .05 / tests."""
+    """Corrected for the number of tests; of tests that are judged at looks, the repeated interval."""
     p: ThreeSided
     """For a shift above, inside and below the margins."""
     seeds: tuple[int, ...]
@@ -165,6 +220,8 @@ class Verdict:
     """Other ways to decide that change the outcome or the better arm."""
     unchecked: tuple[tuple[str, str], ...] = ()
     """Other ways to decide that could not be tried, with the reason."""
+    look: int = 0
+    """Look that the verdict comes from, counted from 1; 0 where there is only one."""
 
     @property
     def seeds(self) -> int:
@@ -214,18 +271,29 @@ class RawVerdict:
     better: str = ""
 
 
-def decide(tests: Sequence[DecidingTest], planned: int = 0) -> tuple[Verdict, ...]:
-    """Decides all tests of a report, which share its 5 % of error (Holm).
+def decide(
+    tests: Sequence[DecidingTest],
+    planned: int = 0,
+    *,
+    level: float = ALPHA,
+    fewest: int = DECIDING_SEEDS,
+    look: int = 0,
+    others: bool = True,
+) -> tuple[Verdict, ...]:
+    """Decides tests that share an error (Holm).
 
-    planned: number of planned tests; missing ones take their share and decide nothing. Raises ValueError where two
-    tests have one name, and for a value that is NaN.
+    planned: number of tests that the correction counts; missing ones take their share and decide nothing. level: the
+    error. fewest: seeds without which a test takes no part in the correction. look: number of the look, whose open
+    tests get words from their intervals. others: try other ways to decide. Raises ValueError where two tests have one
+    name, and for a value that is NaN.
     """
     if len({test.name for test in tests}) < len(tests):
         raise ValueError("two tests have the same name")
     # The number of tests is fixed before the runs, so those with too few seeds by now count as well.
     family = max(len(tests), planned)
     raws = {test.name: raw_verdict(_three_sided(test.parts)) for test in tests if test.seeds >= FEWEST_SEEDS}
-    deciding = [test.name for test in tests if test.seeds >= DECIDING_SEEDS]
+    deciding = [test.name for test in tests if test.seeds >= fewest]
+    taken = take_look(look, level, {name: raws[name].p for name in deciding}, family - len(deciding))
 
     def corrected(name: str, raw: RawVerdict) -> tuple[str, float]:
         """Returns the outcome and the adjusted p of a test with this raw verdict."""
@@ -233,37 +301,117 @@ def decide(tests: Sequence[DecidingTest], planned: int = 0) -> tuple[Verdict, ..
             return raw.outcome, math.nan
         p_values = [raw.p if other == name else raws[other].p for other in deciding]
         adjusted = holm(p_values, family)[deciding.index(name)]
-        return (raw.outcome if adjusted <= ALPHA else UNDETERMINED), adjusted
+        return (raw.outcome if adjusted <= level else UNDETERMINED), adjusted
 
     verdicts = []
     for test in tests:
-        effects = tuple(_effect(contrast, numbers, family) for contrast, numbers in test.parts)
+        confidence = taken.confidence.get(test.name, 1 - level / family) if look else 1 - level / family
+        effects = tuple(_effect(contrast, numbers, confidence, look) for contrast, numbers in test.parts)
         if test.name not in raws:
-            verdicts.append(Verdict(test.name, test.claim, effects, NO_VERDICT, NO_VERDICT, False, math.nan, math.nan))
+            verdicts.append(
+                Verdict(test.name, test.claim, effects, NO_VERDICT, NO_VERDICT, False, math.nan, math.nan, look=look)
+            )
             continue
         raw = raws[test.name]
         outcome, adjusted = corrected(test.name, raw)
-        others, unchecked = _alternatives(test)
+        ways, unchecked = _alternatives(test, shapes=look > 0) if others else ({}, {})
         better = raw.better if outcome == SUPPORTED else ""
-        ways = [Alternative(name, corrected(test.name, other)[0], other.better) for name, other in others.items()]
-        ways = [way if way.outcome == SUPPORTED else replace(way, better="") for way in ways]
+        found = [Alternative(name, corrected(test.name, other)[0], other.better) for name, other in ways.items()]
+        found = [way if way.outcome == SUPPORTED else replace(way, better="") for way in found]
         verdicts.append(
             Verdict(
                 test.name,
                 test.claim,
                 effects,
                 raw.outcome,
-                outcome,
+                describe_open(effects) if look and outcome == UNDETERMINED else outcome,
                 test.name in deciding,
                 raw.p,
                 adjusted,
                 better,
-                _seeds_to_settle(test, effects, family) if outcome == UNDETERMINED else None,
-                tuple(way for way in ways if (way.outcome, way.better) != (outcome, better)),
+                _seeds_to_settle(test, effects, family, level, look > 0) if outcome == UNDETERMINED else None,
+                tuple(way for way in found if (way.outcome, way.better) != (outcome, better)),
                 tuple(unchecked.items()),
+                look,
             )
         )
     return tuple(verdicts)
+
+
+def describe_open(effects: Sequence[Effect]) -> str:
+    """Returns what the corrected interval of an open test still says: which side of zero its shift lies on.
+
+    The statements that a shift is at most its lower margin, at most 0 and at most its upper margin contain each other,
+    so one interval answers all of them at one error. Only a test of one contrast with margins on both sides of zero has
+    such words.
+    """
+    if len(effects) == 1 and effects[0].contrast.low < 0 < effects[0].contrast.high:
+        if effects[0].wide.low > 0:
+            return BETTER
+        if effects[0].wide.high < 0:
+            return WORSE
+    return UNDETERMINED
+
+
+SETTLED = (SUPPORTED, CONTRADICTED, NO_DIFFERENCE, IN_BETWEEN)
+"""Outcomes after which a test needs no more seeds."""
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """Holds what is known of open tests at a look."""
+
+    tests: tuple[DecidingTest, ...]
+    dropped: tuple[str, ...] = ()
+    """Tests that will not be judged, such as those whose construct checks fail: given up, and counted."""
+
+
+@dataclass(frozen=True)
+class JudgedLook:
+    """Holds the state of all tests after one look."""
+
+    number: int
+    """Counted from 1."""
+    seeds: int
+    """Seeds of an arm so far."""
+    level: float
+    counted: int
+    """Tests that the correction counts."""
+    verdicts: tuple[Verdict, ...]
+    """Of the tests that were open before it and could be judged."""
+    settled: tuple[str, ...]
+    given_up: tuple[str, ...]
+    open: tuple[str, ...]
+    """Tests that are still open after it."""
+
+
+def decide_at_looks(
+    names: Sequence[str],
+    looks: Looks,
+    ask: Callable[[int, tuple[str, ...]], Numbered],
+    *,
+    others: bool = True,
+) -> Iterator[JudgedLook]:
+    """Judges tests at each look until all are settled or given up; yields each look. See `statistics.looks`.
+
+    names: of all planned tests, which the correction counts from the first look on. ask: (seeds, names of the open
+    tests) -> their numbers with so many seeds an arm; a test that it leaves out stays open and counted. others: try
+    other ways to decide.
+    """
+    left, given_up = tuple(names), 0
+    for number, (seeds, level) in enumerate(zip(looks.seeds, looks.levels, strict=True), start=1):
+        counted = len(left) + given_up
+        known = ask(seeds, left)
+        verdicts = decide(known.tests, counted, level=level, fewest=FEWEST_SEEDS, look=number, others=others)
+        settled = tuple(v.test for v in verdicts if v.deciding and v.outcome in SETTLED)
+        needed = {v.test: v.seeds_to_settle for v in verdicts if v.test not in settled}
+        hopeless = tuple(name for name, more in needed.items() if more is not None and is_hopeless(more, looks))
+        gone = (*known.dropped, *hopeless)
+        left = tuple(name for name in left if name not in (*settled, *gone))
+        given_up += len(gone)
+        yield JudgedLook(number, seeds, level, counted, verdicts, settled, gone, left)
+        if not left:
+            return
 
 
 def raw_verdict(parts: Sequence[tuple[DecidingContrast, ThreeSided]]) -> RawVerdict:
@@ -304,6 +452,8 @@ def raw_verdict(parts: Sequence[tuple[DecidingContrast, ThreeSided]]) -> RawVerd
 def _shift(contrast: DecidingContrast, numbers: Numbers) -> Shift:
     if numbers.control is None:
         return one_group(numbers.treatment)
+    if numbers.treatment_blocks:
+        return stratified(numbers.by_block)
     return two_groups(numbers.treatment, numbers.control)
 
 
@@ -311,15 +461,15 @@ def _three_sided(parts: Sequence[tuple[DecidingContrast, Numbers]]) -> list[tupl
     return [(c, three_sided(_shift(c, numbers).tails, c.low, c.high)) for c, numbers in parts]
 
 
-def _effect(contrast: DecidingContrast, numbers: Numbers, family: int) -> Effect:
+def _effect(contrast: DecidingContrast, numbers: Numbers, confidence: float, look: int) -> Effect:
     shift = _shift(contrast, numbers)
     seeds = tuple(len(group) for group in numbers.groups)
     failed = tuple(sum(value == -math.inf for value in group) for group in numbers.groups)
     return Effect(
         contrast,
         shift.estimate,
-        shift.interval(),
-        shift.interval(1 - ALPHA / family),
+        shift.interval(confidence if look else CONFIDENCE),
+        shift.interval(confidence),
         three_sided(shift.tails, contrast.low, contrast.high),
         seeds,
         failed,
@@ -327,18 +477,25 @@ def _effect(contrast: DecidingContrast, numbers: Numbers, family: int) -> Effect
     )
 
 
-def _alternatives(test: DecidingTest) -> tuple[dict[str, RawVerdict], dict[str, str]]:
-    """Returns the raw verdicts by other ways to decide, and the ways that cannot be tried, with the reason."""
+def _alternatives(test: DecidingTest, shapes: bool) -> tuple[dict[str, RawVerdict], dict[str, str]]:
+    """Returns the raw verdicts by other ways to decide, and the ways that cannot be tried, with the reason.
+
+    shapes: try also a test that holds where the groups differ in their shapes, as where one arm collapses at times.
+    """
     ways, closed = {}, {}
     for name, factor in ((HALF_MARGIN, 0.5), (DOUBLE_MARGIN, 2.0)):
         scaled = [(replace(c, low=factor * c.low, high=factor * c.high), numbers) for c, numbers in test.parts]
         if any(c.low or c.high for c, _ in scaled):
             ways[name] = raw_verdict(_three_sided(scaled))
-    welch = [(c, welch_tails(numbers.treatment, numbers.control)) for c, numbers in test.parts]
+    together = [(c, numbers.without_blocks) for c, numbers in test.parts]
+    welch = [(c, welch_tails(numbers.treatment, numbers.control)) for c, numbers in together]
     if any(tails is None for _, tails in welch):
         closed[WELCH] = "a run failed, or nothing varies"
     else:
         ways[WELCH] = raw_verdict([(c, three_sided(tails, c.low, c.high)) for c, tails in welch])
+    if shapes and all(numbers.control is not None for _, numbers in together):
+        studentised = [(c, studentised_tails(numbers.treatment, numbers.control)) for c, numbers in together]
+        ways[STUDENTISED] = raw_verdict([(c, three_sided(tails, c.low, c.high)) for c, tails in studentised])
     for name, changed in test.alternatives.items():
         parts = [(c, changed.get(c.name, numbers)) for c, numbers in test.parts]
         if min(numbers.seeds for _, numbers in parts) < FEWEST_SEEDS:
@@ -348,19 +505,28 @@ def _alternatives(test: DecidingTest) -> tuple[dict[str, RawVerdict], dict[str, 
     return ways, closed
 
 
-def _seeds_to_settle(test: DecidingTest, effects: Sequence[Effect], family: int) -> float:
+def _seeds_to_settle(test: DecidingTest, effects: Sequence[Effect], family: int, level: float, at_looks: bool) -> float:
+    """Returns the seeds an arm that would settle a test; NaN where failed runs forbid an estimate.
+
+    By the bound of the deviation between seeds, so that what is planned by it has the power; at looks by the deviation
+    itself: after few seeds the bound would give up tests that are within reach.
+    """
     if any(any(effect.failed) for effect in effects):
         return math.nan
-    needed = [
-        seeds_to_settle(
-            effect.shift,
-            deviation_within(*numbers.groups).bound,
-            contrast.low,
-            contrast.high,
-            groups=len(numbers.groups),
-            tests=family,
+    needed = []
+    for (contrast, numbers), effect in zip(test.parts, effects, strict=True):
+        deviation = deviation_within(*(group for block in numbers.by_block for group in block))
+        needed.append(
+            seeds_to_settle(
+                effect.shift,
+                deviation.estimate if at_looks else deviation.bound,
+                contrast.low,
+                contrast.high,
+                groups=len(numbers.groups),
+                tests=family,
+                alpha=level,
+                most=math.inf if at_looks else MOST_SEEDS,
+            )
         )
-        for (contrast, numbers), effect in zip(test.parts, effects, strict=True)
-    ]
     # The present ones did not do.
-    return max(*needed, test.seeds + 1, DECIDING_SEEDS)
+    return max(*needed, test.seeds + 1, FEWEST_SEEDS if at_looks else DECIDING_SEEDS)

@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-CONFIDENCE = 0.95
+from benchmarks.statistics.looks import CONFIDENCE
+
 POWER = 0.8
 BOUND = 0.8
 MOST_SEEDS = 100
@@ -88,10 +89,10 @@ def two_groups(treatment: Sequence[float], control: Sequence[float]) -> Shift:
 
     Raises ValueError for a NaN and for an empty group.
     """
-    above, below = _checked(treatment), _checked(control)
-    differences = _exactly(lambda x, y: x - y, above, below)
-    breaks, side = _sides(differences)
-    own = [_doubled_ranks(group) for group in (above, below)]
+    above, below = check_values(treatment), check_values(control)
+    differences = combine_exactly(lambda x, y: x - y, above, below)
+    breaks, side = find_sides(differences)
+    own = [double_ranks(group) for group in (above, below)]
 
     def at(place: int) -> Tails:
         # A pair adds two to the doubled rank of the larger one, and one to each of two that are tied.
@@ -99,7 +100,7 @@ def two_groups(treatment: Sequence[float], control: Sequence[float]) -> Shift:
         return _rank_sum(own[0] + (1 + larger).sum(axis=1), own[1] + (1 - larger).sum(axis=0))
 
     # Two failures are tied whatever the shift: such a pair speaks for neither side, so half of it stands at each end.
-    return Shift(_median(differences), breaks, at)
+    return Shift(median_known(differences), breaks, at)
 
 
 def one_group(values: Sequence[float]) -> Shift:
@@ -108,9 +109,9 @@ def one_group(values: Sequence[float]) -> Shift:
     By signed ranks (Wilcoxon 1945), with Pratt's (1959) treatment of zeros, for outcomes that are roughly symmetric
     about their centre. Raises ValueError for a NaN and for no values.
     """
-    values = _checked(values)
-    averages = _exactly(lambda x, y: (x + y) / 2, values, values)
-    breaks, side = _sides(averages)
+    values = check_values(values)
+    averages = combine_exactly(lambda x, y: (x + y) / 2, values, values)
+    breaks, side = find_sides(averages)
     order = np.sign(np.subtract.outer(*2 * [np.unique(values, return_inverse=True)[1]]))
 
     def at(place: int) -> Tails:
@@ -118,12 +119,12 @@ def one_group(values: Sequence[float]) -> Shift:
         above = side(place).astype(np.int64)
         return _signed_rank(1 + (1 + order * above).sum(axis=1), above.diagonal())
 
-    return Shift(_median(averages[np.triu_indices(len(values))]), breaks, at)
+    return Shift(median_known(averages[np.triu_indices(len(values))]), breaks, at)
 
 
 def rank_sum_tails(treatment: Sequence[float], control: Sequence[float]) -> Tails:
     """Returns exact permutation tests of the rank sum, with midranks for ties; infinite values are allowed."""
-    ranks = _doubled_ranks(np.concatenate([treatment, control]))
+    ranks = double_ranks(np.concatenate([treatment, control]))
     return _rank_sum(ranks[: len(treatment)], ranks[len(treatment) :])
 
 
@@ -156,6 +157,57 @@ def welch_tails(treatment: Sequence[float], control: Sequence[float] | None) -> 
     return tails
 
 
+_PERMUTATIONS = 9_999
+
+
+def studentised_tails(treatment: Sequence[float], control: Sequence[float]) -> Callable[[float], Tails]:
+    """Returns permutation tests of the studentised rank difference at a shift (Neubert & Brunner 2007).
+
+    Unlike the rank sum it keeps its error where the groups differ in shape, as where one arm collapses at times, if
+    they are large; then it tests that a value of the treatment is as often above one of the control as below. The same
+    9,999 random permutations are used at each shift. Infinite values are allowed. Raises ValueError as `two_groups`.
+    """
+    above, below = check_values(treatment), check_values(control)
+    size, count = len(above), len(above) + len(below)
+    draws = np.random.default_rng(0).random((_PERMUTATIONS, count)).argsort(axis=1)
+    orders = np.concatenate([np.arange(count)[None], draws])
+
+    def tails(theta: float) -> Tails:
+        shifted = np.array([significant(value - theta) for value in above.tolist()])
+        values = np.unique(np.concatenate([shifted, below]), return_inverse=True)[1]
+        observed, *permuted = _studentised(values[orders], size)
+        permuted = np.array(permuted)
+        # The observed order counts as one of the permutations, so that no p is 0.
+        return Tails(
+            (1 + int((permuted >= observed).sum())) / (1 + len(permuted)),
+            (1 + int((permuted <= observed).sum())) / (1 + len(permuted)),
+        )
+
+    return tails
+
+
+def _studentised(values: np.ndarray, size: int) -> np.ndarray:
+    """Returns the statistic of Brunner and Munzel for each row, whose first `size` values are the treatment's.
+
+    values: (rows, count), whole numbers of which equal ones are tied.
+    """
+    from scipy.stats import rankdata
+
+    groups = values[:, :size], values[:, size:]
+    together = rankdata(values, axis=1)
+    ranks = together[:, :size], together[:, size:]
+    placements = [rank - rankdata(group, axis=1) for rank, group in zip(ranks, groups, strict=True)]
+    means = [rank.mean(axis=1) for rank in ranks]
+    variance = sum(
+        placed.var(axis=1, ddof=1) * len_other**-2 / placed.shape[1]
+        for placed, len_other in zip(placements, (groups[1].shape[1], size), strict=True)
+    )
+    difference = (means[0] - means[1]) / values.shape[1]
+    # Of groups that do not overlap the variance is 0. In place of an infinite statistic, half a placement.
+    least = (0.5 / values.shape[1]) ** 2 / values.shape[1]
+    return difference / np.sqrt(np.maximum(variance, least))
+
+
 class ThreeSided(NamedTuple):
     """Holds p-values of a shift above both margins, between them, and below both (Goeman, Solari & Stijnen 2010)."""
 
@@ -176,19 +228,6 @@ def three_sided(tails: Callable[[float], Tails], low: float, high: float) -> Thr
     at_low, at_high = tails(low), tails(high)
     inside = max(at_low.greater, at_high.less) if low < high else 1.0
     return ThreeSided(at_high.greater, inside, at_low.less)
-
-
-def holm(p_values: Sequence[float], tests: int = 0) -> list[float]:
-    """Returns adjusted p-values, in the given order; below .05 at most 5 % of reports have a false one (Holm 1979).
-
-    tests: number of planned tests; tests without a p-value count as 1.
-    """
-    tests = max(tests, len(p_values))
-    adjusted, least = [0.0] * len(p_values), 0.0
-    for rank, place in enumerate(sorted(range(len(p_values)), key=lambda place: p_values[place])):
-        least = max(least, min(1.0, (tests - rank) * p_values[place]))
-        adjusted[place] = least
-    return adjusted
 
 
 def failure_p(failed: tuple[int, int], runs: tuple[int, int]) -> float:
@@ -222,20 +261,28 @@ def deviation_within(*groups: Sequence[float]) -> Deviation:
     return Deviation(deviation, deviation * math.sqrt(freedom / float(chi2.ppf(1 - BOUND, freedom))))
 
 
-def fewest_seeds(groups: int, tests: int = 1) -> int:
+def fewest_seeds(groups: int, tests: int = 1, alpha: float = 1 - CONFIDENCE) -> int:
     """Returns the fewest seeds an arm with which ranks can decide one of so many tests, for the largest effect.
 
     groups: 2, or 1 for contrasts within runs and for constants.
     """
     for seeds in range(1, MOST_SEEDS):
         least = 1 / (math.comb(2 * seeds, seeds) if groups == 2 else 2**seeds)
-        if 2 * least * tests <= 1 - CONFIDENCE:
+        if 2 * least * tests <= alpha:
             return seeds
     return MOST_SEEDS
 
 
 def seeds_to_settle(
-    estimate: float, sigma: float, low: float, high: float, *, groups: int = 2, tests: int = 1
+    estimate: float,
+    sigma: float,
+    low: float,
+    high: float,
+    *,
+    groups: int = 2,
+    tests: int = 1,
+    alpha: float = 1 - CONFIDENCE,
+    most: float = MOST_SEEDS,
 ) -> float:
     """Returns the seeds an arm that give a verdict with 80 % power, if the shift is as estimated.
 
@@ -244,24 +291,24 @@ def seeds_to_settle(
     would leave at 50 to 75 %, to 80 % (docs/calibration.md): for normal outcomes ranks need π / 3 times the seeds that
     means need, and an estimated spread costs z² / 4 more (Guenther 1981).
 
-    tests: number of tests that share the error. groups: 1 for contrasts within runs and for constants.
-    Infinite where it is more than MOST_SEEDS.
+    tests: number of tests that share the error `alpha`. groups: 1 for contrasts within runs and for constants.
+    Infinite where it is more than `most`.
     """
     from scipy.stats import norm
 
     nearest = max(estimate - high, low - estimate, min(high - estimate, estimate - low))
     if not nearest > 0 or not math.isfinite(estimate) or not math.isfinite(sigma):
         return math.inf
-    z = float(norm.ppf(1 - (1 - CONFIDENCE) / (2 * tests)))
+    z = float(norm.ppf(1 - alpha / (2 * tests)))
     one_side, both_sides = (groups * (z + float(norm.ppf(power))) ** 2 for power in (POWER, (1 + POWER) / 2))
     needed = one_side * (sigma / nearest) ** 2
     if low < estimate < high:
         needed = max(needed, both_sides * (2 * sigma / (high - low)) ** 2)
-    needed = max(needed * math.pi / 3 + z**2 / (2 * groups), fewest_seeds(groups, tests))
-    return math.ceil(needed) if needed <= MOST_SEEDS else math.inf
+    needed = max(needed * math.pi / 3 + z**2 / (2 * groups), fewest_seeds(groups, tests, alpha))
+    return math.ceil(needed) if needed <= most else math.inf
 
 
-def _checked(values: Sequence[float]) -> np.ndarray:
+def check_values(values: Sequence[float]) -> np.ndarray:
     """Returns a group, rounded to significant digits. Raises ValueError for a NaN and for no values."""
     array = np.asarray(values, dtype=float)
     if array.ndim != 1 or not array.size:
@@ -271,7 +318,9 @@ def _checked(values: Sequence[float]) -> np.ndarray:
     return np.array([significant(value) for value in array.tolist()])
 
 
-def _exactly(combine: Callable[[Fraction, Fraction], Fraction], first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def combine_exactly(
+    combine: Callable[[Fraction, Fraction], Fraction], first: np.ndarray, second: np.ndarray
+) -> np.ndarray:
     """Returns every pair of two groups, combined as decimal fractions without rounding, as floats.
 
     Equal pairs give equal floats. A pair with an infinite value is combined as floats.
@@ -287,7 +336,7 @@ def _float(value: Fraction | float) -> float:
         return math.inf if value > 0 else -math.inf
 
 
-def _sides(values: np.ndarray) -> tuple[np.ndarray, Callable[[int], np.ndarray]]:
+def find_sides(values: np.ndarray) -> tuple[np.ndarray, Callable[[int], np.ndarray]]:
     """Returns the breaks among values, and the side of each value from a place among them: 1 above, −1 below, 0 tied.
 
     NaN stands for two failures against each other, and is always tied.
@@ -298,7 +347,7 @@ def _sides(values: np.ndarray) -> tuple[np.ndarray, Callable[[int], np.ndarray]]
     return breaks, lambda place: np.nan_to_num(np.sign(places - place))
 
 
-def _median(values: np.ndarray) -> float:
+def median_known(values: np.ndarray) -> float:
     """Returns the median; NaN values, pairs of failures that are as likely −∞ as +∞, do not count.
 
     NaN without other values, and where nothing finite lies between the failures of one group and of the other.
@@ -310,7 +359,7 @@ def _median(values: np.ndarray) -> float:
     return float(middle.mean())
 
 
-def _doubled_ranks(values: np.ndarray) -> np.ndarray:
+def double_ranks(values: np.ndarray) -> np.ndarray:
     """Returns midranks times two, which are whole numbers."""
     from scipy.stats import rankdata
 
@@ -341,12 +390,12 @@ def subset_sums(ranks: tuple[int, ...], size: int | None) -> np.ndarray:
 
 def _rank_sum(treatment: np.ndarray, control: np.ndarray) -> Tails:
     both = np.sort(np.concatenate([treatment, control]))
-    return _tails(subset_sums(tuple(both.tolist()), len(treatment)), int(treatment.sum()))
+    return find_tails(subset_sums(tuple(both.tolist()), len(treatment)), int(treatment.sum()))
 
 
 def _signed_rank(ranks: np.ndarray, signs: np.ndarray) -> Tails:
-    return _tails(subset_sums(tuple(np.sort(ranks[signs != 0]).tolist()), None), int(ranks[signs > 0].sum()))
+    return find_tails(subset_sums(tuple(np.sort(ranks[signs != 0]).tolist()), None), int(ranks[signs > 0].sum()))
 
 
-def _tails(probabilities: np.ndarray, observed: int) -> Tails:
+def find_tails(probabilities: np.ndarray, observed: int) -> Tails:
     return Tails(min(1.0, float(probabilities[observed:].sum())), min(1.0, float(probabilities[: observed + 1].sum())))
