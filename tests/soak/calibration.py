@@ -50,7 +50,7 @@ class Simulation:
     """In deviations between seeds."""
     comparisons: int = 20_000
     """For one figure."""
-    tied_comparisons: int = 1000
+    tied_comparisons: int = 10_000
     seed: int = 0
 
 
@@ -274,6 +274,10 @@ def render_page(figures: dict[str, Any]) -> str:
     def percent(value: float) -> str:
         return f"{100 * value:.1f} %"
 
+    def error(draws: int) -> str:
+        points = 100 * (ALPHA * (1 - ALPHA) / draws) ** 0.5
+        return f"The standard error of a measured 5 % is {points:.1f} percentage points."
+
     def rows(figures: dict[str, list[float]]) -> list[list[str]]:
         return [[name, *map(percent, values)] for name, values in figures.items()]
 
@@ -290,7 +294,7 @@ def render_page(figures: dict[str, Any]) -> str:
         f"Share of {plan.suites:,} suites in which at least one verdict was wrong; at most 5 % is promised. Every "
         "comparison of a suite has the same true shift. At no effect, *supported* and *contradicted* are wrong; at a "
         "margin, which is the worst case, every verdict is but *undetermined*. Comparisons are independent here; those "
-        "of a real suite share controls, which Holm's correction allows for.",
+        "of a real suite share controls, which Holm's correction allows for. " + error(plan.suites),
     ]
     for count, by_shape in figures["wrong_suites"].items():
         truths = list(next(iter(by_shape.values())))
@@ -307,7 +311,8 @@ def render_page(figures: dict[str, Any]) -> str:
         _table(["one group", *seeds], rows(figures["one_group_coverage"])),
         "## Ties and failures",
         "Outcomes of few values (how many of 8 modes; margin 2 modes), and runs of which one in five fails in both "
-        f"arms; {plan.tied_comparisons:,} comparisons. Wrong: raw verdicts at the margin, of which at most 5 % may be.",
+        f"arms; {plan.tied_comparisons:,} comparisons. Wrong: raw verdicts at the margin. The tests are exact under "
+        f"ties: at most 5 % of all such verdicts are wrong, whatever is tied. {error(plan.tied_comparisons)}",
         _table(
             ["outcome", *[f"{what}, {count} seeds" for count in figures["tied"] for what in ("coverage", "wrong")]],
             [

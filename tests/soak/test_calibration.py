@@ -95,4 +95,6 @@ def test_the_committed_page_is_made_of_the_committed_figures_and_keeps_what_is_p
     limit = 0.05 + 3 * (0.05 * 0.95 / suites) ** 0.5
     for by_shape in figures["wrong_suites"].values():
         assert all(share <= limit for shape in c.SHAPES for share in by_shape[shape].values())
+    limit = 0.05 + 3 * (0.05 * 0.95 / figures["plan"]["tied_comparisons"]) ** 0.5
+    assert all(found["wrong"] <= limit for by_outcome in figures["tied"].values() for found in by_outcome.values())
     assert all(0.93 <= share <= 0.98 for shape in c.SHAPES for share in figures["coverage"][shape])

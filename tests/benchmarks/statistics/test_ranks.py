@@ -123,6 +123,24 @@ def test_at_ten_against_ten_the_interval_is_from_the_24th_to_the_77th_difference
     assert s.two_groups(above, below).interval() == pytest.approx((differences[23], differences[76]), abs=1e-8)
 
 
+def test_a_shift_of_just_the_margin_gets_a_verdict_no_more_often_than_promised_whatever_is_tied():
+    """Over all outcomes of two groups of four, with three values in all, of which one is a failure."""
+    chances = {-math.inf: 0.2, 0.0: 0.5, 1.0: 0.3}
+    groups = {
+        group: math.prod(chances[value] for value in group) * len(set(itertools.permutations(group)))
+        for group in itertools.combinations_with_replacement(chances, 4)
+    }
+    assert sum(groups.values()) == pytest.approx(1)
+    found: dict[float, float] = {}
+    for above, below in itertools.product(groups, repeat=2):
+        shift = s.two_groups([2 + value for value in above], below)
+        p = s.three_sided(shift.tails, -2, 2).p
+        found[p] = found.get(p, 0) + groups[above] * groups[below]
+    for level in (0.05, 0.1, 0.2, 0.4, 0.8):
+        assert sum(chance for p, chance in found.items() if p <= level) <= level
+    assert sum(chance for p, chance in found.items() if p <= 0.2) > 0.02
+
+
 @pytest.mark.parametrize("level", [0.8, 0.95, 0.999])
 @pytest.mark.parametrize("size", [5, 8])
 def test_the_interval_holds_just_the_shifts_that_are_not_rejected(size: int, level: float):
