@@ -11,6 +11,11 @@ because at most (count − |T|) others went before it. Some p of |T| exact ones 
 the level. So the first wrong verdict falls at look k with a probability of at most the level of look k; and looks are
 added up. Whether a test is given up may depend on its numbers in any way, since it only stays in the count.
 
+The sign that the interval of an open test shows has an error of its own, of the same size: the chance that any such
+sign is wrong at any look is at most the sum of the levels. Here a test with no effect may leave the count by a right
+verdict, and the tests that are left are those whose numbers lie farthest from zero. So the interval of a test that
+stays open is corrected for all tests that were planned, whatever became of them (Bonferroni).
+
 Needs no numpy: the plan of a suite has looks.
 """
 
@@ -101,18 +106,20 @@ class Look:
         return tuple(name for name, p in self.adjusted.items() if p <= self.level)
 
 
-def take_look(number: int, level: float, p_values: Mapping[str, float], given_up: int = 0) -> Look:
-    """Judges the open tests at a look. p_values: of all seeds so far. given_up: tests that are counted and not judged.
+def take_look(number: int, level: float, p_values: Mapping[str, float], given_up: int = 0, settled: int = 0) -> Look:
+    """Judges the open tests at a look.
 
     A decided test has the interval at 1 − level / m, where m is the number of tests that were left when Holm's
-    correction came to it. All other tests have that of the first one that it did not decide.
+    correction came to it. All other tests have that at 1 − level / all, where all is the number of planned tests.
+
+    p_values: of all seeds so far. given_up: tests that are counted and not judged. settled: tests that earlier looks
+    decided.
     """
     counted = len(p_values) + given_up
     adjusted = dict(zip(p_values, holm(list(p_values.values()), counted), strict=True))
     decided = [name for name in sorted(p_values, key=p_values.__getitem__) if adjusted[name] <= level]
     left = {name: counted - place for place, name in enumerate(decided)}
-    rest = counted - len(decided)
-    confidence = {name: 1 - level / left.get(name, max(1, rest)) for name in p_values}
+    confidence = {name: 1 - level / left.get(name, counted + settled) for name in p_values}
     return Look(number, level, counted, adjusted, confidence)
 
 

@@ -175,7 +175,7 @@ def studentised_tails(treatment: Sequence[float], control: Sequence[float]) -> C
     def tails(theta: float) -> Tails:
         shifted = np.array([significant(value - theta) for value in above.tolist()])
         values = np.unique(np.concatenate([shifted, below]), return_inverse=True)[1]
-        observed, *permuted = _studentised(values[orders], size)
+        observed, *permuted = studentised_difference(values[orders], size)
         permuted = np.array(permuted)
         # The observed order counts as one of the permutations, so that no p is 0.
         return Tails(
@@ -186,7 +186,7 @@ def studentised_tails(treatment: Sequence[float], control: Sequence[float]) -> C
     return tails
 
 
-def _studentised(values: np.ndarray, size: int) -> np.ndarray:
+def studentised_difference(values: np.ndarray, size: int) -> np.ndarray:
     """Returns the statistic of Brunner and Munzel for each row, whose first `size` values are the treatment's.
 
     values: (rows, count), whole numbers of which equal ones are tied.

@@ -278,14 +278,15 @@ def decide(
     level: float = ALPHA,
     fewest: int = DECIDING_SEEDS,
     look: int = 0,
+    settled: int = 0,
     others: bool = True,
 ) -> tuple[Verdict, ...]:
     """Decides tests that share an error (Holm).
 
     planned: number of tests that the correction counts; missing ones take their share and decide nothing. level: the
     error. fewest: seeds without which a test takes no part in the correction. look: number of the look, whose open
-    tests get words from their intervals. others: try other ways to decide. Raises ValueError where two tests have one
-    name, and for a value that is NaN.
+    tests get words from their intervals. settled: number of tests that earlier looks decided. others: try other ways to
+    decide. Raises ValueError where two tests have one name, and for a value that is NaN.
     """
     if len({test.name for test in tests}) < len(tests):
         raise ValueError("two tests have the same name")
@@ -293,7 +294,7 @@ def decide(
     family = max(len(tests), planned)
     raws = {test.name: raw_verdict(_three_sided(test.parts)) for test in tests if test.seeds >= FEWEST_SEEDS}
     deciding = [test.name for test in tests if test.seeds >= fewest]
-    taken = take_look(look, level, {name: raws[name].p for name in deciding}, family - len(deciding))
+    taken = take_look(look, level, {name: raws[name].p for name in deciding}, family - len(deciding), settled)
 
     def corrected(name: str, raw: RawVerdict) -> tuple[str, float]:
         """Returns the outcome and the adjusted p of a test with this raw verdict."""
@@ -305,7 +306,8 @@ def decide(
 
     verdicts = []
     for test in tests:
-        confidence = taken.confidence.get(test.name, 1 - level / family) if look else 1 - level / family
+        by_default = 1 - level / (family + settled)
+        confidence = taken.confidence.get(test.name, by_default) if look else by_default
         effects = tuple(_effect(contrast, numbers, confidence, look) for contrast, numbers in test.parts)
         if test.name not in raws:
             verdicts.append(
@@ -342,8 +344,8 @@ def describe_open(effects: Sequence[Effect]) -> str:
     """Returns what the corrected interval of an open test still says: which side of zero its shift lies on.
 
     The statements that a shift is at most its lower margin, at most 0 and at most its upper margin contain each other,
-    so one interval answers all of them at one error. Only a test of one contrast with margins on both sides of zero has
-    such words.
+    so that of one test one interval answers all of them at one error; see `statistics.looks` for many tests. Only a
+    test of one contrast with margins on both sides of zero has such words.
     """
     if len(effects) == 1 and effects[0].contrast.low < 0 < effects[0].contrast.high:
         if effects[0].wide.low > 0:
@@ -402,7 +404,15 @@ def decide_at_looks(
     for number, (seeds, level) in enumerate(zip(looks.seeds, looks.levels, strict=True), start=1):
         counted = len(left) + given_up
         known = ask(seeds, left)
-        verdicts = decide(known.tests, counted, level=level, fewest=FEWEST_SEEDS, look=number, others=others)
+        verdicts = decide(
+            known.tests,
+            counted,
+            level=level,
+            fewest=FEWEST_SEEDS,
+            look=number,
+            settled=len(names) - counted,
+            others=others,
+        )
         settled = tuple(v.test for v in verdicts if v.deciding and v.outcome in SETTLED)
         needed = {v.test: v.seeds_to_settle for v in verdicts if v.test not in settled}
         hopeless = tuple(name for name, more in needed.items() if more is not None and is_hopeless(more, looks))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.cli.options import Parser, run_command
 from benchmarks.cli.output import refuse_unwritable
-from tests.soak import calibration, endurance, figures, fuzzing, kills, metrics, mutants, repetitions
+from tests.soak import calibration_page, endurance, figures, fuzzing, kills, metrics, mutants, null, repetitions
 from variants.recipe import UserError, unknown
 
 PARTS = {
@@ -18,7 +18,8 @@ PARTS = {
     "endurance": endurance.endurance,
     "repetitions": repetitions.repetitions,
     "coverage": repetitions.coverage,
-    "calibration": calibration.calibration,
+    "calibration": calibration_page.calibration,
+    "null": null.null,
 }
 
 

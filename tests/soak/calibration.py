@@ -1,19 +1,17 @@
 """Measures how often verdicts are wrong, and how often the right ones fall, on simulated runs whose truth is known.
 
 Simulated outcomes have a given shape and are shifted by a given amount; the unit of all shifts is the deviation between
-seeds. The figures go into docs/calibration.json, and as a page into docs/calibration.md.
+seeds. `calibration_page` puts the figures into docs/calibration.json, and a page of them into docs/calibration.md.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
 from benchmarks.statistics.ranks import fewest_seeds, seeds_to_settle, subset_sums, three_sided, two_groups
-from tests.soak.figures import ROOT
 
 ALPHA = 0.05
 SEEDS = (5, 10, 15, 20)
@@ -54,17 +52,23 @@ class Simulation:
     seed: int = 0
 
 
-def tails_of_counts(seeds: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns P(U ≥ u) and P(U ≤ u) of Mann and Whitney's U without ties, (seeds² + 1,) each, for equal groups."""
-    ranks = tuple(range(2, 4 * seeds + 1, 2))
+def tails_of_counts(treatment: int, control: int = 0, blocks: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Returns P(U ≥ u) and P(U ≤ u) of Mann and Whitney's U without ties, for u from 0 to its largest.
+
+    treatment, control: seeds in a block; 0 for as many as the treatment. blocks: over which U is summed, all of one
+    size.
+    """
+    control = control or treatment
     # Doubled ranks have even sums only; the least is that of the first ranks.
-    likely = subset_sums(ranks, seeds)[seeds * (seeds + 1) :: 2][: seeds**2 + 1]
+    ways = subset_sums(tuple(range(2, 2 * (treatment + control) + 1, 2)), treatment)
+    likely = reduce(np.convolve, [ways[treatment * (treatment + 1) :: 2][: treatment * control + 1]] * blocks)
     return likely[::-1].cumsum()[::-1], likely.cumsum()
 
 
 def differences(treatment: np.ndarray, control: np.ndarray) -> np.ndarray:
-    """Returns all differences within each comparison: (comparisons, seeds) twice -> (comparisons, seeds²)."""
-    return (treatment[:, :, None] - control[:, None, :]).reshape(len(treatment), -1)
+    """Returns all differences within each comparison: (comparisons, n) and (comparisons, m) -> (comparisons, n m)."""
+    pairs = treatment.shape[1] * control.shape[1]
+    return (treatment[:, :, None] - control[:, None, :]).reshape(len(treatment), pairs)
 
 
 def walsh_averages(values: np.ndarray) -> np.ndarray:
@@ -266,7 +270,7 @@ def _plan_seeds(plan: Simulation, distance: float, inside: bool, tests: int) -> 
     return int(seeds_to_settle(0.0 if inside else margin + distance, 1.0, -margin, margin, tests=tests))
 
 
-def render_page(figures: dict[str, Any]) -> str:
+def render_single_looks(figures: dict[str, Any]) -> str:
     """Returns docs/calibration.md, made from the figures alone."""
     plan = Simulation(**figures["plan"])
     seeds = [f"{count} seeds" for count in figures["seeds"]]
@@ -299,21 +303,21 @@ def render_page(figures: dict[str, Any]) -> str:
     for count, by_shape in figures["wrong_suites"].items():
         truths = list(next(iter(by_shape.values())))
         body = [[name, *[percent(found[truth]) for truth in truths]] for name, found in by_shape.items()]
-        parts.append(_table([f"{count} seeds an arm", *truths], body))
+        parts.append(table([f"{count} seeds an arm", *truths], body))
     parts += [
         "The last row breaks the assumption of the method, that a treatment shifts outcomes and does not spread them.",
         "## Coverage of the 95 % interval",
         f"Share of {plan.comparisons:,} comparisons whose interval held the true shift. Ranks of few seeds cannot come "
         "nearer to 95 %, and err to the safe side.",
-        _table(["two groups", *seeds], rows(figures["coverage"])),
+        table(["two groups", *seeds], rows(figures["coverage"])),
         "The same for one group (contrasts within runs, or against a constant), by the signed-rank test; the shift is "
         "that of the pseudo-median. Five seeds have no finite interval.",
-        _table(["one group", *seeds], rows(figures["one_group_coverage"])),
+        table(["one group", *seeds], rows(figures["one_group_coverage"])),
         "## Ties and failures",
         "Outcomes of few values (how many of 8 modes; margin 2 modes), and runs of which one in five fails in both "
         f"arms; {plan.tied_comparisons:,} comparisons. Wrong: raw verdicts at the margin. The tests are exact under "
         f"ties: at most 5 % of all such verdicts are wrong, whatever is tied. {error(plan.tied_comparisons)}",
-        _table(
+        table(
             ["outcome", *[f"{what}, {count} seeds" for count in figures["tied"] for what in ("coverage", "wrong")]],
             [
                 [name, *[percent(found[name][what]) for found in figures["tied"].values() for what in found[name]]]
@@ -331,7 +335,7 @@ def render_page(figures: dict[str, Any]) -> str:
         parts.append(f"{title}. Normal outcomes:")
         alone, among = (figures["power"][f"{place}, {count}"] for count in ("1 test", f"{plan.tests} tests"))
         parts.append(
-            _table(
+            table(
                 ["distance", *[f"alone, {count}" for count in seeds], *[f"among, {count}" for count in seeds]],
                 [
                     [
@@ -345,7 +349,7 @@ def render_page(figures: dict[str, Any]) -> str:
         )
         parts.append("Other shapes at a distance of 1.5 σ:")
         parts.append(
-            _table(
+            table(
                 ["shape", *[f"alone, {count}" for count in seeds], *[f"among, {count}" for count in seeds]],
                 [[name, *map(percent, alone[name]["1.5"]), *map(percent, among[name]["1.5"])] for name in alone],
             )
@@ -354,7 +358,7 @@ def render_page(figures: dict[str, Any]) -> str:
         "## The seeds that would settle it",
         "What the planning formula asks for at a known shift, aiming at 80 %, and the power that so many seeds then "
         "have; normal outcomes.",
-        _table(
+        table(
             ["shift and margin", "tests in the report", "seeds an arm", "power"],
             [
                 [
@@ -370,7 +374,7 @@ def render_page(figures: dict[str, Any]) -> str:
         ),
         "## The fewest seeds that can decide",
         "However large an effect is, ranks of fewer seeds an arm cannot survive the correction for this many tests.",
-        _table(
+        table(
             ["tests in the report", "two groups", "one group"],
             [[tests, *map(str, fewest.values())] for tests, fewest in figures["fewest_seeds"].items()],
         ),
@@ -378,7 +382,7 @@ def render_page(figures: dict[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _table(header: list[str], body: list[list[str]]) -> str:
+def table(header: list[str], body: list[list[str]]) -> str:
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *body]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
@@ -387,24 +391,3 @@ def _chunks(total: int) -> Iterator[int]:
     while total > 0:
         yield min(total, _CHUNK)
         total -= _CHUNK
-
-
-def calibration(work: Path, size: float, say: Callable[[str], None]) -> dict[str, Any]:
-    """Calibrates the verdicts, and writes figures and page: whole into docs, a smaller size into the work folder."""
-    plan = Simulation(
-        suites=max(1, round(size * Simulation.suites)),
-        comparisons=max(1, round(size * Simulation.comparisons)),
-        tied_comparisons=max(1, round(size * Simulation.tied_comparisons)),
-    )
-    figures = calibrate(plan, say)
-    out = ROOT / "docs" if size >= 1 else work
-    out.mkdir(parents=True, exist_ok=True)
-    for name, text in (
-        ("calibration.json", json.dumps(figures, indent=1) + "\n"),
-        ("calibration.md", render_page(figures)),
-    ):
-        (out / name).write_text(text, encoding="utf-8", newline="\n")
-        say(f"wrote {out / name}")
-    wrong = [max(by_truth.values()) for by_shape in figures["wrong_suites"].values() for by_truth in by_shape.values()]
-    covered = [share for shares in figures["coverage"].values() for share in shares]
-    return {"suites": plan.suites, "most_wrong_suites": max(wrong), "least_coverage": min(covered)}

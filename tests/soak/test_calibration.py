@@ -1,15 +1,11 @@
 """The calibration simulates what decides: its shortcuts for many comparisons at once agree with the real functions."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from benchmarks.statistics.looks import holm
 from benchmarks.statistics.ranks import one_group, three_sided, two_groups
 from tests.soak import calibration as c
-from tests.soak.figures import ROOT
 
 SMALL = c.Simulation(suites=20, tests=5, comparisons=60, tied_comparisons=4)
 
@@ -69,32 +65,3 @@ def test_wrong_suites_count_what_is_wrong():
     assert c.measure_wrong_suites(
         plan, lambda r, size: 5 * r.integers(0, 2) + r.normal(0, 0.1, size), 10, 0.0, np.random.default_rng(6)
     ) in (0.0, 1.0)
-
-
-def test_a_small_size_writes_the_same_page_and_figures_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(c, "SEEDS", (5, 6, 7, 8))
-    monkeypatch.setattr(c, "DISTANCES", (1.5,))
-    found = [c.calibration(tmp_path / place, 0.001, lambda line: None) for place in ("a", "b")]
-    assert found[0] == found[1]
-    assert found[0]["suites"] == 4
-    first, second = ((tmp_path / place / "calibration.json").read_text() for place in ("a", "b"))
-    assert first == second
-    figures = json.loads(first)
-    assert (tmp_path / "a" / "calibration.md").read_text() == c.render_page(figures)
-    assert figures["fewest_seeds"]["40"] == {"two groups": 7, "one group": 11}
-    assert all(0 <= share <= 1 for shares in figures["coverage"].values() for share in shares)
-
-
-def test_the_committed_page_is_made_of_the_committed_figures_and_keeps_what_is_promised():
-    docs = ROOT / "docs"
-    figures = json.loads((docs / "calibration.json").read_text())
-    assert (docs / "calibration.md").read_text() == c.render_page(figures)
-    suites = figures["plan"]["suites"]
-    assert suites >= 4000
-    # Three standard errors of a share of 5 % over so many suites.
-    limit = 0.05 + 3 * (0.05 * 0.95 / suites) ** 0.5
-    for by_shape in figures["wrong_suites"].values():
-        assert all(share <= limit for shape in c.SHAPES for share in by_shape[shape].values())
-    limit = 0.05 + 3 * (0.05 * 0.95 / figures["plan"]["tied_comparisons"]) ** 0.5
-    assert all(found["wrong"] <= limit for by_outcome in figures["tied"].values() for found in by_outcome.values())
-    assert all(0.93 <= share <= 0.98 for shape in c.SHAPES for share in figures["coverage"][shape])

@@ -78,11 +78,42 @@ def test_a_plan_that_cannot_hold_is_refused(seeds: tuple, levels: tuple, why: st
 def test_what_was_given_up_stays_in_the_count() -> None:
     alone = take_look(1, 0.02, {"a": 0.004, "b": 0.5})
     assert alone.decided == ("a",)
-    assert alone.confidence == {"a": 1 - 0.02 / 2, "b": 1 - 0.02}
+    assert alone.confidence == {"a": 1 - 0.02 / 2, "b": 1 - 0.02 / 2}
     among = take_look(1, 0.02, {"a": 0.004, "b": 0.5}, given_up=4)
     assert among.decided == ()
     assert among.adjusted["a"] == pytest.approx(holm([0.004, 0.5, 1, 1, 1, 1])[0])
     assert set(among.confidence.values()) == {1 - 0.02 / 6}
+
+
+def test_the_interval_of_an_open_test_is_corrected_for_all_tests_whatever_became_of_them() -> None:
+    look = take_look(2, 0.01, {"a": 0.0001, "b": 0.0002, "c": 0.5}, given_up=1, settled=5)
+    assert look.decided == ("a", "b")
+    assert look.counted == 4
+    assert look.confidence == {"a": 1 - 0.01 / 4, "b": 1 - 0.01 / 3, "c": 1 - 0.01 / 9}
+
+
+def test_of_many_tests_the_one_that_is_left_says_no_sign_that_is_chance() -> None:
+    """Of many tests without an effect nearly all are settled; what is left is the one farthest from zero."""
+    noise = np.linspace(-1, 1, 10)
+    even = Numbers(tuple(0.02 * noise), tuple(0.021 * noise))
+    left = Numbers(tuple(0.65 + 0.6 * noise), tuple(0.61 * noise))
+
+    def judge(tests: int) -> dict[str, str]:
+        numbers = {"left": left} | {str(place): even for place in range(tests - 1)}
+        (look,) = decide_at_looks(
+            tuple(numbers),
+            Looks((10,), (0.05,)),
+            lambda seeds, names: Numbered(
+                tuple(DecidingTest(name, "", ((CONTRAST, numbers[name]),)) for name in names)
+            ),
+            others=False,
+        )
+        return {verdict.test: verdict.outcome for verdict in look.verdicts}
+
+    assert judge(1) == {"left": BETTER}
+    among = judge(21)
+    assert among.pop("left") == UNDETERMINED
+    assert set(among.values()) == {NO_DIFFERENCE}
 
 
 def test_a_large_effect_is_settled_early_and_a_small_one_late_or_never() -> None:
