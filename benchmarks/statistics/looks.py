@@ -4,12 +4,15 @@ Seeds come in groups. After each group every open test is judged on all of its s
 tests go through Holm's correction at the level of this look. Tests that are decided leave; tests that are given up,
 because they would need far too many seeds, stay in the count as if their p were 1.
 
-The chance of any wrong verdict is at most the sum of the levels, whatever the tests have to do with each other. For let
-T be the tests of which some verdict is wrong, and suppose that none of them has been decided yet. Then all of T are
-still counted at this look. The first of T that Holm's correction decides wrongly has a p of at most level / |T|,
-because at most (count − |T|) others went before it. Some p of |T| exact ones is so small with a probability of at most
-the level. So the first wrong verdict falls at look k with a probability of at most the level of look k; and looks are
-added up. Whether a test is given up may depend on its numbers in any way, since it only stays in the count.
+The chance of any wrong verdict is to be at most the sum of the levels. Let T be the tests whose shift is just at a
+margin, so that every verdict on them is wrong, and suppose that none of them has been decided yet. Then all of T are
+still counted at this look, open or given up. The first of T that Holm's correction decides has a p of at most
+level / |T|, because at most (count − |T|) others went before it. Some p of |T| exact ones is so small with a
+probability of at most the level, whatever the tests have to do with each other. So the first wrong verdict on T falls
+at look k with a probability of at most the level of look k; and looks are added up. Whether a test is given up may
+depend on its numbers in any way, since it only stays in the count. A test away from its margins may leave by a right
+verdict, and then T is not all that can go wrong: for such tests the bound is not proved (nor is it for Holm's
+correction of directions, Shaffer 1980), and docs/calibration.md measures it.
 
 The sign that the interval of an open test shows has an error of its own, of the same size: the chance that any such
 sign is wrong at any look is at most the sum of the levels. Here a test with no effect may leave the count by a right
