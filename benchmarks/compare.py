@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks import plugins
 from benchmarks.cli import options
 from benchmarks.cli.options import Parser, read_fields, read_run_options, refuse_unread, run_command
+from benchmarks.cli.output import refuse_unwritable
 from benchmarks.config import DatasetConfig, RunConfig
 from benchmarks.executors import EXECUTORS
 from benchmarks.training.options import RunOptions
@@ -243,6 +244,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise unknown("executor", asked.executor, EXECUTORS, see="one of " + ", ".join(EXECUTORS))
     if asked.hours < 0:
         raise UserError(f"--hours is at least 0, not {asked.hours:g}")
+    refuse_unwritable(asked.out / "index.md")
     wanted = list_arms(asked)
     found = compare(
         _configure(asked, wanted),

@@ -247,6 +247,7 @@ def test_a_command_reads_each_option_and_leaves_nothing_where_nobody_told_it_to(
 
 # The option that names what a command is to write, and the work of which that is the result.
 WRITES: dict[str, tuple[str, str]] = {
+    "benchmarks.compare --dataset ring8 --vary pack=1,2 --out": ("", "benchmarks.suites.scheduler.run_jobs"),
     "benchmarks.defects --dataset digits --out": ("tables.md", "benchmarks.evaluation.defects.measure_defects"),
     "benchmarks.extractors --dataset digits --out": ("", "benchmarks.evaluation.classifiers.train_extractor"),
     "benchmarks.speed --variant vanilla_gan --json": ("all.json", "benchmarks.timing.training.measure_training"),

@@ -277,6 +277,8 @@ def test_a_store_that_another_process_holds_is_tried_again(
     # Otherwise SQLite itself waits for five seconds.
     at_once = ("do_connect", lambda *given: given[-1].update(timeout=0.0))
     sqlalchemy.event.listen(sqlalchemy.engine.Engine, *at_once)
+    # MLflow opens a store once, and tries that again for minutes, longer each time.
+    list_runs(tracking_uri)
 
     def told(sentence: str) -> None:
         said.append(sentence)
