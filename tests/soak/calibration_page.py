@@ -138,11 +138,10 @@ def render_shapes(rows: list[dict[str, Any]]) -> list[str]:
         "## Unequal shapes and sizes",
         "Share of single comparisons in which a test rejects the true shift, the median difference of two runs, at "
         f"{100 * ALPHA:.0f} %: a wrong verdict at a margin is just that. Ranks decide. They are exact for groups of "
-        "one shape, tied or not, of any sizes. Where shapes differ they reject too often if the smaller group spreads "
-        "more, and too rarely if the larger one does. The studentised permutation test (Neubert & Brunner 2007) is the "
-        "second reading of every verdict at looks: a verdict that it does not share is marked *fragile*. It is nearer "
-        "to 5 %, and with groups of ten not quite there. At looks both arms of a decision have the same number of "
-        "seeds.",
+        "one shape, tied or not, of any sizes. Where shapes differ they reject too often, the more so the smaller the "
+        "group that spreads more. The studentised permutation test (Neubert & Brunner 2007) is the second reading of "
+        "every verdict at looks: a verdict that it does not share is marked *fragile*. It is nearer to 5 %, and not at "
+        "it with ten runs. At looks both arms of a decision have the same number of seeds.",
         table(
             ["outcomes", "runs of treatment and control", "comparisons", "ranks", "studentised permutations"],
             [

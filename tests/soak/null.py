@@ -69,7 +69,6 @@ def null(work: Path, size: float, say: Callable[[str], None]) -> dict[str, Any]:
         steps.add({"sentence": told})
     values = [value for first in sorted(groups) for value in groups[first]["values"]][:wanted]
     return describe(np.array(values, dtype=float), comparisons, say) | {
-        "size": size,
         "seconds_of_a_run": round(sum(group["seconds"] for group in groups.values()) / len(values), 2),
         "planted_reversal": told,
     }

@@ -140,38 +140,31 @@ def autorank_bayesian(outcomes: np.ndarray, report: int) -> Told:
     return Told(tuple(words))
 
 
-def adastop(outcomes: np.ndarray, report: int, margin: float = 0.0) -> Told:
+def adastop(outcomes: np.ndarray, report: int, margin: float = 0.0, groups: int = 8, size: int = 5) -> Told:
     """Judges by AdaStop (Mathieu et al. 2023): permutation tests after each group of seeds.
 
     margin: is taken off the treatments, whose null hypothesis is then that they are better by just that.
     """
-    shift = float(outcomes[1, 0] - make_report(0.0, report)[1, 0]) - margin
-    decisions, seeds = _adastop_decisions(report, round(shift, 6))
-    # What it calls equal is what it did not find to differ: it accepts nothing by default. It names the first of a
-    # pair, the control.
-    said = {"equal": OPEN, "smaller": BEYOND, "larger": LESS} if margin else {"equal": OPEN}
-    return Told(tuple(said.get(decision, DIFFERS) for decision in decisions), seeds)
-
-
-@cache
-def _adastop_decisions(report: int, shift: float, groups: int = 8, size: int = 5) -> tuple[tuple[str, ...], float]:
-    """Returns the decision on each treatment, and the mean of their seeds."""
     from adastop import MultipleAgentsComparator
 
-    outcomes = make_report(shift, report, groups * size)
     names = ["control", *(f"treatment {place}" for place in range(TREATMENTS))]
     pairs = np.array([(0, place) for place in range(1, 1 + TREATMENTS)])
     judge = MultipleAgentsComparator(n=size, K=groups, B=10_000, comparisons=pairs, alpha=ALPHA, seed=report)
+    values = dict(zip(names, [outcomes[0], *(outcomes[1:] - margin)], strict=True))
     seeds = dict.fromkeys(map(str, pairs), groups * size)
     for group in range(1, groups + 1):
-        values = {name: each[: group * size] for name, each in zip(names, outcomes, strict=True)}
-        _quiet(judge.partial_compare, values, verbose=False)
+        with np.errstate(all="ignore"):
+            _quiet(judge.partial_compare, {name: each[: group * size] for name, each in values.items()}, verbose=False)
         for pair, decision in judge.decisions.items():
             if decision != "continue":
                 seeds[pair] = min(seeds[pair], group * size)
         if judge.is_finished:
             break
-    return tuple(judge.decisions[str(pair)] for pair in pairs), float(np.mean(list(seeds.values())))
+    # What it calls equal is what it did not find to differ: it accepts nothing by default.
+    # It names the first of a pair, the control.
+    said = {"equal": OPEN, "smaller": BEYOND, "larger": LESS} if margin else {"equal": OPEN}
+    words = tuple(said.get(judge.decisions[str(pair)], DIFFERS) for pair in pairs)
+    return Told(words, float(np.mean(list(seeds.values()))))
 
 
 def _quiet(call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
@@ -215,31 +208,31 @@ PEERS = (
         "few runs of many tasks taken together",
         rliable,
         False,
-        100,
+        150,
     ),
-    Peer("the same, its interval against the margins", "the same", partial(rliable, margin=MARGIN), True, 100),
+    Peer("the same, its interval against the margins", "the same", partial(rliable, margin=MARGIN), True, 150),
     Peer(
         "autorank: tests of its choice; 10 seeds, as it is",
         "many methods on many data sets, in blocks",
         autorank,
         False,
-        100,
+        150,
     ),
     Peer(
         "autorank, Bayesian: its region of equivalence is the margins; 10 seeds",
         "the same, with a margin",
         autorank_bayesian,
         True,
-        100,
+        150,
     ),
     Peer(
         "AdaStop: 8 groups of 5 seeds, as it is",
         "few seeds of dear agents, one by one",
         adastop,
         False,
-        150,
+        200,
     ),
-    Peer("the same, the margin taken off the treatments", "the same", partial(adastop, margin=MARGIN), True, 150),
+    Peer("the same, the margin taken off the treatments", "the same", partial(adastop, margin=MARGIN), True, 200),
 )
 
 

@@ -28,8 +28,6 @@ def test_a_small_size_writes_the_same_page_and_figures_again_and_goes_on_where_i
     monkeypatch.setattr(c, "DISTANCES", (1.5,))
     monkeypatch.setattr(looks, "SUITES", {1: 2000, 10: 2000})
     monkeypatch.setattr(shapes, "SIZES", ((5, 6),))
-    monkeypatch.setattr(shapes, "PAIRS", shapes.PAIRS[::4])
-    monkeypatch.setattr(shapes, "_PERMUTATIONS", 500)
     said: list[str] = []
     found = [page.calibration(tmp_path / place, 0.001, said.append) for place in ("a", "b")]
     assert found[0] == found[1]
