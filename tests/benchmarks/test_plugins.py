@@ -352,15 +352,9 @@ def test_a_question_of_a_plugin_is_tuned_trained_and_answered_by_the_documented_
 
 
 TAKE_PLUGINS = {
-    *(
-        "benchmarks.compare",
-        "benchmarks.run",
-        "benchmarks.suite",
-        "benchmarks.tune",
-        "benchmarks.sample",
-        "benchmarks.show",
-    ),
-    *("benchmarks.speed", "benchmarks.defects", "benchmarks.extractors", "reports.build", "tests.soak.precision"),
+    *("benchmarks.compare", "benchmarks.run", "benchmarks.suite", "benchmarks.tune", "benchmarks.sample"),
+    *("benchmarks.show", "benchmarks.speed", "benchmarks.defects", "benchmarks.extractors", "reports.build"),
+    "tests.soak.precision",
 }
 # It copies: it needs no code of a variant, metric or question.
 NEED_NONE = {"benchmarks.sync"}
