@@ -28,6 +28,8 @@ ADDRESS = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{F
 FEATURES = 2048
 # As in the papers: ten groups of samples, and KID as the mean over a hundred pairs of subsets of 1,000.
 _SPLITS, _SUBSETS, _SUBSET_SIZE = 10, 100, 1000
+# The rows of all processes are joined before: torchmetrics' own metrics would join them once more.
+_ALONE = {"sync_on_compute": False}
 # Images at once: an image of 299 x 299 takes some 10 MB on its way.
 _CHUNK = 32
 
@@ -132,7 +134,8 @@ class InceptionComparison:
         if len(self.samples.logits) < _SPLITS:
             raise Unmeasurable(f"the Inception score takes at least {_SPLITS} samples, not {len(self.samples.logits)}")
         with self._drawing():
-            metric = InceptionScore(feature=_AsTheyAre(self.samples.logits.shape[1]), splits=_SPLITS)
+            width = self.samples.logits.shape[1]
+            metric = InceptionScore(feature=_AsTheyAre(width), splits=_SPLITS, **_ALONE)
             metric.update(self.samples.logits)
             mean, _ = metric.compute()
         return float(mean)
@@ -140,7 +143,7 @@ class InceptionComparison:
     def _compared(self, kind: Callable[..., Any], **options: int) -> Any:
         with self._drawing():
             features = self.samples.features
-            metric = kind(feature=_AsTheyAre(features.shape[1]), **options).to(features.device)
+            metric = kind(feature=_AsTheyAre(features.shape[1]), **options, **_ALONE).to(features.device)
             metric.update(self.real.features, real=True)
             metric.update(features, real=False)
             return metric.compute()

@@ -54,12 +54,14 @@ RECIPES: list[tuple[str, str, dict]] = [
 
 
 @cache
-def examples(dataset: str, seed: int, dtype: torch.dtype) -> Split:
-    """A few examples of a seed, the same float32 numbers whatever the type.
+def examples(dataset: str, seed: int, dtype: torch.dtype, few: bool = True) -> Split:
+    """A few examples of a seed, or all of them, the same float32 numbers whatever the type.
 
     To shuffle 100,000 takes longer than a step. So few are gone through within 20 updates, and shuffled anew.
     """
-    data = loaded(DatasetConfig(dataset), seed=seed).train.select(torch.arange(EXAMPLES))
+    data = loaded(DatasetConfig(dataset), seed=seed).train
+    if few:
+        data = data.select(torch.arange(EXAMPLES))
     if hasattr(data, "source"):
         return replace(data, source=(data.source.float() / 127.5 - 1).to(dtype))
     return replace(data, data=data.images(slice(None)).to(dtype))
