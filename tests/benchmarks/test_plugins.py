@@ -378,6 +378,7 @@ def test_a_command_takes_plugins_unless_it_needs_none(called: Callable[..., Any]
         assert done.err.startswith(broken if name in TAKE_PLUGINS else "error: unknown option --plugin"), name
 
 
+@pytest.mark.long
 def test_a_run_of_a_plugin_is_sent_and_compared_without_it(
     called: Callable[..., Any], plugin: Callable[..., Path], tracking_uri: str
 ) -> None:

@@ -208,7 +208,9 @@ def test_every_command_is_among_them() -> None:
     assert {case.module for chain in CHAINS.values() for case in chain} == set(COMMANDS)
 
 
-@pytest.mark.parametrize("chain", CHAINS)
+@pytest.mark.parametrize(
+    "chain", [name if name == "a run" else pytest.param(name, marks=pytest.mark.long) for name in CHAINS]
+)
 def test_a_command_reads_each_option_and_leaves_nothing_where_nobody_told_it_to(
     chain: str,
     parsers: dict[str, Parser],
