@@ -43,7 +43,7 @@ def calibration(work: Path, size: float, say: Callable[[str], None]) -> dict[str
         "most_wrong_suites": max(wrong),
         "least_coverage": min(covered),
         "most_wrong_at_looks": max(row["wrong"] for row in figures["looks"]),
-        "most_wrong_signs_at_looks": max(row["wrong_signs"] for row in figures["looks"]),
+        "most_wrong_words_at_looks": max(row["either"] for row in figures["looks"]),
     }
 
 
@@ -84,10 +84,10 @@ def render_looks(rows: list[dict[str, Any]]) -> list[str]:
         "## Looks",
         "Seeds are added in groups; after each group the tests that are still open are judged "
         "([`statistics/looks.py`](../benchmarks/statistics/looks.py)). A report is wrong if any look gives a wrong "
-        f"verdict; at most {100 * ALPHA:.0f} % of reports may be. The signs that looks tell of open tests (*better* or "
-        f"*worse*, whether by more than what matters is open) have an error of their own, of {100 * ALPHA:.0f} % as "
-        "well. *Settled* is the share of verdicts among the tests whose shift is not just at a margin, where no number "
-        "of seeds settles anything. *Seeds* is the mean number of seeds an arm. ± is the Monte Carlo error. The looks "
+        "verdict, or the wrong sign of an open test (*better* or *worse*, whether by more than what matters is open); "
+        f"at most {100 * ALPHA:.0f} % of reports may be, which is proved. *Settled* is the share of verdicts among the "
+        "tests whose shift is not just at a margin, where no number of seeds settles anything. *Seeds* is the mean "
+        "number of seeds an arm. ± is the Monte Carlo error. The looks "
         "share the error as .02, .01, .01, .01, or .02, .015, .015; a fixed number of seeds is a single look. Margin: "
         f"{looks.MARGIN:g} σ.",
     ]
@@ -119,7 +119,7 @@ def _looks_table(rows: list[dict[str, Any]]) -> str:
                 f"{row['truth']}; {row['shape']}; {row['design']}",
                 within(row["wrong"], row["suites"]),
                 within(row["wrong_signs"], row["suites"]),
-                percent(row["either"]),
+                within(row["either"], row["suites"]),
                 percent(row["settled"]),
                 f"{row['seeds']:.1f}",
             ]
