@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.cli.options import Parser, run_command
 from benchmarks.cli.output import refuse_unwritable
-from tests.soak import calibration_page, endurance, figures, fuzzing, kills, metrics, mutants, repetitions
+from tests.soak import calibration_page, endurance, figures, fuzzing, kills, metrics, mutants, null, repetitions
 from variants.recipe import UserError, unknown
 
 PARTS = {
@@ -19,6 +19,7 @@ PARTS = {
     "repetitions": repetitions.repetitions,
     "coverage": repetitions.coverage,
     "calibration": calibration_page.calibration,
+    "null": null.null,
 }
 
 
