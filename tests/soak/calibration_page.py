@@ -1,6 +1,6 @@
 """Measures the whole calibration, and writes docs/calibration.json and the page that shows it, docs/calibration.md.
 
-The comparison with other methods is a command of its own (`peers`), since it needs their packages; its figures stay in
+The comparison with other methods is a part of its own (`peers`), since it needs their packages; its figures stay in
 the file when the others are measured again.
 """
 
@@ -165,7 +165,7 @@ def render_peers(found: dict[str, Any]) -> list[str]:
     return [
         "## Other methods on the same numbers",
         "What other methods decide, run by their own packages "
-        f"({packages}; `python -m tests.soak.peers`, which says how to add them). A report has five treatments against "
+        f"({packages}; `python -m tests.soak peers`; `tests/soak/peers.py` says how to add them). A report has five treatments against "
         f"one control, with normal outcomes and one true shift: none, just the margin of {looks.MARGIN:g} σ, or twice "
         "that.",
         "Each is made for another question, so no column ranks them. None but the Bayesian test of autorank has a "

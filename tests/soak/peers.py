@@ -1,12 +1,13 @@
-"""python -m tests.soak.peers: measures what other methods decide of the same simulated numbers, by their own packages.
+"""Measures what other methods decide of the same simulated numbers, by their own packages.
 
 A report has five treatments and one control, with normal outcomes. The other methods have no margins, but for one, so
 each is taken twice: as it is made, and with the margin handed to it, as its intervals or its null hypothesis allow. The
-figures go into docs/calibration.json, and as a table into docs/calibration.md. The packages are no dependency:
+figures go into docs/calibration.json, and as a table into docs/calibration.md. The packages are no dependency, so this
+part runs only where it is named:
 
     pip install --no-deps --target PEERS rliable==1.2.0 autorank==1.3.0 adastop==0.1.3 arch==7.2.0 statsmodels patsy \\
         baycomp absl-py tabulate click seaborn jinja2 markupsafe 'pandas<3' pytz tzdata
-    PYTHONPATH=PEERS python -m tests.soak.peers
+    PYTHONPATH=PEERS python -m tests.soak peers
 """
 
 import contextlib
@@ -20,7 +21,6 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.cli.options import Parser, run_command
 from benchmarks.statistics.looks import ALPHA, Looks
 from tests.soak import looks
 from tests.soak.calibration import SHAPES
@@ -314,19 +314,11 @@ def _measure_peer(peer: Peer, reports: int) -> dict[str, Any]:
     )
 
 
-def parser() -> Parser:
-    parser = Parser("tests.soak.peers", description=__doc__.partition(": ")[2].partition("\n")[0])
-    parser.add_argument(
-        "--size", type=float, default=1.0, metavar="SHARE", help="of the whole; below 1 no figures are kept (1)"
-    )
-    parser.add_argument("--work", type=Path, default=Path(".soak"), metavar="DIR", help="where steps are kept (.soak)")
-    return parser
+def peers(work: Path, size: float, say: Callable[[str], None]) -> dict[str, Any]:
+    """Measures every method, and keeps the whole figures on the page of the calibration.
 
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    asked = parser().parse_args(arguments)
-    if asked.size <= 0:
-        raise UserError(f"--size is above 0, not {asked.size}")
+    Raises UserError where a package is not installed.
+    """
     versions = {}
     for package in PACKAGES:
         try:
@@ -336,21 +328,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     import matplotlib as mpl
 
     mpl.use("agg")
-    steps = Steps(asked.work / "peers.jsonl", f"{code()}, {asked.size:g}, {versions}")
+    steps = Steps(work / "peers.jsonl", f"{code()}, {size:g}, {versions}")
     known = {step["name"]: step["figures"] for step in steps.done}
 
     def done(name: str, how: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         if name not in known:
             known[name] = how()
             steps.add({"name": name, "figures": known[name]})
-        print(f"{name}: {known[name]}", flush=True)
+        say(f"{name}: {known[name]}")
         return known[name]
 
-    rows = measure(asked.size, done)
-    if asked.size >= 1:
-        write_figures({"peers": {"versions": versions, "rows": rows}}, DOCS, print)
-    return 0
-
-
-if __name__ == "__main__":
-    run_command(main)
+    rows = measure(size, done)
+    write_figures({"peers": {"versions": versions, "rows": rows}}, DOCS if size >= 1 else work, say)
+    return {f"{name}_version": number for name, number in versions.items()} | {"methods": len(rows)}

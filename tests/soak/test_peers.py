@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.conftest import Done
 from tests.soak import calibration_page, looks, peers
+from tests.soak.__main__ import main
 
 FIGURES = json.loads((calibration_page.DOCS / "calibration.json").read_text()).get("peers", {})
 
@@ -77,10 +79,9 @@ def test_the_kept_figures_are_of_every_method_and_ours_are_as_promised() -> None
 
 
 def test_without_the_packages_one_sentence_says_where_they_are_named(
-    called: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+    called: Callable[..., Done], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(peers, "PACKAGES", ("no-such-package",))
-    done = called(peers.main)
+    done = called(main, "peers", "--size", "0.1", "--work", str(tmp_path))
     assert done.code == 2
     assert done.err == "error: no-such-package is not installed; tests/soak/peers.py says how to add it for this\n"
-    assert called(peers.main, "--size", "0").code == 2
