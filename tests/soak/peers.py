@@ -339,5 +339,6 @@ def peers(work: Path, size: float, say: Callable[[str], None]) -> dict[str, Any]
         return known[name]
 
     rows = measure(size, done)
-    write_figures({"peers": {"versions": versions, "rows": rows}}, DOCS if size >= 1 else work, say)
+    if size >= 1:
+        write_figures({"peers": {"versions": versions, "rows": rows}}, DOCS, say)
     return {f"{name}_version": number for name, number in versions.items()} | {"methods": len(rows)}
