@@ -165,7 +165,8 @@ def render_peers(found: dict[str, Any]) -> list[str]:
     return [
         "## Other methods on the same numbers",
         "What other methods decide, run by their own packages "
-        f"({packages}; `python -m tests.soak peers`; `tests/soak/peers.py` says how to add them). A report has five treatments against "
+        f"({packages}; `python -m tests.soak peers`; `tests/soak/peers.py` says how to add them). A report has five "
+        "treatments against "
         f"one control, with normal outcomes and one true shift: none, just the margin of {looks.MARGIN:g} σ, or twice "
         "that.",
         "Each is made for another question, so no column ranks them. None but the Bayesian test of autorank has a "

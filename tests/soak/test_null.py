@@ -18,7 +18,7 @@ def test_what_differs_little_is_no_practical_difference_and_twice_the_margin_is_
     assert found["runs"] == 400
     assert found["no_practical_difference_at_no_effect"] >= 9
     assert found["wrong_at_no_effect"] <= 2
-    assert found["wrong_at_no_effect_by_splits"] <= 2
+    assert found["wrong_at_no_effect_by_splits"] <= 6
     assert found["wrong_at_the_margin"] <= 2
     assert found["planted_twice_the_margin_found"] >= 8
     assert found["planted_twice_the_margin_seeds"] in null.LOOKS.seeds
@@ -29,7 +29,7 @@ def test_groups_that_are_not_alike_are_counted_as_wrong() -> None:
     drifting = values(0.02) + np.tile(np.repeat([0.0, 0.3], null.LOOKS.last), 10)
     found = null.describe(drifting, 10, lambda line: None)
     assert found["wrong_at_no_effect"] == 10
-    assert found["wrong_at_no_effect_by_splits"] <= 2
+    assert found["wrong_at_no_effect_by_splits"] <= 6
 
 
 def test_failed_runs_are_counted_and_are_the_worst() -> None:
@@ -63,15 +63,15 @@ def test_runs_are_trained_kept_and_found_again(tmp_path: Path, monkeypatch: pyte
     assert not (tmp_path / "null-runs").exists()
     said.clear()
     assert null.null(tmp_path, 0.01, said.append) == found
-    assert said == ["judging 2 comparisons, and as many splits"]
+    assert said == ["judging 2 comparisons, and 8 splits"]
 
 
 def test_the_kept_figures_are_within_what_is_promised() -> None:
     kept = figures.load_figures()["null"]
     # Three standard errors above 5 %.
-    count = kept["comparisons"]
-    most = 0.05 * count + 3 * (0.05 * 0.95 * count) ** 0.5
-    for name in ("at_no_effect", "at_no_effect_by_splits", "at_the_margin", "at_the_margin_by_splits"):
-        assert kept[f"wrong_{name}"] <= most
-    assert kept["planted_twice_the_margin_sign_told"] >= 0.8 * count
+    for kind, ending in (("comparisons", ""), ("splits", "_by_splits")):
+        most = 0.05 * kept[kind] + 3 * (0.05 * 0.95 * kept[kind]) ** 0.5
+        assert kept[f"wrong_at_no_effect{ending}"] <= most
+        assert kept[f"wrong_at_the_margin{ending}"] <= most
+    assert kept["planted_twice_the_margin_sign_told"] >= 0.8 * kept["comparisons"]
     assert "the other arm is the better one" in kept["planted_reversal"]
