@@ -2,15 +2,21 @@
 
 import re
 import shlex
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import metrics
+from benchmarks.config import DatasetConfig
+from benchmarks.datasets import load
 from benchmarks.run import parser
 from metrics import FrechetDistance
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Done
 from variants import VARIANTS
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -93,6 +99,37 @@ def test_the_training_loop_of_the_metrics_page_runs() -> None:
     alone.update(shown["data"].test.images(slice(None)), real=True)
     assert alone.get_rows(real=True)[2] == shown["metrics"]["FrechetDistance"].get_rows(real=True)[2]
     assert shown["metrics"]["FrechetDistance"].get_rows(real=False)[2] == 898
+
+
+def shown_commands(page: Path, heading: str) -> list[list[str]]:
+    """The words of the commands in a section of a page, without `python -m` and without comments."""
+    section = re.split(r"^## ", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    [text] = [part for part in section if part.startswith(f"{heading}\n")]
+    return [shlex.split(line, comments=True) for line in re.findall(r"^python -m (.*)$", text, re.MULTILINE)]
+
+
+def test_the_commands_that_judge_images_run_as_they_are_typed(
+    called: Callable[..., Done], own_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.evaluation.classifiers.QUICK_UPDATES", 3)
+    monkeypatch.setattr("metrics.gan_train._UPDATES", 2)
+    data = load(DatasetConfig("digits"))
+    np.save("images.npy", data.train.data[:40].numpy())
+    np.save("labels.npy", data.train.labels[:40].numpy())
+    random = np.random.default_rng(0)
+    for folder, side in (("FOLDER", 8), ("REAL", 9)):
+        Path(folder).mkdir()
+        for number in range(10):
+            pixels = random.integers(0, 256, (side, side), dtype=np.uint8)
+            Image.fromarray(pixels).save(Path(folder, f"{number}.png"))
+    shown = shown_commands(ROOT / "docs" / "metrics.md", "Images that anything made")
+    assert len(shown) == 3
+    for module, *words in shown:
+        # Small data in the place of large.
+        small = {"mnist": "digits", "64": "8"}
+        done = called(import_module(module).main, *(small.get(word, word) for word in words))
+        assert done.code == 0, (words, done.err)
+    assert Path("figures.json").exists()
 
 
 def test_every_class_of_metrics_is_on_the_metrics_page() -> None:
