@@ -67,7 +67,7 @@ OF_THEIR_OWN = {
     "--seed": "of a run, of the noise of a picture, or of data",
     "--seeds": "their numbers, or how many",
     "--samples": "of a run, or of a comparison",
-    "--out": "a page, a picture, or a folder",
+    "--out": "a page, a picture, images, or a folder",
     "--preset": "the one to run, or whose plan a report is of",
     "--tuned": "as a suite is told, or was told",
     "--threads": "of a run, or of each loop that is timed",
@@ -160,9 +160,10 @@ CHAINS: dict[str, tuple[Case, ...]] = {
         ),
         Case("benchmarks.show", f"NAME {RUNS} {STORE}"),
         Case("benchmarks.sample", f"--run NAME {RUNS} {STORE} --out {OUT}.png", ("out.png",)),
-        Case("benchmarks.evaluate", f"own --against own --image-size 8 {DATA} --json {OUT}.json", ("out.json",)),
+        Case("benchmarks.sample", f"NAME {RUNS} {STORE} {DATA} --evaluation --out {OUT}", ("out/*/*.png",)),
+        Case("benchmarks.evaluate", f"{OUT} --against own --image-size 8 {DATA} --json {OUT}.json", ("out.json",)),
         Case("benchmarks.sync", f"{RUNS} {STORE}"),
-        Case("reports.build", f"{RUNS} --out {OUT}", ("out/index.md",)),
+        Case("reports.build", f"{RUNS} --out {OUT}-page", ("out-page/index.md",)),
         Case("reports.build", f"{STORE} --out {OUT}-too", ("out-too/index.md",)),
     ),
     "extractors": (Case("benchmarks.extractors", f"{OWN} --seeds 0 {DATA} --out {OUT}", ("out/*.safetensors",)),),
@@ -255,19 +256,20 @@ WRITES: dict[str, tuple[str, str]] = {
     "benchmarks.defects --dataset digits --out": ("tables.md", "benchmarks.evaluation.defects.measure_defects"),
     "benchmarks.evaluate images --against digits --json": ("all.json", "benchmarks.datasets.load"),
     "benchmarks.extractors --dataset digits --out": ("", "benchmarks.evaluation.classifiers.train_extractor"),
+    "benchmarks.sample RUN --nearest --out": ("all.png", "benchmarks.inference.find.find_run"),
+    "benchmarks.sample RUN --evaluation --out": ("", "benchmarks.inference.find.find_run"),
+    "benchmarks.sample RUN --count 50000 --out": ("all.npy", "benchmarks.inference.find.find_run"),
     "benchmarks.speed --variant vanilla_gan --json": ("all.json", "benchmarks.timing.training.measure_training"),
     "benchmarks.tune --preset quick --arms plain --out": ("rates.json", "benchmarks.suites.tuning.list_trials"),
     "reports.build --runs-dir runs --out": ("", "reports.build.build_report"),
     "tests.soak.precision --dataset ring8 --json": ("all.json", "benchmarks.suites.scheduler.run_jobs"),
     "tests.soak calibration --size 0.001 --work": ("", "tests.soak.calibration.calibrate"),
 }
-# Draws its picture within a second.
-WRITES_AT_ONCE = {"benchmarks.sample"}
 
 
 def test_every_command_that_writes_what_it_is_told_to_is_among_them(parsers: dict[str, Parser]) -> None:
     writing = {name for name, parser in parsers.items() if options(parser) & {"out", "json"}}
-    assert writing | {"tests.soak"} == {words.split()[0] for words in WRITES} | WRITES_AT_ONCE
+    assert writing | {"tests.soak"} == {words.split()[0] for words in WRITES}
 
 
 @pytest.mark.parametrize("words", WRITES)

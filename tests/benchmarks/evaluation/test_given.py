@@ -121,7 +121,9 @@ def as_a_generator(images: Tensor) -> Callable[[Tensor | None, int], Tensor]:
     return lambda condition, count: torch.stack([next(parts) for _ in range(count)])
 
 
-@pytest.mark.parametrize("dataset", ["digits", "captions_digits", "stacked_digits", "ring8"])
+@pytest.mark.parametrize(
+    "dataset", ["digits", "captions_digits", pytest.param("stacked_digits", marks=pytest.mark.long), "ring8"]
+)
 def test_given_samples_have_the_figures_of_a_generator_that_makes_them(dataset: str) -> None:
     data = load(DatasetConfig(dataset))
     evaluator = Evaluator(data, COUNT)
