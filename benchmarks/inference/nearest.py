@@ -12,9 +12,9 @@ from benchmarks.pictures import draw_grid
 from metrics.memorization import find_nearest
 from variants import UserError
 
-DEFAULT_COUNT = 20
+DEFAULT_COUNT = 24
 # Samples in a row of the picture.
-_ACROSS = 2
+_ACROSS = 3
 # Training images that are in memory at once.
 _AT_ONCE = 1000
 
@@ -39,7 +39,7 @@ def draw_nearest(
     found = find_nearest_training(samples, dataset)
     groups = torch.stack([samples, *(dataset.train.images(index) for index in found.values())], dim=1)
     titles = ["sample", *(f"nearest in {space}" for space in found)] * _ACROSS
-    caption = f"seed {seed}; Euclidean distance to {len(dataset.train):,} training images"
+    caption = f"seed {seed}; nearest of {len(dataset.train):,} training images"
     return draw_grid(groups.flatten(0, 1), len(titles), titles, caption)
 
 
