@@ -165,7 +165,7 @@ def _write(asked: argparse.Namespace, run: "Run", label: int | None) -> list[Pat
     from benchmarks.evaluation.given import name_class_folders
 
     array = asked.out.suffix == writing.ARRAY
-    points, dtype = not run.spec.is_image, asked.dtype or writing.TYPES[run.spec.is_image is False]
+    points, dtype = not run.spec.is_image, asked.dtype or writing.TYPES[not run.spec.is_image]
     if points and (not array or dtype == writing.TYPES[0]):
         raise UserError(
             f"{run.config.dataset.name} has points of the plane, which are floats; give --out a {writing.ARRAY} file"
@@ -181,6 +181,7 @@ def _write(asked: argparse.Namespace, run: "Run", label: int | None) -> list[Pat
         count = asked.count or drawing.default_count(run)
         batches = run.iterate(count, label, asked.prompt, asked.seed, asked.truncation)
     if array:
+        writing.refuse_full(asked.out, count * run.spec.size * (1 if dtype == writing.TYPES[0] else 4))
         return writing.write_array(asked.out, count, batches, dtype)
     labelled = run.config.recipe.conditioning not in ("none", "text")
     folders = name_class_folders(run.class_names, run.spec.classes) if labelled else ()

@@ -67,7 +67,8 @@ class Run:
     @property
     def class_names(self) -> list[str]:
         """Returns the names of the classes; none without labels."""
-        return [str(name) for name in self.folder.facts().get("class_names") or ()]
+        names = self.folder.facts().get("class_names")
+        return [str(name) for name in names] if isinstance(names, list) else []
 
     def load_dataset(self, data_dir: Path | None = None) -> Dataset:
         """Loads the data of the run. Raises UserError where it cannot be had, or is not what it was.

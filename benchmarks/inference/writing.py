@@ -5,9 +5,11 @@ hidden folder beside, and renamed once it is whole: an interrupted command leave
 for, and if it was killed, only that hidden folder.
 """
 
+import errno
 import os
+import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -48,10 +50,8 @@ def write_array(
                 if condition is not None:
                     arrays.append("labels", condition.numpy())
         # The samples come last, for without them the labels are not taken for anything.
-        written = [whole[name] for name in ("labels", "samples") if (folder / name).exists()]
-        for path in written:
-            os.rename(folder / ("samples" if path == out else "labels"), path)
-    return written[::-1]
+        _put({folder / name: whole[name] for name in reversed(arrays.files)})
+    return [whole[name] for name in arrays.files]
 
 
 def write_images(
@@ -82,8 +82,23 @@ def write_images(
                     number += 1
                 if condition is not None and not class_folders:
                     arrays.append(f"labels{ARRAY}", condition.numpy())
-        os.rename(whole, out)
+        _put({whole: out})
     return [out]
+
+
+def refuse_full(out: Path, size: int) -> None:
+    """Raises UserError where a disk has no room for so many bytes."""
+    place = next(parent for parent in out.absolute().parents if parent.exists())
+    if (free := shutil.disk_usage(place).free) < size:
+        raise UserError(f"cannot write {out}: it takes {size / 2**30:.3g} GiB, and {free / 2**30:.3g} GiB are free")
+
+
+def _put(whole: Mapping[Path, Path]) -> None:
+    """Gives what is whole its name. Raises FileExistsError where another process took one of the names meanwhile."""
+    if any(path.exists() for path in whole.values()):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+    for beside, path in whole.items():
+        os.rename(beside, path)
 
 
 def _checked(

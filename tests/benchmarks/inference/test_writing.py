@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from benchmarks.inference.writing import write_array, write_images
+from benchmarks.inference.writing import refuse_full, write_array, write_images
 from variants import UserError
 
 COUNT, PART = 25, 10
@@ -101,3 +101,22 @@ def test_a_part_is_written_before_the_next_one_is_made(write: Callable[..., obje
 
     write(Path("made.npy"), COUNT, counted())
     assert alive == [0, 0, 0]
+
+
+@pytest.mark.parametrize("write", [write_array, write_images])
+def test_what_another_process_wrote_meanwhile_stays(write: Callable[..., object], own_folder: Path) -> None:
+    def overtaken() -> Batches:
+        yield from batches()
+        Path("made.npy").write_text("theirs")
+
+    with pytest.raises(UserError, match=r"^cannot write made\.npy: File exists$"):
+        write(Path("made.npy"), COUNT, overtaken())
+    assert Path("made.npy").read_text() == "theirs"
+    assert [path.name for path in own_folder.iterdir()] == ["made.npy"]
+
+
+def test_what_the_disk_has_no_room_for_is_refused(own_folder: Path) -> None:
+    refuse_full(Path("new/folder/all.npy"), 1)
+    with pytest.raises(UserError, match=r"^cannot write all\.npy: it takes 1\.05e\+06 GiB, and .* GiB are free$"):
+        refuse_full(Path("all.npy"), 2**50)
+    assert list(own_folder.iterdir()) == []
