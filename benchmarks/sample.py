@@ -47,7 +47,8 @@ def parser() -> Parser:
         "--count",
         type=int,
         metavar="N",
-        help=f"number of samples ({drawing.DEFAULT_IMAGES} images or {drawing.DEFAULT_POINTS} points)",
+        help=f"number of samples ({drawing.DEFAULT_IMAGES} images, {drawing.DEFAULT_NEAREST} with --nearest, or "
+        f"{drawing.DEFAULT_POINTS} points)",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="random seed of the noise (0)")
     parser.add_argument(

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 # Images, and points of the plane, if nobody says how many.
 DEFAULT_IMAGES, DEFAULT_POINTS = 64, 2500
+# Images that are drawn beside the training images nearest to them.
+DEFAULT_NEAREST = 24
 MOST_SAMPLES = 10_000
 # Samples from one end of an interpolation to the other, both ends included.
 STEPS = 10

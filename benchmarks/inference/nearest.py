@@ -7,12 +7,12 @@ from torch import Tensor
 from benchmarks.datasets import Dataset
 from benchmarks.datasets.prepared import progress
 from benchmarks.evaluation.evaluator import Evaluator
+from benchmarks.inference.drawing import DEFAULT_NEAREST
 from benchmarks.inference.run import Run
 from benchmarks.pictures import draw_grid
 from metrics.memorization import find_nearest
 from variants import UserError
 
-DEFAULT_COUNT = 24
 # Samples in a row of the picture.
 _ACROSS = 3
 # Training images that are in memory at once.
@@ -34,7 +34,7 @@ def draw_nearest(
     """
     if not run.spec.is_image:
         raise UserError(f"{dataset.name} has points of the plane; --nearest draws images only")
-    count = count or DEFAULT_COUNT
+    count = count or DEFAULT_NEAREST
     samples = run.generate(None if label is None else [label] * count, count, seed, prompt, truncation)
     found = find_nearest_training(samples, dataset)
     groups = torch.stack([samples, *(dataset.train.images(index) for index in found.values())], dim=1)
