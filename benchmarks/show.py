@@ -83,6 +83,9 @@ def iter_facts(run: "Run") -> Iterator[tuple[str, str]]:
     yield "recipe", describe_recipe(run)
     yield "dataset", ", ".join((data.name, *options, f"checksum {config.checksum[:8]}"))
     yield "seed", str(config.seed)
+    if config.parent:
+        lines = run.folder.lines()
+        yield "parent", config.parent_name + (f", after its epoch {lines[0]['epoch'] - 1}" if lines else "")
     classifier = f", by classifier {config.extractor[:8]}" if config.extractor else ""
     yield "judged", f"on {config.samples:,} samples, epochs between evaluations {config.evaluate_every}{classifier}"
     for plugin in config.plugins:

@@ -175,7 +175,7 @@ def read_fields(asked: argparse.Namespace, wanted: Iterable[Field]) -> dict[str,
 
 def read_run_options(asked: argparse.Namespace) -> RunOptions:
     """Returns the options of a command that trains runs. Raises UserError for a choice that does not exist."""
-    names = {f.name for f in fields(RunOptions)} - {"threads", "track"}
+    names = {f.name for f in fields(RunOptions)} - {"threads", "track", "keep_checkpoint", "parent_dir"}
     return RunOptions(**{name: getattr(asked, name) for name in names}, track=not asked.no_tracking)
 
 

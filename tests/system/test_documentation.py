@@ -3,6 +3,7 @@
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -93,6 +94,15 @@ def test_the_training_loop_of_the_metrics_page_runs() -> None:
     alone.update(shown["data"].test.images(slice(None)), real=True)
     assert alone.get_rows(real=True)[2] == shown["metrics"]["FrechetDistance"].get_rows(real=True)[2]
     assert shown["metrics"]["FrechetDistance"].get_rows(real=False)[2] == 898
+
+
+def test_the_python_of_the_commands_page_goes_on_from_a_run() -> None:
+    [source] = blocks(ROOT / "docs" / "commands.md", "python")
+    short, count = re.subn(r"epochs=(\d)", r"epochs=\1, epoch_updates=1, samples=50, thorough=False", source)
+    assert count == 2
+    shown: dict[str, Any] = {}
+    exec(short, shown)  # it is the project's own page
+    assert [line["epoch"] for line in shown["second"].folder.lines()] == [5, 6, 7, 8]
 
 
 def test_every_class_of_metrics_is_on_the_metrics_page() -> None:

@@ -162,6 +162,7 @@ CHAINS: dict[str, tuple[Case, ...]] = {
         Case("benchmarks.sync", f"{RUNS} {STORE}"),
         Case("reports.build", f"{RUNS} --out {OUT}", ("out/index.md",)),
         Case("reports.build", f"{STORE} --out {OUT}-too", ("out-too/index.md",)),
+        Case("benchmarks.run", f"--from NAME --epochs 2 {RUNS} {DATA} {STORE}"),
     ),
     "extractors": (Case("benchmarks.extractors", f"{OWN} --seeds 0 {DATA} --out {OUT}", ("out/*.safetensors",)),),
     "defects": (Case("benchmarks.defects", f"{OWN} {DATA} --out {OUT}.md", ("out.md", JUDGE)),),
