@@ -8,6 +8,7 @@ compare.py      tells which of some arms is better, with as few seeds as it take
 tune.py         gives every arm of a suite the same small tuning
 sample.py       draws new samples from a finished run
 show.py         shows a run's settings and metrics, and how to repeat it
+export.py       writes the generator of a finished run for other programs
 sync.py         sends to MLflow what a tracking server missed
 extractors.py   trains and pins the classifiers that judge
 defects.py      plants defects into real data, and writes down which metric notices which
@@ -28,7 +29,7 @@ run_folder/     keeps a run on disk
 tracking/       keeps the run folder in MLflow, too
 evaluation/     measures everything: metrics, probes, real data for comparison
 pictures/       draws the images of a run
-inference/      finds a finished run, and samples from it
+inference/      finds a finished run, samples from it, and exports it
 training/       makes a finished run of a config
 executors/      decides where runs are trained: here, in worker processes, on a cluster
 cli/            reads command lines, and writes to the terminal

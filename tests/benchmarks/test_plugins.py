@@ -354,7 +354,7 @@ def test_a_question_of_a_plugin_is_tuned_trained_and_answered_by_the_documented_
 TAKE_PLUGINS = {
     *("benchmarks.compare", "benchmarks.run", "benchmarks.suite", "benchmarks.tune", "benchmarks.sample"),
     *("benchmarks.show", "benchmarks.speed", "benchmarks.defects", "benchmarks.extractors", "reports.build"),
-    "tests.soak.precision",
+    *("benchmarks.export", "tests.soak.precision"),
 }
 # It copies: it needs no code of a variant, metric or question.
 NEED_NONE = {"benchmarks.sync"}
@@ -371,7 +371,8 @@ def test_a_command_takes_plugins_unless_it_needs_none(called: Callable[..., Any]
     path = plugin("1 / 0\n")
     for name, function in functions.items():
         command = getattr(import_module(name), function)
-        needs = {"benchmarks.show": ["RUN"], "benchmarks.sample": ["--run", "RUN"]}.get(name, [])
+        needs = {"benchmarks.sample": ["--run", "RUN"]}.get(name, [])
+        needs = ["RUN"] if name in ("benchmarks.show", "benchmarks.export") else needs
         done = called(command, *needs, "--plugin", str(path))
         assert done.code == 2
         broken = f"error: the plugin {path} is broken at line 1: ZeroDivisionError"

@@ -159,6 +159,11 @@ CHAINS: dict[str, tuple[Case, ...]] = {
         ),
         Case("benchmarks.show", f"NAME {RUNS} {STORE}"),
         Case("benchmarks.sample", f"--run NAME {RUNS} {STORE} --out {OUT}.png", ("out.png",)),
+        Case(
+            "benchmarks.export",
+            f"NAME --format safetensors {RUNS} {STORE} --out {OUT}.safetensors",
+            ("out.safetensors",),
+        ),
         Case("benchmarks.sync", f"{RUNS} {STORE}"),
         Case("reports.build", f"{RUNS} --out {OUT}", ("out/index.md",)),
         Case("reports.build", f"{STORE} --out {OUT}-too", ("out-too/index.md",)),
@@ -250,6 +255,10 @@ def test_a_command_reads_each_option_and_leaves_nothing_where_nobody_told_it_to(
 WRITES: dict[str, tuple[str, str]] = {
     "benchmarks.compare --dataset ring8 --vary pack=1,2 --out": ("", "benchmarks.suites.scheduler.run_jobs"),
     "benchmarks.defects --dataset digits --out": ("tables.md", "benchmarks.evaluation.defects.measure_defects"),
+    "benchmarks.export RUN --format torch --out": (
+        "generator.pt2",
+        "benchmarks.inference.exporting.export_generator",
+    ),
     "benchmarks.extractors --dataset digits --out": ("", "benchmarks.evaluation.classifiers.train_extractor"),
     "benchmarks.speed --variant vanilla_gan --json": ("all.json", "benchmarks.timing.training.measure_training"),
     "benchmarks.tune --preset quick --arms plain --out": ("rates.json", "benchmarks.suites.tuning.list_trials"),
