@@ -5,4 +5,5 @@ entities.py     turns a run folder into params, tags and metrics
 upload.py       uploads a run folder, and remembers what was sent
 background.py   uploads run folders from a background thread
 download.py     lists runs, and downloads them as run folders
+models.py       logs an exported generator as a model
 """
