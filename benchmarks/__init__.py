@@ -1,6 +1,6 @@
 """Trains and evaluates GANs: the commands, and a room for each part of a run.
 
-Commands, each `python -m benchmarks.NAME`, with --help:
+Commands, each `python -m benchmarks.NAME`, or `gan-benchmark NAME`, with --help:
 
 run.py          trains one variant with one or more seeds
 suite.py        trains all runs that the questions need
@@ -13,6 +13,7 @@ sync.py         sends to MLflow what a tracking server missed
 extractors.py   trains and pins the classifiers that judge
 defects.py      plants defects into real data, and writes down which metric notices which
 speed.py        measures training against a tutorial's loop and the machine's peak
+__main__.py     starts a command by its name: gan-benchmark run
 
 Contracts that one can write against:
 

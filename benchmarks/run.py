@@ -22,7 +22,7 @@ DATASET_OPTIONS = [f for f in fields(DatasetConfig) if f.metadata]
 def parser() -> Parser:
     parser = Parser(
         "benchmarks.run",
-        usage="python -m benchmarks.run --variant NAME [options]",
+        usage="%(prog)s --variant NAME [options]",
         description="Trains a GAN variant, evaluates it, and logs it to MLflow. Settings that are not given are those "
         "of the variant.",
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=40, width=110),

@@ -2,6 +2,9 @@
 
 import re
 import shlex
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +12,13 @@ import pytest
 import torch
 
 import metrics
+from benchmarks.__main__ import start
+from benchmarks.cli.options import PROGRAMS
+from benchmarks.inference import exporting
 from benchmarks.run import parser
+from benchmarks.tracking import tensorboard
 from metrics import FrechetDistance
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Done
 from variants import VARIANTS
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -56,6 +63,35 @@ def test_commands_are_understood() -> None:
             continue
         asked = parser().parse_args(shlex.split(command))
         assert asked.plugin or asked.variant in VARIANTS
+
+
+def test_the_commands_of_the_commands_page_are_understood(
+    called: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each parses as typed, and gets as far as to look for RUN, which is not there."""
+    monkeypatch.setattr(exporting, "find_spec", lambda name: name)
+    monkeypatch.setattr(tensorboard, "find_spec", lambda name: name)
+    lines = "".join(blocks(ROOT / "docs" / "commands.md", "sh")).splitlines()
+    commands = [shlex.split(line, comments=True) for line in lines]
+    seen = set()
+    for words in commands:
+        if words[0] == "tensorboard":
+            continue
+        if words[:2] == ["python", "-m"]:
+            command, rest = import_module(words[2]).main, words[3:]
+        else:
+            assert words[0] == "gan-benchmark"
+            command, rest = partial(start, "gan-benchmark", words[1:]), words[1:]
+            command.__module__ = "gan-benchmark"
+        done = called(command, *rest)
+        seen.add(words[2] if words[0] == "python" else words[0])
+        if rest:
+            assert done.code == 2
+            assert done.err.startswith("error: there is no run 'RUN' in runs")
+        else:
+            assert done.code == 0
+    PROGRAMS.clear()
+    assert seen == {"benchmarks.run", "benchmarks.export", "benchmarks.show", "gan-benchmark"}
 
 
 def test_make_commands_exist() -> None:
