@@ -96,6 +96,8 @@ def export_generator(run: "Run", format: str) -> bytes:
             warnings.simplefilter("ignore")
             program = torch.export.export(_wrap(generator, list(inputs)), (), inputs, dynamic_shapes=shapes)
             if format == "torch":
+                # They would be stored as a pickle.
+                program.example_inputs = None
                 torch.export.save(program, out, extra_files={"generator.json": json.dumps(describe_generator(run))})
             else:
                 _write_onnx(program, run, out)
