@@ -187,6 +187,7 @@ def find_parent(asked: argparse.Namespace) -> "Run":
     parent = find_run(asked.parent, asked.runs_dir, asked.tracking_uri, asked.experiment)
     if parent.fetched:
         raise UserError(f"only MLflow has {parent.config.name}, and it keeps no checkpoint, from which to go on")
+    plugins.require(parent.config, str(parent.path))
     return parent
 
 

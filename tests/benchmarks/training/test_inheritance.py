@@ -255,6 +255,27 @@ def test_what_cannot_go_on_is_refused_in_one_sentence(
     assert [folder.name for folder in list_run_folders("runs")] == [parent.path.name]
 
 
+def test_a_run_of_a_plugin_needs_the_plugin(parent: Run, called: Callable[..., Done]) -> None:
+    other = replace(parent.config, variant="residual_gan", plugins=(f"mine.py:{64 * '0'}",))
+    folder = RunFolder.create("runs", other)
+    done = called(command, "--from", folder.name, "--epochs", "4")
+    assert done.code == 2
+    assert done.err == (
+        f"error: runs/{folder.name} was made with the plugin mine.py, and a run brings no code of its own; give it "
+        "with --plugin mine.py\n"
+    )
+
+
+def test_a_run_that_only_mlflow_has_keeps_no_checkpoint(
+    parent: Run, called: Callable[..., Done], tracking_uri: str
+) -> None:
+    sync(parent.folder, tracking_uri)
+    shutil.rmtree(parent.path)
+    done = called(command, "--from", parent.path.name, "--epochs", "4", "--tracking-uri", tracking_uri)
+    why = "and it keeps no checkpoint, from which to go on"
+    assert done == (2, "", f"error: only MLflow has {parent.path.name}, {why}\n")
+
+
 def test_a_run_that_does_not_exist_is_told(parent: Run, called: Callable[..., Done]) -> None:
     done = called(command, "--from", parent.path.name[:-1], "--epochs", "4")
     assert done.code == 2
