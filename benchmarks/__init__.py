@@ -1,6 +1,6 @@
 """Trains and evaluates GANs: the commands, and a room for each part of a run.
 
-Commands, each `python -m benchmarks.NAME`, with --help:
+Commands, each `python -m benchmarks.NAME`, or `gan-benchmark NAME`, with --help:
 
 run.py          trains one variant with one or more seeds
 suite.py        trains all runs that the questions need
@@ -9,10 +9,12 @@ tune.py         gives every arm of a suite the same small tuning
 sample.py       draws new samples from a finished run, or writes them as files
 evaluate.py     measures images that anything made
 show.py         shows a run's settings and metrics, and how to repeat it
+export.py       writes the generator of a finished run for other programs
 sync.py         sends to MLflow what a tracking server missed
 extractors.py   trains and pins the classifiers that judge
 defects.py      plants defects into real data, and writes down which metric notices which
 speed.py        measures training against a tutorial's loop and the machine's peak
+__main__.py     starts a command by its name: gan-benchmark run
 
 Contracts that one can write against:
 
@@ -29,7 +31,7 @@ run_folder/     keeps a run on disk
 tracking/       keeps the run folder in MLflow, too
 evaluation/     measures everything: metrics, probes, real data for comparison
 pictures/       draws the images of a run
-inference/      finds a finished run, and samples from it
+inference/      finds a finished run, samples from it, and exports it
 training/       makes a finished run of a config
 executors/      decides where runs are trained: here, in worker processes, on a cluster
 cli/            reads command lines, and writes to the terminal

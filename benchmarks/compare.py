@@ -176,7 +176,7 @@ def compare(
 def parser() -> Parser:
     parser = Parser(
         "benchmarks.compare",
-        usage="python -m benchmarks.compare [ARM ...] [options]",
+        usage="%(prog)s [ARM ...] [options]",
         description=__doc__.partition(": ")[2],
     )
     what = parser.add_argument_group("what")

@@ -27,6 +27,8 @@ PENDING = "pending"
 FOLDER = "folder:"
 # A rectangle, as the option --image-size takes it: height, then width.
 SIZE = r"\d{1,6}x\d{1,6}"
+# The name of a run folder, which is no path, and the key of its config.
+_PARENT = re.compile(r"(?!\.)[\w.-]{1,250}:[0-9a-f]{64}")
 
 PROTOCOL_VERSION = 2
 """Counts the changes in what an evaluation measures, and how; recorded with a run, and no part of its key.
@@ -143,6 +145,8 @@ class RunConfig:
     inception: bool = False
     # The plugins in use, each as name:SHA-256 of its source, sorted.
     plugins: tuple[str, ...] = ()
+    # The identity of the run from whose last checkpoint this one goes on; "" where it begins anew.
+    parent: str = ""
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -153,6 +157,8 @@ class RunConfig:
         if not isinstance(self.plugins, tuple | list) or not all(map(_is_plugin, self.plugins)):
             raise UserError(f"plugins are given as name:SHA-256, not {shown(self.plugins)}")
         object.__setattr__(self, "plugins", tuple(sorted(set(self.plugins))))
+        if not isinstance(self.parent, str) or (self.parent and not _PARENT.fullmatch(self.parent)):
+            raise UserError(f"a parent is given as name:SHA-256, not {shown(self.parent)}")
 
     def as_dict(self, *, neutral: bool = True) -> dict[str, Any]:
         """Returns JSON values; with neutral=False without the fields at their neutral default, as in the key."""
@@ -179,6 +185,16 @@ class RunConfig:
             )
         text = json.dumps(self.as_dict(neutral=False), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def identity(self) -> str:
+        """Returns name:key, by which the config of another run names this one as its parent."""
+        return f"{self.name}:{self.key}"
+
+    @property
+    def parent_name(self) -> str:
+        """Returns the name of the run folder of the parent; "" without one."""
+        return self.parent.partition(":")[0]
 
     @property
     def name(self) -> str:

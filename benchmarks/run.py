@@ -3,12 +3,12 @@
 import argparse
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks import plugins
 from benchmarks.cli import options
 from benchmarks.cli.options import Parser, read_fields, read_run_options, refuse_unread, run_command
-from benchmarks.config import DEFAULT_PROBES, PRECISIONS, DatasetConfig
+from benchmarks.config import DEFAULT_PROBES, FOLDER, PRECISIONS, DatasetConfig
 from variants import VARIANTS
 from variants.recipe import FIELDS, UserError, unknown
 
@@ -22,7 +22,7 @@ DATASET_OPTIONS = [f for f in fields(DatasetConfig) if f.metadata]
 def parser() -> Parser:
     parser = Parser(
         "benchmarks.run",
-        usage="python -m benchmarks.run --variant NAME [options]",
+        usage="%(prog)s --variant NAME [options]",
         description="Trains a GAN variant, evaluates it, and logs it to MLflow. Settings that are not given are those "
         "of the variant.",
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=40, width=110),
@@ -33,6 +33,9 @@ def parser() -> Parser:
     )
     options.add_dataset(what)
     options.add_recipe(what)
+    what.add_argument(
+        "--from", dest="parent", metavar="RUN", help="go on from a finished run: with more --epochs, other settings"
+    )
     seeds = what.add_mutually_exclusive_group()
     seeds.add_argument("--seed", type=int, default=0, metavar="N", help="random seed of the run (0)")
     seeds.add_argument("--seeds", type=int, nargs="+", metavar="N", help="train one run for each of these seeds")
@@ -87,6 +90,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from benchmarks.cli.tables import show_choices
 
         return show_choices()
+    parent = None
+    if asked.parent is not None:
+        parent, again = find_parent(asked), parser()
+        again.set_defaults(**list_inherited(parent, asked.dataset))
+        asked = again.parse_args(arguments)
     refuse_unread(asked, "no_tracking", "tracking_uri", "experiment")
     options.refuse_extractor(asked)
     # What can be refused without torch is refused before its import, which takes seconds.
@@ -96,8 +104,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise unknown("precision", asked.precision, PRECISIONS, see="it is one of " + ", ".join(PRECISIONS))
     overrides = read_fields(asked, FIELDS.values())
     dataset = DatasetConfig(asked.dataset, **read_fields(asked, DATASET_OPTIONS))
-    run_options = read_run_options(asked)
+    run_options = replace(
+        read_run_options(asked), keep_checkpoint=True, parent_dir=None if parent is None else parent.path
+    )
     seeds = asked.seeds or [asked.seed]
+    if parent is not None and (asked.seeds or asked.seed != parent.config.seed):
+        raise UserError(f"--from goes on with the seed of its run, {parent.config.seed}; leave --seed and --seeds out")
     if repeated := {seed for seed in seeds if seeds.count(seed) > 1}:
         raise UserError(f"--seeds has {min(repeated)} twice; a seed is one run")
     for option in ("evaluate_every", "threads"):
@@ -114,7 +126,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from benchmarks.executors.base import split_job
     from benchmarks.training.cache import load_dataset
     from benchmarks.training.configure import add_classifier, configure
+    from benchmarks.training.inheritance import check_parent
     from benchmarks.training.loop import Diverged
+    from variants import load_variant
 
     check_precision(asked.precision, device := resolve_device(asked.device))
     if asked.cuda_graphs:
@@ -136,12 +150,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             thorough=not asked.quick_metrics,
             precision=asked.precision,
             inception=bool(asked.extractor),
+            parent=None if parent is None else parent.config,
             probes=() if list(asked.probes) == ["none"] else asked.probes,
             data_dir=asked.data_dir,
             **overrides,
         )
         for seed in seeds
     ]
+    check_parent(configs[0], run_options, load_variant(asked.variant), data.spec)
     group = RunGroup(tuple(add_classifier(config, asked.data_dir) for config in configs), data.notes)
     failed = 0
     for part in split_job(group, run_options, 1, say):
@@ -154,6 +170,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
             else:
                 show_summary(ended, asked.tracking_uri, asked.experiment, tracked=not asked.no_tracking)
     return 1 if failed else 0
+
+
+def find_parent(asked: argparse.Namespace) -> "Run":
+    """Returns the run to go on from. Raises UserError where there is none, and where only MLflow has it."""
+    from benchmarks.inference.find import find_run
+
+    parent = find_run(asked.parent, asked.runs_dir, asked.tracking_uri, asked.experiment)
+    if parent.fetched:
+        raise UserError(f"only MLflow has {parent.config.name}, and it keeps no checkpoint, from which to go on")
+    plugins.require(parent.config, str(parent.path))
+    return parent
+
+
+def list_inherited(parent: "Run", dataset: str) -> dict[str, Any]:
+    """Returns by option what a run has from its parent where nothing else is given.
+
+    dataset: as given; another dataset than the default has options of its own.
+    """
+    config, data = parent.config, parent.config.dataset
+    name = FOLDER + data.path if data.path else data.name
+    inherited = {"dataset": name, **data.options()} if dataset == DatasetConfig().name else {}
+    return inherited | {
+        "variant": config.variant,
+        "recipe": str(parent.path),
+        "seed": config.seed,
+        "evaluate_every": config.evaluate_every,
+        "samples": config.samples,
+        "precision": config.precision,
+        "probes": config.probes or ("none",),
+    }
 
 
 def train_part(part: "RunGroup", run_options: "RunOptions") -> "list[Run | BaseException]":

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from benchmarks import plugins
 from benchmarks.cli.options import Parser, add_plugin, add_runs_dir, add_tracking, run_command
+from benchmarks.cli.output import refuse_unwritable, write_output
 from benchmarks.run_folder.symptoms import describe_symptoms
+from benchmarks.tracking.tensorboard import EVENTS, make_events, refuse_without_tensorboard
 
 if TYPE_CHECKING:
     from benchmarks.inference.run import Run
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 def parser() -> Parser:
     parser = Parser("benchmarks.show", description=__doc__.partition(": ")[2])
     parser.add_argument("run", metavar="RUN", help="a run folder, a run's name, or its MLflow id")
+    parser.add_argument(
+        "--tensorboard", type=Path, metavar="DIR", help="write curves, pictures and settings for TensorBoard, too"
+    )
     add_runs_dir(parser)
     add_tracking(parser)
     add_plugin(parser)
@@ -25,12 +30,18 @@ def parser() -> Parser:
 def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser().parse_args(arguments)
     plugins.load_plugins(asked.plugin)
+    if asked.tensorboard:
+        refuse_without_tensorboard()
+        refuse_unwritable(asked.tensorboard / EVENTS)
 
     from benchmarks.cli.progress import say
     from benchmarks.cli.tables import show_metrics
     from benchmarks.inference.find import find_run
 
     run = find_run(asked.run, asked.runs_dir, asked.tracking_uri, asked.experiment)
+    if asked.tensorboard:
+        refuse_unwritable(asked.tensorboard / run.config.name / EVENTS)
+        write_output(asked.tensorboard / run.config.name / EVENTS, make_events(run.folder))
     say(format_heading(run))
     for name, value in iter_facts(run):
         say(f"{name:<11}{value}")
@@ -40,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say("its folder is not here; its pictures are among its artifacts in MLflow")
     else:
         say(f"folder {run.path}, with its pictures")
+    if asked.tensorboard:
+        say(f"written for TensorBoard: {shlex.join(['tensorboard', '--logdir', str(asked.tensorboard)])}")
     if line := make_repeat_command(run, asked.runs_dir):
         say("to run it again")
         say(f"  {line}")
@@ -83,6 +96,9 @@ def iter_facts(run: "Run") -> Iterator[tuple[str, str]]:
     yield "recipe", describe_recipe(run)
     yield "dataset", ", ".join((data.name, *options, f"checksum {config.checksum[:8]}"))
     yield "seed", str(config.seed)
+    if config.parent:
+        lines = run.folder.lines()
+        yield "parent", config.parent_name + (f", after its epoch {lines[0]['epoch'] - 1}" if lines else "")
     classifier = f", by classifier {config.extractor[:8]}" if config.extractor else ""
     yield "judged", f"on {config.samples:,} samples, epochs between evaluations {config.evaluate_every}{classifier}"
     for plugin in config.plugins:

@@ -91,7 +91,7 @@ def in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def checkpoints_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets finished runs keep their checkpoints, so that a test can compare whole states of training."""
-    monkeypatch.setattr("benchmarks.run_folder.folder.RunFolder.remove_checkpoints", lambda self: None)
+    monkeypatch.setattr("benchmarks.run_folder.folder.RunFolder.remove_checkpoints", lambda self, **_: None)
 
 
 @pytest.fixture

@@ -24,6 +24,10 @@ class Generators(nn.ModuleList):
     """Maps noise (batch, noise_size) and labels (batch,) to samples (batch, *shape), by the network of each label."""
 
     def forward(self, noise: Tensor, condition: Tensor) -> Tensor:
+        if torch.compiler.is_exporting():
+            # A program cannot have parts as large as its labels say: all networks make all samples, of which one stays.
+            every = torch.stack([network(noise) for network in self], dim=1)
+            return every[torch.arange(noise.shape[0], device=noise.device), condition]
         parts, places = deal(noise, condition, len(self))
         return torch.cat([network(part) for network, part in zip(self, parts, strict=True) if len(part)])[places]
 

@@ -25,6 +25,8 @@ def resolve_device(name: str) -> torch.device:
         raise UserError(
             f"this machine has no device {name!r}; it has {', '.join(n for n, here in there.items() if here)}"
         )
+    # The older flag for the same: torch.export refuses to read it where it disagrees with the others.
+    torch.backends.cudnn.allow_tf32 = False
     for place in ROUNDING:
         place.fp32_precision = "ieee"
     return torch.device(name)

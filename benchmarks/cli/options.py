@@ -14,13 +14,18 @@ from benchmarks.config import DEFAULT_SAMPLES
 from benchmarks.training.options import RunOptions
 from variants.recipe import UserError, checked, unknown
 
+# How modules were called that were not called by python -m: set where that is done.
+PROGRAMS: dict[str, str] = {}
+
 
 class Parser(argparse.ArgumentParser):
     """Refuses a mistake with one sentence and exit code 2, and suggests the nearest option."""
 
     def __init__(self, module: str, description: str, **rest: Any) -> None:
         description = description[:1].upper() + description[1:]
-        super().__init__(prog=f"python -m {module}", description=description, allow_abbrev=False, **rest)
+        super().__init__(
+            prog=PROGRAMS.get(module, f"python -m {module}"), description=description, allow_abbrev=False, **rest
+        )
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> argparse.Namespace:  # type: ignore[override]
         parsed, extra = self.parse_known_args(args, namespace)
@@ -193,7 +198,7 @@ def read_fields(asked: argparse.Namespace, wanted: Iterable[Field]) -> dict[str,
 
 def read_run_options(asked: argparse.Namespace) -> RunOptions:
     """Returns the options of a command that trains runs. Raises UserError for a choice that does not exist."""
-    names = {f.name for f in fields(RunOptions)} - {"threads", "track"}
+    names = {f.name for f in fields(RunOptions)} - {"threads", "track", "keep_checkpoint", "parent_dir"}
     return RunOptions(**{name: getattr(asked, name) for name in names}, track=not asked.no_tracking)
 
 

@@ -31,19 +31,20 @@ def refuse_existing(*paths: Path) -> None:
         refuse_unwritable(path)
 
 
-def write_output(file: Path, text: str, advice: str = "") -> None:
-    """Writes a text file in one step, so that it is whole at any time, and the folders that it needs.
+def write_output(file: Path, content: str | bytes, advice: str = "") -> None:
+    """Writes a file in one step, so that it is whole at any time, and the folders that it needs.
 
     Writes straight into a pipe or a device. Raises UserError where it cannot be written.
     """
+    content = content.encode() if isinstance(content, str) else content
     beside = file.with_name(f"{file.name}.{os.getpid()}")
     try:
         if _is_special(file):
-            file.write_text(text, encoding="utf-8")
+            file.write_bytes(content)
             return
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
-            beside.write_text(text, encoding="utf-8")
+            beside.write_bytes(content)
             beside.replace(file)
         finally:
             beside.unlink(missing_ok=True)

@@ -256,9 +256,9 @@ class RunFolder(Folder):
                 say(f"{refused}; it is set aside as {DAMAGED}, and training resumes from the checkpoint before it")
         return None
 
-    def remove_checkpoints(self) -> None:
-        """Removes the checkpoints of a finished run, which nothing reads, as far as the system lets it."""
-        for name in (CHECKPOINT, PREVIOUS):
+    def remove_checkpoints(self, *, keep_last: bool = False) -> None:
+        """Removes the checkpoints of a finished run, or all but the last, as far as the system lets it."""
+        for name in (PREVIOUS,) if keep_last else (CHECKPOINT, PREVIOUS):
             with suppress(OSError):
                 (self.path / name).unlink(missing_ok=True)
 

@@ -83,6 +83,8 @@ class PlannedArm:
             (config.variant, config.recipe, config.dataset) == (self.arm.variant, recipe, self.dataset)
             and (config.evaluate_every, config.samples) == (self.evaluate_every, self.samples)
             and (config.thorough, set(config.probes)) == (self.thorough, set(self.probes))
+            # A run that went on from another one had, for a part of its epochs, any recipe.
+            and not config.parent
         )
 
     def evaluated_epochs(self, until: float = math.inf, curves: bool = False) -> list[int]:

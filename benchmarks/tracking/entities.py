@@ -14,6 +14,8 @@ def make_params(folder: RunFolder) -> dict[str, str]:
     """Returns the params of a run: its config, flat, and the parameter counts of its networks."""
     values = folder.config().as_dict()
     recipe, dataset = values.pop("recipe"), values.pop("dataset")
+    # The parent is a tag, which can be looked for.
+    values.pop("parent")
     # Where a person's images lie is no setting, and may change from machine to machine, as a param cannot.
     dataset.pop("path")
     parameters = folder.facts().get("parameters")
@@ -42,6 +44,7 @@ def make_tags(folder: RunFolder, lines: list[dict[str, Any]], status: Mapping[st
         "not_finite": _describe_not_finite(lines),
         "symptoms": describe_symptoms(status),
         "run_key": config.key,
+        "parent": config.parent_name,
         "folder": folder.name,
         **{name: status.get(name) for name in ("state", "epoch", "cause")},
         "mlflow.loggedImages": "True" if folder.pictures() else "",

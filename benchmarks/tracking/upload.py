@@ -4,7 +4,8 @@ What a run looks like in MLflow:
 
     name        that of the run folder: variant, dataset, seed and the first digits of the key
     params      the whole recipe by the names of its fields, the dataset, the seed, the budget of evaluation
-    tags        variant, dataset, seed, recipe, device, extractor, code; state, epoch and cause; note, where something
+    tags        variant, dataset, seed, recipe, device, extractor, code; state, epoch and cause; parent and
+                parent_run_id, folder and run in MLflow of the run that this one went on from; note, where something
                 was not as asked; not_finite, where MLflow cannot hold a value as it is; symptoms, such as a collapse,
                 and the epochs that they were seen in; superseded, once the same config was trained anew; run_key and
                 folder_id, by which a folder finds its run again; and the values on real data as reference.…, columns
@@ -279,6 +280,10 @@ def _describe(
     # A tag that no longer holds, such as the cause of an interruption, is emptied.
     emptied = {name: "" for name in ("cause", "not_finite", "symptoms") if name in run.data.tags}
     wanted = emptied | make_tags(folder, lines, status)
+    if config.parent and "parent_run_id" not in run.data.tags:
+        key = config.parent.partition(":")[2]
+        found = client.search_runs([run.info.experiment_id], f"tags.run_key = '{key}'", max_results=1)
+        wanted |= {"parent_run_id": found[0].info.run_id} if found else {}
     tags = [RunTag(k, v) for k, v in wanted.items() if run.data.tags.get(k) != v]
     for kind, entities in (("params", params), ("tags", tags)):
         for batch in _batches(entities, _OTHERS_PER_BATCH):

@@ -21,6 +21,7 @@ from benchmarks.evaluation.classifiers import classifiers_sha256, is_trained
 from benchmarks.evaluation.inception import refuse_inception
 from benchmarks.run_folder.folder import RunFolder
 from benchmarks.training.cache import load_dataset
+from benchmarks.training.inheritance import refuse_no_more_epochs
 from variants import DataSpec, Recipe, UserError, Variant, load_variant
 from variants.noise import NOISES
 from variants.objective import objective
@@ -42,6 +43,7 @@ def configure(
     precision: str = PRECISIONS[0],
     probes: Sequence[str] = DEFAULT_PROBES,
     inception: bool = False,
+    parent: RunConfig | None = None,
     data_dir: Path | str | None = None,
     **fields: Any,
 ) -> RunConfig:
@@ -49,7 +51,8 @@ def configure(
 
     recipe: the name of one of the variant's recipes, a .toml file, or a run folder; "" takes the variant's own for such
     data. evaluate_every: epochs between evaluations, 0 for about ten in a run. samples, thorough, precision, probes,
-    inception: see RunConfig. fields: recipe fields to change.
+    inception: see RunConfig. parent: of the finished run whose last checkpoint this one goes on from; its epochs count.
+    fields: recipe fields to change.
 
     Trains nothing: if the dataset's classifier does not exist yet, the extractor is PENDING, and `train` or
     `add_classifier` fills it in.
@@ -75,7 +78,10 @@ def configure(
         probes=probes,
         inception=inception,
         plugins=plugins.list_used(variant, chosen, data.name, probes),
+        parent=parent.identity if parent else "",
     )
+    if parent:
+        refuse_no_more_epochs(parent, chosen)
     check(config, data)
     return config
 

@@ -8,6 +8,7 @@ import copy
 import math
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -32,8 +33,15 @@ from benchmarks.training.listener import ProgressListener
 from variants import UserError, Variant
 from variants.objective import objective
 
+if TYPE_CHECKING:
+    from benchmarks.training.inheritance import Parent
+
 # Seconds between checkpoints; chosen, not tuned. A run that is killed loses at most this and one epoch.
 CHECKPOINT_SECONDS = 15.0
+
+
+# In the status of a finished run that keeps its last checkpoint.
+KEPT = {"checkpoint": "kept"}
 
 
 class Diverged(Exception):
@@ -53,11 +61,14 @@ class Training:
         pictured: frozenset[int],
         listener: ProgressListener,
         recorder: Recorder | None = None,
+        keep_checkpoint: bool = False,
+        load_parent: "Callable[[], Parent] | None" = None,
     ) -> None:
         recipe = config.recipe
         self.config, self.folder, self.dataset, self.device, self.listener = config, folder, dataset, device, listener
         self.data = place_split(dataset.train, device)
         self.notify: Callable[[], None] = lambda: None
+        self.keep_checkpoint, self.load_parent = keep_checkpoint, load_parent
         self.objective = objective(recipe)
         self.evaluator = get_evaluator(dataset, config.samples, device, torch.get_num_threads(), config.inception)
         self.updates = recipe.epoch_updates or len(self.data) // recipe.batch_size
@@ -87,7 +98,10 @@ class Training:
         self.end()
 
     def restore(self) -> None:
-        """Returns to the last checkpoint, if there is one; drops the lines that the journal has beyond it."""
+        """Returns to the last checkpoint, if there is one, else to that of the run's parent, if it has one.
+
+        Drops the lines that the journal has beyond it.
+        """
         checkpoint = self.folder.load_checkpoint(self.listener.say)
         if checkpoint is not None:
             tensors, kept = checkpoint
@@ -102,7 +116,12 @@ class Training:
                     "starts anew"
                 ) from None
             self.listener.say(f"going on after epoch {self.state.epoch}, from the last checkpoint")
-        self.folder.truncate(self.state.epoch if checkpoint is not None else -1)
+        elif self.config.parent:
+            if self.load_parent is None:
+                raise ValueError("a run that has a parent needs a way to load it")
+            self.load_parent().hand_over(self.state, self.config.recipe)
+            self.listener.say(f"going on from {self.config.parent_name}, after its epoch {self.state.epoch}")
+        self.folder.truncate(-1 if checkpoint is None and not self.config.parent else self.state.epoch)
         for line in self.folder.lines():
             self.watch.see(line)
 
@@ -222,14 +241,14 @@ class Training:
     def end(self, error: BaseException | None = None) -> None:
         """Sets the status: FINISHED; FAILED if training itself diverged; KILLED by any other error.
 
-        A finished run keeps no checkpoint.
+        A finished run keeps its last checkpoint if it was asked to, and then says so; else none.
         """
-        state, cause = "FINISHED", {}
+        state, cause = "FINISHED", KEPT if self.keep_checkpoint else {}
         if error is not None:
             state, cause = "FAILED" if isinstance(error, Diverged) else "KILLED", {"cause": describe_error(error)}
         self.folder.set_status(state, epoch=self.state.epoch, **cause, **self.watch.mark)
         if error is None:
-            self.folder.remove_checkpoints()
+            self.folder.remove_checkpoints(keep_last=self.keep_checkpoint)
 
 
 def select_generator(gan: GAN) -> nn.Module:

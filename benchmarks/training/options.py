@@ -37,6 +37,10 @@ class RunOptions:
     stack: str = "auto"
     # Whether updates are recorded as CUDA graphs and replayed; needs a GPU.
     cuda_graphs: bool = False
+    # Whether a finished run keeps its last checkpoint, so that another run can go on from it.
+    keep_checkpoint: bool = False
+    # Folder of the run that a config names as its parent; None: the folder of that name in runs_dir.
+    parent_dir: Path | None = None
 
     def __post_init__(self) -> None:
         for name, what, choices in (("stack", "--stack", STACK), ("pictures", "pictures", PICTURES)):
@@ -45,9 +49,10 @@ class RunOptions:
         if self.threads < 1:
             raise UserError(f"a run has at least 1 thread, not {self.threads}")
         object.__setattr__(self, "runs_dir", Path(self.runs_dir))
-        object.__setattr__(self, "data_dir", None if self.data_dir is None else Path(self.data_dir))
+        for name in ("data_dir", "parent_dir"):
+            object.__setattr__(self, name, None if getattr(self, name) is None else Path(getattr(self, name)))
 
     def absolute(self) -> Self:
         """Returns the options with absolute paths, for workers whose working folder may be another one."""
-        data_dir = None if self.data_dir is None else self.data_dir.absolute()
-        return replace(self, runs_dir=self.runs_dir.absolute(), data_dir=data_dir)
+        folders = {name: getattr(self, name) for name in ("runs_dir", "data_dir", "parent_dir")}
+        return replace(self, **{name: path and path.absolute() for name, path in folders.items()})

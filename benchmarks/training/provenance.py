@@ -67,16 +67,19 @@ def format_command(config: RunConfig) -> str:
     options: dict[str, Any] = {"variant": config.variant, "dataset": dataset, "seed": config.seed}
     options |= {"recipe": recipe, **changes, "evaluate_every": config.evaluate_every}
     options |= config.dataset.options()
-    if config.samples != DEFAULT_SAMPLES:
+    # What is not said is that of the parent, if there is one.
+    if config.parent or config.samples != DEFAULT_SAMPLES:
         options["samples"] = config.samples
-    if config.precision != PRECISIONS[0]:
+    if config.parent or config.precision != PRECISIONS[0]:
         options["precision"] = config.precision
     words = ["python", "-m", "benchmarks.run"] + (["--quick-metrics"] if not config.thorough else [])
+    if config.parent:
+        words += ["--from", config.parent_name]
     for plugin in config.plugins:
         words += ["--plugin", plugin.rpartition(":")[0]]
     if config.inception:
         words += ["--extractor", "inception"]
-    if config.probes != DEFAULT_PROBES:
+    if config.parent or config.probes != DEFAULT_PROBES:
         words += ["--probes", *(config.probes or ["none"])]
     for name, value in options.items():
         values = value if isinstance(value, tuple) else (str(value).lower() if isinstance(value, bool) else value,)

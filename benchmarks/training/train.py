@@ -18,8 +18,9 @@ from benchmarks.run_folder.folder import HERE, RunFolder
 from benchmarks.tracking.background import Uploader
 from benchmarks.training.cache import get_evaluator, load_dataset
 from benchmarks.training.configure import add_classifier, check
+from benchmarks.training.inheritance import NOTE, check_parent, describe_breaks, load_parent
 from benchmarks.training.listener import ProgressListener
-from benchmarks.training.loop import Training
+from benchmarks.training.loop import KEPT, Training
 from benchmarks.training.options import RunOptions
 from benchmarks.training.provenance import describe_environment, fingerprint
 from variants import UserError
@@ -34,10 +35,11 @@ def train(
 
     notes: sentences for whoever reads the run, such as that other data replaced the data asked for. listener: hears
     how the training goes. options: fields of RunOptions, such as runs_dir, data_dir, device, pictures, tracking_uri,
-    track or retrain; not `threads` and `stack`, which belong to the executors.
+    track, retrain or keep_checkpoint; not `threads` and `stack`, which belong to the executors.
 
-    Resumes an interrupted run from its last checkpoint. Raises UserError for a config that cannot be trained, Diverged
-    for a loss that stops being finite, and KeyboardInterrupt after marking the run as killed.
+    Resumes an interrupted run from its last checkpoint; a run with a parent begins from that of its parent. Raises
+    UserError for a config that cannot be trained, Diverged for a loss that stops being finite, and KeyboardInterrupt
+    after marking the run as killed.
     """
     if unread := options.keys() & {"threads", "stack"}:
         raise TypeError(f"train() does not read {', '.join(sorted(unread))}; executors do")
@@ -67,6 +69,7 @@ def open_run(
     recording = make_recorder(device, variant, config.recipe, listener.say) if options.cuda_graphs else None
     # Last of the checks, because it may take minutes.
     config = add_classifier(config, options.data_dir)
+    parent = check_parent(config, options, variant, dataset.spec)
     folder = RunFolder.create(options.runs_dir, config)
     notes = tuple(dict.fromkeys((*notes, *dataset.notes)))
     for note in notes:
@@ -74,9 +77,10 @@ def open_run(
     uploader = partial(
         Uploader, options.runs_dir, options.tracking_uri, options.experiment, track=options.track, say=listener.say
     )
-    if folder.status()["state"] == "FINISHED" and not options.retrain:
+    status = folder.status()
+    if status["state"] == "FINISHED" and not options.retrain:
         # Those that a kill left at the very end.
-        folder.remove_checkpoints()
+        folder.remove_checkpoints(keep_last=KEPT.items() <= status.items())
         # The server may accept now what it missed then.
         with uploader() as uploading:
             uploading.notify(config.name)
@@ -90,10 +94,22 @@ def open_run(
     with folder.lock():
         if options.retrain:
             folder.clear()
-        caveats = (*list_caveats(dataset, classifiers), *note_other_code(folder))
+        inherited = describe_breaks(parent, config) if parent else [n for n in folder.notes() if n.startswith(NOTE)]
+        caveats = (*list_caveats(dataset, classifiers), *note_other_code(folder), *inherited)
         for note in caveats:
             listener.say(note)
-        training = Training(config, variant, dataset, folder, device, pictured, listener, recording)
+        training = Training(
+            config,
+            variant,
+            dataset,
+            folder,
+            device,
+            pictured,
+            listener,
+            recording,
+            options.keep_checkpoint,
+            partial(load_parent, config, options),
+        )
         environment = describe_environment(device, dataset, config, classifiers, (*notes, *caveats))
         folder.write_environment(environment | ({"cuda_graphs": True} if recording else {}))
         if options.data_dir is not None:

@@ -229,7 +229,8 @@ def _fields_of(run: RunRecord) -> dict[str, Any]:
     config = run.config
     shared = ("variant", "recipe", "dataset", "seed", "checksum", "extractor", "samples")
     values = {f.name: getattr(config.recipe, f.name) for f in fields(config.recipe)}
-    return values | {f.name: getattr(config, f.name) for f in fields(config) if f.name not in shared}
+    values |= {f.name: getattr(config, f.name) for f in fields(config) if f.name not in shared}
+    return values | {"parent": config.parent_name or "none"}
 
 
 def _dataset_options(config: RunConfig) -> dict[str, Any]:

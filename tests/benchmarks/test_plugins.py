@@ -354,8 +354,7 @@ def test_a_question_of_a_plugin_is_tuned_trained_and_answered_by_the_documented_
 TAKE_PLUGINS = {
     *("benchmarks.compare", "benchmarks.run", "benchmarks.suite", "benchmarks.tune", "benchmarks.sample"),
     *("benchmarks.show", "benchmarks.speed", "benchmarks.defects", "benchmarks.extractors", "reports.build"),
-    "benchmarks.evaluate",
-    "tests.soak.precision",
+    *("benchmarks.evaluate", "benchmarks.export", "tests.soak.precision"),
 }
 # It copies: it needs no code of a variant, metric or question.
 NEED_NONE = {"benchmarks.sync"}
@@ -375,6 +374,7 @@ def test_a_command_takes_plugins_unless_it_needs_none(called: Callable[..., Any]
         needs = {
             "benchmarks.evaluate": ["FOLDER", "--against", "digits"],
             "benchmarks.sample": ["--run", "RUN"],
+            "benchmarks.export": ["RUN"],
             "benchmarks.show": ["RUN"],
         }.get(name, [])
         done = called(command, *needs, "--plugin", str(path))

@@ -1,6 +1,7 @@
 """What a run was is told from its folder alone, in words that fit any terminal."""
 
 import json
+import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from benchmarks.run import main as train_command
 from benchmarks.run import parser
 from benchmarks.run_folder.folder import RunFolder
 from benchmarks.show import main as command
+from benchmarks.tracking import tensorboard
 from tests.conftest import Done
 
 TINY = {"epochs": 2, "epoch_updates": 2, "samples": 20, "thorough": False, "probes": ("noise_swap",)}
@@ -96,6 +98,63 @@ def test_a_hostile_folder_steers_no_terminal(run: Run, called: Callable[..., Don
     assert done.out.count("[bold]x[/bold]") == 5
     folder.write_environment({"notes": 3, "versions": [], "command": ["x"], "recipe": {}})
     assert called(command, run.path.name).code == 0
+
+
+def test_a_run_is_written_for_tensorboard_from_its_folder(run: Run, called: Callable[..., Done]) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.hparams import metadata
+
+    done = called(command, run.path.name, "--tensorboard", "boards/mine")
+    assert (done.code, done.err) == (0, "")
+    assert "\nwritten for TensorBoard: tensorboard --logdir boards/mine\n" in done.out
+    (file,) = Path("boards/mine", run.path.name).iterdir()
+    # Written anew, in the place of the old one.
+    assert called(command, run.path.name, "--tensorboard", "boards/mine").code == 0
+    assert [path.name for path in Path("boards/mine", run.path.name).iterdir()] == [file.name]
+
+    events = EventAccumulator(str(file.parent), {"images": 0, "scalars": 0})
+    events.Reload()
+    lines = run.folder.lines()
+    for tag, section, name in (
+        ("fid", "metrics", "fid"),
+        ("training/d_real", "curves", "d_real"),
+        ("timing/seconds", "timing", "seconds"),
+    ):
+        told = [(each.step, each.value) for each in events.Scalars(tag)]
+        kept = [(line["epoch"], line[section][name]) for line in lines if name in line.get(section, {})]
+        assert told == [(epoch, pytest.approx(value, rel=1e-6)) for epoch, value in kept]
+        assert len(told) >= 2
+    assert events.Scalars("fid")[-1].wall_time == pytest.approx(lines[-1]["timing"]["time"], abs=1e-3)
+    pictures = events.Images("samples")
+    assert [each.step for each in pictures] == [0, 1, 2]
+    assert pictures[2].encoded_image_string == run.folder.pictures()[2].read_bytes()
+    settings = events.SummaryMetadata(metadata.SESSION_START_INFO_TAG).plugin_data.content
+    started = metadata.parse_session_start_info_plugin_data(settings).hparams
+    assert (started["variant"].string_value, started["seed"].number_value) == ("cgan_mlp", 3)
+    assert started["noise"].string_value == "uniform"
+    settings = events.SummaryMetadata(metadata.EXPERIMENT_TAG).plugin_data.content
+    told = {each.name.tag for each in metadata.parse_experiment_plugin_data(settings).metric_infos}
+    assert told == set(run.metrics)
+
+
+def test_what_tensorboard_cannot_have_is_refused_in_one_sentence(
+    run: Run, called: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("file").touch()
+    words = [run.path.name, "--tensorboard"]
+    if tensorboard.find_spec("tensorboard"):
+        done = called(command, *words, "file")
+        assert done.code == 2
+        assert re.fullmatch(r"error: cannot write file/\S+: Not a directory\n", done.err)
+        next(iter(run.folder.pictures().values())).write_bytes(b"no picture")
+        done = called(command, *words, "boards")
+        assert done.err == f"error: runs/{run.path.name}/samples/epoch_000.png is damaged: it is not a picture\n"
+    monkeypatch.setattr(tensorboard, "find_spec", lambda name: None)
+    done = called(command, *words, "boards")
+    needed = "TensorBoard, which is not installed; pip install 'gan-benchmark[tensorboard]' has it"
+    assert done == (2, "", f"error: --tensorboard needs {needed}\n")
+    assert not Path("boards").exists()
 
 
 def test_it_is_told_why_a_metric_could_not_be_measured(run: Run, called: Callable[..., Done]) -> None:

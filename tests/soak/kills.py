@@ -161,7 +161,7 @@ def start(folder: Path, trap: Callable[[], None] = lambda: None) -> int:
         # So that a run of a second has as many checkpoints, and talks to MLflow as often, as one of an hour.
         loop.CHECKPOINT_SECONDS = 0.0
         # So that the whole state of training is compared at the end.
-        RunFolder.remove_checkpoints = lambda self: None
+        RunFolder.remove_checkpoints = lambda self, **_: None
         train.Uploader = partial(Uploader, interval=0.0)
         trap()
         sys.argv = ["benchmarks.run", *WORDS, "--tracking-uri", store(folder)]

@@ -3,8 +3,10 @@
 import re
 import shlex
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +15,13 @@ from PIL import Image
 
 import metrics
 from benchmarks import configure, train
+from benchmarks.__main__ import start
+from benchmarks.cli.options import PROGRAMS
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import load
+from benchmarks.inference import exporting
 from benchmarks.run import parser
+from benchmarks.tracking import tensorboard
 from metrics import FrechetDistance
 from tests.conftest import ROOT, Done
 from variants import VARIANTS
@@ -62,6 +68,35 @@ def test_commands_are_understood() -> None:
             continue
         asked = parser().parse_args(shlex.split(command))
         assert asked.plugin or asked.variant in VARIANTS
+
+
+def test_the_commands_of_the_commands_page_are_understood(
+    called: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each parses as typed, and gets as far as to look for RUN, which is not there."""
+    monkeypatch.setattr(exporting, "find_spec", lambda name: name)
+    monkeypatch.setattr(tensorboard, "find_spec", lambda name: name)
+    lines = "".join(blocks(ROOT / "docs" / "commands.md", "sh")).splitlines()
+    commands = [shlex.split(line, comments=True) for line in lines]
+    seen = set()
+    for words in commands:
+        if words[0] == "tensorboard":
+            continue
+        if words[:2] == ["python", "-m"]:
+            command, rest = import_module(words[2]).main, words[3:]
+        else:
+            assert words[0] == "gan-benchmark"
+            command, rest = partial(start, "gan-benchmark", words[1:]), words[1:]
+            command.__module__ = "gan-benchmark"
+        done = called(command, *rest)
+        seen.add(words[2] if words[0] == "python" else words[0])
+        if rest:
+            assert done.code == 2
+            assert done.err.startswith("error: there is no run 'RUN' in runs")
+        else:
+            assert done.code == 0
+    PROGRAMS.clear()
+    assert seen == {"benchmarks.run", "benchmarks.export", "benchmarks.show", "gan-benchmark"}
 
 
 def test_make_commands_exist() -> None:
@@ -138,6 +173,15 @@ def test_the_commands_that_judge_images_run_as_they_are_typed(
             assert {name: rows[name] for name in run.metrics} == {n: f"{v:.4g}" for n, v in run.metrics.items()}
     for path in ("figures.json", "made/7/00007.png", "made-labels.npy", "sevens/7", "nearest.png"):
         assert Path(path).exists()
+
+
+def test_the_python_of_the_commands_page_goes_on_from_a_run() -> None:
+    [source] = blocks(ROOT / "docs" / "commands.md", "python")
+    short, count = re.subn(r"epochs=(\d)", r"epochs=\1, epoch_updates=1, samples=50, thorough=False", source)
+    assert count == 2
+    shown: dict[str, Any] = {}
+    exec(short, shown)  # it is the project's own page
+    assert [line["epoch"] for line in shown["second"].folder.lines()] == [5, 6, 7, 8]
 
 
 def test_every_class_of_metrics_is_on_the_metrics_page() -> None:

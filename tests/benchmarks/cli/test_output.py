@@ -45,7 +45,7 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkeypatc
         raise OSError(28, "No space left on device")
 
     (tmp_path / "kept.json").write_text("kept")
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(UserError, match=r"^cannot write .*kept\.json: No space left on device$"):
         write_output(tmp_path / "kept.json", "new")
     assert [path.name for path in tmp_path.iterdir()] == ["kept.json"]

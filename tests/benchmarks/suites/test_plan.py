@@ -168,6 +168,8 @@ def test_an_arm_knows_its_own_runs() -> None:
     for arm in plan.arms:
         assert [name for name, config in configs.items() if arm.matches(config)] == [arm.name]
         assert not arm.matches(replace(configs[arm.name], samples=299))
+        # Whatever it was trained by before.
+        assert not arm.matches(replace(configs[arm.name], parent=f"run:{64 * '0'}"))
 
 
 @pytest.mark.parametrize("name", PRESETS)

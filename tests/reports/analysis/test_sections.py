@@ -59,6 +59,17 @@ def test_an_arm_is_the_config_without_its_seed():
     }
 
 
+def test_a_run_that_goes_on_from_another_one_is_a_row_of_its_own():
+    first = config("cgan_mlp", 0)
+    again = [replace(config("cgan_mlp", seed), parent=f"run-{seed}:{'0' * 64}") for seed in (0, 1)]
+    made = group_into_sections([record(first), record(config("cgan_mlp", 1)), *map(record, again)])[0]
+    assert [(row.label, len(row.runs)) for row in made[0].groups] == [
+        ("parent none", 2),
+        ("parent run-0", 1),
+        ("parent run-1", 1),
+    ]
+
+
 def test_a_named_recipe_is_called_by_its_name_and_only_changes_within_it_are_spelled_out():
     report = {**ENVIRONMENT, "recipe": "report"}
     runs = [
