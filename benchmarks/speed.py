@@ -168,7 +168,8 @@ def _check_loop(asked: Namespace) -> None:
     if asked.against is None or asked.against in loops:
         return
     if asked.against == other:
-        raise UserError(f"--against {other} is read {'without' if other == 'stock' else 'with'} --to alone")
+        why = "is not read by --to" if other == "stock" else "is read with --to alone"
+        raise UserError(f"--against {other} {why}; take {' or '.join(loops)}")
     raise unknown("loop", asked.against, loops, see=f"--against takes {' or '.join(loops)}")
 
 

@@ -27,6 +27,7 @@ from benchmarks.datasets import Dataset
 from benchmarks.evaluation.catalogue import find_metric
 from benchmarks.evaluation.classifiers import combine_sha256
 from benchmarks.evaluation.evaluator import NOT_FINITE, Evaluator
+from benchmarks.evaluation.matching import match_labels
 from benchmarks.suites.comparison import find_criterion
 from benchmarks.timing.cases import Case
 from benchmarks.timing.machine import describe_software
@@ -57,6 +58,8 @@ class Runner(ABC):
     def __init__(self, case: Case) -> None:
         self.case, self.device = case, resolve_device(case.device)
         self.dataset = self._load(0)
+        # Of the last dataset whose real side the evaluator has computed.
+        self._ready = ""
         self.updates = 0
         self._seconds = {"training": [0.0, 0.0], "judging": [0.0, 0.0]}
 
@@ -82,8 +85,10 @@ class Runner(ABC):
         }
 
     def start(self, seed: int) -> None:
-        """Begins a run. Its clock begins before its networks are built; data and evaluator are there already."""
+        """Begins a run. The clock begins before the networks are built; the data and the evaluator are there."""
         self.seed, self.dataset = seed, self._load(seed)
+        if self._ready != self.dataset.checksum:
+            self._compute_real_side()
         self.updates = 0
         self._seconds = {"training": [0.0, 0.0], "judging": [0.0, 0.0]}
         with self._clock("training"):
@@ -107,7 +112,7 @@ class Runner(ABC):
                 self._generate(),
                 final=True,
                 conditional=self.conditional,
-                only={find_metric(name).name for name in self.names.values()},
+                only=self._measured,
             )
         broken = f"{values[NOT_FINITE]:,.0f} of {self.samples:,} samples are not finite" if NOT_FINITE in values else ""
         found = {metric: values[name] for metric, name in self.names.items() if name in values}
@@ -136,6 +141,11 @@ class Runner(ABC):
     def _facts(self) -> dict[str, Any]:
         """Returns what is known of the training."""
 
+    @property
+    def _measured(self) -> set[str]:
+        """The metrics of the target, or their families, as the evaluator names them."""
+        return {find_metric(name).name for name in self.names.values()}
+
     def _noise(self) -> torch.Generator:
         """Returns the noise of an evaluation, which depends on the seed and the number of updates alone."""
         return stream(self.seed, "evaluation", self.updates, self.device)
@@ -145,6 +155,13 @@ class Runner(ABC):
 
     def _evaluator(self) -> Evaluator:
         return get_evaluator(self.dataset, self.samples, self.device, torch.get_num_threads())
+
+    def _compute_real_side(self) -> None:
+        """Judges training examples, so that no later evaluation has to compute the real side."""
+        evaluator, data = self._evaluator(), self.dataset
+        examples = data.train.images(match_labels(data.train, data.reference, self.samples))
+        evaluator.measure(self._measured, evaluator.compare(examples, conditional=self.conditional))
+        self._ready = data.checksum
 
     def _refuse_unmeasurable(self, evaluator: Evaluator) -> None:
         conditions = {"condition"} if self.conditional and "labels" in evaluator.facts else set()
