@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from benchmarks.config import DEFAULT_SAMPLES
 from benchmarks.evaluation.catalogue import find_metric
@@ -94,30 +94,25 @@ def _parse_condition(word: str) -> Condition:
     return Condition(name, relation, bound)
 
 
-class Runs(Protocol):
-    """What trains and judges: `judged.Runner`, usually behind the pipe of a process."""
-
-    def ask(self, method: str, *arguments: Any) -> Any: ...
-
-
-def run_to(runs: Runs, target: Target, seed: int, every: int, budget: float) -> dict[str, Any]:
+def run_to(process: Process, target: Target, seed: int, every: int, budget: float) -> dict[str, Any]:
     """Trains one seed until its target is met, or until the budget is spent; returns the run as JSON values.
 
-    every: updates between evaluations; the first is after as many. budget: wall-clock seconds of training alone. The
-    counts are those when the last of the evaluations in a row is done, and of a censored run those when it is given up.
+    process: holds a `judged.Runner`. every: updates between evaluations; the first is after as many. budget: wall-clock
+    seconds of training alone. The counts are those when the last of the evaluations in a row is done, and of a censored
+    run those when it is given up.
     """
-    runs.ask("start", seed)
+    process.ask("start", seed)
     evaluations: list[dict[str, Any]] = []
     in_a_row = 0
     while True:
         due = (len(evaluations) + 1) * every
-        state, why = runs.ask("advance", due, budget), ""
+        state, why = process.ask("advance", due, budget), ""
         if state["training_seconds"] >= budget:
             why = f"the budget of {budget:g} s was spent"
         elif state["updates"] < due:
             why = "its recipe had ended"
         else:
-            judged = runs.ask("judge")
+            judged = process.ask("judge")
             state, values, why = {name: judged[name] for name in COUNTED}, judged["values"], judged["broken"]
             evaluations.append({**state, "values": values})
             in_a_row = in_a_row + 1 if target.is_met(values) else 0
@@ -216,7 +211,7 @@ class Entrant:
     kind: str
     case: Case
     facts: dict[str, Any]
-    process: Runs
+    process: Process
 
     @property
     def name(self) -> str:

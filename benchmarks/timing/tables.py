@@ -230,10 +230,11 @@ def _describe(measured: Mapping[str, Any]) -> str:
     if measured["kind"] == "precision":
         how = f"{measured['dataset']}, {measured['epochs']} epochs, {measured['samples']:,} samples."
     elif measured["kind"] == "quality":
+        seeds = len(measured["seeds"])
         how = (
             f"until {measured['target']}, judged every {measured['every']:,} updates on "
             f"{measured['samples']:,} samples; budget {measured['budget']:g} s of training; "
-            f"median of {len(measured['seeds'])} seeds (least–most)."
+            f"median of {seeds} seed{'s' * (seeds != 1)} (least–most)."
         )
     else:
         how = f"median of {measured['rounds']} rounds (least–most)."

@@ -120,6 +120,20 @@ def test_ours_trains_and_judges_as_a_run_of_the_project() -> None:
     assert values == {"fid": told["fid_normalized"], "accuracy": told["accuracy"]}
 
 
+def test_ours_trains_the_weights_of_a_run() -> None:
+    fields = TINY | {"epochs": 2}
+    config = configure("cgan_mlp", "digits", seed=7, samples=SAMPLES, thorough=False, probes=(), **fields)
+    run = train(config, pictures="none", track=False)
+    runner = Ours(Case("cgan_mlp", "digits", changes=fields))
+    runner.prepare(("fid",), SAMPLES)
+    runner.start(7)
+    runner.advance(6, math.inf)
+    trained = run.generator.state_dict()
+    assert trained.keys() == runner.gan.generator.state_dict().keys()
+    for name, tensor in runner.gan.generator.state_dict().items():
+        assert torch.equal(tensor, trained[name]), name
+
+
 def test_a_run_goes_on_beyond_its_recipe_unless_something_falls_to_0_until_then() -> None:
     on = make("ours")
     on.start(0)
