@@ -189,6 +189,12 @@ def measure_quality(
         timed = {entrant.name: partial(next, entrant.runs(target, seeds, every, budget, say)) for entrant in entrants}
         found = time_in_turn(timed, len(seeds))
         rows = [entrant.make_row(found[entrant.name]) for entrant in entrants]
+        notes += [
+            f"{entrant.name}, seed {run['seed']}, was given up after {run['training_seconds']:.1f} s: {run['why']}"
+            for entrant in entrants
+            for run in found[entrant.name]
+            if run["why"] and run["training_seconds"] < budget
+        ]
     return {
         "kind": "quality",
         "machine": machine,

@@ -145,7 +145,8 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
             def __init__(self, kind: str, case: Case, module: str) -> None:
                 assert module == "judged"
                 self.who = f"{kind}_{case.variant}"
-                super().__init__(*runners[self.who].fids, **runners[self.who].facts)
+                runner = runners[self.who]
+                super().__init__(*runner.fids, broken=runner.broken, **runner.facts)
 
             def start(self, seed: int) -> None:
                 began.append(f"{self.who} {seed}")
@@ -200,6 +201,16 @@ def test_tutorials_are_those_with_labels_or_those_without(made: Callable[..., li
     ]
     [row] = measure_quality(WEAK, [Case("dcgan", "digits")], against_tutorials=False, seeds=[0])["rows"]
     assert row["kind"] == "ours"
+
+
+def test_a_run_that_is_given_up_before_the_budget_is_spent_has_a_note(made: Callable[..., list[str]]) -> None:
+    made(Ours_dcgan=Made(math.nan, broken="3 of 9 samples are not finite", conditional=False))
+    measured = measure_quality(
+        WEAK, [Case("dcgan", "digits")], against_tutorials=False, seeds=[4], every=10, budget=35.0
+    )
+    note = "ours dcgan on digits, seed 4, was given up after 10.0 s: 3 of 9 samples are not finite"
+    assert measured["notes"][-1] == note
+    assert f"- {note}" in render(measured)
 
 
 def test_contestants_that_are_not_judged_alike_are_refused(made: Callable[..., list[str]]) -> None:
