@@ -3,12 +3,14 @@
     python -m benchmarks.speed --variant cgan_mlp dcgan --dataset mnist --json speed.json
 
 times each variant's loop, the stock loop (`benchmarks/timing/stock.py`) and the machine's best product, in turn, and
-prints medians with their ranges. With --suite it estimates the cost of all runs of a preset instead, and with
---torchmetrics it compares metrics with those of torchmetrics. docs/speed.md explains the figures, and docs/metrics.md
-the last ones.
+prints medians with their ranges. With --to it measures the seconds until a run is good enough, beside the loops of
+widely copied tutorials (`benchmarks/timing/tutorials.py`). With --suite it estimates the cost of all runs of a preset,
+and with --torchmetrics it compares metrics with those of torchmetrics. docs/speed.md explains the figures, and
+docs/metrics.md the last ones.
 """
 
 import json
+import math
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
@@ -23,8 +25,20 @@ from variants import VARIANTS
 from variants.recipe import UserError, unknown
 
 # Options that each kind of timing reads; every kind takes --json and --plugin.
-READS = {"suite": {"rounds", "data_dir"}, "torchmetrics": {"threads", "rounds"}, "fill": set()}
-_LEAST = {"threads": 0, "seeds": 1, "rounds": 1}
+READS = {
+    "to": {"variant", "dataset", "recipe", "against", "threads", "rounds", "every", "budget", "data_dir"},
+    "suite": {"rounds", "data_dir"},
+    "torchmetrics": {"threads", "rounds"},
+    "fill": set(),
+}
+_LEAST = {"threads": 0, "seeds": 1, "rounds": 1, "every": 1}
+_WITH_TO_ALONE = ("every", "budget")
+# Updates between evaluations of --to: half an epoch of MNIST, so that judging takes a sixth of the time or less.
+_EVERY = 250
+# Seconds of training; chosen, not tuned.
+_BUDGET = 600.0
+# Rounds if the user does not say: enough for a median; of --to, each is a whole training.
+_ROUNDS, _ROUNDS_TO = 7, 5
 
 
 def parser() -> Parser:
@@ -36,17 +50,27 @@ def parser() -> Parser:
     what.add_argument(
         "--torchmetrics", action="store_true", help="compare metrics with torchmetrics' own: exactness and seconds"
     )
+    what.add_argument(
+        "--to",
+        metavar="TARGET",
+        help='measure the seconds until a run meets a target twice in a row, such as "fid<=2 accuracy>=0.97"',
+    )
     what.add_argument("--fill", type=Path, metavar="PAGE", help="rewrite the tables of a page from their JSON files")
     case = parser.add_argument_group("of what")
     case.add_argument(
-        "--variant", nargs="+", metavar="NAME", help=f"variants to time: {', '.join(VARIANTS)} (all that fit)"
+        "--variant",
+        nargs="+",
+        metavar="NAME",
+        help=f"variants to time: {', '.join(VARIANTS)} (all that fit; with --to, cgan_mlp)",
     )
     case.add_argument(
         "--dataset", nargs="+", default=["auto"], metavar="NAME", help="datasets to train on (auto: MNIST, else digits)"
     )
     add_plugin(case)
     case.add_argument("--recipe", default="", metavar="NAME", help="recipe of all variants (each variant's own)")
-    case.add_argument("--against", default="stock", metavar="stock|none", help="loop to compare with (stock)")
+    case.add_argument(
+        "--against", metavar="stock|tutorial|none", help="loop to compare with (stock; with --to, tutorial)"
+    )
     case.add_argument(
         "--precision",
         nargs="+",
@@ -68,9 +92,28 @@ def parser() -> Parser:
     )
     add_device(how, "cpu")
     add_cuda_graphs(how)
-    how.add_argument("--rounds", type=int, default=7, metavar="N", help="times that each loop is measured (7)")
+    how.add_argument(
+        "--rounds",
+        type=int,
+        metavar="N",
+        help=f"times that each loop is measured ({_ROUNDS}; with --to, the seeds from 0 on: {_ROUNDS_TO})",
+    )
     how.add_argument(
         "--seconds", type=float, default=2.0, metavar="S", help="seconds that each loop trains in a round, about (2)"
+    )
+    how.add_argument(
+        "--every",
+        type=int,
+        default=_EVERY,
+        metavar="N",
+        help=f"with --to, generator updates between evaluations ({_EVERY})",
+    )
+    how.add_argument(
+        "--budget",
+        type=float,
+        default=_BUDGET,
+        metavar="S",
+        help=f"with --to, seconds of training after which a run is given up ({_BUDGET:g})",
     )
     add_data_dir(how)
     add_json(how)
@@ -99,25 +142,43 @@ def check(asked: Namespace) -> None:
     for name in asked.variant or ():
         if name not in VARIANTS:
             raise unknown("variant", name, VARIANTS)
-    if asked.against not in ("stock", "none"):
-        raise unknown("loop", asked.against, ("stock", "none"), see="--against takes stock or none")
     for precision in asked.precision:
         if precision not in PRECISIONS:
             raise unknown("precision", precision, PRECISIONS, see="it is one of " + ", ".join(PRECISIONS))
     for name, least in _LEAST.items():
         given = getattr(asked, name)
         for value in given if isinstance(given, list) else [given]:
-            if not value >= least:
+            if value is not None and not value >= least:
                 raise UserError(f"--{name.replace('_', '-')} is at least {least}, not {value}")
-    if kind := next((name for name in READS if getattr(asked, name)), ""):
+    if kind := next((name for name in READS if getattr(asked, name) not in (None, False)), ""):
         known = parser()
         for name, value in vars(asked).items():
             if name not in READS[kind] | READS.keys() | {"json", "plugin"} and value != known.get_default(name):
                 raise UserError(f"--{name.replace('_', '-')} is not read by --{kind}; leave it out")
-    if not asked.seconds > 0:
-        raise UserError(f"--seconds is above 0, not {asked.seconds}")
+    _check_loop(asked)
+    for name in ("seconds", "budget"):
+        if not 0 < getattr(asked, name) < math.inf:
+            raise UserError(f"--{name} is above 0, not {getattr(asked, name)}")
+    if asked.to is not None:
+        from benchmarks.timing.quality import parse_target
+
+        parse_target(asked.to)
+    for name in _WITH_TO_ALONE:
+        if asked.to is None and getattr(asked, name) != parser().get_default(name):
+            raise UserError(f"--{name} is read with --to alone; leave it out")
     if asked.json:
         refuse_unwritable(asked.json)
+
+
+def _check_loop(asked: Namespace) -> None:
+    """Raises UserError for a loop that the timing does not compare with."""
+    loops, other = (("tutorial", "none"), "stock") if asked.to is not None else (("stock", "none"), "tutorial")
+    if asked.against is None or asked.against in loops:
+        return
+    if asked.against == other:
+        why = "is not read by --to" if other == "stock" else "is read with --to alone"
+        raise UserError(f"--against {other} {why}; take {' or '.join(loops)}")
+    raise unknown("loop", asked.against, loops, see=f"--against takes {' or '.join(loops)}")
 
 
 def measure(asked: Namespace) -> dict[str, Any]:
@@ -125,12 +186,29 @@ def measure(asked: Namespace) -> dict[str, Any]:
     if asked.suite:
         from benchmarks.timing.suite_cost import measure_suite
 
-        return measure_suite(asked.suite, asked.rounds, asked.data_dir, _say)
+        return measure_suite(asked.suite, asked.rounds or _ROUNDS, asked.data_dir, _say)
     if asked.torchmetrics:
         from benchmarks.timing.libraries import measure_libraries
 
-        return measure_libraries(asked.threads, asked.rounds, _say)
+        return measure_libraries(asked.threads, asked.rounds or _ROUNDS, _say)
     from benchmarks.timing.cases import Case
+
+    if asked.to is not None:
+        from benchmarks.timing.quality import measure_quality, parse_target
+
+        return measure_quality(
+            parse_target(asked.to),
+            [
+                Case(variant, dataset, recipe=asked.recipe, threads=asked.threads, data_dir=asked.data_dir)
+                for dataset in dict.fromkeys(asked.dataset)
+                for variant in dict.fromkeys(asked.variant or ["cgan_mlp"])
+            ],
+            against_tutorials=asked.against != "none",
+            seeds=range(asked.rounds or _ROUNDS_TO),
+            every=asked.every,
+            budget=asked.budget,
+            say=_say,
+        )
     from benchmarks.timing.training import measure_training
 
     cases = [
@@ -152,8 +230,8 @@ def measure(asked: Namespace) -> dict[str, Any]:
     ]
     return measure_training(
         cases,
-        against_stock=asked.against == "stock",
-        rounds=asked.rounds,
+        against_stock=asked.against != "none",
+        rounds=asked.rounds or _ROUNDS,
         seconds=asked.seconds,
         skip_refused=not asked.variant,
         say=_say,

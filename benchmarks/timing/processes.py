@@ -23,14 +23,14 @@ _END_SECONDS = 10.0
 
 
 class Process:
-    """Holds a contestant, named by its class in `contestants`, in a process of its own."""
+    """Holds a contestant, named by its class in a module of `benchmarks.timing`, in a process of its own."""
 
-    def __init__(self, contestant: str, case: Case) -> None:
+    def __init__(self, contestant: str, case: Case, module: str = "contestants") -> None:
         context = get_context("spawn")
         self._what = f"{contestant} of {case.name}"
         self._pipe, theirs = context.Pipe()
         # It ends when its pipe does.
-        self._process = context.Process(target=_serve, args=(theirs, contestant, case, tuple(plugins.FILES)))
+        self._process = context.Process(target=_serve, args=(theirs, module, contestant, case, tuple(plugins.FILES)))
         try:
             self._process.start()
         finally:
@@ -66,7 +66,7 @@ class Process:
                 return
 
 
-def _serve(pipe: Connection, contestant: str, case: Case, files: Sequence[plugins.PluginFile]) -> None:
+def _serve(pipe: Connection, module: str, contestant: str, case: Case, files: Sequence[plugins.PluginFile]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if case.threads:
         # For what reads it when it is imported; torch is told below.
@@ -82,7 +82,7 @@ def _serve(pipe: Connection, contestant: str, case: Case, files: Sequence[plugin
                     if case.threads:
                         torch.set_num_threads(case.threads)
                     plugins.adopt(files)
-                    there = getattr(import_module("benchmarks.timing.contestants"), contestant)(case)
+                    there = getattr(import_module(f"benchmarks.timing.{module}"), contestant)(case)
                 answer = (True, getattr(there, method)(*arguments))
             except UserError as refused:
                 answer = (False, str(refused))

@@ -6,6 +6,9 @@ Needs no torch.
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -25,9 +28,9 @@ class Spread:
         return {"median": self.median, "least": self.least, "most": self.most}
 
 
-def time_in_turn(timed: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+def time_in_turn(timed: Mapping[str, Callable[[], Result]], rounds: int) -> dict[str, list[Result]]:
     """Returns each function's results, one a round. Every other round goes backwards, so that none is always first."""
-    measured: dict[str, list[float]] = {name: [] for name in timed}
+    measured: dict[str, list[Result]] = {name: [] for name in timed}
     for number in range(rounds):
         order = list(timed) if number % 2 == 0 else list(timed)[::-1]
         for name in order:

@@ -52,8 +52,11 @@ class Images(Dataset):
         return self.transform(Image.fromarray(self.pixels[index])), self.conditions[index]
 
 
-def make_loader(data: Split, batch_size: int) -> DataLoader:
-    """Returns a loader of shuffled batches of examples and their conditions; zeros where there are none."""
+def make_loader(data: Split, batch_size: int, margins: tuple[int, int, int, int] = (0, 0, 0, 0)) -> DataLoader:
+    """Returns a loader of shuffled batches of examples and their conditions; zeros where there are none.
+
+    margins: black pixels that are added to images on the left, right, top and bottom.
+    """
     from torchvision import transforms
 
     everything = data.images(slice(0, 1)).shape[1:]
@@ -62,7 +65,9 @@ def make_loader(data: Split, batch_size: int) -> DataLoader:
         conditions = torch.zeros(len(data), dtype=torch.int64)
     if data.data.dtype == torch.uint8 and data.data.shape[1:] == everything:
         half = (0.5,) * data.data.shape[1]
-        transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize(half, half)])
+        left, right, top, bottom = margins
+        padding = [transforms.Pad((left, top, right, bottom))] if any(margins) else []
+        transform = transforms.Compose([*padding, transforms.ToTensor(), transforms.Normalize(half, half)])
         examples: Dataset = Images(data.data, conditions, transform)
     elif len(everything) == 1:
         examples = TensorDataset(data.data, conditions)

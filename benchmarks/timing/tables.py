@@ -171,6 +171,32 @@ def _precision(measured: Mapping[str, Any]) -> str:
     )
 
 
+def _quality(measured: Mapping[str, Any]) -> str:
+    """Makes a row for each contestant: what it took until the target was met. "> X": given up there, without it."""
+    return _table(
+        "contestant, data, met the target, updates, training: seconds, training: CPU seconds, with judging: seconds, "
+        "with judging: CPU seconds",
+        [
+            (
+                f"`{row['variant']}`" if row["kind"] == "ours" else f"tutorial {row['variant']}",
+                row["dataset"],
+                f"{row['reached']} of {len(row['runs'])}",
+                *(
+                    format_until(row["until"][counted])
+                    for counted in (
+                        "updates",
+                        "training_seconds",
+                        "training_cpu_seconds",
+                        "total_seconds",
+                        "total_cpu_seconds",
+                    )
+                ),
+            )
+            for row in measured["rows"]
+        ],
+    )
+
+
 def _libraries(measured: Mapping[str, Any]) -> str:
     """Makes a row for each metric and kind of example. Errors are relative, or absolute where the exact value is 0."""
     return _table(
@@ -192,6 +218,7 @@ def _libraries(measured: Mapping[str, Any]) -> str:
 
 _KINDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "training": _training,
+    "quality": _quality,
     "suite": _suite,
     "precision": _precision,
     "libraries": _libraries,
@@ -202,6 +229,13 @@ def _describe(measured: Mapping[str, Any]) -> str:
     """Names the machine, the rounds, and the notes of a measurement."""
     if measured["kind"] == "precision":
         how = f"{measured['dataset']}, {measured['epochs']} epochs, {measured['samples']:,} samples."
+    elif measured["kind"] == "quality":
+        seeds = len(measured["seeds"])
+        how = (
+            f"until {measured['target']}, judged every {measured['every']:,} updates on "
+            f"{measured['samples']:,} samples; budget {measured['budget']:g} s of training; "
+            f"median of {seeds} seed{'s' * (seeds != 1)} (least–most)."
+        )
     else:
         how = f"median of {measured['rounds']} rounds (least–most)."
     return "\n".join([f"{_name_machine(measured)}; {how}", *(f"- {note}" for note in measured.get("notes", ()))])
@@ -227,6 +261,18 @@ def format_spread(values: Mapping[str, float], unit: str = "") -> str:
     if least == most:
         return f"{format_number(median)}{end}"
     return f"{format_number(median)}{end} ({format_number(least)}–{format_number(most)})"
+
+
+def format_until(values: Mapping[str, float | None]) -> str:
+    """Formats a median with its range where some runs may be censored; see `quality.summarize`."""
+    if values["least"] is None:
+        return f"> {format_number(values['above'])}"
+    if values["least"] == values["most"]:
+        return format_number(values["most"])
+    most = f"> {format_number(values['above'])}" if values["most"] is None else format_number(values["most"])
+    # Not more than half of the runs met the target: so the median is one of those that did not.
+    median = f"> {format_number(values['above'])}" if values["median"] is None else format_number(values["median"])
+    return f"{median} ({format_number(values['least'])}–{most})"
 
 
 def format_number(value: float) -> str:

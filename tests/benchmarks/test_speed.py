@@ -27,6 +27,21 @@ Called = Callable[..., Done]
         (["--seeds", "0"], "--seeds is at least 1, not 0"),
         (["--suite", "quick", "--seeds", "2"], "--seeds is not read by --suite; leave it out"),
         (["--torchmetrics", "--dataset", "digits"], "--dataset is not read by --torchmetrics; leave it out"),
+        (["--budget", "0"], "--budget is above 0, not 0.0"),
+        (["--budget", "inf"], "--budget is above 0, not inf"),
+        (["--every", "0"], "--every is at least 1, not 0"),
+        (["--every", "100"], "--every is read with --to alone; leave it out"),
+        (["--budget", "60"], "--budget is read with --to alone; leave it out"),
+        (["--against", "tutorial"], "--against tutorial is read with --to alone; take stock or none"),
+        (["--to", "fid<=2", "--against", "stock"], "--against stock is not read by --to; take tutorial or none"),
+        (["--to", "fid<=2", "--against", "tutorail"], "unknown loop 'tutorail'; did you mean 'tutorial'?"),
+        (["--to", "fid<=2", "--seconds", "1"], "--seconds is not read by --to; leave it out"),
+        (["--to", "fid<=2", "--seeds", "2"], "--seeds is not read by --to; leave it out"),
+        (["--to", "fid<=2", "--suite", "quick"], "not allowed with argument --to"),
+        (["--to", ""], '--to is a target such as "fid<=2 accuracy>=0.97", and here it is empty'),
+        (["--to", "fid"], "--to takes METRIC<=NUMBER or METRIC>=NUMBER, such as fid<=2, not 'fid'"),
+        (["--to", "fidd<=2"], "unknown metric 'fidd'; did you mean 'fid'?"),
+        (["--to", "fid<=2", "--variant", "cgan"], "unknown variant 'cgan'; did you mean 'dcgan'?"),
         (["--json", "/dev/null/a.json"], "cannot write /dev/null/a.json: "),
         (["--fill", "nowhere.md"], "cannot read nowhere.md: No such file or directory"),
         (["--suite", "quick", "--fill", "page.md"], "not allowed with argument --suite"),
@@ -73,6 +88,49 @@ def test_training_is_measured_beside_stock(seeds: int, called: Called, tmp_path:
         assert row[name]["most"] <= 1.001 * above["most"] / below["least"]
     for name in ("faster_than_stock", "peak_gflops"):
         assert row[name]["least"] <= row[name]["median"] <= row[name]["most"]
+
+
+@pytest.mark.long
+def test_the_seconds_to_a_quality_are_measured_beside_a_tutorial(called: Called, tmp_path: Path) -> None:
+    """A very weak target is met at the second evaluation, by both sides and every seed."""
+    words = "--dataset digits --rounds 2 --every 2 --threads 1 --json to.json".split()
+    done = called(main, "--to", "fid<=1e9 accuracy>=0", *words)
+    assert done.code == 0, done.err
+    measured = json.loads(Path("to.json").read_text())
+    assert render(measured) == done.out.removesuffix("\n")
+    assert (measured["kind"], measured["target"], measured["seeds"]) == ("quality", "fid<=1e+09 accuracy>=0", [0, 1])
+    assert (measured["every"], measured["budget"], measured["samples"]) == (2, 600, 5000)
+    assert measured["machine"]["threads"] == 1
+    ours, theirs = measured["rows"]
+    assert [(row["kind"], row["variant"], row["dataset"]) for row in (ours, theirs)] == [
+        ("ours", "cgan_mlp", "digits"),
+        ("tutorial", "cgan", "digits"),
+    ]
+    assert ours["judge"] == theirs["judge"]
+    assert ours["measured"] == theirs["measured"] == {"fid": "fid_normalized", "accuracy": "accuracy"}
+    for row in (ours, theirs):
+        assert row["reached"] == 2
+        assert [(run["seed"], run["reached"], run["updates"]) for run in row["runs"]] == [(0, True, 4), (1, True, 4)]
+        for counted, until in row["until"].items():
+            assert until["least"] <= until["median"] <= until["most"], counted
+            assert until["above"] is None
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("--variant vanilla_gan --dataset digits", "accuracy cannot be measured of vanilla_gan on digits: it needs"),
+        ("--variant dcgan_text --dataset digits", "dcgan_text cannot be trained on data of shape (1, 8, 8): it needs"),
+    ],
+)
+def test_a_target_that_a_variant_cannot_have_is_refused_before_the_training(
+    words: str, sentence: str, called: Called
+) -> None:
+    done = called(main, "--to", "accuracy>=0.9", *words.split(), "--json", "to.json")
+    assert done.code == 2
+    assert done.err.splitlines()[-1].startswith(f"error: {sentence}")
+    assert not Path("to.json").exists()
 
 
 @pytest.mark.long

@@ -270,6 +270,7 @@ WRITES: dict[str, tuple[str, str]] = {
     "benchmarks.sample RUN --evaluation --out": ("", "benchmarks.inference.find.find_run"),
     "benchmarks.sample RUN --count 50000 --out": ("all.npy", "benchmarks.inference.find.find_run"),
     "benchmarks.speed --variant vanilla_gan --json": ("all.json", "benchmarks.timing.training.measure_training"),
+    "benchmarks.speed --to fid<=2 --json": ("all.json", "benchmarks.timing.quality.measure_quality"),
     "benchmarks.tune --preset quick --arms plain --out": ("rates.json", "benchmarks.suites.tuning.list_trials"),
     "reports.build --runs-dir runs --out": ("", "reports.build.build_report"),
     "tests.soak.precision --dataset ring8 --json": ("all.json", "benchmarks.suites.scheduler.run_jobs"),
@@ -315,12 +316,15 @@ def test_a_timing_reads_what_it_is_listed_to_read_and_refuses_the_rest(
     called: Callable[..., Done],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def begun(*rest: Any) -> None:
+    def begun(*rest: Any, **named: Any) -> None:
         raise Begun
 
-    for function in ("suite_cost.measure_suite", "libraries.measure_libraries", "tables.fill_page"):
+    for function in (
+        *("quality.measure_quality", "suite_cost.measure_suite", "libraries.measure_libraries"),
+        "tables.fill_page",
+    ):
         monkeypatch.setattr(f"benchmarks.timing.{function}", begun)
-    words = [f"--{timing}"] + ["given"] * (timing in ("suite", "fill"))
+    words = [f"--{timing}", *{"to": ["fid<=2"], "suite": ["given"], "fill": ["given"]}.get(timing, [])]
     parser = parsers["benchmarks.speed"]
     listed = speed.READS[timing] | speed.READS.keys() | {"json", "plugin"}
     for action in parser._actions:
