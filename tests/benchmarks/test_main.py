@@ -83,4 +83,4 @@ def test_the_script_of_the_package_and_python_m_start_it() -> None:
     assert callable(getattr(import_module(module), function))
     done = subprocess.run([sys.executable, "-m", "benchmarks", "show", "--help"], capture_output=True, text=True)
     assert done.stdout.startswith("usage: python -m benchmarks show ")
-    assert summarize("benchmarks.sample") == "draws new samples from a finished run"
+    assert summarize("benchmarks.sync").startswith("uploads run folders to MLflow")
