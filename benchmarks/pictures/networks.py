@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 from benchmarks.pictures.colours import DISCRIMINATOR_COLOUR, GENERATOR_COLOUR, GREY, INK
 from benchmarks.pictures.samples import write_figure
 from variants.base import DataSpec
-from variants.recipe import Recipe
+from variants.recipe import Recipe, code_size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -202,7 +202,9 @@ def draw_networks(
     example = "image" if spec.is_image else "point"
     noise = torch.zeros(batch, recipe.noise_size, device=device)
     made = torch.zeros(batch, *spec.shape, device=device)
-    outputs = ["logit: real or generated", "logits of the classes"]
+    outputs = ["logit: real or generated", "logits of the classes", "code of a fake"]
+    if code_size(recipe) and recipe.conditioning != "auxiliary":
+        del outputs[1]
     generating = trace(generator, {"noise": noise, name: condition}, [example])
     judging = trace(discriminator, {example: made, name: condition}, outputs)
     from matplotlib.figure import Figure
