@@ -160,7 +160,7 @@ def test_an_update_leaves_the_other_network_as_it_was(name: str, spec: DataSpec)
         """All but what is 1 for ever: the singular vector of a matrix of one row, up to its sign."""
         return {name for name, value in state.items() if not (name.endswith(".left") and value.numel() == 1)}
 
-    # Of a loss that knows no constant, such as the hinge within its margin, the gradient of this bias is 0, or rounding.
+    # Of a loss that knows no constant, as the hinge within its margin, the gradient of this bias is 0, or rounding.
     idle = {LAST_BIAS} if aim.adversarial.shift_invariant or recipe.loss == "hinge" else set()
 
     open_attention(gan)
