@@ -90,6 +90,11 @@ def refuse_what_excludes_itself(recipe: Recipe, loss: AdversarialLoss) -> None:
         raise UserError(f"--batch-size {recipe.batch_size} cannot be cut into packs of {recipe.pack}")
     if recipe.pack > 1 and recipe.replay and recipe.conditioning != "none":
         raise UserError("--replay would tear apart the packs of one label that --pack makes; take one of them")
+    if recipe.unrolled_steps and (recipe.conditioning == "auxiliary" or code_size(recipe)):
+        raise UserError(
+            "--unrolled-steps looks ahead by the adversarial loss alone, which does not train a head that reads classes "
+            "or codes; leave it out"
+        )
     refuse_codes_that_are_lost(recipe)
     if recipe.replay and recipe.loss == "relativistic":
         raise UserError("--replay has no pairs of real and fake for --loss relativistic; take another loss")
