@@ -92,7 +92,7 @@ def refuse_what_excludes_itself(recipe: Recipe, loss: AdversarialLoss) -> None:
         raise UserError("--replay would tear apart the packs of one label that --pack makes; take one of them")
     if recipe.unrolled_steps and (recipe.conditioning == "auxiliary" or code_size(recipe)):
         raise UserError(
-            "--unrolled-steps looks ahead by the adversarial loss alone, which does not train a head that reads classes "
+            "--unrolled-steps looks ahead by the adversarial loss alone, which trains no head that reads classes "
             "or codes; leave it out"
         )
     refuse_codes_that_are_lost(recipe)
