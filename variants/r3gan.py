@@ -10,13 +10,13 @@ from variants.networks import READS, build
 DEFAULT = sngan.RESIDUAL.with_(
     {
         "loss": "relativistic",
-        "r1": 1.0,
-        "r2": 1.0,
+        "r1": 0.3,
+        "r2": 0.3,
         "generator_normalization": "none",
         "discriminator_normalization": "none",
         "negative_slope": 0.2,
         "beta1": 0.0,
-        "beta2": 0.99,
+        "beta2": 0.9,
     }
 )
 

@@ -11,7 +11,7 @@ from variants.networks import READS, build
 DEFAULT = dcgan.DEFAULT.with_(
     {
         "loss": "wasserstein",
-        "weight_clip": 0.05,
+        "weight_clip": 0.1,
         "critic_steps": 2,
         "beta1": 0.0,
         "beta2": 0.99,

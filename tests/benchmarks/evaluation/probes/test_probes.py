@@ -20,6 +20,7 @@ from benchmarks.tracking.download import fetch_run, list_runs
 from benchmarks.training.cache import load_dataset
 from tests.benchmarks.evaluation.probes.conftest import QUICK, figures, trained
 from variants import VARIANTS, UserError, load_variant
+from variants.objective import objective
 
 
 @pytest.mark.parametrize(
@@ -58,6 +59,7 @@ def served() -> Iterator[tuple[str, str, dict]]:
             recipe = known.recipe(known.recipe_for(data.spec)).with_(changes)
             with suppress(UserError), initialisation(0):
                 known.check(recipe, data.spec)
+                objective(recipe)
                 known.build(data.spec, recipe)
                 yield variant, dataset, changes
                 break
