@@ -74,7 +74,9 @@ def report(
     preset: answers the questions by its plan; "" compares all runs. questions: answers only these. seeds, dataset,
     tuned (a file): make the plan; give them as to the suite. runs, runs_dir, tracking_uri, experiment: choose the runs,
     as in `reading.runs.find_runs`. html: writes one HTML file as well. records: keeps the records of the runs in
-    runs_dir beside the report. Questions and presets of a plugin are known after benchmarks.load_plugins. Raises
+    runs_dir beside the report. A preset without questions has a table instead (`report_table`).
+
+    Questions and presets of a plugin are known after benchmarks.load_plugins. Raises
     UserError where there is nothing to read, where the plan cannot be made, and where `out` cannot be written.
     """
     from reports.build import build_report
@@ -92,6 +94,8 @@ def report(
     from benchmarks.suites.tuned_settings import load_tuned_settings
 
     wanted = presets.find_preset(preset)
+    if wanted.arms:
+        raise UserError(f"the preset {preset} asks no questions; --fill PAGE writes its table")
     settings = load_tuned_settings(wanted, tuned)
     plan = make_plan(wanted, questions, tuned=settings, dataset=dataset, seeds=seeds)
     kept = load_plans(runs_dir, preset) if runs_dir is not None else []

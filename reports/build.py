@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from benchmarks import plugins
 from benchmarks.cli.options import Parser, add_plugin, add_tracking, refuse_unread, run_command
 from benchmarks.cli.output import refuse_unwritable, write_output
-from benchmarks.questions.presets import find_preset
 from variants.recipe import UserError
 
 if TYPE_CHECKING:
@@ -271,8 +270,6 @@ def main() -> None:
 
     if options.fill and not options.preset:
         raise UserError("--fill rewrites the table of a preset's arms; name it by --preset")
-    if options.preset and not options.fill and find_preset(options.preset).arms:
-        raise UserError(f"the preset {options.preset} asks no questions; --fill PAGE writes its table")
     refuse_unread(options, "runs_dir", "tracking_uri", "experiment")
     refuse_unread(options, "fill", "html", "records", "questions")
 
