@@ -8,8 +8,8 @@ from variants import dcgan, projection_gan, sngan
 from variants.base import Variant
 from variants.networks import CONDITIONAL_READS, LABELLED, build
 
-# A rate of dcgan's size between the paper's two. On digits, 880 updates, one seed: FID .62 and recall .58; with 2e-3 for
-# both networks .90 and .37.
+# The paper's ratio, around dcgan's rate. On digits, 880 updates, one seed: FID .62 and recall .58; with 2e-3 for both
+# networks .90 and .37.
 DEFAULT = projection_gan.DEFAULT.with_(
     {"attention": True, "generator_spectral": True, "generator_lr": 1e-3, "discriminator_lr": 4e-3}
 )
