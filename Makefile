@@ -17,6 +17,9 @@ PYTHON =
 # A worker gets whole files as long as there are some, so that what the tests of a file share is made once.
 TEST_WORKERS = -n 2 --dist worksteal
 
+# Many short processes: each would otherwise compile torch and MLflow anew where the environment forbids .pyc files.
+export PYTHONDONTWRITEBYTECODE =
+
 # The last act of setting up, so that an interrupted one leaves none and is done again from nothing.
 installed = .venv/installed
 

@@ -6,7 +6,8 @@ run.py          trains one variant with one or more seeds
 suite.py        trains all runs that the questions need
 compare.py      tells which of some arms is better, with as few seeds as it takes
 tune.py         gives every arm of a suite the same small tuning
-sample.py       draws new samples from a finished run
+sample.py       draws new samples from a finished run, or writes them as files
+evaluate.py     measures images that anything made
 show.py         shows a run's settings and metrics, and how to repeat it
 sync.py         sends to MLflow what a tracking server missed
 extractors.py   trains and pins the classifiers that judge

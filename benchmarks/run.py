@@ -41,13 +41,7 @@ def parser() -> Parser:
 
     how = parser.add_argument_group("how")
     options.add_evaluation(how)
-    how.add_argument("--quick-metrics", action="store_true", help="leave out the metrics that take long to measure")
-    how.add_argument(
-        "--extractor",
-        default="",
-        metavar="NAME",
-        help="another network that measures at the end: inception, whose figures compare with papers (none)",
-    )
+    options.add_thoroughness(how)
     how.add_argument(
         "--probes",
         nargs="+",
@@ -94,14 +88,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return show_choices()
     refuse_unread(asked, "no_tracking", "tracking_uri", "experiment")
-    refuse_unread(asked, "quick_metrics", "extractor")
+    options.refuse_extractor(asked)
     # What can be refused without torch is refused before its import, which takes seconds.
     if asked.variant not in VARIANTS:
         raise unknown("variant", asked.variant, VARIANTS)
     if asked.precision not in PRECISIONS:
         raise unknown("precision", asked.precision, PRECISIONS, see="it is one of " + ", ".join(PRECISIONS))
-    if asked.extractor not in ("", "inception"):
-        raise unknown("extractor", asked.extractor, ["inception"], see="it is inception")
     overrides = read_fields(asked, FIELDS.values())
     dataset = DatasetConfig(asked.dataset, **read_fields(asked, DATASET_OPTIONS))
     run_options = read_run_options(asked)

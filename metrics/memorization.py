@@ -81,16 +81,23 @@ def nearest_of_class(
     for label in classes.unique():
         known, members = train[train_classes == label].float(), classes == label
         if len(known):
-            # Centred, so that expanded squares cancel fewer digits.
-            mean = known.mean(0)
-            known -= mean
-            ours = points[members].float() - mean
-            found = ours.new_empty(len(ours))
-            for part, distances in iterate_distances(ours, known):
-                # The expanded square finds the nearest one; the difference gives its distance, 0 for a copy.
-                found[part] = (ours[part] - known[distances.argmin(1)]).square().sum(1)
-            nearest[members] = found.where(found > _ROUNDING * known.square().sum(1).mean(), 0)
+            nearest[members] = find_nearest(points[members].float(), known)[0]
     return nearest
+
+
+def find_nearest(
+    points: Float[Tensor, "n features"], train: Float[Tensor, "m features"]
+) -> tuple[Float[Tensor, " n"], Int[Tensor, " n"]]:
+    """Returns each point's squared distance to the nearest training example, 0 for a copy, and which one that is."""
+    # Centred, so that expanded squares cancel fewer digits.
+    mean = train.mean(0)
+    known, ours = train - mean, points - mean
+    found, index = ours.new_empty(len(ours)), torch.empty(len(ours), dtype=torch.int64, device=ours.device)
+    for part, distances in iterate_distances(ours, known):
+        # The expanded square finds the nearest one; the difference gives its distance.
+        index[part] = distances.argmin(1)
+        found[part] = (ours[part] - known[index[part]]).square().sum(1)
+    return found.where(found > _ROUNDING * known.square().sum(1).mean(), 0), index
 
 
 def memorization(

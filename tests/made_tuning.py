@@ -1,6 +1,20 @@
-"""A rate and a time for every arm, whatever it is called."""
+"""A preset whose arms have rates of their own, and a rate and a time for every arm, whatever it is called."""
 
+from dataclasses import replace
 from typing import Any
+
+from benchmarks.questions.presets import QUICK
+
+TUNED_QUICK = replace(
+    QUICK,
+    budgets={role: replace(budget, rates=()) for role, budget in QUICK.budgets.items()},
+    looks=None,
+    primary=(),
+    seeds=10,
+    seeds_alone=12,
+    first_seed=100,
+)
+"""Judged once, with ten seeds; each arm has a tuned rate."""
 
 
 class Tuned(dict):

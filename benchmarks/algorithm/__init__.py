@@ -10,6 +10,7 @@ adam.py            is torch's Adam without its overhead
 precision.py       calculates with TF32 or bfloat16
 device.py          chooses the device
 sampling.py        draws samples from a generator
+operations.py      counts floating-point operations
 stacked.py         trains several seeds as one
 cuda_graphs.py     records the updates on a GPU and replays them
 """

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from benchmarks.config import DEFAULT_SAMPLES
 from benchmarks.training.options import RunOptions
-from variants.recipe import UserError, checked
+from variants.recipe import UserError, checked, unknown
 
 
 class Parser(argparse.ArgumentParser):
@@ -104,6 +104,24 @@ def add_evaluation(options: Options) -> None:
     )
 
 
+def add_thoroughness(options: Options) -> None:
+    """Adds --quick-metrics and --extractor, which say what is measured besides the usual metrics."""
+    options.add_argument("--quick-metrics", action="store_true", help="leave out the metrics that take long to measure")
+    options.add_argument(
+        "--extractor",
+        default="",
+        metavar="NAME",
+        help="another network that measures at the end: inception, whose figures compare with papers (none)",
+    )
+
+
+def refuse_extractor(asked: argparse.Namespace) -> None:
+    """Raises UserError for an --extractor that does not exist, or that --quick-metrics switches off."""
+    refuse_unread(asked, "quick_metrics", "extractor")
+    if asked.extractor not in ("", "inception"):
+        raise unknown("extractor", asked.extractor, ["inception"], see="it is inception")
+
+
 def add_executor(options: Options) -> None:
     """Adds --executor and --address, which say where runs are trained."""
     options.add_argument(
@@ -116,7 +134,7 @@ def add_executor(options: Options) -> None:
 
 def add_device(options: Options, default: str = "auto") -> None:
     options.add_argument(
-        "--device", default=default, metavar="auto|cpu|cuda|mps", help=f"device to train on ({default})"
+        "--device", default=default, metavar="auto|cpu|cuda|mps", help=f"device to compute on ({default})"
     )
 
 

@@ -23,6 +23,14 @@ def refuse_unwritable(file: Path, advice: str = "") -> None:
         raise _unwritable(file, error, advice) from None
 
 
+def refuse_existing(*paths: Path) -> None:
+    """Raises UserError for a file or folder that is to be written, and that exists or cannot be made."""
+    for path in paths:
+        if path.exists() or path.is_symlink():
+            raise UserError(f"cannot write {path}: it exists already; remove it, or choose another name")
+        refuse_unwritable(path)
+
+
 def write_output(file: Path, text: str, advice: str = "") -> None:
     """Writes a text file in one step, so that it is whole at any time, and the folders that it needs.
 

@@ -1,5 +1,7 @@
 """Prints the metrics of a run, and the choices that options have."""
 
+from collections.abc import Mapping
+
 from rich.markup import escape
 from rich.table import Table
 
@@ -7,7 +9,7 @@ from benchmarks.cli.progress import clean_text, console, say
 from benchmarks.evaluation.catalogue import find_metric
 from benchmarks.evaluation.probes import PROBES
 from benchmarks.inference.run import Run
-from benchmarks.run_folder.folder import ABSENT, ABSENT_REFERENCE
+from benchmarks.run_folder.folder import ABSENT_REFERENCE
 from benchmarks.training.provenance import fingerprint
 from variants import VARIANTS, UserError, load_variant
 from variants.losses import LOSSES
@@ -33,11 +35,16 @@ def show_summary(run: Run, tracking_uri: str | None, experiment: str | None = No
 def show_metrics(run: Run) -> None:
     """Prints the metrics of the last evaluation, and why others could not be measured."""
     console.print(make_metrics_table(run))
-    if told := run.folder.real_data():
-        say(f"real data: {told}")
-    for which, of in ((ABSENT, ""), (ABSENT_REFERENCE, " of real data")):
+    tell_unmeasured(run.folder.real_data(), run.folder.absent(), run.folder.absent(ABSENT_REFERENCE))
+
+
+def tell_unmeasured(real_data: str, absent: Mapping[str, str], absent_real_data: Mapping[str, str]) -> None:
+    """Prints which examples stand for real data, and which metrics could not be measured, with the reasons."""
+    if real_data:
+        say(f"real data: {real_data}")
+    for without, of in ((absent, ""), (absent_real_data, " of real data")):
         reasons: dict[str, list[str]] = {}
-        for name, reason in run.folder.absent(which).items():
+        for name, reason in without.items():
             reasons.setdefault(reason, []).append(name)
         for reason, names in reasons.items():
             say(f"not measured{of}: {', '.join(names)}: {reason}")
@@ -45,19 +52,24 @@ def show_metrics(run: Run) -> None:
 
 def make_metrics_table(run: Run) -> Table:
     """Returns the metrics of the last evaluation beside those of real data, and the results of probes."""
-    reference = run.folder.reference()
-    table = Table(title=escape(run.config.name), title_justify="left")
-    table.add_column("metric")
-    table.add_column("samples", justify="right")
-    table.add_column("real data", justify="right")
-    table.add_column("better")
-    for name, value in run.metrics.items():
-        real = f"{reference[name]:.4g}" if name in reference else ""
-        table.add_row(escape(clean_text(name)), f"{value:.4g}", real, _better(name))
+    table = make_figures_table(run.config.name, run.metrics, run.folder.reference())
     if probed := [line["probes"] for line in run.folder.lines() if line.get("probes")]:
         table.add_section()
         for name, value in probed[-1].items():
             table.add_row(escape(clean_text(name)), f"{value:.4g}")
+    return table
+
+
+def make_figures_table(title: str, metrics: Mapping[str, float], real_data: Mapping[str, float]) -> Table:
+    """Returns metrics of samples beside those of real data."""
+    table = Table(title=escape(clean_text(title)), title_justify="left")
+    table.add_column("metric")
+    table.add_column("samples", justify="right")
+    table.add_column("real data", justify="right")
+    table.add_column("better")
+    for name, value in metrics.items():
+        real = f"{real_data[name]:.4g}" if name in real_data else ""
+        table.add_row(escape(clean_text(name)), f"{value:.4g}", real, _better(name))
     return table
 
 

@@ -32,6 +32,7 @@ from benchmarks.datasets.base import (
     checksum_of,
     normalise,
     place_split,
+    quantise,
     reduce_training,
     takes,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "load",
     "normalise",
     "place_split",
+    "quantise",
     "takes",
 ]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from benchmarks.config import DatasetConfig
@@ -159,6 +159,11 @@ def checksum_of(*splits: Split) -> str:
             digest.update(f"{tensor.dtype} {tuple(tensor.shape)}\n".encode())
             digest.update(tensor.contiguous().numpy())
     return digest.hexdigest()
+
+
+def quantise(images: Tensor) -> UInt8[Tensor, "..."]:
+    """Inverts `normalise`: rounds images to 8 bits; values outside [-1, 1] are clipped, and NaN becomes black."""
+    return images.clamp(-1, 1).nan_to_num(-1).add(1).mul(127.5).round().byte()
 
 
 REDUCIBLE = ("examples", "dropped_classes")

@@ -52,12 +52,15 @@ class DeepImage(NamedTuple):
 
 
 def read_images(
-    paths: Sequence[str], size: tuple[int, int]
+    paths: Sequence[str], size: tuple[int, int], *, exact: bool = False
 ) -> Iterator[UInt8[np.ndarray, "height width 3"] | DeepImage]:
-    """Reads images in their order, each as `read_image` does. Raises UserError for the first unreadable one."""
+    """Reads images in their order, each as `read_image` does. Raises UserError for the first unreadable one.
+
+    exact: raise UserError for an image of another size, too, in the place of resizing it.
+    """
     with _bombs_are_errors(), ThreadPoolExecutor() as threads:
         for start in range(0, len(paths), _AT_ONCE):
-            yield from threads.map(partial(_read, size=size), paths[start : start + _AT_ONCE])
+            yield from threads.map(partial(_read, size=size, exact=exact), paths[start : start + _AT_ONCE])
 
 
 def read_image(path: str, size: tuple[int, int]) -> UInt8[np.ndarray, "height width 3"] | DeepImage:
@@ -77,7 +80,7 @@ def _bombs_are_errors() -> Iterator[None]:
         yield
 
 
-def _read(path: str, size: tuple[int, int]) -> UInt8[np.ndarray, "height width 3"] | DeepImage:
+def _read(path: str, size: tuple[int, int], exact: bool = False) -> UInt8[np.ndarray, "height width 3"] | DeepImage:
     try:
         with Image.open(path, formats=tuple(FORMATS)) as image:
             upright = _convert_mode(ImageOps.exif_transpose(image))
@@ -87,6 +90,11 @@ def _read(path: str, size: tuple[int, int]) -> UInt8[np.ndarray, "height width 3
         ) from None
     except Exception as error:  # decoders raise many kinds of errors
         raise UserError(f"{path} cannot be read as an image ({error}); repair it, or remove it") from None
+    if exact and upright.size != size[::-1]:
+        raise UserError(
+            f"{path} has {upright.height}x{upright.width} pixels, and {size[0]}x{size[1]} are needed; nothing is "
+            "resized here, which would change the figures: resize it, or choose another --image-size"
+        )
     resized = resize(upright, size)
     if upright.mode != "F":
         return resized

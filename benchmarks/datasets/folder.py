@@ -132,7 +132,7 @@ class Found:
 
 def _look_through(root: Path, data_dir: Path) -> Found:
     """Finds the images of a folder. Raises UserError if they cannot be trained on and tested."""
-    search = _Search(root, data_dir)
+    search = Search(root, data_dir)
     folders = {name.lower(): root / name for name in search.entries(root)[0]}
     testing = [name for name in TESTING if name in folders]
     if TRAINING in folders and testing and set(folders) <= {TRAINING, *TESTING}:
@@ -166,7 +166,7 @@ def _check_splits(training: Path, train: Sequence[Class], testing: Path, test: S
             raise UserError(f"{each.folder} has no images{_describe_others(each.folder)}; it needs at least one")
 
 
-class _Search:
+class Search:
     """Looks for images below a folder, lists each folder once, and notes what is left out."""
 
     def __init__(self, root: Path, data_dir: Path | None = None) -> None:
@@ -179,7 +179,7 @@ class _Search:
     def classes(self, folder: Path) -> list[Class]:
         """Lists the classes in a folder: its subfolders, or a single one without a name."""
         folders, files = self.entries(folder)
-        images = sum(_is_image(file.name) for file in files)
+        images = sum(is_image(file.name) for file in files)
         if len(folders) > 1:
             if images:
                 self._leave_out(folder, f"{images} images beside the class folders")
@@ -201,7 +201,7 @@ class _Search:
     def images(self, folder: Path) -> list[File]:
         """Lists the images in a folder in the order of their names."""
         files = self.entries(folder)[1]
-        images = [file for file in files if _is_image(file.name)]
+        images = [file for file in files if is_image(file.name)]
         if len(images) < len(files):
             self._leave_out(folder, f"{len(files) - len(images)} files that are not images by their name")
         return images
@@ -249,7 +249,7 @@ def _scan(folder: Path, root: Path) -> tuple[list[str], list[File], int]:
     return folders, files, out
 
 
-def _is_image(name: str) -> bool:
+def is_image(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in ENDINGS
 
 
@@ -261,9 +261,9 @@ def _count_endings(files: Sequence[File]) -> str:
 
 def _describe_others(folder: Path) -> str:
     """Describes what a folder with hardly any images has instead, as a part of a sentence from its comma on."""
-    folders, files = _Search(folder).entries(folder)
+    folders, files = Search(folder).entries(folder)
     hidden = sum(name.startswith(".") for name in os.listdir(folder))
-    others = _count_endings([file for file in files if not _is_image(file.name)])
+    others = _count_endings([file for file in files if not is_image(file.name)])
     named = ", ".join(folders[:3]) + ", …" * (len(folders) > 3)
     inner = f"the folders {named}, which are not looked into (folder:{folder} takes them for the classes)"
     found = [inner] * bool(folders) + [others] * bool(others)

@@ -123,22 +123,39 @@ class Evaluator:
         are measured only once. conditional: whether the generator uses labels; without, metrics that need them are left
         out. only: the metrics, or families of metrics, to measure.
         """
-        samples = self._generate(generate)
-        names = self.names(final=final, conditional=conditional)
+        return self.judge(self.compare(self.generate(generate), conditional=conditional), final=final, only=only)
+
+    def judge(
+        self, comparison: "SampleSet", *, final: bool = False, only: Collection[str] | None = None
+    ) -> dict[str, float]:
+        """Measures every applicable metric of samples beside the reference; `absent` holds the others. See NOT_FINITE.
+
+        Metrics of labels are left out if the samples have none. final, only: as for `evaluate`.
+        """
+        samples = comparison.images
+        names = self.names(final=final, conditional=comparison.labels is not None)
         if only is not None:
             names = [name for name in names if name in only]
         if broken := int((~torch.isfinite(samples.flatten(1)).all(1)).sum()):
             self.seconds = {}
             self.absent = dict.fromkeys(names, f"{broken:,} of {len(samples):,} samples are not finite")
             return {NOT_FINITE: float(broken)}
-        return self.measure(names, self.compare(samples, conditional=conditional))
+        return self.measure(names, comparison)
 
     def compare(self, samples: Tensor, *, conditional: bool = True) -> "SampleSet":
         """Puts samples (samples, *shape), generated for the labels of `chosen`, beside the reference."""
+        conditions = self._conditions(self.dataset.reference, self.chosen) if conditional else (None, None)
+        return self.compare_given(samples, *conditions)
+
+    def compare_given(self, samples: Tensor, labels: Tensor | None = None, tokens: Tensor | None = None) -> "SampleSet":
+        """Puts samples (samples, *shape) that anything made beside the reference.
+
+        labels: (samples,), None for samples of no known label. tokens: (samples, words), their captions, if any.
+        """
         from benchmarks.evaluation.samples import SampleSet
 
-        conditions = self._conditions(self.dataset.reference, self.chosen) if conditional else (None, None)
-        return SampleSet(self.reference, samples, *conditions)
+        places = (None if each is None else each.to(self._place) for each in (labels, tokens))
+        return SampleSet(self.reference, samples.to(self._place), *places)
 
     def measure(self, names: Iterable[str], comparison: "SampleSet") -> dict[str, float]:
         """Measures these metrics, and families of metrics; `absent` holds those that cannot be measured."""
@@ -201,7 +218,8 @@ class Evaluator:
             f"{self.fid_bias_ratio:.3g} times the bias there that {self.samples:,} samples have against all {whole:,}"
         )
 
-    def _generate(self, generate: Generate) -> Tensor:
+    def generate(self, generate: Generate) -> Tensor:
+        """Returns the samples that `evaluate` judges: (samples, *shape), generated for the labels of `chosen`."""
         samples = torch.empty(self.samples, *self.dataset.spec.shape, device=self._place)
         conditions = self.dataset.reference.condition(self.chosen)
         conditions = None if conditions is None else conditions.to(self.device)

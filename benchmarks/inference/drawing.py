@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 # Images, and points of the plane, if nobody says how many.
 DEFAULT_IMAGES, DEFAULT_POINTS = 64, 2500
+# Images that are drawn beside the training images nearest to them.
+DEFAULT_NEAREST = 24
 MOST_SAMPLES = 10_000
 # Samples from one end of an interpolation to the other, both ends included.
 STEPS = 10
@@ -20,7 +22,7 @@ STEPS = 10
 
 def find_class(run: "Run", text: str) -> int:
     """Returns the class of that name or number. Raises UserError if the run has none such."""
-    names = [str(name) for name in run.folder.facts().get("class_names") or ()]
+    names = run.class_names
     if text in names:
         return names.index(text)
     # Python reads no number of thousands of digits.
@@ -29,21 +31,33 @@ def find_class(run: "Run", text: str) -> int:
     raise unknown("label", text, names, see="it is one of " + ", ".join(names) if names else "there are no labels")
 
 
+def default_count(run: "Run") -> int:
+    """Returns how many samples are drawn if nobody says how many."""
+    return DEFAULT_IMAGES if run.spec.is_image else DEFAULT_POINTS
+
+
 def draw_new_samples(
-    run: "Run", count: int | None = None, label: int | None = None, prompt: str | None = None, seed: int = 0
+    run: "Run",
+    count: int | None = None,
+    label: int | None = None,
+    prompt: str | None = None,
+    seed: int = 0,
+    truncation: float | None = None,
 ) -> "Image":
     """Draws a grid of new images, or a scatter plot of new points.
 
     label: the class of all samples; without it, each column is a class. prompt: for a run trained on captions.
+    truncation: see Run.generate.
     """
     from benchmarks.pictures import draw_grid
 
-    count = count or (DEFAULT_IMAGES if run.spec.is_image else DEFAULT_POINTS)
+    count = count or default_count(run)
     told = f"{prompt}, " if prompt else ""
-    samples = run.generate(None if label is None else [label] * count, count, seed, prompt)
+    told += f"noise truncated at {truncation:g}, " if truncation else ""
+    samples = run.generate(None if label is None else [label] * count, count, seed, prompt, truncation)
     if not run.spec.is_image:
-        return _draw_points(run, samples, f"seed {seed}")
-    names = [str(name) for name in run.folder.facts().get("class_names") or ()]
+        return _draw_points(run, samples, f"{told}seed {seed}")
+    names = run.class_names
     if run.config.recipe.conditioning in ("none", "text") or label is not None:
         told += f"label {names[label] if label < len(names) else label}, " if label is not None else ""
         return draw_grid(samples, math.ceil(math.sqrt(count)), caption=f"{told}seed {seed}")

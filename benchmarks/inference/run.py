@@ -4,7 +4,8 @@ run = load_run("runs/cgan_mlp-digits-s0-1a2b3c4d")
 images = run.generate(labels=[7, 7, 7])
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,18 @@ from torch import Tensor, nn
 from benchmarks import plugins
 from benchmarks.algorithm.gan import refuse_giants
 from benchmarks.algorithm.random_streams import initialisation, stream
-from benchmarks.algorithm.sampling import sampler
+from benchmarks.algorithm.sampling import Generate, sampler, truncate
 from benchmarks.config import RunConfig
+from benchmarks.datasets import Dataset, load
 from benchmarks.inference.prompts import read_prompt
-from benchmarks.run_folder.folder import FACTS, GENERATOR, RunFolder
+from benchmarks.run_folder.folder import FACTS, GENERATOR, HERE, RunFolder
 from metrics.captions import WORDS
 from variants import DataSpec, UserError, load_variant
 from variants.recipe import shown
 
+# Samples that are generated at once where there may be many. A multiple of 16, in which torch draws normal numbers, so
+# that the noise is the same however many are drawn.
+_AT_ONCE = 1024
 # The largest image side in pixels, and the most channels and classes, that a facts.json may claim.
 _LARGEST = 4096
 
@@ -60,6 +65,23 @@ class Run:
         return spec
 
     @property
+    def class_names(self) -> list[str]:
+        """Returns the names of the classes; none without labels."""
+        names = self.folder.facts().get("class_names")
+        return [str(name) for name in names] if isinstance(names, list) else []
+
+    def load_dataset(self, data_dir: Path | None = None) -> Dataset:
+        """Loads the data of the run. Raises UserError where it cannot be had, or is not what it was.
+
+        data_dir: by default where the data was when the run was trained here.
+        """
+        here = self.folder.read_object(HERE).get("data_dir")
+        dataset = load(self.config.dataset, data_dir or (here if isinstance(here, str) else None), self.config.seed)
+        if dataset.checksum != self.config.checksum:
+            raise UserError(f"the data of {dataset.name} is not what {self.folder.name} was trained on")
+        return dataset
+
+    @property
     def metrics(self) -> dict[str, float]:
         """Returns the metrics of the last evaluation; none if there was none."""
         evaluated = [line["metrics"] for line in self.folder.lines() if line.get("metrics")]
@@ -90,12 +112,14 @@ class Run:
         count: int | None = None,
         seed: int = 0,
         prompt: str | None = None,
+        truncation: float | None = None,
     ) -> Tensor:
         """Returns new samples: (count, *shape) float32, in [-1, 1] for images.
 
         labels: one for each sample, for a variant that takes labels; by default the classes in turn. count: how many,
         by default as many as labels, or 64. seed: of the noise; the same seed gives the same samples. prompt: a
-        sentence, for a variant that takes captions; the words that it leaves open come in turn. Raises UserError for
+        sentence, for a variant that takes captions; the words that it leaves open come in turn. truncation: the size
+        beyond which a value of Gaussian noise is drawn again, see algorithm.sampling.truncate. Raises UserError for
         what the variant does not take, and for a number that is not whole or not in its range.
         """
         seed = _check_whole("seed", seed, 0)
@@ -107,12 +131,52 @@ class Run:
             )
         count = len(chosen) if chosen is not None else 64 if count is None else count
         condition = self.condition(count, chosen, prompt)
-        return sampler(self.generator, self.config.recipe, stream(seed, "samples"))(condition, count)
+        return self._sampler(seed, truncation)(condition, count)
+
+    def iterate(
+        self,
+        count: int,
+        label: int | None = None,
+        prompt: str | None = None,
+        seed: int = 0,
+        truncation: float | None = None,
+    ) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Yields the samples of `generate` in parts, each with its condition, so that any number needs little memory.
+
+        They agree to rounding, which depends on how many are generated at once; but how much is drawn for truncated
+        noise is left to chance, so that it is that of `generate` in the first part alone. label: of all samples.
+        """
+        seed, count = _check_whole("seed", seed, 0), _check_whole("count", count, 1)
+        generate = self._sampler(seed, truncation)
+        for first in range(0, count, _AT_ONCE):
+            part = min(_AT_ONCE, count - first)
+            condition = self.condition(part, None if label is None else [label] * part, prompt, first)
+            yield generate(condition, part), condition
+
+    def _sampler(self, seed: int, truncation: float | None) -> Generate:
+        recipe = self.config.recipe
+        if truncation is None:
+            return sampler(self.generator, recipe, stream(seed, "samples"))
+        if recipe.noise != "gaussian":
+            raise UserError(
+                f"truncation draws Gaussian noise again where it is far from 0, and {self.folder.name} was trained "
+                f"with {recipe.noise} noise; leave it out"
+            )
+        if not (isinstance(truncation, float | int) and 0 < truncation < math.inf):
+            raise UserError(f"truncation is a number above 0, not {shown(truncation)}")
+        return sampler(self.generator, recipe, stream(seed, "samples"), truncate(truncation))
 
     def condition(
-        self, count: int, labels: Sequence[int] | Tensor | None = None, prompt: str | None = None
+        self,
+        count: int,
+        labels: Sequence[int] | Tensor | None = None,
+        prompt: str | None = None,
+        first: int = 0,
     ) -> Tensor | None:
-        """Returns the condition of so many samples: labels, tokens of captions, or None. See `generate`."""
+        """Returns the condition of so many samples: labels, tokens of captions, or None. See `generate`.
+
+        first: the place of the first of them among all, for what comes in turn.
+        """
         kind = self.config.recipe.conditioning
         chosen = None if labels is None else self.labels(labels)
         if prompt is not None and kind != "text":
@@ -125,8 +189,8 @@ class Run:
             if self.spec.vocabulary != WORDS:
                 raise UserError(f"{self.path} was trained on captions of other words, which no prompt can name")
             captions = read_prompt(prompt or "")
-            return captions[torch.arange(count) % len(captions)]
-        return torch.arange(count) % self.spec.classes if chosen is None else chosen
+            return captions[torch.arange(first, first + count) % len(captions)]
+        return torch.arange(first, first + count) % self.spec.classes if chosen is None else chosen
 
     def labels(self, given: Sequence[int] | Tensor) -> Int64[Tensor, "labels"]:
         """Returns labels as the generator reads them. Raises UserError if it takes none, and for other values."""

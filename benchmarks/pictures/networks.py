@@ -4,7 +4,6 @@
 computation and not the code. `draw_networks` draws a generator and a discriminator side by side.
 """
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from benchmarks.algorithm.operations import make_inputs
 from benchmarks.pictures.colours import DISCRIMINATOR_COLOUR, GENERATOR_COLOUR, GREY, INK
 from benchmarks.pictures.samples import write_figure
 from variants.base import DataSpec
@@ -191,17 +191,9 @@ def draw_networks(
     generator: nn.Module, discriminator: nn.Module, spec: DataSpec, recipe: Recipe, out: Path | str
 ) -> None:
     """Draws both networks into a PNG file: layers with parameter counts, and the shape of one example between them."""
-    device = next(generator.parameters()).device
-    # Two examples, or two packs.
-    batch = 2 * math.prod(getattr(module, "pack", 1) for module in discriminator.modules())
-    condition = None
-    if recipe.conditioning != "none":
-        words = (3,) if recipe.conditioning == "text" else ()
-        condition = torch.zeros(batch, *words, dtype=torch.int64, device=device)
+    noise, made, condition = make_inputs(generator, discriminator, spec, recipe)
     name = "caption" if spec.vocabulary else f"label, one of {spec.classes}"
     example = "image" if spec.is_image else "point"
-    noise = torch.zeros(batch, recipe.noise_size, device=device)
-    made = torch.zeros(batch, *spec.shape, device=device)
     outputs = ["logit: real or generated", "logits of the classes", "code of a fake"]
     if code_size(recipe) and recipe.conditioning != "auxiliary":
         del outputs[1]

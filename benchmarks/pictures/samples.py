@@ -12,6 +12,7 @@ from jaxtyping import Float
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 from torch import Tensor
 
+from benchmarks.datasets import quantise
 from benchmarks.pictures.colours import DISCRIMINATOR_COLOUR, GENERATOR_COLOUR, GREY, INK
 from variants.recipe import UserError
 
@@ -48,7 +49,7 @@ def draw_grid(
     grid_width, grid_height = columns * (tile_width + _GAP) + _GAP, rows * (tile_height + _GAP) + _GAP
     size = (grid_width + 2 * _MARGIN, top + grid_height + bottom)
 
-    pixels = images.detach().cpu().clamp(-1, 1).nan_to_num(-1).add(1).mul(127.5).round().byte().numpy()
+    pixels = quantise(images.detach().cpu()).numpy()
     pixels = pixels.repeat(scale, axis=2).repeat(scale, axis=3).transpose(0, 2, 3, 1)
     canvas = np.full((size[1], size[0], channels), 255, dtype=np.uint8)
     canvas[top : top + grid_height, _MARGIN : _MARGIN + grid_width] = _GAP_GREY

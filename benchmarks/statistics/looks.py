@@ -1,29 +1,21 @@
-"""Decides again and again while seeds are added, with one error for all looks.
+"""Decides again and again while seeds are added, with one error for all looks and all tests.
 
-Seeds come in groups. After each group every open test is judged on all of its seeds so far: the p-values of the open
-tests go through Holm's correction at the level of this look. Tests that are decided leave; tests that are given up,
-because they would need far too many seeds, stay in the count as if their p were 1.
+Seeds come in groups. After each group every open test is judged on all of its seeds so far, at the level of this look
+divided by the number of planned tests (Bonferroni). Tests that are decided leave, and so do tests that are given up
+because they would need far too many seeds; the divisor stays.
 
-The chance of any wrong verdict is to be at most the sum of the levels. Let T be the tests whose shift is just at a
-margin, so that every verdict on them is wrong, and suppose that none of them has been decided yet. Then all of T are
-still counted at this look, open or given up. The first of T that Holm's correction decides has a p of at most
-level / |T|, because at most (count − |T|) others went before it. Some p of |T| exact ones is so small with a
-probability of at most the level, whatever the tests have to do with each other. So the first wrong verdict on T falls
-at look k with a probability of at most the level of look k; and looks are added up. Whether a test is given up may
-depend on its numbers in any way, since it only stays in the count. A test away from its margins may leave by a right
-verdict, and then T is not all that can go wrong: for such tests the bound is not proved (nor is it for Holm's
-correction of directions, Shaffer 1980), and docs/calibration.md measures it.
-
-The sign that the interval of an open test shows has an error of its own, of the same size: the chance that any such
-sign is wrong at any look is at most the sum of the levels. Here a test with no effect may leave the count by a right
-verdict, and the tests that are left are those whose numbers lie farthest from zero. So the interval of a test that
-stays open is corrected for all tests that were planned, whatever became of them (Bonferroni).
+The interval of a test at a look, at 1 − level / (planned tests), misses the true shift with a probability of at most
+level / (planned tests). Added up over tests and looks, the chance that any interval of a report ever misses is at most
+the sum of the levels, whatever the tests have to do with each other, and whatever makes one leave or stop. Verdicts and
+signs are both read from these intervals, so that one error serves all words. (Repeated intervals: Jennison & Turnbull
+1989. Holm's correction over the open tests would decide a little earlier, but for directions it has no such proof:
+Shaffer 1980.)
 
 Needs no numpy: the plan of a suite has looks.
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 CONFIDENCE = 0.95
@@ -89,41 +81,9 @@ def holm(p_values: Sequence[float], tests: int = 0) -> list[float]:
     return adjusted
 
 
-@dataclass(frozen=True)
-class Look:
-    """Holds what one look decided."""
-
-    # Counted from 1.
-    number: int
-    level: float
-    # Tests that the correction counts: the open ones, and those that were given up.
-    counted: int
-    # p-values of the open tests after the correction: at most `level` where the test is decided.
-    adjusted: Mapping[str, float]
-    # The confidence of the interval of each open test that agrees with its verdict.
-    confidence: Mapping[str, float]
-
-    @property
-    def decided(self) -> tuple[str, ...]:
-        """The tests that this look decides."""
-        return tuple(name for name, p in self.adjusted.items() if p <= self.level)
-
-
-def take_look(number: int, level: float, p_values: Mapping[str, float], given_up: int = 0, settled: int = 0) -> Look:
-    """Judges the open tests at a look.
-
-    A decided test has the interval at 1 − level / m, where m is the number of tests that were left when Holm's
-    correction came to it. All other tests have that at 1 − level / all, where all is the number of planned tests.
-
-    p_values: of all seeds so far. given_up: tests that are counted and not judged. settled: tests that earlier looks
-    decided.
-    """
-    counted = len(p_values) + given_up
-    adjusted = dict(zip(p_values, holm(list(p_values.values()), counted), strict=True))
-    decided = [name for name in sorted(p_values, key=p_values.__getitem__) if adjusted[name] <= level]
-    left = {name: counted - place for place, name in enumerate(decided)}
-    confidence = {name: 1 - level / left.get(name, counted + settled) for name in p_values}
-    return Look(number, level, counted, adjusted, confidence)
+def bonferroni(p_values: Sequence[float], tests: int = 0) -> list[float]:
+    """Returns p-values times the number of planned tests, at most 1. tests: that number, where not all have a p."""
+    return [min(1.0, max(tests, len(p_values)) * p) for p in p_values]
 
 
 def is_hopeless(needed: float, looks: Looks) -> bool:

@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import Literal
 
 from benchmarks.statistics.blocks import stratified
-from benchmarks.statistics.looks import ALPHA, CONFIDENCE, Looks, holm, is_hopeless, take_look
+from benchmarks.statistics.looks import ALPHA, CONFIDENCE, Looks, bonferroni, holm, is_hopeless
 from benchmarks.statistics.ranks import (
     MOST_SEEDS,
     Interval,
@@ -278,15 +278,14 @@ def decide(
     level: float = ALPHA,
     fewest: int = DECIDING_SEEDS,
     look: int = 0,
-    settled: int = 0,
     others: bool = True,
 ) -> tuple[Verdict, ...]:
-    """Decides tests that share an error (Holm).
+    """Decides tests that share an error: by Holm's correction, and at one of several looks by Bonferroni's.
 
     planned: number of tests that the correction counts; missing ones take their share and decide nothing. level: the
     error. fewest: seeds without which a test takes no part in the correction. look: number of the look, whose open
-    tests get words from their intervals. settled: number of tests that earlier looks decided. others: try other ways to
-    decide. Raises ValueError where two tests have one name, and for a value that is NaN.
+    tests get words from their intervals; see `statistics.looks`. others: try other ways to decide. Raises ValueError
+    where two tests have one name, and for a value that is NaN.
     """
     if len({test.name for test in tests}) < len(tests):
         raise ValueError("two tests have the same name")
@@ -294,20 +293,19 @@ def decide(
     family = max(len(tests), planned)
     raws = {test.name: raw_verdict(_three_sided(test.parts)) for test in tests if test.seeds >= FEWEST_SEEDS}
     deciding = [test.name for test in tests if test.seeds >= fewest]
-    taken = take_look(look, level, {name: raws[name].p for name in deciding}, family - len(deciding), settled)
+    correct = bonferroni if look else holm
+    confidence = 1 - level / max(family, 1)
 
     def corrected(name: str, raw: RawVerdict) -> tuple[str, float]:
         """Returns the outcome and the adjusted p of a test with this raw verdict."""
         if name not in deciding:
             return raw.outcome, math.nan
         p_values = [raw.p if other == name else raws[other].p for other in deciding]
-        adjusted = holm(p_values, family)[deciding.index(name)]
+        adjusted = correct(p_values, family)[deciding.index(name)]
         return (raw.outcome if adjusted <= level else UNDETERMINED), adjusted
 
     verdicts = []
     for test in tests:
-        by_default = 1 - level / (family + settled)
-        confidence = taken.confidence.get(test.name, by_default) if look else by_default
         effects = tuple(_effect(contrast, numbers, confidence, look) for contrast, numbers in test.parts)
         if test.name not in raws:
             verdicts.append(
@@ -343,8 +341,7 @@ def decide(
 def describe_open(effects: Sequence[Effect]) -> str:
     """Returns what the corrected interval of an open test still says: which side of zero its shift lies on.
 
-    The statements that a shift is at most its lower margin, at most 0 and at most its upper margin contain each other,
-    so that of one test one interval answers all of them at one error; see `statistics.looks` for many tests. Only a
+    The verdict is read from the same interval, so that the sign costs no error of its own (`statistics.looks`). Only a
     test of one contrast with margins on both sides of zero has such words.
     """
     if len(effects) == 1 and effects[0].contrast.low < 0 < effects[0].contrast.high:
@@ -377,8 +374,6 @@ class JudgedLook:
     seeds: int
     """Seeds of an arm so far."""
     level: float
-    counted: int
-    """Tests that the correction counts."""
     verdicts: tuple[Verdict, ...]
     """Of the tests that were open before it and could be judged."""
     settled: tuple[str, ...]
@@ -396,30 +391,20 @@ def decide_at_looks(
 ) -> Iterator[JudgedLook]:
     """Judges tests at each look until all are settled or given up; yields each look. See `statistics.looks`.
 
-    names: of all planned tests, which the correction counts from the first look on. ask: (seeds, names of the open
-    tests) -> their numbers with so many seeds an arm; a test that it leaves out stays open and counted. others: try
-    other ways to decide.
+    names: of all planned tests, all of which the correction counts at every look. ask: (seeds, names of the open
+    tests) -> their numbers with so many seeds an arm; a test that it leaves out stays open. others: try other ways to
+    decide.
     """
-    left, given_up = tuple(names), 0
+    left = tuple(names)
     for number, (seeds, level) in enumerate(zip(looks.seeds, looks.levels, strict=True), start=1):
-        counted = len(left) + given_up
         known = ask(seeds, left)
-        verdicts = decide(
-            known.tests,
-            counted,
-            level=level,
-            fewest=FEWEST_SEEDS,
-            look=number,
-            settled=len(names) - counted,
-            others=others,
-        )
+        verdicts = decide(known.tests, len(names), level=level, fewest=FEWEST_SEEDS, look=number, others=others)
         settled = tuple(v.test for v in verdicts if v.deciding and v.outcome in SETTLED)
         needed = {v.test: v.seeds_to_settle for v in verdicts if v.test not in settled}
         hopeless = tuple(name for name, more in needed.items() if more is not None and is_hopeless(more, looks))
         gone = (*known.dropped, *hopeless)
         left = tuple(name for name in left if name not in (*settled, *gone))
-        given_up += len(gone)
-        yield JudgedLook(number, seeds, level, counted, verdicts, settled, gone, left)
+        yield JudgedLook(number, seeds, level, verdicts, settled, gone, left)
         if not left:
             return
 

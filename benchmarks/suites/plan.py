@@ -473,9 +473,19 @@ def _refuse_untuned(preset: Preset, arms: Iterable[Arm], tuned: Mapping[str, Any
 
 
 def list_tuned_arms(preset: Preset) -> list[Arm]:
-    """Returns the arms that a preset tunes, of all questions: those that take no other arm's rate and name none."""
+    """Returns the arms that a preset tunes, of all questions: those that take no other arm's rate and name none.
+
+    Where a preset names common rates, only arms that set a threshold are tuned.
+    """
+    questions = [load_question(name) for name in QUESTIONS]
+    taken, _ = select_decisions(preset, questions)
+    thresholds = {contrast.outcome.threshold_of for decision, _ in taken for contrast in decision.contrasts}
     return [
-        arm for arm, _ in select_arms(preset, map(load_question, QUESTIONS)) if arm.takes_tuning and not arm.lr_from
+        arm
+        for arm, _ in select_arms(preset, questions)
+        if arm.takes_tuning
+        and not arm.lr_from
+        and (not preset.budgets[arm.dataset_role].rates or arm.name in thresholds)
     ]
 
 

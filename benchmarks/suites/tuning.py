@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.questions import QUESTIONS, Contrast, load_question, presets
-from benchmarks.questions.base import LN_FID, OVERLAP, unique
+from benchmarks.questions.base import LN_FID, OVERLAP, Arm, unique
 from benchmarks.questions.outcomes import read_outcome, score_run
 from benchmarks.questions.presets import Preset
 from benchmarks.suites.plan import (
@@ -61,8 +61,10 @@ def list_trials(preset: Preset) -> list[Trial]:
     for arm in list_tuned_arms(preset):
         for rate in presets.SGD_RATES if arm.fields.get("optimizer") == "sgd" else presets.RATES:
             planned = plan_arm(arm, preset, {"arms": {arm.name: {"winner": rate}}}, seeds=presets.TUNING_SEEDS)
-            half = planned.recipe.with_({"epochs": max(1, planned.recipe.epochs // 2)})
-            trials.append(Trial(arm.name, rate, replace(planned, recipe=half, thorough=False, probes=())))
+            half = planned.recipe.with_(
+                {"epochs": max(1, planned.recipe.epochs // 2), "generator_lr": rate, "discriminator_lr": rate}
+            )
+            trials.append(Trial(arm.name, rate, replace(planned, recipe=half, thorough=False, probes=(), rates=())))
     return trials
 
 
@@ -184,11 +186,15 @@ def time_arms(
 
 def list_timed_arms(preset: Preset, tuned: Mapping[str, Any]) -> list[PlannedArm]:
     """Returns the arms that are compared at equal seconds, where both sides have a learning rate."""
+
+    def has_rate(arm: Arm) -> bool:
+        common = preset.budgets[arm.dataset_role].rates
+        return bool(common) or not arm.takes_tuning or (arm.lr_from or arm.name) in tuned["arms"]
+
     ready = [
         contrast
         for contrast in _list_contrasts(preset)
-        if contrast.until == "seconds"
-        and all(not arm.takes_tuning or (arm.lr_from or arm.name) in tuned["arms"] for arm in contrast.arms)
+        if contrast.until == "seconds" and all(map(has_rate, contrast.arms))
     ]
     return [plan_arm(arm, preset, tuned, seeds=(0,)) for arm in unique(a for c in ready for a in c.arms)]
 

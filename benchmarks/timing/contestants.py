@@ -6,18 +6,18 @@ by the same recipe on the same data, from the same weights, each in a process of
 
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cached_property, partial
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.algorithm.cuda_graphs import WARM_UPDATES, CudaGraphs, Recorder, make_recorder, make_updates
 from benchmarks.algorithm.device import check_precision, device_name, keep_memory, peak_memory, resolve_device
 from benchmarks.algorithm.epoch import mean_values, train_updates
 from benchmarks.algorithm.gan import GAN, build_gan
+from benchmarks.algorithm.operations import count_operations
 from benchmarks.algorithm.precision import products_in
 from benchmarks.algorithm.random_streams import initialisation
 from benchmarks.algorithm.stacked import Abreast, StackedGAN, goes_abreast
@@ -181,13 +181,3 @@ class Ours(Contestant):
             return StackedGAN(own, self.objective, self.recipe, recorders[0])
         steps = [make_updates(one, self.objective, self.recipe, each) for one, each in zip(own, recorders, strict=True)]
         return Abreast(own, steps, [each.stream for each in recorders])
-
-
-def count_operations(step: Callable[[], object]) -> int:
-    """Counts floating-point operations in the products and convolutions of a step, backward included.
-
-    A multiplication and an addition are two.
-    """
-    with FlopCounterMode(display=False) as counter:
-        step()
-    return counter.get_total_flops()

@@ -16,6 +16,7 @@ from benchmarks.algorithm.cuda_graphs import Recorder, make_updates
 from benchmarks.algorithm.device import peak_memory
 from benchmarks.algorithm.epoch import mean_values, train_updates
 from benchmarks.algorithm.gan import GAN, build_gan
+from benchmarks.algorithm.operations import count_forward
 from benchmarks.algorithm.random_streams import stream
 from benchmarks.algorithm.sampling import Generate, sampler
 from benchmarks.config import RunConfig
@@ -209,6 +210,8 @@ class Training:
         self.note_absent(ABSENT_REFERENCE, absent)
         self.folder.save_tensors(GENERATOR, select_generator(gan).state_dict(), {})
         spec, recipe = self.dataset.spec, self.config.recipe
+        self.facts["operations"] = count_forward(gan.generator, gan.discriminator, spec, recipe)
+        self.folder.write_json(FACTS, self.facts)
         if frames := list(self.folder.pictures().values()):
             animate(frames, self.folder.file("samples.gif"))
         if self.pictured:

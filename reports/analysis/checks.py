@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import median
+from typing import Literal
 
 from benchmarks.questions import Check, Decision, Outcome, outcomes
 from benchmarks.suites.plan import PlannedDecision
@@ -103,7 +104,8 @@ def _fair(decision: Decision, arms: Mapping[str, ArmRuns]) -> Iterator[CheckResu
             continue
         pair = (contrast.treatment, contrast.control)
         for network in ("generator", "discriminator"):
-            sizes = [_size(arms[arm.name], network) for arm in pair]
+            sizes = [_median(arms[arm.name], "parameters", network) for arm in pair]
+            work = [_median(arms[arm.name], "operations", network) for arm in pair]
             known = all(sizes)
             matched = known and max(sizes) <= LARGEST_SIZE_RATIO * min(sizes)
             reason = f"; they differ by intention: {decision.sizes_differ}" if decision.sizes_differ else ""
@@ -111,15 +113,22 @@ def _fair(decision: Decision, arms: Mapping[str, ArmRuns]) -> Iterator[CheckResu
                 "fair",
                 " and ".join(arm.label for arm in pair),
                 f"{network}s of one size, to within {100 * (LARGEST_SIZE_RATIO - 1):.0f} %",
-                " and ".join(f"{size:,.0f}" for size in sizes) + " weights" + ("" if matched else reason)
+                " and ".join(f"{size:,.0f}" for size in sizes)
+                + " weights"
+                + (
+                    " (" + " and ".join(f"{each:,.0f}" for each in work) + " operations an example)"
+                    if all(work)
+                    else ""
+                )
+                + ("" if matched else reason)
                 if known
                 else "not measured",
                 matched or (known and bool(decision.sizes_differ)),
             )
 
 
-def _size(arm: ArmRuns, network: str) -> float:
-    return median([run.parameters.get(network, 0) for run in arm.ended] or [0])
+def _median(arm: ArmRuns, counted: Literal["parameters", "operations"], network: str) -> float:
+    return median([getattr(run, counted).get(network, 0) for run in arm.ended] or [0])
 
 
 def _late(run: RunRecord, figure: str, scale: str = "") -> float:

@@ -61,8 +61,17 @@ class ArmRuns:
     @property
     def parameter_counts(self) -> list[str]:
         """Weights of generator and discriminator, as text; several where the runs do not agree."""
-        counts = {tuple(run.parameters.get(n, 0) for n in ("generator", "discriminator")) for run in self.ended}
-        return [f"{generator:,} + {discriminator:,}" for generator, discriminator in sorted(counts)]
+        return _describe_counts(run.parameters for run in self.ended)
+
+    @property
+    def operation_counts(self) -> list[str]:
+        """Operations of generator and discriminator for one example, as text; [] where no run has them."""
+        return _describe_counts(run.operations for run in self.ended if run.operations)
+
+
+def _describe_counts(runs: Iterable[Mapping[str, int]]) -> list[str]:
+    counts = {tuple(run.get(name, 0) for name in ("generator", "discriminator")) for run in runs}
+    return [f"{generator:,} + {discriminator:,}" for generator, discriminator in sorted(counts)]
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,8 @@ class RunRecord:
     parameters: Mapping[str, int]
     """Number of weights by network."""
     environment: Mapping[str, Any]
+    operations: Mapping[str, int] = field(default_factory=dict)
+    """Floating-point operations of each network for one example, forward; without those of runs that had not ended."""
     classes: tuple[str, ...] = ()
     """Names of the classes."""
     picture: bytes = b""
@@ -162,7 +164,7 @@ def read_run(folder: RunFolder, id: str = "") -> RunRecord:
         pictured = max(folder.pictures(), default=0)
         status = folder.status()
         facts = folder.facts()
-        counts, classes = facts.get("parameters"), facts.get("class_names")
+        classes = facts.get("class_names")
         updates, spec = facts.get("updates_per_epoch"), facts.get("spec")
         shape = spec.get("shape") if isinstance(spec, Mapping) else None
         old = (version := folder.protocol_version) < PROTOCOL_VERSION
@@ -174,11 +176,8 @@ def read_run(folder: RunFolder, id: str = "") -> RunRecord:
             cause=_text(status.get("cause")),
             lines=tuple(map(_without_changed, folder.lines()) if old else folder.lines()),
             reference=folder.reference(),
-            parameters={
-                network: count
-                for network, count in (counts.items() if isinstance(counts, Mapping) else ())
-                if isinstance(count, int)
-            },
+            parameters=_counts(facts.get("parameters")),
+            operations=_counts(facts.get("operations")),
             environment=folder.environment(),
             classes=tuple(map(str, classes)) if isinstance(classes, list) else (),
             picture=(folder.read_bytes(folder.picture_name(pictured)) or b"") if pictured else b"",
@@ -308,6 +307,11 @@ def _choose(
 
 def _order(run: RunRecord) -> tuple[Any, ...]:
     return run.config.variant, run.config.dataset.name, run.config.seed, run.name, run.id
+
+
+def _counts(value: Any) -> dict[str, int]:
+    named = value.items() if isinstance(value, Mapping) else ()
+    return {network: count for network, count in named if isinstance(count, int)}
 
 
 def _text(value: Any) -> str:

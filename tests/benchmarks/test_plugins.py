@@ -354,6 +354,7 @@ def test_a_question_of_a_plugin_is_tuned_trained_and_answered_by_the_documented_
 TAKE_PLUGINS = {
     *("benchmarks.compare", "benchmarks.run", "benchmarks.suite", "benchmarks.tune", "benchmarks.sample"),
     *("benchmarks.show", "benchmarks.speed", "benchmarks.defects", "benchmarks.extractors", "reports.build"),
+    "benchmarks.evaluate",
     "tests.soak.precision",
 }
 # It copies: it needs no code of a variant, metric or question.
@@ -371,13 +372,18 @@ def test_a_command_takes_plugins_unless_it_needs_none(called: Callable[..., Any]
     path = plugin("1 / 0\n")
     for name, function in functions.items():
         command = getattr(import_module(name), function)
-        needs = {"benchmarks.show": ["RUN"], "benchmarks.sample": ["--run", "RUN"]}.get(name, [])
+        needs = {
+            "benchmarks.evaluate": ["FOLDER", "--against", "digits"],
+            "benchmarks.sample": ["--run", "RUN"],
+            "benchmarks.show": ["RUN"],
+        }.get(name, [])
         done = called(command, *needs, "--plugin", str(path))
         assert done.code == 2
         broken = f"error: the plugin {path} is broken at line 1: ZeroDivisionError"
         assert done.err.startswith(broken if name in TAKE_PLUGINS else "error: unknown option --plugin"), name
 
 
+@pytest.mark.long
 def test_a_run_of_a_plugin_is_sent_and_compared_without_it(
     called: Callable[..., Any], plugin: Callable[..., Path], tracking_uri: str
 ) -> None:

@@ -11,6 +11,8 @@ kills.py             kills runs at any moment and in each kind of write; resumed
 looks.py             measures how often looks are wrong, what they settle, and with how many seeds
 metrics.py           compares every metric with an independent implementation
 mutants.py           makes small changes to the code that decides; a test has to fail
+null.py              compares an arm with itself on other seeds, of real runs, and plants effects
+peers.py             measures what other methods decide of the same numbers, where their packages are
 precision.py         decides whether a reduced precision changes results; a command of its own
 repetitions.py       repeats the tests in random order, and counts the lines that they execute
 shapes.py            measures the tests where groups differ in shape and size, and under ties

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.cli.options import Parser, run_command
 from benchmarks.cli.output import refuse_unwritable
-from tests.soak import calibration_page, endurance, figures, fuzzing, kills, metrics, mutants, repetitions
+from tests.soak import calibration_page, endurance, figures, fuzzing, kills, metrics, mutants, null, peers, repetitions
 from variants.recipe import UserError, unknown
 
 PARTS = {
@@ -19,12 +19,16 @@ PARTS = {
     "repetitions": repetitions.repetitions,
     "coverage": repetitions.coverage,
     "calibration": calibration_page.calibration,
+    "null": null.null,
+    "peers": peers.peers,
 }
+NAMED = {"peers"}
+"""Parts that need packages of their own, and so run only where they are named."""
 
 
 def parser() -> Parser:
     parser = Parser("tests.soak", description=__doc__.partition(": ")[2])
-    parser.add_argument("part", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)} (all)")
+    parser.add_argument("part", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)} (all but peers)")
     parser.add_argument(
         "--size", type=float, default=1.0, metavar="SHARE", help="of the whole; below 1 no figures are kept (1)"
     )
@@ -44,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     refuse_unwritable(work / "steps")
     if asked.size >= 1:
         refuse_unwritable(figures.FIGURES)
-    for name in asked.part or PARTS:
+    for name in asked.part or [name for name in PARTS if name not in NAMED]:
         began = time.monotonic()
         found = PARTS[name](work, asked.size, lambda text, name=name: print(f"{name}: {text}", flush=True))
         found |= {"code": figures.code(), "date": datetime.now(UTC).date().isoformat()}

@@ -1,4 +1,8 @@
-"""Measures the whole calibration, and writes docs/calibration.json and the page that shows it, docs/calibration.md."""
+"""Measures the whole calibration, and writes docs/calibration.json and the page that shows it, docs/calibration.md.
+
+The comparison with other methods is a part of its own (`peers`), since it needs their packages; its figures stay in
+the file when the others are measured again.
+"""
 
 import json
 from collections.abc import Callable
@@ -43,7 +47,7 @@ def calibration(work: Path, size: float, say: Callable[[str], None]) -> dict[str
         "most_wrong_suites": max(wrong),
         "least_coverage": min(covered),
         "most_wrong_at_looks": max(row["wrong"] for row in figures["looks"]),
-        "most_wrong_signs_at_looks": max(row["wrong_signs"] for row in figures["looks"]),
+        "most_wrong_words_at_looks": max(row["either"] for row in figures["looks"]),
     }
 
 
@@ -63,7 +67,7 @@ def write_figures(figures: dict[str, Any], out: Path, say: Callable[[str], None]
 def render_page(figures: dict[str, Any]) -> str:
     """Renders the whole page; a section whose figures are not there is left out."""
     parts = [render_single_looks(figures).rstrip("\n")]
-    for name, render in (("looks", render_looks), ("shapes", render_shapes)):
+    for name, render in (("looks", render_looks), ("shapes", render_shapes), ("peers", render_peers)):
         if name in figures:
             parts += render(figures[name])
     return "\n\n".join(parts) + "\n"
@@ -84,10 +88,10 @@ def render_looks(rows: list[dict[str, Any]]) -> list[str]:
         "## Looks",
         "Seeds are added in groups; after each group the tests that are still open are judged "
         "([`statistics/looks.py`](../benchmarks/statistics/looks.py)). A report is wrong if any look gives a wrong "
-        f"verdict; at most {100 * ALPHA:.0f} % of reports may be. The signs that looks tell of open tests (*better* or "
-        f"*worse*, whether by more than what matters is open) have an error of their own, of {100 * ALPHA:.0f} % as "
-        "well. *Settled* is the share of verdicts among the tests whose shift is not just at a margin, where no number "
-        "of seeds settles anything. *Seeds* is the mean number of seeds an arm. ± is the Monte Carlo error. The looks "
+        "verdict, or the wrong sign of an open test (*better* or *worse*, whether by more than what matters is open); "
+        f"at most {100 * ALPHA:.0f} % of reports may be, which is proved. *Settled* is the share of verdicts among the "
+        "tests whose shift is not just at a margin, where no number of seeds settles anything. *Seeds* is the mean "
+        "number of seeds an arm. ± is the Monte Carlo error. The looks "
         "share the error as .02, .01, .01, .01, or .02, .015, .015; a fixed number of seeds is a single look. Margin: "
         f"{looks.MARGIN:g} σ.",
     ]
@@ -119,7 +123,7 @@ def _looks_table(rows: list[dict[str, Any]]) -> str:
                 f"{row['truth']}; {row['shape']}; {row['design']}",
                 within(row["wrong"], row["suites"]),
                 within(row["wrong_signs"], row["suites"]),
-                percent(row["either"]),
+                within(row["either"], row["suites"]),
                 percent(row["settled"]),
                 f"{row['seeds']:.1f}",
             ]
@@ -147,6 +151,54 @@ def render_shapes(rows: list[dict[str, Any]]) -> list[str]:
                     f"{row['comparisons']:,}",
                     within(row["ranks"], row["comparisons"]),
                     within(row["studentised"], row["comparisons"]),
+                ]
+                for row in rows
+            ],
+        ),
+    ]
+
+
+def render_peers(found: dict[str, Any]) -> list[str]:
+    """Returns the section on other methods, as paragraphs."""
+    rows = found["rows"]
+    packages = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
+    return [
+        "## Other methods on the same numbers",
+        "What other methods decide, run by their own packages "
+        f"({packages}; `python -m tests.soak peers`; `tests/soak/peers.py` says how to add them). A report has five "
+        "treatments against "
+        f"one control, with normal outcomes and one true shift: none, just the margin of {looks.MARGIN:g} σ, or twice "
+        "that.",
+        "Each is made for another question, so no column ranks them. None but the Bayesian test of autorank has a "
+        "margin. As they are, they answer whether there is any difference: so they are wrong if they tell one where "
+        "there is none, and say nothing at the margin. With a margin handed to them they are wrong at the margin by "
+        "telling that the difference is beyond it, or below it. rliable corrects for no number of comparisons, and "
+        "does not claim to; autorank takes the first runs of all arms for one block, and so on, which independent "
+        "seeds allow and do not need; AdaStop calls *equal* what it has not told apart at its end, which is taken for "
+        "open here. AdaStop 0.1.3 compares the absolute difference with a quantile of the signed one, which is why it "
+        "is wrong at no effect more often than at 5 %. Seeds: the mean of an arm, at no effect, at the margin, at "
+        "twice the margin.",
+        table(
+            [
+                "method",
+                "made for",
+                "reports",
+                "wrong at no effect",
+                "wrong at the margin",
+                "no effect told as no practical difference",
+                "twice the margin found",
+                "seeds",
+            ],
+            [
+                [
+                    row["name"],
+                    row["made_for"],
+                    f"{row['reports']:,}",
+                    within(row["wrong_at_no_effect"], row["reports"]),
+                    "–" if row["wrong_at_the_margin"] is None else within(row["wrong_at_the_margin"], row["reports"]),
+                    percent(row["equal_at_no_effect"]),
+                    percent(row["found_at_twice"]),
+                    ", ".join(f"{seeds:.0f}" for seeds in row["seeds"]),
                 ]
                 for row in rows
             ],

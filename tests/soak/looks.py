@@ -123,14 +123,12 @@ def simulate(runs: Runs, truth: np.ndarray, looks: Looks, suites: int, random: n
     is_open = np.ones(shape, bool)
     for place, (seeds, level) in enumerate(zip(looks.seeds, looks.levels, strict=True)):
         result.seeds[is_open] = seeds
-        # What was decided is not counted any more; what was given up is.
-        counted = (result.verdict == OPEN).sum(axis=1)
         found = [np.full(shape, np.nan) for _ in range(7)]
         for each, values in zip(found, _judge(*(side[is_open][:, :seeds] for side in sides), runs.blocks), strict=True):
             each[is_open] = values
         above, inside, below, at_least, at_most, estimate, sigma = found
         p = np.where(is_open, np.minimum(1, 2 * np.fmin(np.fmin(above, inside), below)), np.inf)
-        decided = _holm(p, counted, level)
+        decided = p * len(truth) <= level
         result.verdict[decided] = 1 + np.stack([above, inside, below]).argmin(axis=0)[decided]
         is_open &= ~decided
         share = level / (2 * len(truth))
@@ -138,7 +136,7 @@ def simulate(runs: Runs, truth: np.ndarray, looks: Looks, suites: int, random: n
         result.said_better |= better
         result.said_worse |= worse
         last = place == len(looks.seeds) - 1
-        closed = is_open & (last | _hopeless(estimate, sigma, counted, level, looks))
+        closed = is_open & (last | _hopeless(estimate, sigma, len(truth), level, looks))
         result.sign[closed] = (better.astype(int) - worse)[closed]
         is_open &= ~closed
     return result
@@ -170,25 +168,13 @@ def _judge(treatment: np.ndarray, control: np.ndarray, blocks: int = 1) -> np.nd
     return np.concatenate(parts, axis=1)
 
 
-def _holm(p: np.ndarray, counted: np.ndarray, level: float) -> np.ndarray:
-    """Returns which tests each suite decides at a level; p: inf is not open."""
-    order = p.argsort(axis=1, kind="stable")
-    steps = counted[:, None] - np.arange(p.shape[1])
-    ordered = np.take_along_axis(p, order, axis=1)
-    is_open = np.isfinite(ordered)
-    passed = np.logical_and.accumulate(is_open & (np.where(is_open, ordered, 1.0) * steps <= level), axis=1)
-    decided = np.empty_like(passed)
-    np.put_along_axis(decided, order, passed, axis=1)
-    return decided
-
-
-def needed_seeds(estimate: np.ndarray, sigma: np.ndarray, tests: np.ndarray, alpha: float) -> np.ndarray:
+def needed_seeds(estimate: np.ndarray, sigma: np.ndarray, tests: int, alpha: float) -> np.ndarray:
     """Computes `statistics.seeds_to_settle` without a limit for many comparisons at once.
 
-    tests: that share the error, broadcast against the others; NaN estimates stay.
+    tests: that share the error. NaN estimates stay.
     """
-    z, least = (_by_count(tests, number, alpha) for number in range(2))
-    power, half_power = _quantiles(POWER, (1 + POWER) / 2)
+    z, power, half_power = _quantiles(1 - alpha / (2 * tests), POWER, (1 + POWER) / 2)
+    least = fewest_seeds(2, tests, alpha)
     nearest = np.maximum(np.maximum(estimate - MARGIN, -MARGIN - estimate), MARGIN - np.abs(estimate))
     with np.errstate(divide="ignore"):
         needed = 2 * (z + power) ** 2 * (sigma / nearest) ** 2
@@ -198,27 +184,16 @@ def needed_seeds(estimate: np.ndarray, sigma: np.ndarray, tests: np.ndarray, alp
     return np.where(nearest > 0, needed, np.where(np.isnan(estimate), np.nan, np.inf))
 
 
-def _by_count(tests: np.ndarray, number: int, alpha: float) -> np.ndarray:
-    counts, places = np.unique(tests, return_inverse=True)
-    return np.array([_of_count(int(count), alpha)[number] for count in counts])[places].reshape(tests.shape)
-
-
 @cache
-def _of_count(tests: int, alpha: float) -> tuple[float, int]:
-    # No test is left where all are decided.
-    tests = max(1, tests)
-    return _quantiles(1 - alpha / (2 * tests))[0], fewest_seeds(2, tests, alpha)
-
-
 def _quantiles(*shares: float) -> list[float]:
     from scipy.stats import norm
 
     return norm.ppf(shares).tolist()
 
 
-def _hopeless(estimate: np.ndarray, sigma: np.ndarray, counted: np.ndarray, level: float, looks: Looks) -> np.ndarray:
+def _hopeless(estimate: np.ndarray, sigma: np.ndarray, tests: int, level: float, looks: Looks) -> np.ndarray:
     """Tells which tests are given up, as `statistics.is_hopeless` does."""
-    return needed_seeds(estimate, sigma, counted[:, None], level) > HOPELESS * looks.last
+    return needed_seeds(estimate, sigma, tests, level) > HOPELESS * looks.last
 
 
 @dataclass(frozen=True)

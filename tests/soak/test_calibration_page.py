@@ -21,6 +21,7 @@ def limit(share: float, draws: int) -> float:
     return share + 3 * (share * (1 - share) / draws) ** 0.5
 
 
+@pytest.mark.long
 def test_a_small_size_writes_the_same_page_and_figures_again_and_goes_on_where_it_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

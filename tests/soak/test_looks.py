@@ -74,22 +74,15 @@ def test_many_suites_at_once_are_the_same_as_one_by_one(runs: simulated.Runs) ->
             assert {test for test, outcome_said in said if outcome_said == word} == set(told[suite].nonzero()[0])
 
 
-def test_many_tests_need_as_many_seeds_at_once_as_one_by_one() -> None:
+@pytest.mark.parametrize("tests", [1, 7, 60])
+def test_many_tests_need_as_many_seeds_at_once_as_one_by_one(tests: int) -> None:
     random = np.random.default_rng(4)
     estimate, sigma = random.normal(0, 3, 40), random.uniform(0.1, 3, 40)
-    tests = random.integers(1, 61, 40)
     found = simulated.needed_seeds(estimate, sigma, tests, 0.02)
+    margins = (-simulated.MARGIN, simulated.MARGIN)
     expected = [
-        seeds_to_settle(
-            float(shift),
-            float(deviation),
-            -simulated.MARGIN,
-            simulated.MARGIN,
-            tests=int(count),
-            alpha=0.02,
-            most=math.inf,
-        )
-        for shift, deviation, count in zip(estimate, sigma, tests, strict=True)
+        seeds_to_settle(float(shift), float(deviation), *margins, tests=tests, alpha=0.02, most=math.inf)
+        for shift, deviation in zip(estimate, sigma, strict=True)
     ]
     assert found.tolist() == expected
     assert 3 < np.median(found) < 1000

@@ -115,7 +115,18 @@ def test_a_part_that_is_not_there_is_refused(called: Callable[..., Done]) -> Non
     assert done.code == 2
     assert done.err.startswith("error: unknown part 'kill'; did you mean 'kills'?")
     assert called(main, "--size", "0").code == 2
-    parts = {"kills", "fuzzing", "metrics", "mutants", "endurance", "repetitions", "coverage", "calibration"}
+    parts = {
+        "kills",
+        "fuzzing",
+        "metrics",
+        "mutants",
+        "endurance",
+        "repetitions",
+        "coverage",
+        "calibration",
+        "null",
+        "peers",
+    }
     assert set(PARTS) == parts
 
 

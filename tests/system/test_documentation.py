@@ -2,15 +2,22 @@
 
 import re
 import shlex
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import metrics
+from benchmarks import configure, train
+from benchmarks.config import DatasetConfig
+from benchmarks.datasets import load
 from benchmarks.run import parser
 from metrics import FrechetDistance
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Done
 from variants import VARIANTS
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -69,8 +76,6 @@ def test_every_variant_is_in_the_readme() -> None:
 
 
 def test_the_variant_that_the_readme_adds_can_be_trained(monkeypatch: pytest.MonkeyPatch) -> None:
-    from benchmarks import configure, train
-
     [source] = [block for block in blocks(ROOT / "README.md", "python") if "VARIANT = Variant(" in block]
     module: dict[str, object] = {}
     exec(source, module)  # it is the project's own README
@@ -93,6 +98,46 @@ def test_the_training_loop_of_the_metrics_page_runs() -> None:
     alone.update(shown["data"].test.images(slice(None)), real=True)
     assert alone.get_rows(real=True)[2] == shown["metrics"]["FrechetDistance"].get_rows(real=True)[2]
     assert shown["metrics"]["FrechetDistance"].get_rows(real=False)[2] == 898
+
+
+def shown_commands(page: Path, heading: str) -> list[list[str]]:
+    """The words of the commands in a section of a page, without `python -m` and without comments."""
+    section = re.split(r"^## ", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    [text] = [part for part in section if part.startswith(f"{heading}\n")]
+    return [shlex.split(line, comments=True) for line in re.findall(r"^python -m (.*)$", text, re.MULTILINE)]
+
+
+SHOWN = "evaluate evaluate evaluate sample sample sample sample evaluate sample"
+
+
+def test_the_commands_that_judge_images_run_as_they_are_typed(
+    called: Callable[..., Done], own_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.evaluation.classifiers.QUICK_UPDATES", 3)
+    monkeypatch.setattr("metrics.gan_train._UPDATES", 2)
+    data = load(DatasetConfig("digits"))
+    np.save("images.npy", data.train.data[:40].numpy())
+    np.save("labels.npy", data.train.labels[:40].numpy())
+    random = np.random.default_rng(0)
+    for folder, side in (("FOLDER", 8), ("REAL", 9)):
+        Path(folder).mkdir()
+        for number in range(10):
+            pixels = random.integers(0, 256, (side, side), dtype=np.uint8)
+            Image.fromarray(pixels).save(Path(folder, f"{number}.png"))
+    config = configure("cgan_mlp", "digits", epochs=1, epoch_updates=2, samples=40, probes=())
+    run = train(config, pictures="none", track=False)
+    shown = shown_commands(ROOT / "docs" / "metrics.md", "Images that anything made")
+    assert [module for module, *_ in shown] == [f"benchmarks.{name}" for name in SHOWN.split()]
+    for module, *words in shown:
+        # Small data in the place of large.
+        small = {"mnist": "digits", "64": "8", "50000": "60", "RUN": str(run.path)}
+        done = called(import_module(module).main, *(small.get(word, word) for word in words))
+        assert done.code == 0, (words, done.err)
+        if words[0] == "judged.npy":
+            rows = {row[1]: row[3] for row in map(str.split, done.out.splitlines()) if len(row) > 3}
+            assert {name: rows[name] for name in run.metrics} == {n: f"{v:.4g}" for n, v in run.metrics.items()}
+    for path in ("figures.json", "made/7/00007.png", "made-labels.npy", "sevens/7", "nearest.png"):
+        assert Path(path).exists()
 
 
 def test_every_class_of_metrics_is_on_the_metrics_page() -> None:

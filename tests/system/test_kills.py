@@ -26,6 +26,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, d
     gc.unfreeze()
 
 
+@pytest.mark.long
 def test_a_run_that_is_killed_in_each_kind_of_write_ends_as_one_that_was_not(
     prepared: tuple[Path, dict[str, bytes], float], tmp_path: Path
 ) -> None:

@@ -64,14 +64,15 @@ OF_THEIR_OWN = {
     "--variant": "one, or several",
     "--precision": "one, or several",
     "--recipe": "of one variant, or of several",
-    "--seed": "of a run, or of the noise of a picture",
+    "--seed": "of a run, of the noise of a picture, or of data",
     "--seeds": "their numbers, or how many",
     "--samples": "of a run, or of a comparison",
-    "--out": "a page, a picture, or a folder",
+    "--out": "a page, a picture, images, or a folder",
     "--preset": "the one to run, or whose plan a report is of",
     "--tuned": "as a suite is told, or was told",
     "--threads": "of a run, or of each loop that is timed",
     "--fill": "from files of figures, or from runs",
+    "--against": "what images, or loops, are compared with",
     "--epochs": "of a recipe, or of a comparison",
     "--epoch-updates": "of a recipe, or of a comparison",
 }
@@ -160,8 +161,10 @@ CHAINS: dict[str, tuple[Case, ...]] = {
         ),
         Case("benchmarks.show", f"NAME {RUNS} {STORE}"),
         Case("benchmarks.sample", f"--run NAME {RUNS} {STORE} --out {OUT}.png", ("out.png",)),
+        Case("benchmarks.sample", f"NAME {RUNS} {STORE} {DATA} --evaluation --out {OUT}", ("out/*/*.png",)),
+        Case("benchmarks.evaluate", f"{OUT} --against own --image-size 8 {DATA} --json {OUT}.json", ("out.json",)),
         Case("benchmarks.sync", f"{RUNS} {STORE}"),
-        Case("reports.build", f"{RUNS} --out {OUT}", ("out/index.md",)),
+        Case("reports.build", f"{RUNS} --out {OUT}-page", ("out-page/index.md",)),
         Case("reports.build", f"{STORE} --out {OUT}-too", ("out-too/index.md",)),
     ),
     "extractors": (Case("benchmarks.extractors", f"{OWN} --seeds 0 {DATA} --out {OUT}", ("out/*.safetensors",)),),
@@ -209,7 +212,9 @@ def test_every_command_is_among_them() -> None:
     assert {case.module for chain in CHAINS.values() for case in chain} == set(COMMANDS)
 
 
-@pytest.mark.parametrize("chain", CHAINS)
+@pytest.mark.parametrize(
+    "chain", [name if name == "a run" else pytest.param(name, marks=pytest.mark.long) for name in CHAINS]
+)
 def test_a_command_reads_each_option_and_leaves_nothing_where_nobody_told_it_to(
     chain: str,
     parsers: dict[str, Parser],
@@ -250,20 +255,22 @@ def test_a_command_reads_each_option_and_leaves_nothing_where_nobody_told_it_to(
 WRITES: dict[str, tuple[str, str]] = {
     "benchmarks.compare --dataset ring8 --vary pack=1,2 --out": ("", "benchmarks.suites.scheduler.run_jobs"),
     "benchmarks.defects --dataset digits --out": ("tables.md", "benchmarks.evaluation.defects.measure_defects"),
+    "benchmarks.evaluate images --against digits --json": ("all.json", "benchmarks.datasets.load"),
     "benchmarks.extractors --dataset digits --out": ("", "benchmarks.evaluation.classifiers.train_extractor"),
+    "benchmarks.sample RUN --nearest --out": ("all.png", "benchmarks.inference.find.find_run"),
+    "benchmarks.sample RUN --evaluation --out": ("", "benchmarks.inference.find.find_run"),
+    "benchmarks.sample RUN --count 50000 --out": ("all.npy", "benchmarks.inference.find.find_run"),
     "benchmarks.speed --variant vanilla_gan --json": ("all.json", "benchmarks.timing.training.measure_training"),
     "benchmarks.tune --preset quick --arms plain --out": ("rates.json", "benchmarks.suites.tuning.list_trials"),
     "reports.build --runs-dir runs --out": ("", "reports.build.build_report"),
     "tests.soak.precision --dataset ring8 --json": ("all.json", "benchmarks.suites.scheduler.run_jobs"),
     "tests.soak calibration --size 0.001 --work": ("", "tests.soak.calibration.calibrate"),
 }
-# Draws its picture within a second.
-WRITES_AT_ONCE = {"benchmarks.sample"}
 
 
 def test_every_command_that_writes_what_it_is_told_to_is_among_them(parsers: dict[str, Parser]) -> None:
     writing = {name for name, parser in parsers.items() if options(parser) & {"out", "json"}}
-    assert writing | {"tests.soak"} == {words.split()[0] for words in WRITES} | WRITES_AT_ONCE
+    assert writing | {"tests.soak"} == {words.split()[0] for words in WRITES}
 
 
 @pytest.mark.parametrize("words", WRITES)
@@ -273,7 +280,8 @@ def test_what_cannot_be_written_is_refused_before_the_work(
 ) -> None:
     name, work = WRITES[words]
     monkeypatch.setattr(work, lambda *_, **__: pytest.fail("the work has begun"))
-    (tmp_path / "runs").mkdir()
+    for folder in ("runs", "images"):
+        (tmp_path / folder).mkdir()
     if place == "file":
         (tmp_path / "file").touch()
         out = tmp_path / "file" / name

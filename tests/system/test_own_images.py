@@ -171,9 +171,8 @@ def test_an_interrupted_run_goes_on_from_its_config_in_another_folder(
     assert finished.folder.status()["state"] == "FINISHED"
 
 
-@pytest.mark.parametrize(
-    "executor", ["--executor inline", pytest.param("--executor processes --workers 2", marks=pytest.mark.long)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("executor", ["--executor inline", "--executor processes --workers 2"])
 def test_a_suite_a_report_and_its_records(
     executor: str, images: Path, tmp_path: Path, called: Called, tracking_uri: str
 ) -> None:

@@ -47,7 +47,9 @@ class House:
         path.chmod(0o755)
 
     def make(self, *words: str, path: str | None = None) -> subprocess.CompletedProcess[str]:
-        environment = os.environ | {"PATH": path or f"{self.folder / 'bin'}:{os.environ['PATH']}"}
+        # What `make test ARGS=…` itself was told goes to no other make.
+        environment = {name: value for name, value in os.environ.items() if name not in ("ARGS", "MAKEFLAGS")}
+        environment["PATH"] = path or f"{self.folder / 'bin'}:{os.environ['PATH']}"
         return subprocess.run(["make", *words], cwd=self.folder, env=environment, capture_output=True, text=True)
 
     def asked(self) -> list[str]:

@@ -85,6 +85,7 @@ def test_every_shift_is_equally_likely_and_none_is_farther_than_an_eighth() -> N
     assert (rows.bincount(minlength=16)[6:11] / 10_000 - 0.2).abs().max() < 6 * 0.4 / 100
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", POLICIES)
 def test_gradients_pass_through(name: str) -> None:
     images, uniform = pictures(3, (2, 8, 8)).double().requires_grad_(), draws(3, name).double()

@@ -268,6 +268,7 @@ def close(ours: Run, theirs: Run) -> None:
     assert farthest(mine, other) < BOUND
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("in_float64")
 def test_a_run_among_others_leaves_the_folder_that_it_leaves_alone(tmp_path: Path) -> None:
     """As many data as seeds: points of the plane are drawn from them."""
@@ -288,6 +289,7 @@ class Stop(ProgressListener):
             raise KeyboardInterrupt
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("in_float64")
 def test_a_run_goes_on_alone_or_among_others_whichever_way_it_began(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -8,6 +8,8 @@ from benchmarks.datasets import (
     Split,
     checksum_of,
     load,
+    normalise,
+    quantise,
 )
 from variants.recipe import UserError
 
@@ -18,6 +20,12 @@ def test_pixels_are_normalised_to_mean_and_deviation_one_half() -> None:
     assert torch.allclose(Split(pixels).images(slice(None)).flatten().double(), expected, atol=1e-7, rtol=0)
     assert Split(pixels).images(torch.tensor([0, 255])).flatten().tolist() == [-1.0, 1.0]
     assert pixels.flatten().tolist() == list(range(256))  # nothing was done in place
+
+
+def test_8_bits_and_back_changes_nothing_and_other_values_are_rounded_or_clipped() -> None:
+    pixels = torch.arange(256, dtype=torch.uint8)
+    assert torch.equal(quantise(normalise(pixels)), pixels)
+    assert quantise(torch.tensor([-3.0, -1 + 0.9 / 255, -1 + 1.1 / 255, 7.0, torch.nan])).tolist() == [0, 0, 1, 255, 0]
 
 
 def test_checksum_tells_shapes_and_splits_apart() -> None:

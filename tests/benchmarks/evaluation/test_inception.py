@@ -1,6 +1,7 @@
 """Inception measures what papers measure, beside our own metrics, which it does not change; or it is refused."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,13 @@ import torch
 from benchmarks import configure, train
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import images, load
+from benchmarks.evaluate import main as evaluate
 from benchmarks.evaluation import inception as ours
 from benchmarks.evaluation.inception import load_inception, refuse_inception
 from benchmarks.run import main as run
+from benchmarks.sample import main as sample
 from metrics import inception
+from tests.conftest import Done
 from tests.inception_weights import save_stand_in
 from variants import UserError
 
@@ -30,7 +34,7 @@ def nothing_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator
 
 @pytest.mark.long
 def test_a_run_has_the_figures_of_inception_and_its_own_do_not_change(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, called: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save_stand_in(tmp_path / "extractors" / inception.FILE, monkeypatch)
     # It reads some thirty images a second, and there are 898 in the reference.
@@ -62,6 +66,13 @@ def test_a_run_has_the_figures_of_inception_and_its_own_do_not_change(
     assert {name: more[name] for name in plain} == plain
     assert more["inception_score"] >= 1
     assert more["fid_inception"] > 0
+    # Images of the run have the same figures.
+    where = ["--data-dir", str(tmp_path)]
+    called(sample, str(runs[1].path), "--evaluation", "--out", "judged.npy", "--dtype", "float32", *where)
+    words = ["judged.npy", "--against", "digits", "--extractor", "inception", "--json", "figures.json", *where]
+    assert called(evaluate, *words).code == 0
+    judged = json.loads(Path("figures.json").read_text())["metrics"]
+    assert judged == pytest.approx(more, rel=1e-5, abs=1e-6)
     # Keys of runs without it are as they were.
     assert "inception" not in runs[0].config.as_dict(neutral=False)
 

@@ -19,8 +19,11 @@ DISTANCES = ("fid_normalized", "fid_pixels")
 DECIDING = (*DISTANCES, "coverage", "overlap", "accuracy", "gan_train", "checkerboard")
 DECIDING += ("caption_agreement_seen", "caption_agreement_held_out")
 NOTICING = ("copies", "memorization")
-SMALL = ("digits", "ring8", "grid25", "arc", "stacked_digits", "captions_digits", "folder")
-LARGE = tuple(pytest.param(name, marks=pytest.mark.long) for name in ("mnist", "stacked_mnist", "captions_mnist"))
+SMALL = ("digits", "ring8", "grid25", "arc", "folder")
+LARGE = tuple(
+    pytest.param(name, marks=pytest.mark.long)
+    for name in ("mnist", "stacked_mnist", "captions_mnist", "stacked_digits", "captions_digits")
+)
 SAMPLES = 2000
 
 

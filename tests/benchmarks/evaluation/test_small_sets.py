@@ -108,6 +108,7 @@ JUDGED -= {"accuracy", "classifier_score"}  # which ask for the class alone
 GENERATORS = (noise, one_image, real_of_the_class)
 
 
+@pytest.mark.long
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(images=image_sets(), samples=st.integers(2, 30), make=st.sampled_from(GENERATORS))
 def test_each_metric_of_a_small_set_is_in_its_range_or_absent_for_a_reason(

@@ -140,6 +140,7 @@ def test_a_killed_worker_costs_only_its_own_run_which_can_go_on(held: Path) -> N
         assert bits(settings.runs_dir, config) == bits(held / "here", config)
 
 
+@pytest.mark.long
 def test_leaving_by_ctrl_c_stops_the_workers_and_every_run_can_go_on(held: Path, tracking_uri: str) -> None:
     job, settings = tiny(seeds=3, noise="held"), quick(held / "runs", tracking_uri=tracking_uri)
     with pytest.raises(KeyboardInterrupt), Processes(settings, 1) as executor:  # noqa: PT012

@@ -1,5 +1,6 @@
 """New samples of a finished run: labels, prompts, counts and seeds are taken as they are, or refused."""
 
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +10,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import ks_2samp
 
 from benchmarks import Run, load_run
+from benchmarks.algorithm.sampling import truncate
 from tests.captions import words
 from variants import UserError
 
@@ -92,3 +95,45 @@ def test_a_run_that_is_not_finished_has_no_samples_yet(labelled: Run, tmp_path: 
     (tmp_path / "half" / "generator.safetensors").unlink()
     with pytest.raises(UserError, match="is not finished; the same command resumes it"):
         load_run(tmp_path / "half").generate()
+
+
+def test_samples_in_parts_are_those_of_one_call(labelled: Run, captioned: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As many as two parts of the usual size and some more.
+    parts = list(labelled.iterate(2060, seed=3))
+    assert [len(samples) for samples, _ in parts] == [1024, 1024, 12]
+    torch.testing.assert_close(torch.cat([samples for samples, _ in parts]), labelled.generate(count=2060, seed=3))
+    assert torch.equal(torch.cat([labels for _, labels in parts]), torch.arange(2060) % 10)
+    sevens = list(labelled.iterate(1030, label=7))
+    torch.testing.assert_close(torch.cat([samples for samples, _ in sevens]), labelled.generate([7] * 1030))
+
+    monkeypatch.setattr("benchmarks.inference.run._AT_ONCE", 16)
+    captions = torch.cat([tokens for _, tokens in captioned.iterate(70)])
+    assert torch.equal(captions, captioned.condition(70))
+
+
+def test_truncation_keeps_noise_near_0_and_is_of_gaussian_noise_alone(
+    labelled: Run, trained: Callable[..., Run]
+) -> None:
+    usual, cut = (labelled.generate([7] * 200, truncation=size) for size in (None, 0.1))
+    assert cut.std(0).mean() < 0.3 * usual.std(0).mean()
+    assert torch.equal(labelled.generate([7] * 200, truncation=0.1), cut)
+    [(first, _)] = labelled.iterate(200, label=7, truncation=0.1)
+    assert torch.equal(first, cut)
+    for wrong in (0, -1, math.nan, math.inf, "1"):
+        with pytest.raises(UserError, match=r"^truncation is a number above 0, not "):
+            labelled.generate(truncation=wrong)
+    uniform = trained("vanilla_gan", "digits", noise="uniform")
+    with pytest.raises(UserError, match=r"was trained with uniform noise; leave it out$"):
+        uniform.generate(truncation=0.5)
+
+
+def test_truncated_noise_has_the_distribution_of_repeated_drawing() -> None:
+    generator = torch.Generator().manual_seed(0)
+    for limit in (0.5, 2.0):
+        drawn = truncate(limit)((100_000,), generator)
+        again = torch.randn(100_000, generator=generator)
+        while len(beyond := (again.abs() > limit).nonzero().flatten()):
+            again[beyond] = torch.randn(len(beyond), generator=generator)
+        assert drawn.abs().max() <= limit
+        # Two samples of 100,000 differ by more than that, by chance, once in 10^9 times (Smirnov).
+        assert ks_2samp(drawn.numpy(), again.numpy()).statistic < 0.0147

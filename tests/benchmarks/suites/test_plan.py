@@ -16,7 +16,7 @@ from benchmarks.questions.presets import EVERY_VARIANT, FULL, MNIST, PRESETS, QU
 from benchmarks.suites.plan import COSTLY, PlannedArm, make_plan
 from benchmarks.suites.tuned_settings import read_tuning
 from metrics.captions import WORDS
-from tests.made_tuning import TUNED, Tuned
+from tests.made_tuning import TUNED, TUNED_QUICK, Tuned
 from variants import VARIANTS, DataSpec, load_variant
 from variants.recipe import UserError
 
@@ -34,7 +34,7 @@ def test_arms_that_questions_share_are_trained_once() -> None:
 
 
 def test_seeds_are_as_many_as_the_most_that_a_decision_needs() -> None:
-    plan = make_plan(QUICK, tuned=TUNED)
+    plan = make_plan(TUNED_QUICK, tuned=TUNED)
     # Those below a hundred are spent, on the pilot.
     assert plan.arm("uniform").seeds == tuple(range(100, 110))
     assert plan.arm("conditional").seeds == tuple(range(100, 112))  # against a constant
@@ -45,7 +45,7 @@ def test_seeds_are_as_many_as_the_most_that_a_decision_needs() -> None:
     (remedy,) = next(d for d in plan.decisions if d.decision.name == "B1a-packing-points").contrasts
     assert remedy.treatment_seeds == remedy.control_seeds == plan.arm("packing-points").seeds
     assert len(remedy.treatment_seeds) == 20
-    few = make_plan(QUICK, tuned=TUNED, seeds=3)
+    few = make_plan(TUNED_QUICK, tuned=TUNED, seeds=3)
     assert few.arm("conditional").seeds == (100, 101, 102)
     assert few.arm("plain").seeds == tuple(range(100, 106))
 
@@ -155,13 +155,13 @@ def test_what_a_preset_has_no_data_for_trains_nothing() -> None:
 
 
 def test_the_hash_is_of_all_that_was_decided_beforehand() -> None:
-    plan = make_plan(QUICK, ["dropout"], tuned=TUNED)
-    assert plan.hash == make_plan(QUICK, ["dropout"], tuned=TUNED).hash
+    plan = make_plan(TUNED_QUICK, ["dropout"], tuned=TUNED)
+    assert plan.hash == make_plan(TUNED_QUICK, ["dropout"], tuned=TUNED).hash
     faster = {**TUNED, "arms": {"conditional": {"winner": 2e-3}, "dropout-3": {"winner": 1e-3}}}
     others = [
-        make_plan(QUICK, ["dropout"], tuned=faster),
-        make_plan(QUICK, ["dropout"], tuned=TUNED, seeds=11),
-        make_plan(QUICK, ["label_use"], tuned=TUNED),
+        make_plan(TUNED_QUICK, ["dropout"], tuned=faster),
+        make_plan(TUNED_QUICK, ["dropout"], tuned=TUNED, seeds=11),
+        make_plan(TUNED_QUICK, ["label_use"], tuned=TUNED),
     ]
     assert len({plan.hash, *(other.hash for other in others)}) == 4
 

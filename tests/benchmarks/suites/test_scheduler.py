@@ -2,15 +2,17 @@
 
 import json
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks.cli.progress import SuiteProgress
 from benchmarks.executors import Result, RunGroup, RunOptions
-from benchmarks.questions.presets import SMOKE
+from benchmarks.questions.presets import SMOKE, Budget
 from benchmarks.suites.plan import make_plan
 from benchmarks.suites.scheduler import describe_worker_time, prepare_jobs, require_all_ended, run_jobs
+from tests.made_tuning import TUNED, TUNED_QUICK
 from variants.recipe import UserError
 
 
@@ -72,10 +74,8 @@ def test_a_failure_of_the_machine_is_tried_once_more_and_others_are_not(
 
 
 def test_arms_whose_data_are_not_to_be_had_are_named(tmp_path: Path) -> None:
-    from benchmarks.questions.presets import QUICK
-    from tests.made_tuning import TUNED
-
-    plan = make_plan(QUICK, ["upsampling", "loss_curves"], tuned=TUNED, seeds=1)
+    budgets = {**TUNED_QUICK.budgets, "large": Budget("mnist", "default", {"epochs": 1}, 1, 100)}
+    plan = make_plan(replace(TUNED_QUICK, budgets=budgets), ["upsampling", "loss_curves"], tuned=TUNED, seeds=1)
     jobs, missing = prepare_jobs(plan, tmp_path, classifiers=False)
     assert {arm.name for arm, _ in jobs} == {"conditional"}
     assert set(missing) == {"transposed-4", "transposed-5", "resized", "pixel-shuffle"}

@@ -12,7 +12,7 @@ import pytest
 from benchmarks.questions import QUESTIONS, Question, load_question
 from benchmarks.questions.arms import CONDITIONAL, PLAIN, REPORT
 from benchmarks.questions.base import FID_MARGIN, LN_FID, OVERLAP, Arm, Decision, better
-from benchmarks.questions.presets import QUICK, RATES, SMOKE
+from benchmarks.questions.presets import PRESETS, QUICK, RATES, SMOKE
 from benchmarks.suite import main as suite
 from benchmarks.suites.plan import find_tuned_rate, make_plan, pilot_deviation, pooled_deviation
 from benchmarks.suites.tuned_settings import load_previous, load_tuned_settings, merge_tuning, read_tuning, tuning_file
@@ -27,6 +27,7 @@ from benchmarks.suites.tuning import (
 from reports import build
 from tests.conftest import Done
 from tests.made_journals import make_lines
+from tests.made_tuning import TUNED_QUICK
 from variants.recipe import UserError
 
 Called = Callable[..., Done]
@@ -50,20 +51,20 @@ def asked(monkeypatch: pytest.MonkeyPatch, *contrasts: tuple[Arm, Arm], until: A
 
 def test_a_rate_that_an_arm_names_is_its_own_whether_a_preset_tunes_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
     asked(monkeypatch, (FAST, FAST.vary("faster", "twice that", lr_factor=2.0)))
-    for preset, tuned in ((SMOKE, None), (QUICK, {"arms": {}})):
+    for preset, tuned in ((SMOKE, None), (TUNED_QUICK, {"arms": {}})):
         plan = make_plan(preset, ["mine"], tuned=tuned)
         rates = [(arm.recipe.generator_lr, arm.recipe.discriminator_lr) for arm in plan.arms]
         assert rates == [(4e-3, 4e-3), (8e-3, 8e-3)]
     # The kept file has the rates of arms, too, that the preset no longer trains.
-    assert {trial.name for trial in list_trials(QUICK)} <= set(KEPT["arms"])
+    assert {trial.name for trial in list_trials(TUNED_QUICK)} <= set(KEPT["arms"])
 
 
 def test_a_plan_is_of_the_rates_not_of_where_they_come_from(monkeypatch: pytest.MonkeyPatch) -> None:
     """So a field that an arm does not use leaves the plan, and its hash, as they were."""
     asked(monkeypatch, (FAST, PLAIN))
-    chosen = make_plan(QUICK, ["mine"], tuned={"arms": {"plain": {"winner": 1e-3}}})
+    chosen = make_plan(TUNED_QUICK, ["mine"], tuned={"arms": {"plain": {"winner": 1e-3}}})
     asked(monkeypatch, (replace(FAST, rate=None), PLAIN))
-    tuned = make_plan(QUICK, ["mine"], tuned={"arms": {"plain": {"winner": 1e-3}, "fast": {"winner": 4e-3}}})
+    tuned = make_plan(TUNED_QUICK, ["mine"], tuned={"arms": {"plain": {"winner": 1e-3}, "fast": {"winner": 4e-3}}})
     assert chosen.as_dict() == tuned.as_dict()
 
 
@@ -88,9 +89,9 @@ def test_all_arms_without_a_rate_are_named_with_the_command_that_tunes_them(monk
         with pytest.raises(
             UserError, match=rf"^the arms wide, wider have no tuned learning rate; {command} tunes them$"
         ):
-            make_plan(QUICK, questions)
+            make_plan(TUNED_QUICK, questions)
     # The other questions are answered as before.
-    make_plan(QUICK, ["control", "dropout"])
+    make_plan(TUNED_QUICK, ["control", "dropout"])
 
 
 def test_an_arm_like_one_that_is_not_tuned_is_refused_with_another_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +101,7 @@ def test_an_arm_like_one_that_is_not_tuned_is_refused_with_another_way_out(monke
             f"^the arm mine takes the learning rate of {like}, which the preset quick does not tune; give it a rate"
         )
         with pytest.raises(UserError, match=sentence):
-            make_plan(QUICK, ["mine"])
+            make_plan(TUNED_QUICK, ["mine"])
 
 
 @pytest.mark.parametrize("command", [suite, build.main], ids=["suite", "build"])
@@ -109,6 +110,7 @@ def test_a_tuned_file_that_cannot_be_used_is_refused(command: Any, called: Calle
     Path("half.json").write_text('{"arms": ')
     Path("folder").mkdir()
     asked(monkeypatch, (FAST, FAST.vary("faster", "twice that", lr_factor=2.0)))
+    monkeypatch.setitem(PRESETS, "quick", TUNED_QUICK)
     for words, sentence in (
         ("--preset quick --tuned mnist.json", "mnist.json has the tuned settings of the preset 'mnist', not of quick"),
         ("--preset quick --tuned half.json", "half.json is not JSON: "),
@@ -165,33 +167,43 @@ def test_seconds_measured_elsewhere_are_told_in_those_of_the_first_machine() -> 
 
 
 def test_arms_at_equal_seconds_are_timed_once_both_sides_have_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
-    usual = {arm.name for arm in list_timed_arms(QUICK, KEPT)}
+    usual = {arm.name for arm in list_timed_arms(TUNED_QUICK, KEPT)}
     asked(monkeypatch, (WIDE, FAST), until="seconds")
-    assert {arm.name for arm in list_timed_arms(QUICK, KEPT)} == usual
+    assert {arm.name for arm in list_timed_arms(TUNED_QUICK, KEPT)} == usual
     with_wide = {**KEPT, "arms": {**KEPT["arms"], "wide": {"winner": 1e-3}}}
-    assert {arm.name for arm in list_timed_arms(QUICK, with_wide)} == usual | {"wide", "fast"}
+    assert {arm.name for arm in list_timed_arms(TUNED_QUICK, with_wide)} == usual | {"wide", "fast"}
 
 
 def test_deviations_are_of_the_arms_whose_runs_are_at_hand() -> None:
     lines = [{"epoch": e, "metrics": {"fid_normalized": math.exp(e)}} for e in range(5)]
     other = [{"epoch": e, "metrics": {"fid_normalized": math.exp(e + 2)}} for e in range(5)]
     rate = KEPT["arms"]["plain"]["winner"]
-    found = estimate_deviations(QUICK, KEPT["arms"], {("plain", rate): [(lines, 1), (other, 1)]})
+    found = estimate_deviations(TUNED_QUICK, KEPT["arms"], {("plain", rate): [(lines, 1), (other, 1)]})
     assert found["images"][LN_FID.label] == pytest.approx(2**0.5)
     assert set(found) == {"images"}
     # Without the arm that sets a threshold, what depends on it is left out.
-    few = estimate_deviations(QUICK, {"wide": {"winner": 1.0}}, {})
+    few = estimate_deviations(TUNED_QUICK, {"wide": {"winner": 1.0}}, {})
     assert few == {}
 
 
+def test_with_common_rates_only_what_sets_a_threshold_is_tuned() -> None:
+    trials = list_trials(QUICK)
+    assert {trial.name for trial in trials} == {"plain"}
+    for trial in trials:
+        for seed in trial.arm.seeds:
+            recipe = trial.arm.recipe_of(seed)
+            assert recipe.generator_lr == recipe.discriminator_lr == trial.rate
+    assert [trial.rate for trial in trials] == list(RATES)
+
+
 def test_every_tuned_arm_has_the_same_grid_on_seeds_of_its_own_and_half_the_budget() -> None:
-    tried = list_trials(QUICK)
+    tried = list_trials(TUNED_QUICK)
     by_arm: dict[str, list[float]] = {}
     for trial in tried:
         by_arm.setdefault(trial.name, []).append(trial.rate)
         assert min(trial.arm.seeds) >= 1000
         assert trial.arm.recipe.generator_lr == trial.arm.recipe.discriminator_lr == trial.rate
-        assert 2 * trial.arm.recipe.epochs == QUICK.budgets[trial.arm.arm.dataset_role].fields["epochs"]
+        assert 2 * trial.arm.recipe.epochs == TUNED_QUICK.budgets[trial.arm.arm.dataset_role].fields["epochs"]
     assert by_arm.pop("sgd") == by_arm.pop("sgd-saturating") == [100 * rate for rate in RATES]
     assert all(rates == list(RATES) for rates in by_arm.values())
     assert "plain" in by_arm

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from benchmarks.algorithm.operations import count_operations
 from benchmarks.algorithm.random_streams import stream
 from benchmarks.timing.cases import Case
-from benchmarks.timing.contestants import Ours, count_operations
+from benchmarks.timing.contestants import Ours
 from tests.layer_operations import RING, count_by_hand
 from variants import UserError
 

@@ -274,9 +274,13 @@ def test_a_store_that_another_process_holds_is_tried_again(
     finish(folder)
     said: list[str] = []
     other = sqlite3.connect(resolve_uri(tracking_uri).removeprefix("sqlite:///"), check_same_thread=False)
-    # Otherwise SQLite itself waits for five seconds.
-    at_once = ("do_connect", lambda *given: given[-1].update(timeout=0.0))
-    sqlalchemy.event.listen(sqlalchemy.engine.Engine, *at_once)
+    # Otherwise SQLite itself waits for the 20 seconds that MLflow asks of it in each session.
+    at_once = (
+        sqlalchemy.Engine,
+        "before_cursor_execute",
+        lambda _, cursor, asked, *rest: (asked.replace("busy_timeout = 20000", "busy_timeout = 0"), rest[0]),
+    )
+    sqlalchemy.event.listen(*at_once, retval=True)
     # MLflow opens a store once, and tries that again for minutes, longer each time.
     list_runs(tracking_uri)
 
@@ -291,7 +295,7 @@ def test_a_store_that_another_process_holds_is_tried_again(
             sync(folder, tracking_uri)
         run_id = sync_when_free(folder, tracking_uri, say=told)
     finally:
-        sqlalchemy.event.remove(sqlalchemy.engine.Engine, *at_once)
+        sqlalchemy.event.remove(*at_once)
         other.close()
     assert said == [f"MLflow at {resolve_uri(tracking_uri)} is busy: another process writes to it; waiting for it"]
     assert [step for step, _, _ in stored(tracking_uri, run_id)["fid"]] == [0, 1]

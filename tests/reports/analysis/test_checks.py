@@ -92,6 +92,18 @@ def test_sizes_have_to_match_unless_they_are_part_of_the_claim() -> None:
     assert failing(unknown, "I3a-tuned") == ["fair", "fair"]
 
 
+def test_the_work_of_both_arms_is_printed_beside_their_sizes_where_it_was_counted() -> None:
+    plan = smoke("discriminator_layers")
+    runs = made(plan, {"conditional": fid(10), "conv-discriminator": fid(30)})
+    assert "operations" not in page(decided(plan, runs), "discriminator_layers").partition("## Protocol")[0]
+    counted = [replace(run, operations={"generator": 4_000, "discriminator": 2_000}) for run in runs]
+    many = changed(counted, plan, "conv-discriminator", operations={"generator": 4_000, "discriminator": 90_000})
+    written = page(decided(plan, many), "discriminator_layers")
+    assert "2,000 and 90,000 operations an example" in written or "90,000 and 2,000 operations an example" in written
+    assert "| operations an example (G + D) |" in written
+    assert "| 4,000 + 90,000 |" in written
+
+
 def test_arms_that_never_left_chance_are_not_compared() -> None:
     plan = smoke("critic_steps")
     stuck = decided(plan, made(plan, {"critic-5": fid(300)}))

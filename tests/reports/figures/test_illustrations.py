@@ -18,6 +18,7 @@ def test_the_gradients_of_both_losses_are_drawn():
     assert outcome(decided(plan, made(plan)), "B2-tuned") == NO_VERDICT
 
 
+@pytest.mark.long
 def test_nothing_of_a_figure_is_cut_off(monkeypatch: pytest.MonkeyPatch):
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
