@@ -8,6 +8,8 @@ from variants import dcgan
 from variants.base import Variant
 from variants.networks import READS, build
 
+# One critic step, where the paper has five, and dcgan's rates. On MNIST, 300 updates, one seed, FID is 27.3, dcgan's is
+# 27.2.
 DEFAULT = dcgan.DEFAULT.with_(
     {
         "loss": "wasserstein",
