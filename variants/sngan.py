@@ -7,8 +7,8 @@ from variants import dcgan
 from variants.base import Variant
 from variants.networks import READS, build
 
-# Widths for which an update takes half as long again as dcgan's, and dcgan's rates. On MNIST, 300 updates, one seed, FID
-# is 19.4, dcgan's 27.2. One discriminator step, where the paper has five.
+# Widths for which an update takes half as long again as dcgan's, and dcgan's rates. On MNIST, 300 updates, one seed,
+# FID is 19.4, dcgan's 27.2. One discriminator step, where the paper has five.
 RESIDUAL = dcgan.DEFAULT.with_(
     {
         "generator_layers": "residual",

@@ -8,8 +8,8 @@ from variants import dcgan
 from variants.base import Variant
 from variants.networks import READS, build
 
-# On digits, 440 updates, one seed, FID is 14.8 clipped at 0.1, 15.5 at 0.05, 15.3 at 0.03, and dcgan's 14.4. Three critic
-# steps instead of two gave 14.3, in half as much time again. The rates are dcgan's.
+# On digits, 440 updates, one seed, FID is 14.8 clipped at 0.1, 15.5 at 0.05, 15.3 at 0.03, and dcgan's 14.4. Three
+# critic steps instead of two gave 14.3, in half as much time again. The rates are dcgan's.
 DEFAULT = dcgan.DEFAULT.with_(
     {
         "loss": "wasserstein",
