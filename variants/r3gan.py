@@ -9,17 +9,13 @@ from variants import dcgan, sngan
 from variants.base import Variant
 from variants.networks import READS, build
 
-# Rates between the paper's and dcgan's, and a weight of the paper's for few images; with these the losses of both
-# networks stay level on MNIST. Chosen by eye, not tuned.
+# dcgan's rates and decay: on MNIST, 160 updates, one seed, FID is 52.9; with 1e-3 and the paper's decays 0 and .99 it is
+# 79.1. The weight of the penalties is the paper's for stacked MNIST.
 DEFAULT = sngan.RESIDUAL.with_(
     {
         "loss": "relativistic",
         "r1": 1.0,
         "r2": 1.0,
-        "generator_lr": 1e-3,
-        "discriminator_lr": 1e-3,
-        "beta1": 0.0,
-        "beta2": 0.99,
         "discriminator_normalization": "none",
         "negative_slope": 0.2,
     }
