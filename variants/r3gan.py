@@ -9,8 +9,8 @@ from variants import dcgan, sngan
 from variants.base import Variant
 from variants.networks import READS, build
 
-# dcgan's rates and decay: on MNIST, 160 updates, one seed, FID is 52.9; with 1e-3 and the paper's decays 0 and .99 it is
-# 79.1. The weight of the penalties is the paper's for stacked MNIST.
+# dcgan's rates and decays: on MNIST, 160 updates, one seed, FID is 52.9; with 1e-3 and the paper's decays 0 and .99 it
+# is 79.1. The weight of the penalties is the paper's for stacked MNIST.
 DEFAULT = sngan.RESIDUAL.with_(
     {
         "loss": "relativistic",
