@@ -1,8 +1,8 @@
 """Defines R3GAN, Huang et al. 2024: the relativistic loss with R1 and R2, on residual networks.
 
 The discriminator has no normalisation, as in the paper. The generator, unlike the paper's, has batch normalisation:
-without it, and with tanh at its end, every image of MNIST was black within 100 updates, at rates from 2e-4 to 2e-3 and
-penalties from 0.3 to 30. The blocks are plain ones, where the paper's have bottlenecks and grouped convolutions.
+without it, and with tanh at its end, the images of MNIST became dark and alike within 200 updates, at rates from 5e-4
+to 2e-3 and penalties from 0.3 to 30. The blocks are plain ones, where the paper's have bottlenecks and groups.
 """
 
 from variants import dcgan, sngan
