@@ -52,7 +52,7 @@ RECIPES: list[tuple[str, str, dict]] = [
     ("dragan", "stacked_digits", {"pack": 2}),
     ("sngan", "digits", {"dropout": 0.2}),
     ("projection_gan", "digits", {"diff_augment": "translation"}),
-    ("sagan", "digits", {}),
+    ("sagan", "digits", {"generator_spectral": True}),
     ("sagan", "stacked_digits", {"conditioning": "none", "generator_normalization": "batch", "pack": 2}),
     ("r3gan", "digits", {}),
     ("acgan", "digits", {"generator_spectral": True}),

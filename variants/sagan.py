@@ -1,22 +1,20 @@
-"""Defines SAGAN, Zhang et al. 2019: a projection GAN with self-attention.
+"""Defines SAGAN, Zhang et al. 2019: a projection GAN with self-attention in both networks.
 
-Both networks have spectral normalisation, and the discriminator learns four times as fast as the generator (sections
-4.1 and 4.2 of the paper).
+The paper also normalises the generator spectrally and lets the discriminator learn four times as fast (its sections 4.1
+and 4.2): `--generator-spectral true --discriminator-lr 4e-3 --generator-lr 1e-3` does so.
 """
 
 from variants import dcgan, projection_gan, sngan
 from variants.base import Variant
 from variants.networks import CONDITIONAL_READS, LABELLED, build
 
-# The paper's ratio, around dcgan's rate. On digits, 880 updates, one seed: FID .62 and recall .58; with 2e-3 for both
-# networks .90 and .37.
-DEFAULT = projection_gan.DEFAULT.with_(
-    {"attention": True, "generator_spectral": True, "generator_lr": 1e-3, "discriminator_lr": 4e-3}
-)
+# With spectral normalisation in the generator, all samples of a label were alike after 600 updates of 64 images of MNIST;
+# without it they differed after 360. There, projection_gan's equal rates showed the labels sooner than the paper's ratio.
+DEFAULT = projection_gan.DEFAULT.with_({"attention": True})
 
 VARIANT = Variant(
     name="sagan",
-    summary="projection GAN with self-attention, spectral normalisation in both networks (Zhang et al. 2019)",
+    summary="projection GAN with self-attention in both networks (Zhang et al. 2019)",
     claims=("I2",),
     build=build,
     recipes={"default": DEFAULT, "small": DEFAULT.with_(sngan.SMALL)},

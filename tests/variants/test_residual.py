@@ -114,7 +114,7 @@ def test_there_is_a_block_for_each_map_below_the_images(
 
 def test_spectral_normalisation_of_a_generator_is_on_every_layer() -> None:
     variant = load_variant("sagan")
-    generator, discriminator = variant.build(DIGITS, variant.recipe("small"))
+    generator, discriminator = variant.build(DIGITS, variant.recipe("small").with_({"generator_spectral": True}))
     for network in (generator, discriminator):
         layers = [m for m in network.modules() if isinstance(m, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)]
         norms = [m for m in network.modules() if isinstance(m, SpectralNorm)]
