@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             live.say(f"{killed} did not end; run the same command again to resume them")
         if trainer.trained:
             live.say(scheduler.describe_worker_time(trainer.trained, began, live.workers * (time.time() - began)))
-        live.say(f"the report: {report_command(asked)}")
+        live.say(f"the {'table' if preset.arms else 'report'}: {report_command(asked)}")
     return 1 if killed else 0
 
 
@@ -156,9 +156,10 @@ def _announce(
 
 
 def report_command(asked: Namespace) -> str:
-    """Returns the command line that reports on the suite: the same plan, from its run folders."""
+    """Returns the command line that reports on the suite, or fills its table: the same plan, from its run folders."""
     words = ["python", "-m", "reports.build", "--preset", asked.preset, "--runs-dir", str(asked.runs_dir)]
     words += ["--questions", *asked.questions] if asked.questions else []
+    words += ["--fill", "docs/variants.md"] if find_preset(asked.preset).arms else []
     for name in ("dataset", "seeds", "tuned"):
         words += [f"--{name}", str(value)] if (value := getattr(asked, name)) else []
     return shlex.join([*words, *plugins.list_arguments()])

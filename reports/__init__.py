@@ -10,6 +10,7 @@ build.py     is the command `python -m reports.build`: finds the runs and writes
     python -m reports.build [--runs-dir DIR | --tracking-uri URI] [--out DIR] [--html]     compares all runs
         --preset NAME                  answers the questions by the plan of this preset, a page each
         --questions NAME …             answers only these
+        --fill PAGE                    rewrites the table of its arms in a page instead
         --records                      keeps the records of the runs beside the report (needs --runs-dir)
         --seeds N --dataset NAME --tuned FILE --plugin FILE.py
                                        make the plan; give them as to the suite
@@ -29,7 +30,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["report", "results"]
+__all__ = ["report", "report_table", "results"]
 
 
 def results(
@@ -73,7 +74,9 @@ def report(
     preset: answers the questions by its plan; "" compares all runs. questions: answers only these. seeds, dataset,
     tuned (a file): make the plan; give them as to the suite. runs, runs_dir, tracking_uri, experiment: choose the runs,
     as in `reading.runs.find_runs`. html: writes one HTML file as well. records: keeps the records of the runs in
-    runs_dir beside the report. Questions and presets of a plugin are known after benchmarks.load_plugins. Raises
+    runs_dir beside the report. A preset without questions has a table instead (`report_table`).
+
+    Questions and presets of a plugin are known after benchmarks.load_plugins. Raises
     UserError where there is nothing to read, where the plan cannot be made, and where `out` cannot be written.
     """
     from reports.build import build_report
@@ -91,9 +94,38 @@ def report(
     from benchmarks.suites.tuned_settings import load_tuned_settings
 
     wanted = presets.find_preset(preset)
+    if wanted.arms:
+        raise UserError(f"the preset {preset} asks no questions; --fill PAGE writes its table")
     settings = load_tuned_settings(wanted, tuned)
     plan = make_plan(wanted, questions, tuned=settings, dataset=dataset, seeds=seeds)
     kept = load_plans(runs_dir, preset) if runs_dir is not None else []
     found = find_runs(runs, runs_dir, tracking_uri, experiment)
     partial = bool(questions)
     return build_report(found, out, html, plan=plan, tuned=settings, plans=kept, partial=partial, records_of=records_of)
+
+
+def report_table(
+    page: Path | str,
+    preset: str,
+    *,
+    runs: Sequence[str] = (),
+    runs_dir: Path | str | None = None,
+    tracking_uri: str | None = None,
+    experiment: str | None = None,
+    seeds: int = 0,
+    dataset: str = "",
+    tuned: Path | str | None = None,
+) -> list[str]:
+    """Rewrites the table of a preset's arms in a page; returns the lines for the screen. The options are as above.
+
+    Raises UserError where there is nothing to read, and for a page that has no place for the table.
+    """
+    from benchmarks.questions.presets import find_preset
+    from benchmarks.suites.plan import make_plan
+    from benchmarks.suites.tuned_settings import load_tuned_settings
+    from reports.build import fill_table
+    from reports.reading.runs import find_runs
+
+    wanted = find_preset(preset)
+    plan = make_plan(wanted, tuned=load_tuned_settings(wanted, tuned), dataset=dataset, seeds=seeds)
+    return fill_table(find_runs(runs, runs_dir, tracking_uri, experiment), plan, Path(page))

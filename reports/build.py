@@ -1,7 +1,8 @@
 """python -m reports.build: finds the runs in MLflow, or in run folders, and writes the report on them.
 
 With --preset the report answers the questions by the plan of that preset: every decision with its verdict, a page a
-question. Without --preset it compares all runs.
+question. Without --preset it compares all runs. With --preset and --fill it rewrites the table of the preset's arms in
+a page, such as docs/variants.md, and nothing else.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import plugins
 from benchmarks.cli.options import Parser, add_plugin, add_tracking, refuse_unread, run_command
-from benchmarks.cli.output import refuse_unwritable
+from benchmarks.cli.output import refuse_unwritable, write_output
 from variants.recipe import UserError
 
 if TYPE_CHECKING:
@@ -143,6 +144,37 @@ def answer_questions(
     return Report("The theory questions, answered by experiment", texts, pictures, said, frozenset(shown))
 
 
+def fill_table(found: "FoundRuns", plan: "Plan", page: Path) -> list[str]:
+    """Rewrites the tables of a plan's arms in a page; returns a few lines on it.
+
+    Raises UserError for a page that cannot be read or written, or has no place for them, and for runs that cannot be
+    compared.
+    """
+    from reports import pages
+    from reports.analysis.evidence import assign_runs, why_incomparable
+
+    try:
+        text = page.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read {page}: {getattr(error, 'strerror', '') or 'it is not UTF-8'}") from None
+    arms, others, _ = assign_runs(plan, found.runs)
+    # Data differ between arms of different datasets alone.
+    for name in dict.fromkeys(arm.planned.dataset.name for arm in arms):
+        if why := why_incomparable([arm for arm in arms if arm.planned.dataset.name == name]):
+            raise UserError(f"these runs have no table: {why}")
+    filled, places = pages.fill_arms(text, plan, arms)
+    if not places:
+        raise UserError(f"{page} has no place for this table: <!-- arms: {plan.preset.name} --> and <!-- end -->")
+    if filled != text:
+        write_output(page, filled)
+    ended = sum(len(arm.ended) for arm in arms)
+    return [
+        f"{ended} of {plan.runs} planned runs have ended; {others} of {len(found.runs)} runs found are of no arm",
+        f"plan {plan.hash[:12]}",
+        f"wrote {page}" if filled != text else f"{page} is as it was",
+    ]
+
+
 def describe_comparison(answers: "Answers") -> Report:
     """Returns the report on a comparison of a few arms: the page of its one question."""
     from reports import pages
@@ -221,6 +253,9 @@ def main() -> None:
         metavar="NAME",
         help="answer the questions of this preset: smoke, quick, mnist or full (compare all runs instead)",
     )
+    asked.add_argument(
+        "--fill", type=Path, metavar="PAGE", help="rewrite the table of the preset's arms in a page; write no report"
+    )
     asked.add_argument("--questions", nargs="+", default=[], metavar="NAME", help="questions to answer (all)")
     asked.add_argument("--seeds", type=int, default=0, metavar="N", help="as given to the suite (the preset's)")
     asked.add_argument("--dataset", default="", metavar="NAME", help="as given to the suite (the preset's)")
@@ -233,12 +268,29 @@ def main() -> None:
     if not options.preset and (options.questions or options.seeds or options.dataset or options.tuned):
         raise UserError("--questions, --seeds, --dataset and --tuned belong to a plan; name it by --preset")
 
+    if options.fill and not options.preset:
+        raise UserError("--fill rewrites the table of a preset's arms; name it by --preset")
     refuse_unread(options, "runs_dir", "tracking_uri", "experiment")
+    refuse_unread(options, "fill", "html", "records", "questions")
 
-    refuse_unwritable(options.out / INDEX)
+    refuse_unwritable(options.fill or options.out / INDEX)
 
-    from reports import report
+    from reports import report, report_table
 
+    if options.fill:
+        said = report_table(
+            options.fill,
+            options.preset,
+            runs=options.runs,
+            runs_dir=options.runs_dir,
+            tracking_uri=options.tracking_uri,
+            experiment=options.experiment,
+            seeds=options.seeds,
+            dataset=options.dataset,
+            tuned=options.tuned,
+        )
+        print("\n".join(said))
+        return
     said = report(
         options.out,
         options.preset or "",

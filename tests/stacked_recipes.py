@@ -49,6 +49,15 @@ RECIPES: list[tuple[str, str, dict]] = [
     ("cgan_conv", "digits", {"minibatch_discrimination": 2}),
     ("cgan_conv", "digits", {"conditioning": "embedding", "averaging": 0.0, "discriminator_normalization": "none"}),
     ("dcgan_text", "captions_digits", {"matching_aware": True, "embedding_size": 5}),
+    ("dragan", "stacked_digits", {"pack": 2}),
+    ("sngan", "digits", {"dropout": 0.2}),
+    ("projection_gan", "digits", {"diff_augment": "translation"}),
+    ("sagan", "digits", {"generator_spectral": True}),
+    ("sagan", "stacked_digits", {"conditioning": "none", "generator_normalization": "batch", "pack": 2}),
+    ("r3gan", "digits", {}),
+    ("acgan", "digits", {"generator_spectral": True}),
+    ("infogan", "digits", {"noise_size": 14}),
+    ("cgan_mlp", "digits", {"code_classes": 3, "code_values": 1, "information": 0.5}),
     *(("vanilla_gan", "ring8", {"loss": loss}) for loss in LOSSES if loss not in ("wasserstein", "relativistic")),
 ]
 

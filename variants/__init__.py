@@ -6,6 +6,7 @@ NAME.py          defines one variant: its networks and its named recipes
 networks.py      builds the two networks of a recipe
 linear.py        builds the linear generator and discriminator
 convolutional.py builds the convolutional generator and discriminator
+residual.py      builds the residual generator and discriminator
 conditioning.py  lets a label enter the networks
 blocks.py        provides layers that can freeze their buffers and draw from a given stream
 noise.py         draws the generator's input
@@ -15,6 +16,7 @@ penalties.py     penalises the discriminator's gradients
 remedies.py      packs, compares, replays and adds noise to examples; looks ahead
 augmentation.py  augments what a discriminator sees, differentiably
 objective.py     makes the objective of a recipe: its loss and its terms
+information.py   gives fakes a code that they have to show
 stacked.py       stacks the networks of several seeds
 
 Adding a variant takes one file that defines VARIANT, and one line in VARIANTS.
@@ -32,6 +34,16 @@ VARIANTS: dict[str, str | Variant] = {
     "dcgan": "variants.dcgan",
     "dcgan_text": "variants.dcgan_text",
     "separate_gans": "variants.separate_gans",
+    "wgan": "variants.wgan",
+    "wgan_gp": "variants.wgan_gp",
+    "lsgan": "variants.lsgan",
+    "dragan": "variants.dragan",
+    "sngan": "variants.sngan",
+    "projection_gan": "variants.projection_gan",
+    "sagan": "variants.sagan",
+    "r3gan": "variants.r3gan",
+    "acgan": "variants.acgan",
+    "infogan": "variants.infogan",
 }
 
 

@@ -48,6 +48,8 @@ class DiscriminatorOutput(NamedTuple):
     logits: "Tensor"
     # Class logits of an auxiliary head, (batch, classes).
     classes: "Tensor | None" = None
+    # What a head reads of the code of fakes, (batch, code_size): class logits, then values (`variants.information`).
+    code: "Tensor | None" = None
 
 
 def _serves_all(spec: DataSpec) -> str:

@@ -28,14 +28,14 @@ class BatchNorm(nn.Module):
     """Normalises a batch over every axis but the second (Ioffe & Szegedy 2015).
 
     In training it uses the batch's own statistics and, unless `frozen_buffers` is set, updates the running ones, which
-    it uses in evaluation. (batch, features, ...) -> the same shape.
+    it uses in evaluation. (batch, features, ...) -> the same shape. affine: whether it has gains and biases.
     """
 
-    def __init__(self, features: int, momentum: float = 0.1, epsilon: float = 1e-5) -> None:
+    def __init__(self, features: int, momentum: float = 0.1, epsilon: float = 1e-5, affine: bool = True) -> None:
         super().__init__()
         self.momentum, self.epsilon, self.frozen_buffers = momentum, epsilon, False
-        self.weight = nn.Parameter(torch.ones(features))
-        self.bias = nn.Parameter(torch.zeros(features))
+        self.weight = nn.Parameter(torch.ones(features)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(features)) if affine else None
         self.register_buffer("running_mean", torch.zeros(features))
         self.register_buffer("running_var", torch.ones(features))
 
@@ -46,7 +46,18 @@ class BatchNorm(nn.Module):
         return batch_norm(x, mean, variance, self.weight, self.bias, self.training, self.momentum, self.epsilon)
 
     def extra_repr(self) -> str:
-        return str(self.weight.numel())
+        return str(self.running_mean.numel())
+
+
+class Scale(nn.Module):
+    """Multiplies by one learned factor, 0 at first. Any shape, unchanged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.factor = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.factor
 
 
 class Dropout(nn.Module):
@@ -183,7 +194,7 @@ def channels_last(x: Tensor) -> Tensor:
 def normalize_spectrally(network: nn.Module) -> None:
     """Puts spectral normalisation on every linear and convolutional layer of a network."""
     for module in list(network.modules()):
-        if isinstance(module, nn.Linear | nn.Conv2d):
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             register_parametrization(module, "weight", SpectralNorm(module.weight))
 
 

@@ -8,6 +8,9 @@ auxiliary    as embedding                unseen; a second head names the class
 generator    as embedding                unseen: the control that is blind to labels
 none         unseen                      unseen
 text         its encoding, in the places of an embedding
+
+With --generator-normalization conditional_batch, a residual generator takes the label by the gains and biases of its
+normalisations instead of by an embedding that joins the noise.
 """
 
 import torch
@@ -16,8 +19,8 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from variants.base import DataSpec, DiscriminatorOutput
-from variants.blocks import channels_last, in_its_layout
-from variants.recipe import Recipe, UserError
+from variants.blocks import BatchNorm, channels_last, in_its_layout
+from variants.recipe import Recipe, UserError, code_size
 from variants.remedies import MinibatchDiscrimination
 
 
@@ -45,6 +48,24 @@ class LabelChannel(nn.Module):
     def forward(self, labels: Int[Tensor, " batch"]) -> Float[Tensor, "batch 1 height width"]:
         code = one_hot(labels, self.classes).to(self.dense.weight.dtype)
         return self.dense(code).unflatten(1, (1, self.height, self.width))
+
+
+class ConditionalBatchNorm(nn.Module):
+    """Normalises a batch, with gains and biases of each label's own: (batch, features, height, width) -> the same.
+
+    De Vries et al. 2017; in GANs, Miyato & Koyama 2018, appendix A. Gains begin near 1, biases at 0.
+    """
+
+    def __init__(self, classes: int, features: int) -> None:
+        super().__init__()
+        self.normal = BatchNorm(features, affine=False)
+        self.gain, self.bias = nn.Embedding(classes, features), nn.Embedding(classes, features)
+        nn.init.normal_(self.gain.weight, 1.0, 0.02)
+        nn.init.zeros_(self.bias.weight)
+
+    def forward(self, x: Tensor, condition: Int[Tensor, " batch"]) -> Tensor:
+        gain, bias = (table(condition)[:, :, None, None] for table in (self.gain, self.bias))
+        return self.normal(x) * gain + bias
 
 
 class TextEncoder(nn.Module):
@@ -108,6 +129,7 @@ class Head(nn.Module):
         # Miyato & Koyama 2018, equation 3; Odena et al. 2017, section 3.
         self.projection = nn.Embedding(spec.classes, features) if recipe.conditioning == "projection" else None
         self.classes = nn.Linear(features, spec.classes) if recipe.conditioning == "auxiliary" else None
+        self.code = nn.Linear(features, code_size(recipe)) if code_size(recipe) else None
 
     def forward(self, features: Float[Tensor, "batch features"], condition: Tensor | None) -> DiscriminatorOutput:
         if self.compare is not None:
@@ -115,4 +137,5 @@ class Head(nn.Module):
         logits = self.dense(features).squeeze(1)
         if self.projection is not None:
             logits = logits + (self.projection(condition) * features).sum(1)
-        return DiscriminatorOutput(logits, None if self.classes is None else self.classes(features))
+        others = (None if layer is None else layer(features) for layer in (self.classes, self.code))
+        return DiscriminatorOutput(logits, *others)

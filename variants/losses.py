@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import relu, softplus
+from torch.nn.functional import cross_entropy, relu, softplus
 
 Logits = Float[Tensor, "*seeds batch"]
 Loss = Float[Tensor, "*seeds"]
@@ -80,6 +80,18 @@ def relativistic_discriminator(real: Logits, fake: Logits) -> Loss:
 def relativistic_generator(real: Logits, fake: Logits) -> Loss:
     """Returns -log sigmoid(D(G(z)) - D(x)) over pairs."""
     return softplus(real - fake).mean(-1)
+
+
+def class_loss(classes: Tensor, condition: Tensor) -> Tensor:
+    """Returns -log of the share that class logits give to the right class: (*seeds, judgements, classes) -> (*seeds).
+
+    condition: labels, (*seeds, batch).
+    """
+    # A pack is judged once, and shares its label.
+    labels = condition[..., :: condition.shape[-1] // classes.shape[-2]]
+    if classes.ndim == 2:
+        return cross_entropy(classes, labels)
+    return cross_entropy(classes.flatten(0, 1), labels.flatten(), reduction="none").unflatten(0, labels.shape).mean(-1)
 
 
 LOSSES: dict[str, AdversarialLoss] = {

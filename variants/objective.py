@@ -5,16 +5,20 @@ It also refuses fields of a recipe that exclude each other.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor
-from torch.nn.functional import cross_entropy, softplus
+from torch.nn.functional import softplus
 
 from variants.batch import LossInputs
-from variants.losses import LOSSES, AdversarialLoss
-from variants.penalties import gradient_penalty, r1, r2
-from variants.recipe import Recipe, UserError, unknown
+from variants.information import code_loss
+from variants.losses import LOSSES, AdversarialLoss, class_loss
+from variants.penalties import gradient_penalty, gradient_penalty_around_data, r1, r2
+from variants.recipe import Recipe, UserError, code_size, unknown
 
 Term = Callable[[LossInputs], Tensor]
+
+PENALTIES: dict[str, Term] = {"between": gradient_penalty, "data": gradient_penalty_around_data}
 
 
 @dataclass(frozen=True)
@@ -41,19 +45,22 @@ def objective(recipe: Recipe) -> Objective:
     loss = LOSSES[recipe.loss]
     refuse_what_excludes_itself(recipe, loss)
     auxiliary = float(recipe.conditioning == "auxiliary")
+    information = (recipe.information * bool(code_size(recipe)), partial(code_loss, classes=recipe.code_classes))
     for_discriminator = (
         (recipe.r1, r1),
         (recipe.r2, r2),
-        (recipe.gradient_penalty, gradient_penalty),
+        (recipe.gradient_penalty, PENALTIES[recipe.gradient_penalty_at]),
         (recipe.label_smoothing, label_smoothing_term),
         (float(recipe.matching_aware), matching_aware),
         (auxiliary, class_of_real),
         (auxiliary, class_of_fake),
+        information,
     )
+    for_generator = ((auxiliary, class_of_fake), information)
     return Objective(
         loss,
         discriminator_terms=tuple((weight, term) for weight, term in for_discriminator if weight),
-        generator_terms=((auxiliary, class_of_fake),) if auxiliary else (),
+        generator_terms=tuple((weight, term) for weight, term in for_generator if weight),
     )
 
 
@@ -75,14 +82,37 @@ def refuse_what_excludes_itself(recipe: Recipe, loss: AdversarialLoss) -> None:
                     f"--{name.replace('_', '-')} needs the gradient of each example alone, and batch normalisation "
                     "mixes them; take --discriminator-normalization none or spectral"
                 )
+    if recipe.gradient_penalty_at != "between" and not recipe.gradient_penalty:
+        raise UserError("--gradient-penalty-at moves a penalty that has no weight; give it one by --gradient-penalty")
     if recipe.weight_clip and recipe.discriminator_normalization == "spectral":
         raise UserError("--weight-clip and spectral normalisation both bound the weights; take one of them")
     if recipe.batch_size % recipe.pack:
         raise UserError(f"--batch-size {recipe.batch_size} cannot be cut into packs of {recipe.pack}")
     if recipe.pack > 1 and recipe.replay and recipe.conditioning != "none":
         raise UserError("--replay would tear apart the packs of one label that --pack makes; take one of them")
+    if recipe.unrolled_steps and (recipe.conditioning == "auxiliary" or code_size(recipe)):
+        raise UserError(
+            "--unrolled-steps looks ahead by the adversarial loss alone, which trains no head that reads classes "
+            "or codes; leave it out"
+        )
+    refuse_codes_that_are_lost(recipe)
     if recipe.replay and recipe.loss == "relativistic":
         raise UserError("--replay has no pairs of real and fake for --loss relativistic; take another loss")
+
+
+def refuse_codes_that_are_lost(recipe: Recipe) -> None:
+    """Raises UserError for a code that could not be read from every fake, or is not drawn evenly."""
+    size = code_size(recipe)
+    if recipe.code_classes == 1:
+        raise UserError("--code-classes 1 codes nothing; take 0, or at least 2")
+    if size > recipe.noise_size:
+        raise UserError(f"--noise-size {recipe.noise_size} has no room for the {size} numbers of the code")
+    if size and recipe.pack > 1:
+        raise UserError("--pack judges several examples as one, and each has a code of its own; take one of them")
+    if size and recipe.replay:
+        raise UserError("--replay keeps fakes without the codes that they were made of; take one of them")
+    if recipe.code_classes and recipe.noise == "bernoulli":
+        raise UserError("--code-classes takes the largest of some noise, and --noise bernoulli has ties; take gaussian")
 
 
 def label_smoothing_term(inputs: LossInputs) -> Tensor:
@@ -111,11 +141,3 @@ def class_of_real(inputs: LossInputs) -> Tensor:
 def class_of_fake(inputs: LossInputs) -> Tensor:
     """Returns -log P(class | example) of fakes, which both networks minimise."""
     return class_loss(inputs.fake.classes, inputs.fake_condition)
-
-
-def class_loss(classes: Tensor, condition: Tensor) -> Tensor:
-    # A pack is judged once, and shares its label.
-    labels = condition[..., :: condition.shape[-1] // classes.shape[-2]]
-    if classes.ndim == 2:
-        return cross_entropy(classes, labels)
-    return cross_entropy(classes.flatten(0, 1), labels.flatten(), reduction="none").unflatten(0, labels.shape).mean(-1)

@@ -37,7 +37,25 @@ def gradient_penalty(inputs: LossInputs) -> Tensor:
         inputs.batch.stream,
     )
     shares = shares.repeat_interleave(batch // judged[-1], -1).reshape(*seeds, batch, *[1] * (real.ndim - len(judged)))
-    between = torch.lerp(fakes, real, shares)
+    return _distance_from_one(inputs, torch.lerp(fakes, real, shares))
+
+
+def gradient_penalty_around_data(inputs: LossInputs) -> Tensor:
+    """Returns (|∇D| - 1)² around real examples, wherever the fakes are (Kodali et al. 2017, section 2.4).
+
+    As in the paper's own code, an example is moved by ½ σ u: σ is the deviation of all values of the batch, and u is
+    uniform on [0, 1) for each value.
+    """
+    real, seeds = inputs.batch.examples, inputs.real.logits.ndim - 1
+    moves = draw_each(
+        lambda stream: torch.rand(*real.shape[seeds:], generator=stream, dtype=real.dtype, device=real.device),
+        inputs.batch.stream,
+    )
+    deviation = real.flatten(seeds).std(-1).reshape(*real.shape[:seeds], *[1] * (real.ndim - seeds))
+    return _distance_from_one(inputs, torch.addcmul(real, moves, deviation, value=0.5))
+
+
+def _distance_from_one(inputs: LossInputs, examples: Tensor) -> Tensor:
     # The root of 0 has no derivative.
-    norms = (squared_norms(inputs.discriminator, between, inputs.batch.condition) + 1e-12).sqrt()
+    norms = (squared_norms(inputs.discriminator, examples, inputs.batch.condition) + 1e-12).sqrt()
     return (norms - 1).square().mean(-1)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import Field, asdict, dataclass, field, fields, replace
 from typing import Any
 
-LAYERS = ("linear", "convolutional")
+LAYERS = ("linear", "convolutional", "residual")
 # Of differentiable augmentation, in the order in which its parts are applied.
 AUGMENTATIONS = (
     "none",
@@ -136,8 +136,12 @@ class Recipe:
     instance_noise: float = _training(0.0, "deviation of noise on all examples; falls to 0 over the run", least=0)
     weight_clip: float = _training(0.0, "largest size of a discriminator's weight; 0: no limit", least=0)
     gradient_penalty: float = _training(0.0, "weight of the penalty on gradient norms that are not 1", least=0)
+    gradient_penalty_at: str = _training(
+        "between", "where: between real examples and fakes, or around the data", choices=("between", "data")
+    )
     r1: float = _training(0.0, "weight of the penalty on gradients at real examples", least=0)
     r2: float = _training(0.0, "weight of the penalty on gradients at fakes", least=0)
+    information: float = _training(1.0, "weight of the information that fakes give about their code", above=0)
     unrolled_steps: int = _training(0, "discriminator updates that a generator update looks ahead", least=0)
     matching_aware: bool = _training(False, "count real examples with wrong captions as fakes")
     shuffled_conditions: bool = _training(False, "give real examples the labels or captions of others, as a control")
@@ -153,14 +157,18 @@ class Recipe:
     conditioning: str = _architecture("none", "how a label enters both networks", choices=CONDITIONING)
     embedding_size: int = _architecture(0, "dimensions of a label's embedding; 0: as many as classes", least=0)
     generator_normalization: str = _architecture(
-        "none", "normalisation of the generator's hidden layers", choices=("none", "batch")
+        "none", "normalisation of the generator's hidden layers", choices=("none", "batch", "conditional_batch")
     )
+    generator_spectral: bool = _architecture(False, "divide the generator's weights by their largest singular values")
     discriminator_normalization: str = _architecture(
         "none", "normalisation of the discriminator's hidden layers", choices=("none", "batch", "spectral")
     )
     negative_slope: float = _architecture(0.2, "slope of LeakyReLU below zero; 0 makes it ReLU", least=0, below=1)
     dropout: float = _architecture(0.0, "share of the discriminator's hidden units to drop", least=0, below=1)
     minibatch_discrimination: int = _architecture(0, "kernels of minibatch discrimination; 0: none", least=0)
+    attention: bool = _architecture(False, "self-attention on maps of half the image's sides, in residual networks")
+    code_classes: int = _architecture(0, "classes of the code that fakes have to show; 0: none", least=0)
+    code_values: int = _architecture(0, "continuous values of that code; 0: none", least=0)
     upsampling: str = _architecture(
         "transposed", "how feature maps grow", choices=("transposed", "resize", "pixel_shuffle")
     )
@@ -191,3 +199,8 @@ class Recipe:
 
 FIELDS = {f.name: f for f in fields(Recipe)}
 NEUTRAL = Recipe()
+
+
+def code_size(recipe: Recipe) -> int:
+    """Counts the numbers of the noise that are a code, which fakes have to show (`variants.information`)."""
+    return recipe.code_classes + recipe.code_values

@@ -60,7 +60,8 @@ VARIANT = Variant(
     claims=("B1b",),
     build=build,
     recipes={name: cgan_mlp.VARIANT.recipes[name].with_(ALONE) for name in ("default", "small", "points")},
-    reads=CONDITIONAL_READS,
+    # The parts of a batch that are dealt out have no codes.
+    reads=CONDITIONAL_READS - {"code_classes", "code_values"},
     conditionings=("separate",),
     not_stackable_because="each seed deals its batch out to the classes in other parts",
 )

@@ -21,7 +21,7 @@ from torch.nn.utils.parametrize import ParametrizationList, type_before_parametr
 
 from variants.augmentation import Augmented, augment
 from variants.base import DiscriminatorOutput
-from variants.blocks import BatchNorm, Dropout, FromImage, SpectralNorm, ToImage
+from variants.blocks import BatchNorm, Dropout, FromImage, Scale, SpectralNorm, ToImage
 from variants.losses import AdversarialLoss
 from variants.recipe import UserError
 from variants.remedies import MinibatchDiscrimination, Noisy, Replay
@@ -203,13 +203,19 @@ def _gru(self: nn.GRU, x: Float[Tensor, "batch words inputs"]) -> tuple[None, Fl
 
 
 def _batch_norm(self: BatchNorm, x: Float[Tensor, "batch features *axes"]) -> Float[Tensor, "batch features *axes"]:
-    seeds, keep = len(self.weight), self.training and self.frozen_buffers
+    seeds, keep = len(self.running_mean), self.training and self.frozen_buffers
     mean, variance = (None, None) if keep else (self.running_mean.view(-1), self.running_var.view(-1))
-    weight, bias, momentum = self.weight.flatten(), self.bias.flatten(), 0.0 if keep else self.momentum
+    weight, bias = (None if each is None else each.flatten() for each in (self.weight, self.bias))
+    momentum = 0.0 if keep else self.momentum
     normal = functional.batch_norm(
         _side_by_side(x, seeds), mean, variance, weight, bias, self.training, momentum, self.epsilon
     )
     return _one_after_another(normal, seeds)
+
+
+def _scale(self: Scale, x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
+    factors = self.factor.reshape(-1, *[1] * x.ndim)
+    return (x.unflatten(0, (len(factors), -1)) * factors).flatten(0, 1)
 
 
 def _spectral_norm(
@@ -277,6 +283,7 @@ _FORWARD: dict[type[nn.Module], Callable] = {
     nn.Embedding: _embedding,
     nn.GRU: _gru,
     BatchNorm: _batch_norm,
+    Scale: _scale,
     SpectralNorm: _spectral_norm,
     Dropout: _dropout,
     Noisy: _noisy,

@@ -17,7 +17,7 @@ from benchmarks.algorithm.operations import make_inputs
 from benchmarks.pictures.colours import DISCRIMINATOR_COLOUR, GENERATOR_COLOUR, GREY, INK
 from benchmarks.pictures.samples import write_figure
 from variants.base import DataSpec
-from variants.recipe import Recipe
+from variants.recipe import Recipe, code_size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -194,7 +194,9 @@ def draw_networks(
     noise, made, condition = make_inputs(generator, discriminator, spec, recipe)
     name = "caption" if spec.vocabulary else f"label, one of {spec.classes}"
     example = "image" if spec.is_image else "point"
-    outputs = ["logit: real or generated", "logits of the classes"]
+    outputs = ["logit: real or generated", "logits of the classes", "code of a fake"]
+    if code_size(recipe) and recipe.conditioning != "auxiliary":
+        del outputs[1]
     generating = trace(generator, {"noise": noise, name: condition}, [example])
     judging = trace(discriminator, {example: made, name: condition}, outputs)
     from matplotlib.figure import Figure

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from benchmarks.config import DEFAULT_SAMPLES
 from benchmarks.questions.base import Arm, Decision, Question
 from benchmarks.statistics.looks import Looks, plan_looks
+from variants import VARIANTS as BUILT_IN
 from variants.recipe import unknown
 
 RATES = (5e-4, 1e-3, 2e-3, 4e-3, 8e-3)
@@ -73,6 +75,8 @@ class Preset:
     own, and left out of what a report says it found. () where all are primary."""
     looks: Looks | None = None
     """When the tests are judged while seeds are added; None for once, at the end."""
+    arms: tuple[Arm, ...] = ()
+    """Arms of a preset that asks no question: a table of them is all that it is for."""
 
     def __post_init__(self) -> None:
         if self.looks and {self.seeds, self.seeds_alone} != {self.looks.last}:
@@ -209,7 +213,23 @@ FULL = Preset(
     seeds_alone=15,
     full=True,
 )
-PRESETS = {preset.name: preset for preset in (SMOKE, QUICK, MNIST, FULL)}
+# The table of docs/variants.md.
+EVERY_VARIANT = Preset(
+    "variants",
+    "the default recipe of every built-in variant on MNIST, three seeds; no questions, only a table",
+    {
+        "images": Budget("mnist", "default", {}, 4, DEFAULT_SAMPLES),
+        "captions": Budget("captions_mnist", "default", {}, 4, DEFAULT_SAMPLES),
+    },
+    seeds=3,
+    seeds_alone=3,
+    tuned=False,
+    arms=tuple(
+        Arm(f"default-{name}", name, "captions" if name == "dcgan_text" else "images", name, tuned=False)
+        for name in BUILT_IN
+    ),
+)
+PRESETS = {preset.name: preset for preset in (SMOKE, QUICK, MNIST, FULL, EVERY_VARIANT)}
 
 
 def find_preset(name: str) -> Preset:

@@ -298,7 +298,8 @@ def make_plan(
         dataset: replaces the dataset of the preset's images.
         seeds: replaces the preset's numbers of seeds.
 
-    Raises UserError for unknown names, for a number of seeds below 1, and for missing tuned settings.
+    A preset with arms of its own has no questions. Raises UserError for unknown names, for questions to such a preset,
+    for a number of seeds below 1, and for missing tuned settings.
     """
     if seeds < 0:
         raise UserError(f"--seeds is at least 1, not {seeds}")
@@ -309,7 +310,10 @@ def make_plan(
         preset = replace(preset, budgets=budgets)
     if seeds:
         preset = preset.with_seeds(seeds)
-    chosen = tuple(load_question(name) for name in dict.fromkeys(questions or QUESTIONS))
+    if questions and preset.arms:
+        raise UserError(f"the preset {preset.name} asks no questions; leave --questions out")
+    names = questions or (() if preset.arms else QUESTIONS)
+    chosen = tuple(load_question(name) for name in dict.fromkeys(names))
     tuned = load_tuned_settings(preset) if tuned is None else tuned
     taken, not_taken = select_decisions(preset, chosen)
     _refuse_untuned(preset, [arm for arm, _ in select_arms(preset, chosen)], tuned)
@@ -371,9 +375,9 @@ def _identify(part: PlannedContrast, arms: Mapping[str, PlannedArm]) -> tuple:
 
 
 def select_arms(preset: Preset, questions: Iterable[Question]) -> list[tuple[Arm, tuple[str, ...]]]:
-    """Returns the arms that a preset trains, in order, each with the names of the questions that it serves."""
-    served: dict[str, list[str]] = {}
-    wanted: list[Arm] = []
+    """Returns the arms that a preset trains, its own first, each with the names of the questions that it serves."""
+    served: dict[str, list[str]] = {arm.name: [] for arm in preset.arms}
+    wanted: list[Arm] = list(preset.arms)
     for question in questions:
         here = [arm for decision in preset.decisions(question) if not preset.why_not(decision) for arm in decision.arms]
         # Extra arms are shown beside something that decides.

@@ -81,7 +81,8 @@ def refuse_unknown(recipe: Recipe) -> None:
     for name, field in FIELDS.items():
         value, names = getattr(recipe, name), _KNOWN.get(name, ())
         strange = field.metadata["part"] == "training" and name not in _KNOWN and value != getattr(NEUTRAL, name)
-        if strange or (names and value not in names) or (name, value) == ("conditioning", "auxiliary"):
+        terms = (name, value) == ("conditioning", "auxiliary") or (name in ("code_classes", "code_values") and value)
+        if strange or (names and value not in names) or terms:
             option = f"--{name.replace('_', '-')} {str(value).lower()}"
             raise UserError(f"the stock loop does not know {option}; leave it out with --against none")
 
@@ -93,7 +94,8 @@ def use_torch_layers(network: nn.Module) -> nn.Module:
         for name, child in module.named_children():
             if isinstance(child, BatchNorm):
                 kind = nn.BatchNorm2d if images else nn.BatchNorm1d
-                layer = kind(child.weight.numel(), child.epsilon, child.momentum)
+                affine = child.weight is not None
+                layer = kind(child.running_mean.numel(), child.epsilon, child.momentum, affine)
                 layer.weight, layer.bias = child.weight, child.bias
                 setattr(module, name, layer)
             elif isinstance(child, Dropout):

@@ -71,6 +71,7 @@ OF_THEIR_OWN = {
     "--preset": "the one to run, or whose plan a report is of",
     "--tuned": "as a suite is told, or was told",
     "--threads": "of a run, or of each loop that is timed",
+    "--fill": "from files of figures, or from runs",
     "--against": "what images, or loops, are compared with",
     "--epochs": "of a recipe, or of a comparison",
     "--epoch-updates": "of a recipe, or of a comparison",

@@ -132,6 +132,8 @@ class Layouts(TorchDispatchMode):
         ("cgan_conv", {}),
         ("cgan_conv", {"conditioning": "channel"}),
         ("cgan_conv", {"conditioning": "projection", "dropout": 0.3}),
+        ("sngan", {}),
+        ("projection_gan", {"attention": True, "dropout": 0.3}),
         ("cgan_mlp", {"discriminator_layers": "convolutional", "discriminator_widths": (16, 32)}),
     ],
     ids=str,

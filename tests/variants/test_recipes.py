@@ -37,6 +37,8 @@ NUMBERS = {
     "generator_widths": ((8,), (8, 4), (4, 4, 4)),
     "discriminator_widths": ((8,), (4, 8), (4, 4, 4)),
     "embedding_size": (0, 2),
+    "code_classes": (0, 1, 3),
+    "code_values": (0, 2),
     "unrolled_steps": (0, 1),
     "minibatch_discrimination": (0, 2),
     "upsampling_kernel": (2, 3, 4, 5),

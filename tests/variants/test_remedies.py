@@ -22,8 +22,8 @@ from variants.convolutional import GROWING, SHRINKING
 from variants.losses import LOSSES
 from variants.networks import build
 from variants.objective import label_smoothing_term, matching_aware, objective
-from variants.penalties import gradient_penalty, r1, r2
-from variants.recipe import Recipe
+from variants.penalties import gradient_penalty, gradient_penalty_around_data, r1, r2
+from variants.recipe import Recipe, UserError
 from variants.remedies import MinibatchDiscrimination, Noisy, Packed, Replay, unrolled
 
 POINTS = DataSpec((2,), bounded=False)
@@ -61,6 +61,31 @@ def test_penalties_of_a_plane_are_known(two_batches: tuple[torch.Tensor, torch.T
     assert gradient_penalty(seen).item() == pytest.approx(16.0)
     (slope,) = torch.autograd.grad(r1(seen), plane.weight)
     torch.testing.assert_close(slope, plane.weight.detach())
+
+
+class Bowl(nn.Module):
+    """D(x) = |x|² / 2, whose gradient is x."""
+
+    def forward(self, examples: torch.Tensor, condition: torch.Tensor | None = None) -> DiscriminatorOutput:
+        return DiscriminatorOutput(examples.flatten(1).square().sum(1) / 2)
+
+
+def test_the_penalty_around_the_data_is_at_examples_that_were_moved_a_little(
+    two_batches: tuple[torch.Tensor, torch.Tensor],
+) -> None:
+    """x is moved by ½ σ u, u uniform on [0, 1): by the same draws, the slow way; fakes play no part."""
+    real, fakes = two_batches
+    ours = gradient_penalty_around_data(exchange(Bowl(), real, fakes))
+    moves = torch.rand(6, 2, generator=stream(0, "updates"), dtype=torch.float64)
+    moved = real + 0.5 * real.std() * moves
+    assert ours.item() == pytest.approx((moved.norm(dim=1) - 1).square().mean().item())
+    assert gradient_penalty_around_data(exchange(Bowl(), real, fakes * 100)).item() == pytest.approx(ours.item())
+    weights = {"between": gradient_penalty, "data": gradient_penalty_around_data}
+    for where, penalty in weights.items():
+        aim = objective(Recipe(gradient_penalty=10.0, gradient_penalty_at=where))
+        assert aim.discriminator_terms == ((10.0, penalty),)
+    with pytest.raises(UserError, match="--gradient-penalty-at moves a penalty that has no weight"):
+        objective(Recipe(gradient_penalty_at="data"))
 
 
 def test_penalties_of_a_pack_are_those_of_all_its_members() -> None:

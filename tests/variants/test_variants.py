@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks.algorithm.gan import make_gan
+from benchmarks.algorithm.gan import GAN, make_gan
+from benchmarks.algorithm.precision import refuse_reduced
 from benchmarks.algorithm.random_streams import stream
 from benchmarks.algorithm.steps import discriminator_update, generator_update
 from variants import VARIANTS, DataSpec, UserError, Variant, load_variant
@@ -33,6 +34,7 @@ def serves(name: str, spec: DataSpec, **changes) -> bool:
     recipe = variant.recipe(variant.recipe_for(spec)).with_(changes)
     try:
         variant.check(recipe, spec)
+        objective(recipe)
         variant.build(spec, recipe)
     except UserError:
         return False
@@ -49,7 +51,7 @@ TRAINED = [
     pytest.param(*served.values, loss, noise, id=f"{served.id}-{loss}-{noise}")
     for served in SERVED
     for loss, noise in zip(LOSSES, itertools.cycle(NOISES), strict=False)
-    if serves(*served.values, loss=loss)
+    if serves(*served.values, loss=loss, noise=noise)
 ]
 BATCH = 12
 LAST_BIAS = "head.dense.bias"
@@ -73,6 +75,14 @@ def losses(gan, recipe: Recipe, batch: Batch) -> dict[str, torch.Tensor]:
     """What one update of each network measures."""
     aim = objective(recipe)
     return discriminator_update(gan, aim, recipe, batch) | generator_update(gan, aim, recipe, batch)
+
+
+def open_attention(gan: GAN) -> None:
+    """Sets the factors of attention, which are 0 at first, so that nothing that they scale could learn."""
+    for network in (gan.generator, gan.discriminator):
+        for name, parameter in network.named_parameters():
+            if name.endswith("attention.scale.factor"):
+                parameter.data.fill_(0.5)
 
 
 def batch_for(spec: DataSpec, recipe: Recipe) -> Batch:
@@ -99,6 +109,7 @@ def test_shapes_and_range(name: str, spec: DataSpec) -> None:
 def test_every_parameter_learns_with_every_loss_and_noise(name: str, spec: DataSpec, loss: str, noise: str) -> None:
     recipe, gan = made(name, spec, loss=loss, noise=noise)
     batch, aim = batch_for(spec, recipe), objective(recipe)
+    open_attention(gan)
     # Beyond the margin of the hinge, within which that loss knows no constant either.
     for parameter_name, parameter in gan.discriminator.named_parameters():
         if parameter_name.endswith(LAST_BIAS):
@@ -125,7 +136,12 @@ def test_the_condition_is_used_as_declared(name: str, spec: DataSpec) -> None:
     in_generator = not torch.equal(fakes, gan.generator(batch.noise, other))
     logits = gan.discriminator(fakes, batch.fake_condition).logits
     in_discriminator = not torch.equal(logits, gan.discriminator(fakes, other).logits)
-    assert (in_generator, in_discriminator) == (recipe.conditioning != "none",) * 2
+    assert in_generator == (recipe.conditioning != "none")
+    # An auxiliary head names the class of what it is not told.
+    told = recipe.conditioning not in ("none", "auxiliary", "generator")
+    assert in_discriminator == told
+    classes = gan.discriminator(fakes, batch.fake_condition).classes
+    assert (classes is not None) == (recipe.conditioning == "auxiliary")
 
 
 @pytest.mark.parametrize(("name", "spec"), SERVED)
@@ -140,20 +156,36 @@ def test_an_update_leaves_the_other_network_as_it_was(name: str, spec: DataSpec)
     def changed(before: dict[str, torch.Tensor], network: torch.nn.Module) -> set[str]:
         return {name for name, value in network.state_dict().items() if not torch.equal(before[name], value)}
 
+    def moving(state: dict[str, torch.Tensor]) -> set[str]:
+        """All but what is 1 for ever: the singular vector of a matrix of one row, up to its sign."""
+        return {name for name, value in state.items() if not (name.endswith(".left") and value.numel() == 1)}
+
+    # Of a loss that knows no constant, as the hinge within its margin, the gradient of this bias is 0, or rounding.
+    idle = {LAST_BIAS} if aim.adversarial.shift_invariant or recipe.loss == "hinge" else set()
+
+    open_attention(gan)
     generator, discriminator = state(gan.generator), state(gan.discriminator)
-    discriminator_update(gan, aim, recipe, batch)
+    # Twice: the first singular vectors may be exact, and move only once their weights have.
+    for _ in range(2):
+        discriminator_update(gan, aim, recipe, batch)
     assert changed(generator, gan.generator) == set()
-    assert changed(discriminator, gan.discriminator) == set(discriminator)
+    assert changed(discriminator, gan.discriminator) | idle == moving(discriminator) | idle
     discriminator = state(gan.discriminator)
-    generator_update(gan, aim, recipe, batch)
+    for _ in range(2):
+        generator_update(gan, aim, recipe, batch)
     assert changed(discriminator, gan.discriminator) == set()
-    assert changed(generator, gan.generator) == set(generator)
+    assert changed(generator, gan.generator) == moving(generator)
 
 
 @pytest.mark.parametrize(("name", "spec"), SERVED)
 def test_a_smaller_precision_is_that_of_the_layers_alone(name: str, spec: DataSpec) -> None:
     """Losses, weights and gradients are float32, and the losses are those of float32 but for a few per cent."""
     measured, seen = {}, set()
+    penalised = made(name, spec)[0]
+    if penalised.gradient_penalty or penalised.r1:
+        with pytest.raises(UserError, match="takes the gradient of a gradient"):
+            refuse_reduced(penalised, "bfloat16")
+        return
     for precision in ("float32", "bfloat16"):
         recipe, full = made(name, spec)
         gan = replace(full, precision=precision)
@@ -176,7 +208,8 @@ def test_a_smaller_precision_is_that_of_the_layers_alone(name: str, spec: DataSp
 def test_no_bias_stands_before_a_normalisation(name: str, spec: DataSpec) -> None:
     """Such a bias is taken away again; its gradient is rounding noise, of which Adam makes steps."""
     recipe, gan = made(name, spec)
-    if recipe.generator_normalization == "batch":
+    open_attention(gan)
+    if recipe.generator_normalization != "none":
         batch = batch_for(spec, recipe)
         generator = gan.generator.double().train()
         fakes = generator(batch.noise.double(), batch.condition)

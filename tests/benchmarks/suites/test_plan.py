@@ -9,15 +9,19 @@ import pytest
 import torch
 
 from benchmarks.algorithm.gan import SkipInitialisation
+from benchmarks.config import DEFAULT_SAMPLES
 from benchmarks.evaluation.catalogue import find_metric
 from benchmarks.questions.base import BOTH
-from benchmarks.questions.presets import FULL, MNIST, PRESETS, QUICK, SMOKE
+from benchmarks.questions.presets import EVERY_VARIANT, FULL, MNIST, PRESETS, QUICK, SMOKE
 from benchmarks.suites.plan import COSTLY, PlannedArm, make_plan
 from benchmarks.suites.tuned_settings import read_tuning
 from metrics.captions import WORDS
 from tests.made_tuning import TUNED, TUNED_QUICK, Tuned
-from variants import DataSpec, load_variant
+from variants import VARIANTS, DataSpec, load_variant
 from variants.recipe import UserError
+
+# All but that of a table.
+ASKING = {name: preset for name, preset in PRESETS.items() if not preset.arms}
 
 
 def test_arms_that_questions_share_are_trained_once() -> None:
@@ -123,7 +127,7 @@ def test_an_arm_tells_which_of_its_epochs_are_evaluated() -> None:
     assert arm.evaluated_epochs(2.9, curves=True) == [1, 2]
 
 
-@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
+@pytest.mark.parametrize("preset", ASKING.values(), ids=ASKING)
 def test_what_decides_is_measured_in_every_arm_that_it_compares(preset: Any) -> None:
     plan = make_plan(preset, tuned=TUNED)
     arms, seen = {arm.name: arm for arm in plan.arms}, set()
@@ -170,6 +174,17 @@ def test_an_arm_knows_its_own_runs() -> None:
         assert not arm.matches(replace(configs[arm.name], samples=299))
         # Whatever it was trained by before.
         assert not arm.matches(replace(configs[arm.name], parent=f"run:{64 * '0'}"))
+
+
+def test_a_preset_with_arms_of_its_own_trains_every_built_in_variant_and_asks_nothing() -> None:
+    plan = make_plan(EVERY_VARIANT)
+    assert [arm.arm.variant for arm in plan.arms] == list(VARIANTS)
+    assert (plan.questions, plan.decisions, plan.not_taken) == ((), (), ())
+    for arm in plan.arms:
+        assert arm.recipe == load_variant(arm.arm.variant).recipe("default")
+        assert (arm.seeds, arm.questions, arm.samples) == ((0, 1, 2), (), DEFAULT_SAMPLES)
+    with pytest.raises(UserError, match="the preset variants asks no questions; leave --questions out"):
+        make_plan(EVERY_VARIANT, ["control"])
 
 
 @pytest.mark.parametrize("name", PRESETS)
