@@ -42,6 +42,23 @@ settings.register_profile("repeatable", derandomize=True, deadline=None, databas
 settings.load_profile("repeatable")
 
 
+# Variants whose layers and losses no other one has. The others join the same parts: what is asked of every variant is
+# asked of them by the long tests.
+FIRST = {"vanilla_gan", "cgan_mlp", "cgan_conv", "dcgan", "dcgan_text", "separate_gans", "projection_gan"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the tests of all other variants as long."""
+    from variants import VARIANTS
+
+    others = set(VARIANTS) - FIRST
+    for item in items:
+        given = getattr(item, "callspec", None)
+        if given and any(isinstance(value, str) and value in others for value in given.params.values()):
+            item.add_marker(pytest.mark.long)
+
+
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The test's own folder, and the working one, so that every default path (runs/, data/, mlflow.db) leads there."""
