@@ -277,31 +277,23 @@ def main() -> None:
 
     from reports import report, report_table
 
+    chosen = {
+        "runs": options.runs,
+        "runs_dir": options.runs_dir,
+        "tracking_uri": options.tracking_uri,
+        "experiment": options.experiment,
+        "seeds": options.seeds,
+        "dataset": options.dataset,
+        "tuned": options.tuned,
+    }
     if options.fill:
-        said = report_table(
-            options.fill,
-            options.preset,
-            runs=options.runs,
-            runs_dir=options.runs_dir,
-            tracking_uri=options.tracking_uri,
-            experiment=options.experiment,
-            seeds=options.seeds,
-            dataset=options.dataset,
-            tuned=options.tuned,
-        )
-        print("\n".join(said))
+        print("\n".join(report_table(options.fill, options.preset, **chosen)))
         return
     said = report(
         options.out,
         options.preset or "",
         options.questions,
-        runs=options.runs,
-        runs_dir=options.runs_dir,
-        tracking_uri=options.tracking_uri,
-        experiment=options.experiment,
-        seeds=options.seeds,
-        dataset=options.dataset,
-        tuned=options.tuned,
+        **chosen,
         html=options.html,
         records=options.records,
     )
