@@ -29,6 +29,8 @@ class RunGroup:
     configs: tuple[RunConfig, ...]
     # For readers of these runs, such as that other data took the place of those asked for.
     notes: tuple[str, ...] = ()
+    # Number of jobs that are submitted together, this one included.
+    among: int = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "configs", tuple(self.configs))
@@ -191,13 +193,14 @@ def split_job(job: RunGroup, options: RunOptions, workers: int, say: Callable[[s
             variant, device = load_variant(config.variant), resolve_device(options.device).type
         except UserError:
             # Each run says so in its Result.
-            return [RunGroup((each,), job.notes) for each in job.configs]
+            return [RunGroup((each,), job.notes, job.among) for each in job.configs]
         if variant.not_stackable_because and options.stack == "on":
             say(f"seeds of {config.variant} are trained one by one: {variant.not_stackable_because}")
         if not variant.not_stackable_because and (options.stack == "on" or device == "cuda"):
-            # Every worker gets some, but a GPU is the same one for all of them.
-            size = len(job.configs) if device == "cuda" else -(-len(job.configs) // workers)
-    return [RunGroup(job.configs[at : at + size], job.notes) for at in range(0, len(job.configs), size)]
+            # No worker stays idle; where there are jobs enough for all of them, more seeds as one are faster.
+            share = 1 if device == "cuda" else max(1, -(-workers // job.among))
+            size = -(-len(job.configs) // share)
+    return [RunGroup(job.configs[at : at + size], job.notes, job.among) for at in range(0, len(job.configs), size)]
 
 
 def make_uploader(options: RunOptions, say: Callable[[str], None]) -> "Uploader":

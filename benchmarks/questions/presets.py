@@ -159,7 +159,7 @@ QUICK = Preset(
     "quick",
     "digits and the ring, linear networks, 9 to 36 seeds an arm as the looks need them; about an hour on two cores",
     {
-        "images": _digits(60, 22, 3, 2500, thorough=True, why_linear=ONE_CONVOLUTION, rates=_COMMON_RATES),
+        "images": _digits(60, 22, 3, 1500, thorough=True, why_linear=ONE_CONVOLUTION, rates=_COMMON_RATES),
         "points": _points("ring8", 20, 250, rates=_COMMON_RATES),
         "arc": _points("arc", 20, 250, rates=_COMMON_RATES),
     },

@@ -106,9 +106,9 @@ def run_jobs(
     with open_executor(executor, options, workers, address, say=live.hear) as opened:
         live.workers = opened.workers
         pending: dict[Future[Result], tuple[int, int, int]] = {}
-        for place, places in groupby(waiting, key=lambda each: each[0]):
-            left = [which for _, which in places]
-            job = RunGroup(tuple(jobs[place].configs[which] for which in left), jobs[place].notes)
+        parts = [(place, [which for _, which in own]) for place, own in groupby(waiting, key=lambda each: each[0])]
+        for place, left in parts:
+            job = RunGroup(tuple(jobs[place].configs[which] for which in left), jobs[place].notes, among=len(parts))
             for which, future in zip(left, opened.submit(job), strict=True):
                 pending[future] = (place, which, 1)
         while pending:

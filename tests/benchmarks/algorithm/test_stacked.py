@@ -403,21 +403,23 @@ def test_layers_that_share_their_weights_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("variant", "changes", "stack", "workers", "sizes"),
+    ("variant", "stack", "workers", "among", "sizes"),
     [
-        ("vanilla_gan", {}, "on", 1, [3]),
-        ("vanilla_gan", {}, "on", 2, [2, 1]),
-        ("vanilla_gan", {}, "on", 8, [1, 1, 1]),
-        ("vanilla_gan", {}, "off", 1, [1, 1, 1]),
-        ("vanilla_gan", {}, "auto", 1, [1, 1, 1]),  # of a CPU
-        ("dcgan", {}, "on", 2, [2, 1]),
-        ("separate_gans", {}, "auto", 1, [1, 1, 1]),
+        ("vanilla_gan", "on", 1, 1, [3]),
+        ("vanilla_gan", "on", 2, 1, [2, 1]),
+        ("vanilla_gan", "on", 8, 1, [1, 1, 1]),
+        ("vanilla_gan", "on", 2, 30, [3]),  # other jobs keep the other worker busy
+        ("vanilla_gan", "on", 8, 4, [2, 1]),
+        ("vanilla_gan", "off", 1, 1, [1, 1, 1]),
+        ("vanilla_gan", "auto", 1, 1, [1, 1, 1]),  # of a CPU
+        ("dcgan", "on", 2, 1, [2, 1]),
+        ("separate_gans", "auto", 1, 1, [1, 1, 1]),
     ],
 )
 def test_a_job_is_cut_into_parts_that_are_trained_as_one(
-    variant: str, changes: dict, stack: str, workers: int, sizes: list[int]
+    variant: str, stack: str, workers: int, among: int, sizes: list[int]
 ) -> None:
-    job, told = RunGroup(tuple(configs(variant, **changes)), ("a note",)), []
+    job, told = RunGroup(tuple(configs(variant)), ("a note",), among), []
     cut = split_job(job, RunOptions(device="cpu", stack=stack), workers, told.append)
     assert [len(part.configs) for part in cut] == sizes
     assert tuple(config for part in cut for config in part.configs) == job.configs
