@@ -251,7 +251,7 @@ def main() -> None:
     asked.add_argument(
         "--preset",
         metavar="NAME",
-        help="answer the questions of this preset: smoke, quick, mnist or full (compare all runs instead)",
+        help="answer the questions of this preset: smoke, quick, source, mnist or full (compare all runs instead)",
     )
     asked.add_argument(
         "--fill", type=Path, metavar="PAGE", help="rewrite the table of the preset's arms in a page; write no report"

@@ -1,11 +1,12 @@
 """Asks how often the discriminator should be trained before each update of the generator (D)."""
 
-from benchmarks.questions.arms import CONDITIONAL
-from benchmarks.questions.base import FID_MARGIN, LN_FID, Decision, Question, different
+from benchmarks.questions.arms import CONDITIONAL, REPORT, source_setup
+from benchmarks.questions.base import FID_MARGIN, LN_FID, Arm, Check, Decision, Question, different
 
 ONE = CONDITIONAL
 TWO = CONDITIONAL.vary("critic-2", "two discriminator steps", critic_steps=2, probes=())
 FIVE = CONDITIONAL.vary("critic-5", "five discriminator steps", critic_steps=5, probes=())
+REPORT_ONE = REPORT.vary("report-critic-1", "one discriminator step, the source's recipe", critic_steps=1)
 BUDGETS = {
     "updates": "the same number of generator updates",
     "all_updates": "the same number of updates of both networks together",
@@ -13,16 +14,34 @@ BUDGETS = {
 }
 
 
-def five(until: str) -> Decision:
+def five(
+    until: str,
+    arms: tuple[Arm, Arm] = (FIVE, ONE),
+    *,
+    name: str = "D-five",
+    recipe: str = "",
+    checks: tuple[Check, ...] = (),
+    only: tuple[str, ...] = (),
+) -> Decision:
+    settings = "learning rate" if recipe else "tuning budget"
+    statement = f"five discriminator steps to each generator step, against one, change the samples at {BUDGETS[until]}."
     return Decision(
-        f"D-five-{until.replace('_', '-')}",
+        f"{name}-{until.replace('_', '-')}",
         "D",
-        f"Five discriminator steps to each generator step, against one, change the samples at {BUDGETS[until]}.",
-        (different(FIVE, ONE, LN_FID, FID_MARGIN, until),),
+        f"Under {recipe}, {statement}" if recipe else statement.capitalize(),
+        (different(*arms, LN_FID, FID_MARGIN, until),),
         "ln 1.25 of FID is about twice what swapping the classifier moves",
         "nothing: the source claims no direction; the verdict names the winner.",
-        equal=f"{BUDGETS[until]}, networks, batch, tuning budget",
+        equal=f"{BUDGETS[until]}, networks, batch, {settings}",
+        checks=checks,
+        only=only,
     )
+
+
+def five_in_source(until: str) -> Decision:
+    arms = REPORT, REPORT_ONE
+    setup = source_setup(*arms)
+    return five(until, arms, name="D-five-report", recipe="the source's recipe", checks=setup, only=("source",))
 
 
 QUESTION = Question(
@@ -33,7 +52,7 @@ QUESTION = Question(
         "D": "In each step the discriminator is trained n times on a batch, and then the generator once (in the "
         "source's own recipe up to five times)."
     },
-    decisions=tuple(map(five, BUDGETS)),
+    decisions=(*map(five, BUDGETS), *map(five_in_source, ("updates", "all_updates"))),
     curve="metrics/fid_normalized",
     table_metrics=("fid_normalized", "fid_pixels", "accuracy", "gan_train", "coverage"),
     related_work=(

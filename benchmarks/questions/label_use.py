@@ -1,6 +1,6 @@
 """Asks whether the discriminator learns to use labels, though nothing tells it to check them (I2)."""
 
-from benchmarks.questions.arms import CONDITIONAL
+from benchmarks.questions.arms import CONDITIONAL, REPORT, source_setup
 from benchmarks.questions.base import Check, Contrast, Decision, Outcome, Question
 
 SHUFFLED = CONDITIONAL.vary(
@@ -20,6 +20,7 @@ USE = Outcome(
     "more",
     noun="the share of right labels ranked above wrong ones",
 )
+ACCURACY = Outcome("class accuracy, over the last quarter of training", ("metrics/accuracy",), "more")
 
 QUESTION = Question(
     name="label_use",
@@ -52,6 +53,18 @@ QUESTION = Question(
                     high=2.0,
                 ),
             ),
+        ),
+        Decision(
+            "I2-report",
+            "I2",
+            "Under the source's recipe, samples come to show the digit that was asked for, which the generator can only "
+            "learn from a discriminator that uses the labels.",
+            (Contrast(REPORT, None, ACCURACY, -0.10, 0.10, constant=0.10),),
+            "a share of right digits of .2 is twice that of guessing",
+            "samples whose digit has nothing to do with the label",
+            equal="one arm against a constant",
+            checks=source_setup(REPORT),
+            only=("source",),
         ),
     ),
     curve="probes/label_use",

@@ -298,8 +298,8 @@ def make_plan(
         dataset: replaces the dataset of the preset's images.
         seeds: replaces the preset's numbers of seeds.
 
-    A preset with arms of its own has no questions. Raises UserError for unknown names, for questions to such a preset,
-    for a number of seeds below 1, and for missing tuned settings.
+    A preset with arms of its own has no questions. Raises UserError for unknown names, for questions to such a preset
+    or that it decides nothing of, for a number of seeds below 1, and for missing tuned settings.
     """
     if seeds < 0:
         raise UserError(f"--seeds is at least 1, not {seeds}")
@@ -314,6 +314,11 @@ def make_plan(
         raise UserError(f"the preset {preset.name} asks no questions; leave --questions out")
     names = questions or (() if preset.arms else QUESTIONS)
     chosen = tuple(load_question(name) for name in dict.fromkeys(names))
+    if preset.takes:
+        concerned = tuple(question for question in chosen if preset.decisions(question))
+        if questions and (other := [question.name for question in chosen if question not in concerned]):
+            raise UserError(f"the preset {preset.name} decides nothing of {', '.join(other)}")
+        chosen = concerned
     tuned = load_tuned_settings(preset) if tuned is None else tuned
     taken, not_taken = select_decisions(preset, chosen)
     _refuse_untuned(preset, [arm for arm, _ in select_arms(preset, chosen)], tuned)

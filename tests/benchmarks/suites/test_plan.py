@@ -12,7 +12,7 @@ from benchmarks.algorithm.gan import SkipInitialisation
 from benchmarks.config import DEFAULT_SAMPLES
 from benchmarks.evaluation.catalogue import find_metric
 from benchmarks.questions.base import BOTH
-from benchmarks.questions.presets import EVERY_VARIANT, FULL, MNIST, PRESETS, QUICK, SMOKE
+from benchmarks.questions.presets import EVERY_VARIANT, FULL, MNIST, PRESETS, QUICK, SMOKE, SOURCE
 from benchmarks.suites.plan import COSTLY, PlannedArm, make_plan
 from benchmarks.suites.tuned_settings import read_tuning
 from metrics.captions import WORDS
@@ -138,7 +138,8 @@ def test_what_decides_is_measured_in_every_arm_that_it_compares(preset: Any) -> 
                     assert contrast.outcome.reading == "final"
                     assert all(arms[arm.name].thorough for arm in contrast.arms), planned.decision.name
                     seen.add(name)
-    assert {f"metrics/{name}" for name in seen} == COSTLY
+    if not preset.takes:
+        assert {f"metrics/{name}" for name in seen} == COSTLY
 
 
 def test_a_decision_of_some_presets_is_no_part_of_the_plan_of_others() -> None:
@@ -148,6 +149,26 @@ def test_a_decision_of_some_presets_is_no_part_of_the_plan_of_others() -> None:
 
     assert "control-dropped-labels" in named(MNIST) & named(FULL)
     assert "control-dropped-labels" not in named(QUICK) | named(SMOKE)
+
+
+def test_a_preset_that_names_its_decisions_has_no_others_and_only_their_questions_and_arms() -> None:
+    plan = make_plan(SOURCE)
+    assert {each.decision.name for each in plan.decisions} == set(SOURCE.takes)
+    assert plan.not_taken == ()
+    assert all(SOURCE.decisions(question) for question in plan.questions)
+    assert {arm.name for arm in plan.arms} == {arm.name for each in plan.decisions for arm in each.decision.arms}
+    with pytest.raises(UserError, match="the preset source decides nothing of dcgan"):
+        make_plan(SOURCE, ["dropout", "dcgan"])
+
+
+def test_the_source_is_repeated_to_the_letter() -> None:
+    """I3 and I3d; the source gives no widths."""
+    recipe = make_plan(SOURCE).arm("report").recipe
+    assert (recipe.epochs, recipe.batch_size, recipe.critic_steps, recipe.critic_batch) == (60, 128, 5, "same")
+    assert (recipe.generator_lr, recipe.discriminator_lr, recipe.optimizer, recipe.noise_size) == (1e-4, 1e-4, "adam", 100)
+    assert (recipe.loss, recipe.conditioning) == ("non_saturating", "embedding")
+    changed = {"generator_widths": (128, 256), "discriminator_widths": (256, 128)}
+    assert recipe == load_variant("cgan_mlp").recipe("report").with_(changed)
 
 
 def test_what_a_preset_has_no_data_for_trains_nothing() -> None:
