@@ -10,7 +10,7 @@ build.py     is the command `python -m reports.build`: finds the runs and writes
     python -m reports.build [--runs-dir DIR | --tracking-uri URI] [--out DIR] [--html]     compares all runs
         --preset NAME                  answers the questions by the plan of this preset, a page each
         --questions NAME …             answers only these
-        --fill PAGE                    rewrites the table of its arms in a page instead
+        --fill PAGE                    rewrites its table of arms, or its list of findings, in a page instead
         --records                      keeps the records of the runs beside the report (needs --runs-dir)
         --seeds N --dataset NAME --tuned FILE --plugin FILE.py
                                        make the plan; give them as to the suite
@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["report", "report_table", "results"]
+__all__ = ["fill", "report", "results"]
 
 
 def results(
@@ -74,7 +74,7 @@ def report(
     preset: answers the questions by its plan; "" compares all runs. questions: answers only these. seeds, dataset,
     tuned (a file): make the plan; give them as to the suite. runs, runs_dir, tracking_uri, experiment: choose the runs,
     as in `reading.runs.find_runs`. html: writes one HTML file as well. records: keeps the records of the runs in
-    runs_dir beside the report. A preset without questions has a table instead (`report_table`).
+    runs_dir beside the report. A preset without questions has a table instead (`fill`).
 
     Questions and presets of a plugin are known after benchmarks.load_plugins. Raises
     UserError where there is nothing to read, where the plan cannot be made, and where `out` cannot be written.
@@ -104,7 +104,7 @@ def report(
     return build_report(found, out, html, plan=plan, tuned=settings, plans=kept, partial=partial, records_of=records_of)
 
 
-def report_table(
+def fill(
     page: Path | str,
     preset: str,
     *,
@@ -116,16 +116,20 @@ def report_table(
     dataset: str = "",
     tuned: Path | str | None = None,
 ) -> list[str]:
-    """Rewrites the table of a preset's arms in a page; returns the lines for the screen. The options are as above.
+    """Rewrites a preset's table of arms, or its list of findings, in a page; returns the lines for the screen.
 
-    Raises UserError where there is nothing to read, and for a page that has no place for the table.
+    The options are as above. Raises UserError where there is nothing to read, and for a page that has no place for
+    either.
     """
     from benchmarks.questions.presets import find_preset
     from benchmarks.suites.plan import make_plan
+    from benchmarks.suites.plan_history import load_plans
     from benchmarks.suites.tuned_settings import load_tuned_settings
-    from reports.build import fill_table
+    from reports.build import fill_page
     from reports.reading.runs import find_runs
 
     wanted = find_preset(preset)
-    plan = make_plan(wanted, tuned=load_tuned_settings(wanted, tuned), dataset=dataset, seeds=seeds)
-    return fill_table(find_runs(runs, runs_dir, tracking_uri, experiment), plan, Path(page))
+    settings = load_tuned_settings(wanted, tuned)
+    plan = make_plan(wanted, tuned=settings, dataset=dataset, seeds=seeds)
+    kept = load_plans(runs_dir, preset) if runs_dir is not None else []
+    return fill_page(find_runs(runs, runs_dir, tracking_uri, experiment), plan, Path(page), settings, kept)

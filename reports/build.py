@@ -1,8 +1,8 @@
 """python -m reports.build: finds the runs in MLflow, or in run folders, and writes the report on them.
 
 With --preset the report answers the questions by the plan of that preset: every decision with its verdict, a page a
-question. Without --preset it compares all runs. With --preset and --fill it rewrites the table of the preset's arms in
-a page, such as docs/variants.md, and nothing else.
+question. Without --preset it compares all runs. With --preset and --fill it rewrites the table of the preset's arms, or
+the list of what the preset's runs show, in a page such as docs/variants.md or README.md, and nothing else.
 """
 
 from collections.abc import Mapping, Sequence
@@ -144,14 +144,22 @@ def answer_questions(
     return Report("The theory questions, answered by experiment", texts, pictures, said, frozenset(shown))
 
 
-def fill_table(found: "FoundRuns", plan: "Plan", page: Path) -> list[str]:
-    """Rewrites the tables of a plan's arms in a page; returns a few lines on it.
+def fill_page(
+    found: "FoundRuns",
+    plan: "Plan",
+    page: Path,
+    tuned: Mapping[str, Any] | None = None,
+    plans: Sequence[Mapping[str, Any]] = (),
+) -> list[str]:
+    """Rewrites the tables of a plan's arms, and the lists of its findings, in a page; returns a few lines on it.
 
-    Raises UserError for a page that cannot be read or written, or has no place for them, and for runs that cannot be
-    compared.
+    tuned, plans: as for `build_report`. Raises UserError for a page that cannot be read or written, or has no place for
+    either, and for runs that cannot be compared.
     """
     from reports import pages
+    from reports.analysis.answers import answer_plan
     from reports.analysis.evidence import assign_runs, why_incomparable
+    from reports.analysis.looks import gather_judged
 
     try:
         text = page.read_text(encoding="utf-8")
@@ -163,8 +171,14 @@ def fill_table(found: "FoundRuns", plan: "Plan", page: Path) -> list[str]:
         if why := why_incomparable([arm for arm in arms if arm.planned.dataset.name == name]):
             raise UserError(f"these runs have no table: {why}")
     filled, places = pages.fill_arms(text, plan, arms)
+    if plan.questions:
+        evidence, judged = gather_judged(plan, found.runs)
+        filled, lists = pages.fill_findings(filled, answer_plan(evidence, tuned, plans, False, judged))
+        places += lists
     if not places:
-        raise UserError(f"{page} has no place for this table: <!-- arms: {plan.preset.name} --> and <!-- end -->")
+        name = plan.preset.name
+        lists = f", or for these findings: <!-- findings: {name} in FOLDER --> and <!-- end -->" * bool(plan.questions)
+        raise UserError(f"{page} has no place for this table: <!-- arms: {name} --> and <!-- end -->{lists}")
     if filled != text:
         write_output(page, filled)
     ended = sum(len(arm.ended) for arm in arms)
@@ -254,7 +268,10 @@ def main() -> None:
         help="answer the questions of this preset: smoke, quick, source, mnist or full (compare all runs instead)",
     )
     asked.add_argument(
-        "--fill", type=Path, metavar="PAGE", help="rewrite the table of the preset's arms in a page; write no report"
+        "--fill",
+        type=Path,
+        metavar="PAGE",
+        help="rewrite the preset's table or findings in a page; write no report",
     )
     asked.add_argument("--questions", nargs="+", default=[], metavar="NAME", help="questions to answer (all)")
     asked.add_argument("--seeds", type=int, default=0, metavar="N", help="as given to the suite (the preset's)")
@@ -269,13 +286,13 @@ def main() -> None:
         raise UserError("--questions, --seeds, --dataset and --tuned belong to a plan; name it by --preset")
 
     if options.fill and not options.preset:
-        raise UserError("--fill rewrites the table of a preset's arms; name it by --preset")
+        raise UserError("--fill rewrites what a page shows of a preset; name it by --preset")
     refuse_unread(options, "runs_dir", "tracking_uri", "experiment")
     refuse_unread(options, "fill", "html", "records", "questions")
 
     refuse_unwritable(options.fill or options.out / INDEX)
 
-    from reports import report, report_table
+    from reports import fill, report
 
     chosen = {
         "runs": options.runs,
@@ -287,7 +304,7 @@ def main() -> None:
         "tuned": options.tuned,
     }
     if options.fill:
-        print("\n".join(report_table(options.fill, options.preset, **chosen)))
+        print("\n".join(fill(options.fill, options.preset, **chosen)))
         return
     said = report(
         options.out,

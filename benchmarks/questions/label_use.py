@@ -57,8 +57,8 @@ QUESTION = Question(
         Decision(
             "I2-report",
             "I2",
-            "Under the source's recipe, samples come to show the digit that was asked for, which the generator can only "
-            "learn from a discriminator that uses the labels.",
+            "Under the source's recipe, samples come to show the digit that was asked for, which the generator can "
+            "learn only from a discriminator that uses the labels.",
             (Contrast(REPORT, None, ACCURACY, -0.10, 0.10, constant=0.10),),
             "a share of right digits of .2 is twice that of guessing",
             "samples whose digit has nothing to do with the label",

@@ -67,6 +67,11 @@ def page_of(question: str) -> str:
     return f"{question}.md"
 
 
+def is_finding(answer: Answer) -> bool:
+    """Tells whether an answer is one of those that a report is about: about a claim, and not exploratory."""
+    return answer.planned.decision.claim != "control" and not answer.planned.exploratory
+
+
 def render_overview(
     answers: Answers, standings: Sequence[Standing], left_out: Sequence[LeftOut], found: int, records: str = ""
 ) -> str:
@@ -94,11 +99,7 @@ def render_overview(
         ended=sum(len(arm.ended) for arm in evidence.arms),
         failed=sum(len(arm.failures) for arm in evidence.arms),
         shares=_group_by_share(answers, answers.answers, of_curves=True),
-        claimed=[
-            answer
-            for answer in answers.answers
-            if answer.planned.decision.claim != "control" and not answer.planned.exploratory
-        ],
+        claimed=[answer for answer in answers.answers if is_finding(answer)],
         exploratory=[answer for answer in answers.answers if answer.planned.exploratory],
         lacking=lacking,
         unfinished={run.id: run for arm in lacking for run in arm.unfinished}.values(),

@@ -165,7 +165,8 @@ def test_the_source_is_repeated_to_the_letter() -> None:
     """I3 and I3d; the source gives no widths."""
     recipe = make_plan(SOURCE).arm("report").recipe
     assert (recipe.epochs, recipe.batch_size, recipe.critic_steps, recipe.critic_batch) == (60, 128, 5, "same")
-    assert (recipe.generator_lr, recipe.discriminator_lr, recipe.optimizer, recipe.noise_size) == (1e-4, 1e-4, "adam", 100)
+    assert (recipe.generator_lr, recipe.discriminator_lr, recipe.optimizer) == (1e-4, 1e-4, "adam")
+    assert (recipe.noise_size, recipe.dropout) == (100, 0.3)
     assert (recipe.loss, recipe.conditioning) == ("non_saturating", "embedding")
     changed = {"generator_widths": (128, 256), "discriminator_widths": (256, 128)}
     assert recipe == load_variant("cgan_mlp").recipe("report").with_(changed)

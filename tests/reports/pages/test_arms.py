@@ -98,11 +98,15 @@ def test_a_page_without_runs_says_so_and_one_without_a_place_is_left_alone() -> 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ("--fill page.md", "--fill rewrites the table of a preset's arms; name it by --preset"),
+        ("--fill page.md", "--fill rewrites what a page shows of a preset; name it by --preset"),
         ("--preset variants", "the preset variants asks no questions; --fill PAGE writes its table"),
         ("--preset variants --fill nowhere.md", "cannot read nowhere.md: No such file or directory"),
         ("--preset variants --fill page.md --html", "--html is not read beside --fill; leave one of them out"),
-        ("--preset smoke --fill page.md", "page.md has no place for this table: <!-- arms: smoke --> and <!-- end -->"),
+        (
+            "--preset smoke --fill page.md",
+            "page.md has no place for this table: <!-- arms: smoke --> and <!-- end -->, or for these findings: "
+            "<!-- findings: smoke in FOLDER --> and <!-- end -->",
+        ),
     ],
 )
 def test_what_cannot_be_filled_is_refused_and_the_page_stays(words: str, sentence: str, called: Called) -> None:
