@@ -35,6 +35,11 @@ def goes_abreast(both: GAN, recorder: Recorder | None) -> bool:
     )
 
 
+def takes_several_rates(recipe: Recipe) -> bool:
+    """Tells whether seeds with different learning rates can be trained as one by such a recipe."""
+    return recipe.optimizer == "adam" and not recipe.unrolled_steps
+
+
 class Abreast:
     """Trains several seeds each alone, an update of each in turn, on a stream of the GPU for each.
 
@@ -72,7 +77,11 @@ class Abreast:
 
 
 class StackedGAN:
-    """Trains the GANs of several seeds as one, with one optimiser for each network. alone: each seed's own GAN."""
+    """Trains the GANs of several seeds as one, with one optimiser for each network.
+
+    alone: each seed's own GAN; where their learning rates differ, Adam is needed (`takes_several_rates`). recipe: of
+    the first one.
+    """
 
     def __init__(
         self, alone: Sequence[GAN], objective: Objective, recipe: Recipe, recorder: Recorder | None = None
@@ -86,6 +95,9 @@ class StackedGAN:
             ema_generator=None if ema_generator[0] is None else StackedNetwork(ema_generator),
         )
         for role in OPTIMIZERS:
+            rates = [getattr(own, role).param_groups[0]["lr"] for own in alone]
+            if len(set(rates)) > 1:
+                getattr(self.gan, role).factors = tuple(rate / rates[0] for rate in rates)
             state = getattr(self.gan, role).state
             for stacked, *weights in self.weights(role):
                 states = [getattr(own, role).state.get(w, {}) for own, w in zip(alone, weights, strict=True)]
@@ -119,9 +131,11 @@ class StackedGAN:
         """Copies the trained weights and the state of the optimisers to each seed's own GAN."""
         # All at once: on a GPU, so many copies would otherwise wait for Python.
         torch._foreach_copy_(*zip(*self.pairs, strict=True))
-        for own in self.alone:
+        for place, own in enumerate(self.alone):
             for role in OPTIMIZERS:
-                getattr(own, role).param_groups[0]["lr"] = getattr(self.gan, role).param_groups[0]["lr"]
+                together = getattr(self.gan, role)
+                factor = together.factors[place] if getattr(together, "factors", ()) else 1.0
+                getattr(own, role).param_groups[0]["lr"] = factor * together.param_groups[0]["lr"]
             for mine, all_ in zip(_noise_layers(own.discriminator), _noise_layers(self.gan.discriminator), strict=True):
                 mine.deviation = all_.deviation
 

@@ -22,9 +22,15 @@ STOPPED = "it was stopped before its end; the same command resumes it"
 STOP_SECONDS = 30.0
 
 
+def _apart_from_seed_and_rates(config: RunConfig) -> RunConfig:
+    """Returns a config without what may differ in a job; points of the plane are drawn from the seed."""
+    recipe = config.recipe.with_({"generator_lr": 1.0, "discriminator_lr": 1.0})
+    return replace(config, recipe=recipe, seed=0, checksum="")
+
+
 @dataclass(frozen=True)
 class RunGroup:
-    """Holds the configs of a job, which differ in their seed only, so that they may be trained together."""
+    """Holds the configs of a job, which may be trained together: they differ in seed and learning rates only."""
 
     configs: tuple[RunConfig, ...]
     # For readers of these runs, such as that other data took the place of those asked for.
@@ -35,9 +41,8 @@ class RunGroup:
     def __post_init__(self) -> None:
         object.__setattr__(self, "configs", tuple(self.configs))
         object.__setattr__(self, "notes", tuple(self.notes))
-        # Points of the plane are drawn from the seed, so that their checksums differ with it.
-        if len({replace(config, seed=0, checksum="") for config in self.configs}) > 1:
-            raise ValueError("the configs of a job differ in their seed only")
+        if len({_apart_from_seed_and_rates(config) for config in self.configs}) > 1:
+            raise ValueError("the configs of a job differ in seed and learning rates only")
         if len({config.seed for config in self.configs}) < len(self.configs):
             raise ValueError("a seed is one run, and a job has it once")
 

@@ -28,7 +28,7 @@ Job = tuple[PlannedArm, RunGroup]
 
 
 def prepare_jobs(plan: Plan, data_dir: Path | None, *, classifiers: bool) -> tuple[list[Job], dict[str, str]]:
-    """Returns a job for each arm and learning rate, and the arms whose data cannot be had, each with the reason.
+    """Returns a job for each arm, and the arms whose data cannot be had, each with the reason.
 
     classifiers: trains missing classifiers of such data now, once every arm is checked; jobs without them can be
     counted, not trained. Raises UserError for data that do not exist, and for an arm that cannot be trained on its
@@ -46,9 +46,9 @@ def prepare_jobs(plan: Plan, data_dir: Path | None, *, classifiers: bool) -> tup
         if absent[name]:
             missing[arm.name] = absent[name]
         else:
-            for block in sorted(set(map(arm.block_of, arm.seeds))):
-                seeds = [seed for seed in arm.seeds if arm.block_of(seed) == block]
-                jobs.append((arm, RunGroup(tuple(arm.config(seed, data_dir) for seed in seeds))))
+            # Those of one learning rate beside each other.
+            seeds = sorted(arm.seeds, key=lambda seed: (arm.block_of(seed), seed))
+            jobs.append((arm, RunGroup(tuple(arm.config(seed, data_dir) for seed in seeds))))
     if classifiers:
         jobs = [(arm, RunGroup(tuple(add_classifier(config, data_dir) for config in job.configs))) for arm, job in jobs]
     return jobs, missing

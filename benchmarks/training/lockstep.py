@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 
-from benchmarks.algorithm.stacked import Abreast, StackedGAN, goes_abreast
+from benchmarks.algorithm.stacked import Abreast, StackedGAN, goes_abreast, takes_several_rates
 from benchmarks.config import RunConfig
 from benchmarks.inference.run import Run
 from benchmarks.training import loop
@@ -34,7 +34,7 @@ def train_group(
     notes: Sequence[str],
     listeners: Sequence[ProgressListener],
 ) -> list[Ended]:
-    """Trains runs that differ in their seed only; returns for each its Run, or the error that ended it.
+    """Trains runs that differ in seed and learning rates only; returns for each its Run, or the error that ended it.
 
     listeners: one a run. Trains as one the runs that have done as many epochs; trains one by one the runs whose
     networks cannot be stacked, and tells their listeners why. Raises KeyboardInterrupt after marking the runs that were
@@ -53,9 +53,11 @@ def train_group(
             # A plugin may call sys.exit, which must not end the other runs.
             except (Exception, SystemExit) as error:
                 ended[place] = error
-        groups: dict[tuple[int, int], dict[int, Training]] = defaultdict(dict)
+        groups: dict[tuple[object, ...], dict[int, Training]] = defaultdict(dict)
         for place, run in waiting.items():
-            groups[run.state.epoch, run.updates][place] = run
+            recipe = run.config.recipe
+            rates = () if takes_several_rates(recipe) else (recipe.generator_lr, recipe.discriminator_lr)
+            groups[run.state.epoch, run.updates, rates][place] = run
         for group in groups.values():
             why = find_obstacle(next(iter(group.values()))) if len(group) > 1 else ""
             for run in group.values() if why else ():

@@ -40,10 +40,16 @@ from variants.stacked import StackedNetwork
 pytestmark = pytest.mark.usefixtures("checkpoints_stay")
 
 
-def apart(variant: str, dataset: str, changes: dict, dtype: torch.dtype, updates: int) -> float:
-    """How far seeds trained as one are from the same seeds trained alone, after so many updates over two epochs."""
-    recipe = recipe_of(variant, dataset, changes)
-    own = [started(variant, recipe, dataset, seed) for seed in SEEDS]
+def apart(
+    variant: str, dataset: str, changes: dict, dtype: torch.dtype, updates: int, rates: tuple = (1.0, 1.0, 1.0)
+) -> float:
+    """How far seeds trained as one are from the same seeds trained alone, after so many updates over two epochs.
+
+    rates: what the learning rates of each seed are multiplied by.
+    """
+    recipes = [of_rate(recipe_of(variant, dataset, changes), rate) for rate in rates]
+    recipe = recipes[0]
+    own = [started(variant, each, dataset, seed) for each, seed in zip(recipes, SEEDS, strict=True)]
     aim = objective(recipe)
     together = StackedGAN(copy.deepcopy(own), aim, recipe)
     # Of a few examples, gone through again and again, rounding grows faster than BOUND allows in 200 updates.
@@ -53,13 +59,17 @@ def apart(variant: str, dataset: str, changes: dict, dtype: torch.dtype, updates
         ours = list(together.updates(data, SEEDS, epoch, updates // 2))
         together.hand_out()
         for place, (each, mine, seed) in enumerate(zip(own, data, SEEDS, strict=True)):
-            theirs = list(train_updates(Updates(each, aim, recipe), mine, seed, epoch, updates // 2))
+            theirs = list(train_updates(Updates(each, aim, recipes[place]), mine, seed, epoch, updates // 2))
             worst = max(worst, farthest(TrainState(together.alone[place]).tensors(), TrainState(each).tensors()))
             for measured, wanted in zip(ours, theirs, strict=True):
                 worst = max(worst, farthest({name: value[place] for name, value in measured.items()}, wanted))
         # The next epoch begins as a resumed run would: from what was handed out.
         together = StackedGAN(together.alone, aim, recipe)
     return worst
+
+
+def of_rate(recipe: Recipe, factor: float) -> Recipe:
+    return recipe.with_({name: factor * getattr(recipe, name) for name in ("generator_lr", "discriminator_lr")})
 
 
 PADDED = [recipe for recipe in RECIPES if recipe[0] != "dcgan" and recipe[1] == "digits"]
@@ -86,6 +96,35 @@ def test_seeds_trained_as_one_agree_with_each_alone(
     worst = apart(variant, dataset, changes, dtype, updates)
     print(f"{dtype}, {updates} updates: {worst:.1e}")
     assert worst < BOUND
+
+
+RATED = [
+    ("vanilla_gan", "ring8", {}),
+    ("cgan_mlp", "digits", {"instance_noise": 0.5, "lr_decay": "linear"}),
+    ("cgan_mlp", "digits", {"discriminator_normalization": "spectral", "averaging": 0.9}),
+    ("dcgan", "digits", {"critic_steps": 2}),
+]
+
+
+@pytest.mark.parametrize("rates", [(0.5, 0.5, 2.0), (1.0, 3.0, 1.0)], ids=["neighbours", "apart"])
+@pytest.mark.parametrize("dtype", [torch.float64], indirect=True, ids=["float64"])
+@pytest.mark.parametrize(("variant", "dataset", "changes"), RATED, ids=names(RATED))
+def test_seeds_with_learning_rates_of_their_own_agree_with_each_alone(
+    variant: str, dataset: str, changes: dict, dtype: torch.dtype, rates: tuple
+) -> None:
+    assert apart(variant, dataset, changes, dtype, 20, rates) < BOUND
+
+
+@pytest.mark.usefixtures("in_float64")
+@pytest.mark.parametrize(("optimizer", "together"), [("adam", 3), ("sgd", 2)])
+def test_runs_are_trained_as_one_where_their_optimiser_takes_several_rates(
+    optimizer: str, together: int, tmp_path: Path
+) -> None:
+    wanted = configs("vanilla_gan", "ring8", optimizer=optimizer, beta1=0.0)
+    wanted = [replace(each, recipe=of_rate(each.recipe, rate)) for each, rate in zip(wanted, (1, 1, 2), strict=True)]
+    ended = trained(wanted, tmp_path)
+    counts = [run.folder.environment().get("together", 1) for run in ended]
+    assert counts == ([3, 3, 3] if together == 3 else [2, 2, 1])
 
 
 class DrawnInFloat32(TorchFunctionMode):

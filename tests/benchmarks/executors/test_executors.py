@@ -53,7 +53,7 @@ def test_ray_is_refused_where_it_is_not_installed(monkeypatch: pytest.MonkeyPatc
 
 def test_a_job_has_configs_that_differ_in_their_seed_only() -> None:
     (one,), (other,) = tiny().configs, tiny(noise="uniform").configs
-    with pytest.raises(ValueError, match="differ in their seed only"):
+    with pytest.raises(ValueError, match="differ in seed and learning rates only"):
         RunGroup((one, other))
     with pytest.raises(ValueError, match="a job has it once"):
         RunGroup((one, one))
