@@ -69,12 +69,10 @@ TO_BE_MEASURED = {
 }
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/speed.md"])
-def test_the_tables_of_the_documentation_are_those_of_its_files(name: str, tmp_path: Path) -> None:
+def test_the_tables_of_the_documentation_are_those_of_its_files(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "docs", tmp_path / "docs")
-    page = tmp_path / name
-    before = (ROOT / name).read_text(encoding="utf-8")
-    page.write_text(before, encoding="utf-8")
+    page = tmp_path / "docs" / "speed.md"
+    before = page.read_text(encoding="utf-8")
     missing = {line.partition(":")[0] for line in fill_page(page).splitlines() if "not there" in line}
     assert missing <= TO_BE_MEASURED
     assert page.read_text(encoding="utf-8") == before

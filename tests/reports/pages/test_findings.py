@@ -1,14 +1,18 @@
 """A front page lists what a report found, from the runs of the report and with the report's words."""
 
 import re
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from benchmarks.questions.presets import PRESETS
 from benchmarks.suites.plan import make_plan
+from reports import fill
 from reports.build import main as build
 from reports.pages import fill_findings
-from tests.conftest import Done
+from tests.conftest import ROOT, Done
 from tests.made_runs import decided, index, made, on_disk, smoke, tuned
 
 Called = Callable[..., Done]
@@ -51,3 +55,18 @@ def test_a_page_has_the_findings_of_the_report_that_it_names(called: Called) -> 
     assert "The report [`smoke`](out/smoke/index.md)" in Path("page.md").read_text()
     again = called(build, "--preset", "smoke", "--fill", "page.md", "--runs-dir", "runs")
     assert "page.md is as it was" in again.out
+
+
+@pytest.mark.long
+def test_the_findings_on_the_front_page_are_those_of_the_published_records(tmp_path: Path) -> None:
+    front = ROOT / "README.md"
+    text = front.read_text(encoding="utf-8")
+    places = re.findall(r"<!-- findings: (\w+) in ([\w/]+) -->", text)
+    assert places
+    page = tmp_path / "README.md"
+    page.write_text(text, encoding="utf-8")
+    for name, folder in places:
+        with tarfile.open(ROOT / folder / "runs.tar.xz") as records:
+            records.extractall(tmp_path, filter="data")
+        fill(page, name, runs_dir=tmp_path / f"{name}-runs")
+        assert page.read_text(encoding="utf-8") == text, name
