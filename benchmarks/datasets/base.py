@@ -16,6 +16,9 @@ from metrics.captions import CaptionRule
 from variants.base import DataSpec
 from variants.recipe import UserError
 
+# Examples whose checksum is computed at once.
+_CHECKED_AT_ONCE = 1000
+
 
 @dataclass(frozen=True)
 class Classes:
@@ -151,13 +154,18 @@ def normalise(data: Tensor) -> Float[Tensor, "..."]:
     return data.float().div_(127.5).sub_(1.0) if data.dtype == torch.uint8 else data
 
 
-def checksum_of(*splits: Split) -> str:
-    """Computes SHA-256, in hexadecimal, over the type, shape and bytes of every tensor of these splits."""
+def checksum_of(*splits: Split, after_part: Callable[[], None] = lambda: None) -> str:
+    """Computes SHA-256, in hexadecimal, over the type, shape and bytes of every tensor of these splits.
+
+    after_part: is called after every _CHECKED_AT_ONCE examples.
+    """
     digest = hashlib.sha256()
     for split in splits:
         for tensor in split.tensors():
             digest.update(f"{tensor.dtype} {tuple(tensor.shape)}\n".encode())
-            digest.update(tensor.contiguous().numpy())
+            for part in tensor.split(_CHECKED_AT_ONCE):
+                digest.update(part.contiguous().numpy())
+                after_part()
     return digest.hexdigest()
 
 

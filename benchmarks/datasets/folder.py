@@ -15,8 +15,10 @@ from benchmarks.config import DatasetConfig
 from benchmarks.datasets.base import Dataset, takes
 from benchmarks.datasets.decoding import ENDINGS, DeepImage, read_images, stretch
 from benchmarks.datasets.prepared import (
+    PART,
     Allocate,
     Images,
+    let_go,
     make_dataset,
     make_key,
     prepare,
@@ -283,6 +285,8 @@ def _read(root: Path, found: Found, size: tuple[int, int], allocate: Allocate) -
                 data[index] = image.transpose(2, 0, 1)
                 brightest = max(brightest, int(image.max()))
             advance(1)
+            if not index % PART:
+                let_go(data)
     if deep:
         stretched, note = stretch(list(deep.values()), found.count)
         data[list(deep)] = stretched[:, None]

@@ -7,6 +7,7 @@ memory: processes share it, and pages that nobody reads take no memory.
 
 import hashlib
 import json
+import mmap
 import os
 import sys
 import tempfile
@@ -28,8 +29,8 @@ from variants.base import DataSpec
 AGAINST_TEST = "against the {count:,} real test images, which no variant was trained on"
 # Counts the changes in how images are prepared; older files are prepared anew.
 _VERSION = 1
-# Images that are looked at together.
-_PART = 1000
+# Images that are looked at together, or written before their pages are let go of.
+PART = 1000
 # Seconds between two steps of a progress bar.
 _TOLD_EVERY = 0.1
 
@@ -119,8 +120,7 @@ def prepare(path: Path, key: str, make: Callable[[Allocate], Images]) -> Images:
         return kept
     with _allocation(path) as allocate:
         images = make(allocate)
-        train, test = images.splits()
-        images = replace(images, checksum=checksum_of(train, test))
+        images = replace(images, checksum=_compute_checksum(images))
         if (filename := getattr(images.data, "filename", None)) is None:
             return images
         images.data.flush()
@@ -171,7 +171,7 @@ def _read_kept(path: Path, key: str) -> Images | None:
         labels = None if facts["labels"] is None else np.array(facts["labels"], np.int64)
         names, notes = tuple(facts["class_names"]), tuple(facts["notes"])
         kept = Images(_map(_file(path, "npy")), labels, facts["train"], names, notes, facts["checksum"])
-        if kept.data.dtype == np.uint8 and kept.data.ndim == 4 and checksum_of(*kept.splits()) == kept.checksum:
+        if kept.data.dtype == np.uint8 and kept.data.ndim == 4 and _compute_checksum(kept) == kept.checksum:
             return kept
         damage = "their checksum is another one"
     except FileNotFoundError:
@@ -180,6 +180,20 @@ def _read_kept(path: Path, key: str) -> Images | None:
         damage = type(error).__name__
     _tell(path, f"are damaged in {path.parent} ({damage}) and are prepared again")
     return None
+
+
+def _compute_checksum(images: Images) -> str:
+    return checksum_of(*images.splits(), after_part=lambda: let_go(images.data))
+
+
+def let_go(array: np.ndarray) -> None:
+    """Takes the pages of a mapped array out of this process's memory; its file keeps them for whoever reads them.
+
+    An array in memory stays as it is, and so does a mapped one where the system has no such call.
+    """
+    mapped = getattr(array, "_mmap", None)
+    if mapped is not None and hasattr(mapped, "madvise"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def _write_facts(path: Path, key: str, images: Images) -> None:
@@ -217,7 +231,7 @@ def _tell(path: Path, what: str) -> None:
 
 def without_colour(data: UInt8[np.ndarray, "images 3 height width"], allocate: Allocate) -> np.ndarray:
     """Returns the images with one channel if all of them are grey, else as they are."""
-    parts = [slice(start, start + _PART) for start in range(0, len(data), _PART)]
+    parts = [slice(start, start + PART) for start in range(0, len(data), PART)]
     if not all((data[part] == data[part, :1]).all() for part in parts):
         return data
     grey = allocate((len(data), 1, *data.shape[2:]))

@@ -23,7 +23,17 @@ from benchmarks.config import DatasetConfig
 from benchmarks.datasets.base import REDUCIBLE, Dataset, takes
 from benchmarks.datasets.decoding import read_images, resize
 from benchmarks.datasets.download import PATIENCE, MissingData, bring, md5_of
-from benchmarks.datasets.prepared import Allocate, Images, describe_files, make_dataset, make_key, prepare, progress
+from benchmarks.datasets.prepared import (
+    PART,
+    Allocate,
+    Images,
+    describe_files,
+    let_go,
+    make_dataset,
+    make_key,
+    prepare,
+    progress,
+)
 from metrics.features import SMALLEST_MAP
 from variants.recipe import UserError
 
@@ -32,8 +42,6 @@ LARGEST_SIDE = 128
 # Where packages of the system, such as Debian's dataset-fashion-mnist, install datasets.
 SHARES = Path(sys.prefix, "share"), Path("/usr/share")
 OPTIONS = ("image_size", *REDUCIBLE)
-# Images that are copied at once.
-_PART = 1000
 
 
 class Part(NamedTuple):
@@ -191,6 +199,8 @@ def _read(row: Published, root: Path, size: tuple[int, int], allocate: Allocate)
             data[done : done + len(image)] = image
             done += len(image)
             advance(len(image))
+            if done % PART < len(image):
+                let_go(data)
     labels = np.concatenate([part.labels for part in parts]).astype(np.int64)
     return Images(data, labels, parts[0].count, names)
 
@@ -215,8 +225,8 @@ def _blocks(row: Published, part: Part, size: tuple[int, int]) -> Iterator[np.nd
         for image in read_images(part.pixels, size):
             yield image.transpose(2, 0, 1)[None, : row.shape[0]]
     elif size == row.shape[1:]:
-        for start in range(0, part.count, _PART):
-            yield part.pixels[start : start + _PART]
+        for start in range(0, part.count, PART):
+            yield part.pixels[start : start + PART]
     else:
         for image in part.pixels:
             yield resize_array(image, size)[None]

@@ -1,5 +1,6 @@
 """Prepared images are kept for the next start, and whatever happened to the files, the images are right."""
 
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.datasets import Split, checksum_of, prepared
 from benchmarks.datasets.prepared import Allocate, Images, make_key, prepare, without_colour
 
 KEY = make_key("some files")
@@ -156,3 +158,23 @@ def test_grey_images_need_one_channel(tmp_path: Path) -> None:
         assert [split.labels for split in images.splits()] == [None, None]
         assert torch.equal(images.splits()[0].data, torch.full((3, 1, 2, 2), 9, dtype=torch.uint8))
     assert {path.name for path in tmp_path.iterdir()} == {"set.npy", "set.json"}
+
+
+def test_pages_that_are_let_go_come_back(tmp_path: Path) -> None:
+    with prepared._allocation(tmp_path / "mine") as allocate:
+        array = allocate((3000, 1, 8, 8))
+        wanted = np.arange(array.size, dtype=np.uint8).reshape(array.shape)
+        array[:] = wanted
+        prepared.let_go(array)
+        assert np.array_equal(array, wanted)
+        prepared.let_go(wanted)  # not mapped
+        assert wanted[-1, 0, -1, -1] == (array.size - 1) % 256
+
+
+def test_a_checksum_in_parts_is_that_of_the_whole() -> None:
+    data = torch.randint(256, (2500, 1, 4, 4), dtype=torch.uint8)
+    parts = []
+    found = checksum_of(Split(data, None), after_part=lambda: parts.append(1))
+    assert len(parts) == 3
+    whole = hashlib.sha256(b"torch.uint8 (2500, 1, 4, 4)\n" + data.numpy().tobytes()).hexdigest()
+    assert found == whole
