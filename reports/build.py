@@ -18,10 +18,13 @@ from variants.recipe import UserError
 if TYPE_CHECKING:
     from benchmarks.suites.plan import Plan
     from reports.analysis.answers import Answers
+    from reports.figures.illustrations import Sample
     from reports.reading.runs import FoundRuns
 
 INDEX = "index.md"
 HTML = "index.html"
+# Samples on the first page.
+_STRIP = 6
 MADE_BY = "Made by `python -m reports.build"
 
 
@@ -116,19 +119,28 @@ def answer_questions(
     from reports.analysis.answers import answer_plan
     from reports.analysis.looks import gather_judged
     from reports.analysis.standings import compute_standings
-    from reports.figures.illustrations import choose_samples, draw_pictures
+    from reports.figures.illustrations import choose_samples, draw_findings, draw_pictures
 
     evidence, judged = gather_judged(plan, found.runs)
     answers = answer_plan(evidence, tuned, plans, partial, judged)
     standings = compute_standings(evidence)
-    texts = {INDEX: pages.render_overview(answers, standings, found.left_out, len(found.runs), records)}
-    pictures: dict[str, bytes] = {}
+    verdicts = draw_findings(answers)
+    pictures: dict[str, bytes] = {} if verdicts is None else {verdicts.path: verdicts.data}
+    # The first page comes first, and shows samples of the pages after it.
+    texts = {INDEX: ""}
+    strip: dict[str, Sample] = {}
     shown = set()
     for question in plan.questions:
         drawn, samples = list(draw_pictures(answers, question)), choose_samples(answers, question)
         pictures |= {each.path: each.data for each in (*drawn, *samples)}
         shown |= {sample.run.id for sample in samples}
+        strip |= {each.path: each for each in samples}
         texts[pages.page_of(question.name)] = pages.render_question(answers, question, drawn, samples)
+    deciding = {arm.name for each in answers.answers if each.is_finding for arm in each.planned.decision.arms}
+    few = [each for each in strip.values() if each.arm.name in deciding][:_STRIP]
+    texts[INDEX] = pages.render_overview(
+        answers, standings, found.left_out, len(found.runs), records, picture=verdicts, samples=few
+    )
     outcomes = [answer.outcome for answer in answers.answers]
     controls = [answer.passed for answer in answers.controls]
     said = (

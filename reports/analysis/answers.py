@@ -42,6 +42,11 @@ class Answer:
         return tuple(zip(self.planned.contrasts, self.verdict.effects, strict=True)) if self.verdict else ()
 
     @property
+    def is_finding(self) -> bool:
+        """Whether it is one of those that a report is about: about a claim of the source, and not exploratory."""
+        return self.planned.decision.claim != "control" and not self.planned.exploratory
+
+    @property
     def passed(self) -> bool | None:
         """Whether a control came out as it must; None without a verdict, and for a decision that is no control."""
         expected = self.planned.decision.expected

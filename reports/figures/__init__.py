@@ -6,11 +6,12 @@ style.py           sets the style of all figures, and turns them into bytes
 training.py        draws figures over training, against the number of modes, and of gradients
 """
 
-from reports.figures.forest import Axis, draw_forests
+from reports.figures.forest import Axis, draw_forests, draw_verdicts
 from reports.figures.style import compact_picture
 
 __all__ = [
     "Axis",
     "compact_picture",
     "draw_forests",
+    "draw_verdicts",
 ]

@@ -20,6 +20,10 @@ ForestRow = tuple[str, str, "Effect"]
 # Places in seaborn's colour-blind-safe palette: blue, red-orange, green, and grey for the rest.
 _OUTCOME_COLORS = {SUPPORTED: 0, CONTRADICTED: 3, NO_DIFFERENCE: 2, IN_BETWEEN: 2}
 _UNDECIDED = 7
+# Told apart without colour, too.
+_OUTCOME_MARKERS = {SUPPORTED: "o", CONTRADICTED: "X", NO_DIFFERENCE: "s", IN_BETWEEN: "s"}
+_MARGINS = 4.0  # on either side of an axis that all verdicts share
+_VERDICT_ACROSS, _OUTCOME_ACROSS = 62, 26  # characters of a label, and of an outcome beside the axis
 # In the order in which a logarithmic axis takes them, as long as they keep apart.
 _FACTORS = (1, 2, 10, 1.25, 5, 100, 1.5, 3, 20, 1000, 50, 1e4, 1e5, 1e6, 1.1)
 _APART = 0.13  # of the width of the axis
@@ -58,6 +62,59 @@ def draw_forests(groups: Sequence[tuple[Sequence[ForestRow], Axis]]) -> bytes:
             seaborn.despine(ax=ax, left=True)
         figure.align_ylabels(panels)
         return to_svg(figure)
+
+
+def draw_verdicts(rows: Sequence[tuple[str, str, Sequence["Effect"]]]) -> bytes:
+    """Draws the verdicts of a report as SVG: label, outcome and effects of each, with corrected intervals in margins.
+
+    An effect is divided by its own margin, so that all have one axis. What lies outside of it is an arrow. A decision
+    without effects has its outcome in words alone.
+    """
+    with figure_style():
+        import seaborn
+        from matplotlib.figure import Figure
+
+        colors = seaborn.color_palette("colorblind")
+        figure = Figure(figsize=(WIDTH, 0.9 + 0.52 * len(rows)), layout="constrained")
+        ax = figure.subplots()
+        ax.axvspan(-1, 1, color="0.9", linewidth=0, zorder=0.5)
+        ax.axvline(0, color="0.35", linewidth=1, zorder=1)
+        for place, (_, outcome, effects) in enumerate(rows):
+            color = colors[_OUTCOME_COLORS.get(outcome, _UNDECIDED)]
+            for part, effect in enumerate(effects):
+                down = place + 0.22 * (part - (len(effects) - 1) / 2)
+                _draw_in_margins(ax, effect, down, color, _OUTCOME_MARKERS.get(outcome, "D"))
+            ax.annotate(
+                textwrap.fill(outcome, _OUTCOME_ACROSS),
+                (1.04, place),
+                xycoords=("axes fraction", "data"),
+                va="center",
+                color=color if outcome in _OUTCOME_COLORS else "0.3",
+                fontsize="small",
+            )
+        ax.set(xlim=(-_MARGINS, _MARGINS), ylim=(len(rows) - 0.5, -0.5))
+        ax.set_xlabel(
+            "effect, in units of its margin (grey: too small to matter); to the right: as claimed", fontsize="small"
+        )
+        ax.set_xticks([-3, -2, -1, 0, 1, 2, 3], ["−3", "−2", "−1", "0", "1", "2", "3"])
+        labels = [in_lines(label, _VERDICT_ACROSS, 3) for label, _, _ in rows]
+        ax.set_yticks(range(len(rows)), labels, fontsize="small")
+        ax.grid(visible=False, axis="y")
+        seaborn.despine(ax=ax, left=True)
+        return to_svg(figure)
+
+
+def _draw_in_margins(ax: "Axes", effect: "Effect", place: float, color: tuple, marker: str) -> None:
+    low, high = effect.contrast.low, effect.contrast.high
+    finite = [abs(end) for end in (*effect.wide, effect.shift) if math.isfinite(end)]
+    # A decision against 0 has no margin; its interval gets the room.
+    margin = max(abs(low), abs(high)) or max([*finite, 1e-9]) / (_MARGINS - 1)
+    ends = [min(max(end / margin, -_MARGINS), _MARGINS) for end in effect.wide]
+    ax.plot(ends, [place, place], color=color, linewidth=3, solid_capstyle="butt", zorder=3)
+    for end in (end for end in ends if abs(end) == _MARGINS):
+        ax.plot(end, place, "<" if end < 0 else ">", color=color, markersize=7, clip_on=False, zorder=4)
+    if math.isfinite(effect.shift) and abs(effect.shift) < _MARGINS * margin:
+        ax.plot(effect.shift / margin, place, marker, color="white", markeredgecolor=color, markersize=7, zorder=5)
 
 
 def _draw(ax: "Axes", rows: Sequence[ForestRow], axis: Axis) -> None:

@@ -47,7 +47,7 @@ _CHANCE = {"probes/generalization_gap": 0.5, "probes/label_use": 0.5}
 class Picture:
     """Holds a figure of a page."""
 
-    kind: Literal["losses", "quality", "effects", "training", "modes", "gradients"]
+    kind: Literal["losses", "quality", "effects", "training", "modes", "gradients", "verdicts"]
     path: str
     """Place of its file, from the page."""
     data: bytes
@@ -136,6 +136,16 @@ def draw_pictures(answers: Answers, question: Question) -> Iterator[Picture]:
     norms = [line for line in lines.values() if any(training.band(line, figure) for figure in _NORMS)][:_SAMPLED_ARMS]
     if norms and question.curve == "curves/d_fake":
         yield Picture("gradients", f"{stem}-gradients.svg", training.draw_gradient_norms(norms, _NORMS))
+
+
+def draw_findings(answers: Answers) -> Picture | None:
+    """Draws all decisions that a report is about in one figure; None where it is about none."""
+    found = [answer for answer in answers.answers if answer.is_finding]
+    rows = []
+    for answer in found:
+        decision = answer.planned.decision
+        rows.append((f"{decision.claim}. {decision.says}", answer.outcome, [effect for _, effect in answer.parts]))
+    return Picture("verdicts", f"{PICTURES_FOLDER}/verdicts.svg", figures.draw_verdicts(rows)) if rows else None
 
 
 def choose_samples(answers: Answers, question: Question) -> list[Sample]:

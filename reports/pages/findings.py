@@ -10,7 +10,7 @@ import re
 
 from benchmarks.statistics.verdicts import OUTCOMES
 from reports.analysis.answers import Answers
-from reports.pages.questions import is_finding, page_of
+from reports.pages.questions import page_of
 from reports.pages.templates import render_markdown
 
 
@@ -29,7 +29,7 @@ def fill_findings(text: str, answers: Answers) -> tuple[str, int]:
 
 def render_findings(answers: Answers, folder: str) -> str:
     """Returns a paragraph on the report in `folder`, and a line for each decision that it is about."""
-    found = [answer for answer in answers.answers if is_finding(answer)]
+    found = [answer for answer in answers.answers if answer.is_finding]
     evidence = answers.evidence
     return render_markdown(
         "findings.md.j2",

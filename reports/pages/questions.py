@@ -67,18 +67,19 @@ def page_of(question: str) -> str:
     return f"{question}.md"
 
 
-def is_finding(answer: Answer) -> bool:
-    """Tells whether an answer is one of those that a report is about: about a claim, and not exploratory."""
-    return answer.planned.decision.claim != "control" and not answer.planned.exploratory
-
-
 def render_overview(
-    answers: Answers, standings: Sequence[Standing], left_out: Sequence[LeftOut], found: int, records: str = ""
+    answers: Answers,
+    standings: Sequence[Standing],
+    left_out: Sequence[LeftOut],
+    found: int,
+    records: str = "",
+    picture: Picture | None = None,
+    samples: Sequence[Sample] = (),
 ) -> str:
     """Returns the first page of the report.
 
     left_out: runs that could not be read. found: number of all runs. records: the folder that the archive beside the
-    report unpacks to; "" without one.
+    report unpacks to; "" without one. picture: of the verdicts. samples: of a few arms.
     """
     plan, evidence = answers.plan, answers.evidence
     measured = {name for standing in standings for name in standing.columns}
@@ -96,10 +97,12 @@ def render_overview(
         left_out=left_out,
         found=found,
         folder=records,
+        picture=picture,
+        samples=samples,
         ended=sum(len(arm.ended) for arm in evidence.arms),
         failed=sum(len(arm.failures) for arm in evidence.arms),
         shares=_group_by_share(answers, answers.answers, of_curves=True),
-        claimed=[answer for answer in answers.answers if is_finding(answer)],
+        claimed=[answer for answer in answers.answers if answer.is_finding],
         exploratory=[answer for answer in answers.answers if answer.planned.exploratory],
         lacking=lacking,
         unfinished={run.id: run for arm in lacking for run in arm.unfinished}.values(),
