@@ -34,6 +34,7 @@ def render_findings(answers: Answers, folder: str) -> str:
     return render_markdown(
         "findings.md.j2",
         plan=answers.plan,
+        complete=answers.complete,
         controls=answers.controls,
         findings=sorted(found, key=lambda answer: OUTCOMES.index(answer.outcome)),
         runs=sum(len(arm.ended) for arm in evidence.arms),
