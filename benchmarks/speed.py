@@ -4,9 +4,9 @@
 
 times each variant's loop, the stock loop (`benchmarks/timing/stock.py`) and the machine's best product, in turn, and
 prints medians with their ranges. With --to it measures the seconds until a run is good enough, beside the loops of
-widely copied tutorials (`benchmarks/timing/tutorials.py`). With --suite it estimates the cost of all runs of a preset,
-and with --torchmetrics it compares metrics with those of torchmetrics. docs/speed.md explains the figures, and
-docs/metrics.md the last ones.
+widely copied tutorials (`benchmarks/timing/tutorials.py`), and writes the file of --json after each run, from which the
+same command goes on. With --suite it estimates the cost of all runs of a preset, and with --torchmetrics it compares
+metrics with those of torchmetrics. docs/speed.md explains the figures, and docs/metrics.md the last ones.
 """
 
 import json
@@ -53,7 +53,8 @@ def parser() -> Parser:
     what.add_argument(
         "--to",
         metavar="TARGET",
-        help='measure the seconds until a run meets a target twice in a row, such as "fid<=2 accuracy>=0.97"',
+        help='measure the seconds until a run meets a target twice in a row, such as "fid<=2 accuracy>=0.97"; goes on '
+        "from the file of --json where it was interrupted",
     )
     what.add_argument("--fill", type=Path, metavar="PAGE", help="rewrite the tables of a page from their JSON files")
     case = parser.add_argument_group("of what")
@@ -207,6 +208,7 @@ def measure(asked: Namespace) -> dict[str, Any]:
             seeds=range(asked.rounds or _ROUNDS_TO),
             every=asked.every,
             budget=asked.budget,
+            file=asked.json,
             say=_say,
         )
     from benchmarks.timing.training import measure_training

@@ -35,6 +35,7 @@ from benchmarks.timing.tutorials import TUTORIALS
 from benchmarks.training.cache import get_evaluator, load_dataset
 from benchmarks.training.configure import configure
 from benchmarks.training.loop import select_generator
+from benchmarks.training.provenance import fingerprint
 from variants import UserError, load_variant
 from variants.objective import objective
 
@@ -82,6 +83,7 @@ class Runner(ABC):
             "judge": judge,
             "notes": list(self.dataset.notes),
             "software": describe_software(self.device.type),
+            "code": fingerprint(timing="benchmarks/timing"),
         }
 
     def start(self, seed: int) -> None:

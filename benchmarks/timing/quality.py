@@ -1,10 +1,12 @@
 """Measures the time to a quality: seconds until a run first meets a target at two evaluations in a row.
 
-One run at a time, seed by seed and contestant by entrant. A run that does not meet the target within the budget is
-censored: it counts as later than every run that did, and enters no mean. Needs no torch until it measures; the
-processes that train do.
+One run at a time, seed by seed and contestant by contestant, so that early results cover all contestants. Each run is
+written to the file as soon as it is finished, and an interrupted measurement goes on from its file. A run that does not
+meet the target within the budget is censored: it counts as later than every run that did, and enters no mean. Needs no
+torch until it measures; the processes that train do.
 """
 
+import json
 import math
 import re
 import statistics
@@ -12,8 +14,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from benchmarks import plugins
 from benchmarks.config import DEFAULT_SAMPLES
 from benchmarks.evaluation.catalogue import find_metric
 from benchmarks.timing.cases import Case
@@ -125,7 +129,7 @@ def summarize(runs: Sequence[Mapping[str, Any]], counted: str) -> dict[str, floa
 
     A censored run counts as later than all that met the target. The median is None unless more than half of the runs
     met it; then it is one of theirs, or between two of theirs. The most is None where a run is censored, and `above`
-    is the least that one of these had counted when it was given up, None where there is none.
+    is the least that one of these had counted when it was given up, None where there is none. All are None of no runs.
     """
     reached = [run[counted] for run in runs if run["reached"]]
     censored = [run[counted] for run in runs if not run["reached"]]
@@ -133,7 +137,7 @@ def summarize(runs: Sequence[Mapping[str, Any]], counted: str) -> dict[str, floa
     return {
         "median": statistics.median(reached + [math.inf] * len(censored)) if known else None,
         "least": min(reached, default=None),
-        "most": None if censored else max(reached),
+        "most": None if censored else max(reached, default=None),
         "above": min(censored, default=None),
     }
 
@@ -146,19 +150,31 @@ def measure_quality(
     seeds: Sequence[int] = tuple(range(5)),
     every: int = 250,
     budget: float = 600.0,
+    file: Path | None = None,
     say: Callable[[str], None] = lambda sentence: None,
 ) -> dict[str, Any]:
     """Returns the time to a target of every case, and of the tutorials that may be compared with it, as JSON values.
 
-    A tutorial is compared where both it and the case are given labels, or neither. Raises UserError before anything is
-    trained for a case that cannot be trained, or cannot meet the target.
+    A tutorial is compared where both it and the case are given labels, or neither. file: gets the result after each
+    run; runs that it has already are not trained again. Raises UserError before anything is trained for a case that
+    cannot be trained, or cannot meet the target, and for a file whose runs were measured otherwise.
     """
     from benchmarks.timing.tutorials import TUTORIALS
 
+    begun = _read(file) if file else {}
     machine = describe_machine()
     notes = warn_if_busy(machine)
     for note in notes:
         say(note)
+    settings: dict[str, Any] = {
+        "target": str(target),
+        "in_a_row": IN_A_ROW,
+        "every": every,
+        "budget": budget,
+        "samples": SAMPLES,
+        "seeds": list(seeds),
+        "plugins": dict(plugins.HASHES),
+    }
     with ExitStack() as stack:
         entrants: list[Entrant] = []
 
@@ -172,6 +188,7 @@ def measure_quality(
                     notes.append(note)
                     say(note)
             machine.update(facts.pop("software"))
+            settings["code"] = facts.pop("code")
             entrants.append(Entrant(kind.lower(), case, facts, process))
             return facts
 
@@ -186,27 +203,117 @@ def measure_quality(
         for case in wanted.values():
             prepare("Tutorial", case)
         refuse_unlike_judges(entrants)
-        timed = {entrant.name: partial(next, entrant.runs(target, seeds, every, budget, say)) for entrant in entrants}
-        found = time_in_turn(timed, len(seeds))
-        rows = [entrant.make_row(found[entrant.name]) for entrant in entrants]
-        notes += [
-            f"{entrant.name}, seed {run['seed']}, was given up after {run['training_seconds']:.1f} s: {run['why']}"
+        found: dict[str, list[dict[str, Any]]] = {entrant.name: [] for entrant in entrants}
+
+        def result() -> dict[str, Any]:
+            given_up = [
+                f"{entrant.name}, seed {run['seed']}, was given up after {run['training_seconds']:.1f} s: {run['why']}"
+                for entrant in entrants
+                for run in found[entrant.name]
+                if run["why"] and run["training_seconds"] < budget
+            ]
+            return {
+                "kind": "quality",
+                "machine": machine,
+                **settings,
+                "notes": [note for note in dict.fromkeys(notes) if note not in given_up] + given_up,
+                "rows": [entrant.make_row(found[entrant.name], seeds) for entrant in entrants],
+            }
+
+        if file and begun:
+            refuse_other_settings(file, begun, result())
+            for entrant, row in zip(entrants, begun["rows"], strict=True):
+                found[entrant.name] += row["runs"]
+            say(f"{file} has {sum(map(len, found.values()))} of {len(entrants) * len(seeds)} runs, which are kept")
+            if all(len(runs) == len(seeds) for runs in found.values()):
+                # As it was: how busy the machine is now affects none of its runs.
+                return begun
+            notes[:0] = begun["notes"]
+
+        def keep(name: str, run: dict[str, Any]) -> None:
+            found[name].append(run)
+            if file:
+                _write(file, result())
+
+        timed = {
+            entrant.name: partial(next, entrant.runs(target, seeds, every, budget, say, len(found[entrant.name]), keep))
             for entrant in entrants
-            for run in found[entrant.name]
-            if run["why"] and run["training_seconds"] < budget
-        ]
-    return {
-        "kind": "quality",
-        "machine": machine,
-        "target": str(target),
-        "in_a_row": IN_A_ROW,
-        "every": every,
-        "budget": budget,
-        "samples": SAMPLES,
-        "seeds": list(seeds),
-        "notes": notes,
-        "rows": rows,
+        }
+        time_in_turn(timed, len(seeds))
+    return result()
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """Returns what an earlier measurement wrote, {} where there is nothing. Raises UserError for any other file."""
+    # A pipe or a device holds nothing.
+    if not file.is_file():
+        return {}
+    # Imports torch.
+    from benchmarks.run_folder.files import Folder
+
+    there = file.resolve()
+    begun = Folder(there.parent).read_object(there.name)
+    if begun.get("kind") != "quality":
+        raise UserError(f"{file} does not hold a measurement of --to; delete it, or choose another name")
+    return begun
+
+
+def _write(file: Path, measured: Mapping[str, Any]) -> None:
+    """Writes what is measured so far; a pipe or a device gets the end result alone, from the command."""
+    if file.exists() and not file.is_file():
+        return
+    from benchmarks.run_folder.files import Folder
+
+    file = file.resolve()
+    folder = Folder(file.parent)
+    folder.make()
+    folder.write_json(file.name, measured)
+
+
+def refuse_other_settings(file: Path, begun: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    """Raises UserError where runs of a file were measured otherwise than those here would be; both as JSON values."""
+    try:
+        before, now = _list_settings(begun), _list_settings(here)
+        whole = all(type(note) is str for note in begun["notes"]) and all(
+            [run["seed"] for run in row["runs"]] == begun["seeds"][: len(row["runs"])]
+            and all(type(run["reached"]) is bool and {*COUNTED, "why"} <= run.keys() for run in row["runs"])
+            for row in begun["rows"]
+        )
+    except (KeyError, TypeError, AttributeError):
+        whole = False
+    if not whole:
+        raise UserError(f"{file} is damaged; delete it to begin anew")
+    differing = [
+        # The value of a checksum tells nobody anything.
+        name + ("" if "checksum" in name else f" ({before.get(name)}, and here {value})")
+        for name, value in now.items()
+        if before.get(name) != value
+    ]
+    if any(name.startswith("contestants") for name in differing):
+        # Of others, it goes without saying that they differ.
+        differing = [name for name in differing if not any(f" of {kind} " in name for kind in ("ours", "tutorial"))]
+    if differing:
+        raise UserError(f"{file} was measured otherwise: {', '.join(differing)}; delete it to begin anew")
+
+
+def _list_settings(measured: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns all that runs depend on, by what it is called: what is not a result."""
+    measured = json.loads(json.dumps(measured))
+    hidden = {"code", "plugins"}
+    listed = {
+        f"checksum of {name}" if name in hidden else name: value
+        for name, value in (measured | measured["machine"]).items()
+        if name not in ("machine", "load_before", "notes", "rows")
     }
+    listed["contestants"] = ", ".join(f"{row['kind']} {row['variant']} on {row['dataset']}" for row in measured["rows"])
+    for row in measured["rows"]:
+        who = f"{row['kind']} {row['variant']} on {row['dataset']}"
+        listed |= {
+            f"checksums of data and classifiers of {who}" if name == "judge" else f"{name} of {who}": value
+            for name, value in row.items()
+            if name not in ("kind", "variant", "dataset", "reached", "until", "runs", "missing")
+        }
+    return listed
 
 
 @dataclass(frozen=True)
@@ -224,23 +331,38 @@ class Entrant:
         return f"{self.kind} {self.case.name}"
 
     def runs(
-        self, target: Target, seeds: Sequence[int], every: int, budget: float, say: Callable[[str], None]
-    ) -> Iterator[dict[str, Any]]:
-        """Yields a finished run for each seed, which is trained when it is asked for."""
-        for seed in seeds:
+        self,
+        target: Target,
+        seeds: Sequence[int],
+        every: int,
+        budget: float,
+        say: Callable[[str], None],
+        there: int,
+        keep: Callable[[str, dict[str, Any]], None],
+    ) -> Iterator[None]:
+        """Yields once for each seed, whose run is trained when it is asked for, and then kept.
+
+        there: how many seeds have their run already.
+        """
+        for number, seed in enumerate(seeds):
+            if number < there:
+                yield
+                continue
             run = run_to(self.process, target, seed, every, budget)
             told = f"met the target after {run['updates']:,} updates" if run["reached"] else f"did not: {run['why']}"
             say(f"{self.name}, seed {seed}: {told}, {run['training_seconds']:.1f} s of training")
-            yield run
+            keep(self.name, run)
+            yield
 
-    def make_row(self, runs: list[dict[str, Any]]) -> dict[str, Any]:
-        """Returns the runs with what they have in common, as JSON values."""
+    def make_row(self, runs: list[dict[str, Any]], seeds: Sequence[int]) -> dict[str, Any]:
+        """Returns the runs with what they have in common, and the seeds that have none yet, as JSON values."""
         return {
             "kind": self.kind,
             "variant": self.case.variant,
             **self.facts,
             "reached": sum(run["reached"] for run in runs),
             "until": {counted: summarize(runs, counted) for counted in COUNTED},
+            "missing": list(seeds[len(runs) :]),
             "runs": runs,
         }
 

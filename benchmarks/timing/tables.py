@@ -180,7 +180,8 @@ def _quality(measured: Mapping[str, Any]) -> str:
             (
                 f"`{row['variant']}`" if row["kind"] == "ours" else f"tutorial {row['variant']}",
                 row["dataset"],
-                f"{row['reached']} of {len(row['runs'])}",
+                f"{row['reached']} of {len(row['runs'])}"
+                + f" ({len(row['runs'])} of {seeds} seeds)" * (len(row["runs"]) < seeds),
                 *(
                     format_until(row["until"][counted])
                     for counted in (
@@ -192,6 +193,7 @@ def _quality(measured: Mapping[str, Any]) -> str:
                     )
                 ),
             )
+            for seeds in [len(measured["seeds"])]
             for row in measured["rows"]
         ],
     )
@@ -231,10 +233,13 @@ def _describe(measured: Mapping[str, Any]) -> str:
         how = f"{measured['dataset']}, {measured['epochs']} epochs, {measured['samples']:,} samples."
     elif measured["kind"] == "quality":
         seeds = len(measured["seeds"])
+        runs, wanted = sum(len(row["runs"]) for row in measured["rows"]), seeds * len(measured["rows"])
+        incomplete = f" **Incomplete: {runs} of {wanted} runs.**" * (runs < wanted)
         how = (
             f"until {measured['target']}, judged every {measured['every']:,} updates on "
             f"{measured['samples']:,} samples; budget {measured['budget']:g} s of training; "
-            f"median of {seeds} seed{'s' * (seeds != 1)} (least–most)."
+            + ("median of the seeds so far" if incomplete else f"median of {seeds} seed{'s' * (seeds != 1)}")
+            + f" (least–most).{incomplete}"
         )
     else:
         how = f"median of {measured['rounds']} rounds (least–most)."
@@ -265,6 +270,8 @@ def format_spread(values: Mapping[str, float], unit: str = "") -> str:
 
 def format_until(values: Mapping[str, float | None]) -> str:
     """Formats a median with its range where some runs may be censored; see `quality.summarize`."""
+    if values["least"] is None and values["above"] is None:
+        return "–"  # no runs yet
     if values["least"] is None:
         return f"> {format_number(values['above'])}"
     if values["least"] == values["most"]:

@@ -56,6 +56,21 @@ def test_what_cannot_be_measured_is_refused_with_one_sentence(called: Called, wo
     assert sentence.partition("; did you mean --seeds")[0] in done.err
 
 
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ('{"kind": "training"}', "to.json does not hold a measurement of --to; delete it, or choose another name"),
+        ('{"kind": "qual', "to.json is damaged: it is not JSON"),
+    ],
+)
+def test_a_time_to_quality_does_not_go_on_from_another_file(content: str, sentence: str, called: Called) -> None:
+    Path("to.json").write_text(content)
+    done = called(main, "--to", "fid<=2", "--json", "to.json")
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert sentence in done.err
+    assert Path("to.json").read_text() == content
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_training_is_measured_beside_stock(seeds: int, called: Called, tmp_path: Path) -> None:
@@ -114,6 +129,13 @@ def test_the_seconds_to_a_quality_are_measured_beside_a_tutorial(called: Called,
         for counted, until in row["until"].items():
             assert until["least"] <= until["median"] <= until["most"], counted
             assert until["above"] is None
+    again = called(main, "--to", "fid<=1e9 accuracy>=0", *words)
+    assert (again.code, again.out) == (0, done.out)
+    assert "to.json has 4 of 4 runs, which are kept" in again.err
+    assert json.loads(Path("to.json").read_text())["rows"] == measured["rows"]
+    other = called(main, "--to", "fid<=1e9 accuracy>=0.1", *words)
+    assert other.code == 2
+    assert "to.json was measured otherwise: target (fid<=1e+09 accuracy>=0, and here fid<=1e+09 " in other.err
 
 
 @pytest.mark.long

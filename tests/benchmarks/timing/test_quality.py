@@ -1,7 +1,10 @@
 """A target is read, a run meets it twice in a row or is censored, and contestants take turns seed by seed."""
 
+import json
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,7 +68,7 @@ class Made:
     def prepare(self, metrics: tuple[str, ...], samples: int) -> dict[str, Any]:
         judge = {"classifiers": "c", "data": "d"}
         known = {"dataset": "digits", "measured": {"fid": "fid_normalized"}, "judge": judge, "notes": ["made"]}
-        return {**known, "software": {"threads": 1, "torch": "2", "device": "cpu"}, **self.facts}
+        return {**known, "code": "e", "software": {"threads": 1, "torch": "2", "device": "cpu"}, **self.facts}
 
     def start(self, seed: int) -> None:
         self.seeds.append(seed)
@@ -121,6 +124,7 @@ def test_a_run_that_does_not_meet_the_target_is_censored() -> None:
         # Half is not more than half.
         ([3, 1], [10, 12], (None, 1, None, 10), "> 10 (1–> 10)"),
         ([], [12, 10], (None, None, None, 10), "> 10"),
+        ([], [], (None, None, None, None), "–"),
     ],
 )
 def test_censored_runs_enter_no_mean(
@@ -219,3 +223,162 @@ def test_contestants_that_are_not_judged_alike_are_refused(made: Callable[..., l
     with pytest.raises(UserError, match=r"^ours cgan_mlp on digits and tutorial cgan on digits would not be judged"):
         measure_quality(WEAK, [Case("cgan_mlp", "digits")])
     assert sorted(began) == ["Ours_cgan_mlp ended", "Tutorial_cgan ended"]
+
+
+CASE = Case("cgan_mlp", "digits")
+MACHINE = {"processor": "P", "cores": 2, "system": "S", "python": "3", "load_before": 0.0}
+
+
+@pytest.fixture
+def contestants(made: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Makes two contestants, of which ours gives up, on a machine that does nothing else; returns whose run began."""
+    monkeypatch.setattr(quality, "describe_machine", lambda: dict(MACHINE))
+    ours = Made(math.nan, broken="3 of 9 samples are not finite", conditional=True)
+    return made(Ours_cgan_mlp=ours, Tutorial_cgan=Made(9.0, 1.0, 1.0, conditional=True))
+
+
+def measure(file: Path | None, target: Target = WEAK, case: Case = CASE, **changes: Any) -> dict[str, Any]:
+    settings = {"seeds": range(3), "every": 10, "budget": 35.0, **changes}
+    return measure_quality(target, [case], file=file, **settings)
+
+
+@pytest.fixture
+def interrupted(contestants: list[str], tmp_path: Path) -> Iterator[Path]:
+    """Returns the file of a measurement that was interrupted in its third run."""
+
+    def say(sentence: str) -> None:
+        # It is said before a run is kept.
+        if "seed 1" in sentence:
+            raise KeyboardInterrupt
+
+    file = tmp_path / "new" / "to.json"
+    with pytest.raises(KeyboardInterrupt):
+        measure(file, say=say)
+    assert "Tutorial_cgan ended" in contestants
+    contestants.clear()
+    yield file
+    assert sorted(path.name for path in file.parent.iterdir()) == ["to.json"]
+
+
+def test_an_interrupted_measurement_goes_on_where_it_stopped(
+    interrupted: Path, contestants: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = json.loads(interrupted.read_text())
+    assert [(len(row["runs"]), row["missing"]) for row in kept["rows"]] == [(1, [1, 2]), (1, [1, 2])]
+    said: list[str] = []
+    measured = measure(interrupted, say=said.append)
+    assert f"{interrupted} has 2 of 6 runs, which are kept" in said
+    order = ["Tutorial_cgan 1", "Ours_cgan_mlp 1", "Ours_cgan_mlp 2", "Tutorial_cgan 2"]
+    assert contestants[:4] == order
+    assert not any(who.endswith(" 0") for who in contestants)
+    assert [row["missing"] for row in measured["rows"]] == [[], []]
+    # As text, because NaN is not equal to itself.
+    assert json.dumps(measured) == json.dumps(json.loads(interrupted.read_text())) == json.dumps(measure(None))
+
+    contestants.clear()
+    monkeypatch.setattr(quality, "describe_machine", lambda: {**MACHINE, "load_before": 9.0})
+    assert json.dumps(measure(interrupted)) == json.dumps(measured)
+    assert sorted(contestants) == ["Ours_cgan_mlp ended", "Tutorial_cgan ended"]
+
+
+def test_an_interrupted_measurement_may_lack_a_run_of_a_seed(interrupted: Path, contestants: list[str]) -> None:
+    kept = json.loads(interrupted.read_text())
+    kept["rows"][0]["runs"] = []
+    kept["notes"].append("the machine was busy")
+    interrupted.write_text(json.dumps(kept))
+    measured = measure(interrupted)
+    # Who reads the figures has to know of both parts.
+    assert contestants[:3] == ["Ours_cgan_mlp 0", "Tutorial_cgan 1", "Ours_cgan_mlp 1"]
+    whole = measure(None)
+    assert json.dumps(measured["rows"]) == json.dumps(whole["rows"])
+    assert sorted(measured["notes"]) == sorted([*whole["notes"], "the machine was busy"])
+
+
+def test_the_table_of_an_incomplete_file_says_so(interrupted: Path) -> None:
+    kept = json.loads(interrupted.read_text())
+    table = render(kept)
+    assert "| `cgan_mlp` | digits | 0 of 1 (1 of 3 seeds) | > 10 |" in table
+    assert "| tutorial cgan | digits | 1 of 1 (1 of 3 seeds) | 30 |" in table
+    assert "median of the seeds so far (least–most). **Incomplete: 2 of 6 runs.**" in table
+    empty = {counted: summarize([], counted) for counted in quality.COUNTED}
+    kept["rows"][1] |= {"runs": [], "reached": 0, "until": empty}
+    assert "| tutorial cgan | digits | 0 of 0 (0 of 3 seeds) | – | – |" in render(kept)
+    whole = render(measure(None))
+    assert "| 0 of 3 |" in whole
+    assert "Incomplete" not in whole
+
+
+@pytest.mark.parametrize(
+    ("settings", "differing"),
+    [
+        ({"target": parse_target("fid<=3")}, "target (fid<=2, and here fid<=3)"),
+        ({"budget": 36.0}, "budget (35.0, and here 36.0)"),
+        ({"every": 11, "budget": 36.0}, "every (10, and here 11), budget (35.0, and here 36.0)"),
+        ({"seeds": range(2)}, "seeds ([0, 1, 2], and here [0, 1])"),
+        (
+            {"against_tutorials": False},
+            "contestants (ours cgan_mlp on digits, tutorial cgan on digits, and here ours cgan_mlp on digits)",
+        ),
+    ],
+)
+def test_other_settings_do_not_go_on_from_a_file(
+    settings: dict[str, Any], differing: str, interrupted: Path, contestants: list[str]
+) -> None:
+    before = interrupted.read_bytes()
+    with pytest.raises(UserError) as refused:
+        measure(interrupted, **settings)
+    assert str(refused.value) == f"{interrupted} was measured otherwise: {differing}; delete it to begin anew"
+    assert all(who.endswith("ended") for who in contestants)
+    assert interrupted.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("facts", "differing"),
+    [
+        ({"code": "f"}, "checksum of code"),
+        ({"software": {"threads": 2, "torch": "2", "device": "cpu"}}, "threads (1, and here 2)"),
+        ({"software": {"threads": 1, "torch": "3", "device": "cpu"}}, "torch (2, and here 3)"),
+        (
+            {"judge": {"classifiers": "c", "data": "other"}},
+            "checksums of data and classifiers of ours cgan_mlp on digits, "
+            "checksums of data and classifiers of tutorial cgan on digits",
+        ),
+    ],
+)
+def test_other_code_data_or_software_does_not_go_on_from_a_file(
+    facts: dict[str, Any], differing: str, interrupted: Path, made: Callable[..., list[str]]
+) -> None:
+    both = {"conditional": True, **facts}
+    made(Ours_cgan_mlp=Made(**both), Tutorial_cgan=Made(**both))
+    with pytest.raises(UserError, match=re.escape(f" was measured otherwise: {differing}; delete it")):
+        measure(interrupted)
+
+
+def test_another_machine_does_not_go_on_from_a_file(interrupted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quality, "describe_machine", lambda: {**MACHINE, "processor": "Q", "load_before": 0.5})
+    with pytest.raises(UserError, match=r" was measured otherwise: processor \(P, and here Q\); delete it"):
+        measure(interrupted)
+    # The load is another each time.
+    monkeypatch.setattr(quality, "describe_machine", lambda: {**MACHINE, "load_before": 0.5})
+    assert measure(interrupted)["rows"][0]["missing"] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda kept: kept.update(kind="training"), " does not hold a measurement of --to; delete it, or choose"),
+        (lambda kept: kept.pop("rows"), " is damaged; delete it to begin anew"),
+        (lambda kept: kept.update(notes=[{}]), " is damaged; delete it to begin anew"),
+        (lambda kept: kept["rows"][1]["runs"][0].update(seed=1), " is damaged; delete it to begin anew"),
+        (lambda kept: kept["rows"][1]["runs"][0].pop("updates"), " is damaged; delete it to begin anew"),
+    ],
+)
+def test_a_file_of_something_else_is_left_as_it_is(
+    change: Callable[[dict[str, Any]], Any], sentence: str, interrupted: Path
+) -> None:
+    kept = json.loads(interrupted.read_text())
+    change(kept)
+    interrupted.write_text(json.dumps(kept))
+    with pytest.raises(UserError, match=re.escape(sentence)):
+        measure(interrupted)
+    assert json.loads(interrupted.read_text()).keys() == kept.keys()
