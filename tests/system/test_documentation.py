@@ -14,15 +14,21 @@ import torch
 from PIL import Image
 
 import metrics
-from benchmarks import configure, train
+import reports
+from benchmarks import compare, configure, sample, suite, train
 from benchmarks.__main__ import start
 from benchmarks.cli.options import PROGRAMS
 from benchmarks.config import DatasetConfig
 from benchmarks.datasets import load
 from benchmarks.inference import exporting
+from benchmarks.questions import QUESTIONS
+from benchmarks.questions.presets import find_preset
 from benchmarks.run import parser
+from benchmarks.suites.comparison import find_criterion
+from benchmarks.suites.plan import make_plan
 from benchmarks.tracking import tensorboard
 from metrics import FrechetDistance
+from reports import build
 from tests.conftest import ROOT, Done
 from variants import VARIANTS
 
@@ -97,6 +103,60 @@ def test_the_commands_of_the_commands_page_are_understood(
             assert done.code == 0
     PROGRAMS.clear()
     assert seen == {"benchmarks.run", "benchmarks.export", "benchmarks.show", "gan-benchmark"}
+
+
+EXERCISES = ROOT / "docs" / "exercises.md"
+
+
+def exercise_commands() -> dict[str, list[list[str]]]:
+    """The commands of each section of the exercise sheet, by its question, without `python -m`."""
+    sections = re.split(r"^## \d+\. .* \(`(\w+)`\)$", EXERCISES.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    return {
+        name: [shlex.split(line, comments=True) for line in re.findall(r"^python -m (.*)$", text, re.MULTILINE)]
+        for name, text in zip(sections[::2], sections[1::2], strict=True)
+    }
+
+
+def test_every_question_is_an_exercise() -> None:
+    commands = exercise_commands()
+    assert set(commands) == set(QUESTIONS)
+    text = EXERCISES.read_text(encoding="utf-8")
+    for name, shown in commands.items():
+        assert shown, name
+        assert f"published/mnist/{name}.md" in text
+        for module, *words in shown:
+            if "--questions" in words:
+                assert words[words.index("--questions") + 1] == name, (module, words)
+
+
+def test_the_commands_of_the_exercises_are_understood(
+    called: Callable[..., Done], own_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is read as typed; one of a suite has decisions to take, and the report is asked for the same questions."""
+    trained, reported = [], []
+    monkeypatch.setattr(
+        reports, "report", lambda out, preset, questions, **_: reported.append((preset, questions)) or ()
+    )
+    data = {name: load(DatasetConfig(name)) for name in ("digits", "ring8")}
+    commands = [command for shown in exercise_commands().values() for command in shown]
+    for module, *words in commands:
+        if module == "benchmarks.run":
+            assert parser().parse_args(words).variant in VARIANTS
+        elif module == "benchmarks.sample":
+            sample.parser().parse_args(words)
+        elif module == "benchmarks.compare":
+            asked = compare.parser().parse_args(words)
+            assert len(compare.list_arms(asked)) == 2, words
+            find_criterion(asked.by, asked.margin, data["ring8" if asked.dataset == "ring8" else "digits"])
+        elif module == "benchmarks.suite":
+            asked = suite.parser().parse_args(words)
+            assert make_plan(find_preset(asked.preset), asked.questions).decisions, words
+            trained.append((asked.preset, asked.questions))
+        else:
+            assert module == "reports.build"
+            assert called(build.main, *words).code == 0, words
+    assert len(trained) > 5
+    assert reported == trained
 
 
 def test_make_commands_exist() -> None:
