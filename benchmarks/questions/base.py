@@ -220,6 +220,8 @@ class Question:
     """What the answer does not cover."""
     extra_arms: tuple[Arm, ...] = ()
     """Arms that are shown and decide nothing."""
+    demonstrates: Literal["", "transposed_convolution"] = ""
+    """What its page shows by hand, because a claim describes it; "" for nothing."""
 
     @property
     def arms(self) -> tuple[Arm, ...]:

@@ -43,6 +43,7 @@ QUESTION = Question(
         ),
         cleaner("C3-shuffle", SHUFFLED, "Pixel shuffle leaves a checkerboard that resizing does not."),
     ),
+    demonstrates="transposed_convolution",
     curve="metrics/checkerboard",
     table_metrics=(
         "checkerboard",
@@ -57,7 +58,7 @@ QUESTION = Question(
         "without seeds.",
     ),
     limits=(
-        "C3 describes an operation; a test shows its 2×2 → 4×4 by hand. What is tested here is what follows from it.",
+        "C3 describes an operation, which is shown by hand. What is tested here is what follows from it.",
         "A checkerboard is power above that of real images, at the period with most of it: 4, which the first of two "
         "layers leaves, or 2. Less power than real images have is what resizing takes away, and is told with its sign.",
         "Judged on trained networks: a discriminator may teach the generator to undo what its layers would leave.",

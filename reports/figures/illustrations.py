@@ -15,6 +15,7 @@ from reports.analysis.names import spell_metric
 from reports.analysis.sections import Section, SeedGroup
 from reports.analysis.standings import late_mean
 from reports.figures import training
+from reports.figures.demonstrations import draw_transposed_convolution
 from reports.figures.training import Curve, Line
 from reports.reading.runs import RunRecord
 
@@ -47,7 +48,7 @@ _CHANCE = {"probes/generalization_gap": 0.5, "probes/label_use": 0.5}
 class Picture:
     """Holds a figure of a page."""
 
-    kind: Literal["losses", "quality", "effects", "training", "modes", "gradients", "verdicts"]
+    kind: Literal["losses", "quality", "effects", "training", "modes", "gradients", "verdicts", "demonstration"]
     path: str
     """Place of its file, from the page."""
     data: bytes
@@ -117,9 +118,11 @@ def _quality_curves(section: Section) -> list[Curve]:
 
 
 def draw_pictures(answers: Answers, question: Question) -> Iterator[Picture]:
-    """Draws the figures of a question's page; figures without runs are left out."""
+    """Draws the figures of a question's page; figures of runs are left out where there are none."""
     stem = f"{PICTURES_FOLDER}/{question.name}"
     arms = answers.evidence.of(question.name)
+    if question.demonstrates == "transposed_convolution":
+        yield Picture("demonstration", f"{stem}-by-hand.svg", draw_transposed_convolution())
     if groups := _group_effects(answers, question):
         yield Picture("effects", f"{stem}-effects.svg", figures.draw_forests(groups))
     lines = {arm.name: Line(arm.label, [run for run in arm.ended if run.finished]) for arm in arms}
