@@ -23,12 +23,14 @@ From Python, one row a run, and the same reports:
     report("out", "quick", runs_dir="runs", html=True)
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas
+
+    from benchmarks.suites.plan import Plan
 
 __all__ = ["fill", "report", "results"]
 
@@ -88,17 +90,11 @@ def report(
     records_of = runs_dir if records else None
     if not preset:
         return build_report(find_runs(runs, runs_dir, tracking_uri, experiment), out, html, records_of=records_of)
-    from benchmarks.questions import presets
-    from benchmarks.suites.plan import make_plan
-    from benchmarks.suites.plan_history import load_plans
-    from benchmarks.suites.tuned_settings import load_tuned_settings
+    from benchmarks.questions.presets import find_preset
 
-    wanted = presets.find_preset(preset)
-    if wanted.arms:
+    if find_preset(preset).arms:
         raise UserError(f"the preset {preset} asks no questions; --fill PAGE writes its table")
-    settings = load_tuned_settings(wanted, tuned)
-    plan = make_plan(wanted, questions, tuned=settings, dataset=dataset, seeds=seeds)
-    kept = load_plans(runs_dir, preset) if runs_dir is not None else []
+    plan, settings, kept = _make_plan(preset, questions, runs_dir, seeds=seeds, dataset=dataset, tuned=tuned)
     found = find_runs(runs, runs_dir, tracking_uri, experiment)
     partial = bool(questions)
     return build_report(found, out, html, plan=plan, tuned=settings, plans=kept, partial=partial, records_of=records_of)
@@ -121,15 +117,29 @@ def fill(
     The options are as above. Raises UserError where there is nothing to read, and for a page that has no place for
     either.
     """
+    from reports.build import fill_page
+    from reports.reading.runs import find_runs
+
+    plan, settings, kept = _make_plan(preset, (), runs_dir, seeds=seeds, dataset=dataset, tuned=tuned)
+    return fill_page(find_runs(runs, runs_dir, tracking_uri, experiment), plan, Path(page), settings, kept)
+
+
+def _make_plan(
+    preset: str,
+    questions: Sequence[str],
+    runs_dir: Path | str | None,
+    *,
+    seeds: int,
+    dataset: str,
+    tuned: Path | str | None,
+) -> tuple["Plan", Mapping[str, Any], Sequence[Mapping[str, Any]]]:
+    """Returns the plan of a preset, the tuned settings that it was made with, and the plans kept beside the runs."""
     from benchmarks.questions.presets import find_preset
     from benchmarks.suites.plan import make_plan
     from benchmarks.suites.plan_history import load_plans
     from benchmarks.suites.tuned_settings import load_tuned_settings
-    from reports.build import fill_page
-    from reports.reading.runs import find_runs
 
     wanted = find_preset(preset)
     settings = load_tuned_settings(wanted, tuned)
-    plan = make_plan(wanted, tuned=settings, dataset=dataset, seeds=seeds)
-    kept = load_plans(runs_dir, preset) if runs_dir is not None else []
-    return fill_page(find_runs(runs, runs_dir, tracking_uri, experiment), plan, Path(page), settings, kept)
+    plan = make_plan(wanted, questions, tuned=settings, dataset=dataset, seeds=seeds)
+    return plan, settings, load_plans(runs_dir, preset) if runs_dir is not None else []

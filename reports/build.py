@@ -126,8 +126,7 @@ def answer_questions(
     standings = compute_standings(evidence)
     verdicts = draw_findings(answers)
     pictures: dict[str, bytes] = {} if verdicts is None else {verdicts.path: verdicts.data}
-    # The first page comes first, and shows samples of the pages after it.
-    texts = {INDEX: ""}
+    texts: dict[str, str] = {}
     strip: dict[str, Sample] = {}
     shown = set()
     for question in plan.questions:
@@ -138,9 +137,10 @@ def answer_questions(
         texts[pages.page_of(question.name)] = pages.render_question(answers, question, drawn, samples)
     deciding = {arm.name for each in answers.answers if each.is_finding for arm in each.planned.decision.arms}
     few = [each for each in strip.values() if each.arm.name in deciding][:_STRIP]
-    texts[INDEX] = pages.render_overview(
+    first = pages.render_overview(
         answers, standings, found.left_out, len(found.runs), records, picture=verdicts, samples=few
     )
+    texts = {INDEX: first, **texts}
     outcomes = [answer.outcome for answer in answers.answers]
     controls = [answer.passed for answer in answers.controls]
     said = (

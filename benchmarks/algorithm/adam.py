@@ -6,7 +6,6 @@ the first call imports it, which takes seconds. The update itself is torch's, so
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -21,10 +20,11 @@ def _unwrapped(method: Callable) -> Callable:
 class Adam(torch.optim.Adam):
     """Implements Kingma & Ba 2015, fused: one group of dense parameters of one type and device, no weight decay.
 
-    factors: of stacked parameters (seeds, ...), what each seed multiplies the group's learning rate by; () for 1.
+    blocks: of stacked parameters (seeds, ...) with several learning rates, the seeds of each, and what they multiply
+    the group's rate by; () where all seeds have the same.
     """
 
-    factors: Sequence[float] = ()
+    blocks: Sequence[tuple[slice, float]] = ()
 
     add_param_group = _unwrapped(Optimizer.add_param_group)
     state_dict = _unwrapped(Optimizer.state_dict)
@@ -85,13 +85,11 @@ class Adam(torch.optim.Adam):
     step.hooked = True  # type: ignore[attr-defined]
 
     def _parts(self, rate: float, tensors: Sequence[list[Tensor]]) -> Iterator[tuple[float, Sequence[list[Tensor]]]]:
-        """Yields a learning rate, and the seeds' parts of all tensors that it moves; neighbours of one rate as one."""
-        if not self.factors:
+        """Yields each learning rate, and the parts of all tensors that it moves."""
+        if not self.blocks:
             yield rate, tensors
-            return
-        for factor, places in groupby(range(len(self.factors)), key=self.factors.__getitem__):
-            first, *_, last = [*places] * 2
-            yield factor * rate, [[each[first : last + 1] for each in some] for some in tensors]
+        for seeds, factor in self.blocks:
+            yield factor * rate, [[each[seeds] for each in some] for some in tensors]
 
     def _begin(self, parameter: Tensor) -> dict[str, Tensor]:
         state = self.state[parameter]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
+from itertools import groupby
 
 import torch
 from torch import Tensor, nn
@@ -79,8 +80,8 @@ class Abreast:
 class StackedGAN:
     """Trains the GANs of several seeds as one, with one optimiser for each network.
 
-    alone: each seed's own GAN; where their learning rates differ, Adam is needed (`takes_several_rates`). recipe: of
-    the first one.
+    alone: each seed's own GAN. recipe: of the first one; raises ValueError where learning rates differ, and it does
+    not take several (`takes_several_rates`).
     """
 
     def __init__(
@@ -94,10 +95,15 @@ class StackedGAN:
             replay=None if replays[0] is None else StackedReplay(replays),
             ema_generator=None if ema_generator[0] is None else StackedNetwork(ema_generator),
         )
+        # Of each optimiser: what each seed multiplies the first one's learning rate by.
+        self.factors: dict[str, list[float]] = {}
         for role in OPTIMIZERS:
             rates = [getattr(own, role).param_groups[0]["lr"] for own in alone]
+            self.factors[role] = [rate / rates[0] for rate in rates]
             if len(set(rates)) > 1:
-                getattr(self.gan, role).factors = tuple(rate / rates[0] for rate in rates)
+                if not takes_several_rates(recipe):
+                    raise ValueError("seeds with different learning rates cannot be trained as one by this recipe")
+                getattr(self.gan, role).blocks = _cut_blocks(self.factors[role])
             state = getattr(self.gan, role).state
             for stacked, *weights in self.weights(role):
                 states = [getattr(own, role).state.get(w, {}) for own, w in zip(alone, weights, strict=True)]
@@ -133,9 +139,8 @@ class StackedGAN:
         torch._foreach_copy_(*zip(*self.pairs, strict=True))
         for place, own in enumerate(self.alone):
             for role in OPTIMIZERS:
-                together = getattr(self.gan, role)
-                factor = together.factors[place] if getattr(together, "factors", ()) else 1.0
-                getattr(own, role).param_groups[0]["lr"] = factor * together.param_groups[0]["lr"]
+                rate = getattr(self.gan, role).param_groups[0]["lr"]
+                getattr(own, role).param_groups[0]["lr"] = self.factors[role][place] * rate
             for mine, all_ in zip(_noise_layers(own.discriminator), _noise_layers(self.gan.discriminator), strict=True):
                 mine.deviation = all_.deviation
 
@@ -158,6 +163,16 @@ class StackedGAN:
                         part, like = (value, value) if name == "step" else (part_of_seed(value, place, weight), weight)
                         found.append((getattr(own, role).state[weight].setdefault(name, torch.empty_like(like)), part))
         return found
+
+
+def _cut_blocks(factors: Sequence[float]) -> tuple[tuple[slice, float], ...]:
+    """Returns the places of neighbours with the same factor, and the factor."""
+    blocks, start = [], 0
+    for factor, same in groupby(factors):
+        end = start + len(list(same))
+        blocks.append((slice(start, end), factor))
+        start = end
+    return tuple(blocks)
 
 
 def _tensors(network: nn.Module) -> list[Tensor]:

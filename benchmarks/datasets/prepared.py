@@ -232,11 +232,15 @@ def _tell(path: Path, what: str) -> None:
 def without_colour(data: UInt8[np.ndarray, "images 3 height width"], allocate: Allocate) -> np.ndarray:
     """Returns the images with one channel if all of them are grey, else as they are."""
     parts = [slice(start, start + PART) for start in range(0, len(data), PART)]
-    if not all((data[part] == data[part, :1]).all() for part in parts):
-        return data
+    for part in parts:
+        if (data[part] != data[part, :1]).any():
+            return data
+        let_go(data)
     grey = allocate((len(data), 1, *data.shape[2:]))
     for part in parts:
         grey[part] = data[part, :1]
+        let_go(data)
+        let_go(grey)
     return grey
 
 

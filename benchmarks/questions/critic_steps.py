@@ -1,7 +1,9 @@
 """Asks how often the discriminator should be trained before each update of the generator (D)."""
 
+from dataclasses import replace
+
 from benchmarks.questions.arms import CONDITIONAL, REPORT, source_setup
-from benchmarks.questions.base import FID_MARGIN, LN_FID, Arm, Check, Decision, Question, different
+from benchmarks.questions.base import FID_MARGIN, LN_FID, Decision, Question, different
 
 ONE = CONDITIONAL
 TWO = CONDITIONAL.vary("critic-2", "two discriminator steps", critic_steps=2, probes=())
@@ -14,34 +16,29 @@ BUDGETS = {
 }
 
 
-def five(
-    until: str,
-    arms: tuple[Arm, Arm] = (FIVE, ONE),
-    *,
-    name: str = "D-five",
-    recipe: str = "",
-    checks: tuple[Check, ...] = (),
-    only: tuple[str, ...] = (),
-) -> Decision:
-    settings = "learning rate" if recipe else "tuning budget"
-    statement = f"five discriminator steps to each generator step, against one, change the samples at {BUDGETS[until]}."
+def five(until: str) -> Decision:
     return Decision(
-        f"{name}-{until.replace('_', '-')}",
+        f"D-five-{until.replace('_', '-')}",
         "D",
-        f"Under {recipe}, {statement}" if recipe else statement.capitalize(),
-        (different(*arms, LN_FID, FID_MARGIN, until),),
+        f"Five discriminator steps to each generator step, against one, change the samples at {BUDGETS[until]}.",
+        (different(FIVE, ONE, LN_FID, FID_MARGIN, until),),
         "ln 1.25 of FID is about twice what swapping the classifier moves",
         "nothing: the source claims no direction; the verdict names the winner.",
-        equal=f"{BUDGETS[until]}, networks, batch, {settings}",
-        checks=checks,
-        only=only,
+        equal=f"{BUDGETS[until]}, networks, batch, tuning budget",
     )
 
 
 def five_in_source(until: str) -> Decision:
-    arms = REPORT, REPORT_ONE
-    setup = source_setup(*arms)
-    return five(until, arms, name="D-five-report", recipe="the source's recipe", checks=setup, only=("source",))
+    return replace(
+        five(until),
+        name=f"D-five-report-{until.replace('_', '-')}",
+        says="Under the source's recipe, five discriminator steps to each generator step, against one, change the "
+        f"samples at {BUDGETS[until]}.",
+        contrasts=(different(REPORT, REPORT_ONE, LN_FID, FID_MARGIN, until),),
+        equal=f"{BUDGETS[until]}, networks, batch, learning rate",
+        checks=source_setup(REPORT, REPORT_ONE),
+        only=("source",),
+    )
 
 
 QUESTION = Question(

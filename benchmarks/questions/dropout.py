@@ -1,5 +1,7 @@
 """Asks whether dropout makes the discriminator generalise better (I3c)."""
 
+from dataclasses import replace
+
 from benchmarks.questions.arms import CONDITIONAL, REPORT, source_setup
 from benchmarks.questions.base import Arm, Check, Decision, Outcome, Question, better
 
@@ -61,13 +63,9 @@ def narrows(name: str, treatment: Arm, control: Arm, data: str, **rest: bool) ->
 
 
 def narrows_in_source() -> Decision:
-    return Decision(
-        "I3c-report",
-        "I3c",
-        "Under the source's recipe, dropout .3 narrows the gap between training and test images.",
-        (better(REPORT, REPORT_WITHOUT, GAP, MARGIN, networks=("discriminator",)),),
-        "two rankings in a hundred; chosen, not tuned",
-        "a gap that is wider by as much",
+    return replace(
+        narrows("I3c-report", REPORT, REPORT_WITHOUT, "all training images"),
+        says="Under the source's recipe, dropout .3 narrows the gap between training and test images.",
         equal="generator updates, batch, networks, learning rate, evaluation",
         checks=(*source_setup(REPORT, REPORT_WITHOUT), *overfits(REPORT_WITHOUT)),
         only=("source",),

@@ -65,6 +65,8 @@ QUESTION = Question(
             equal="one arm against a constant",
             checks=source_setup(REPORT),
             only=("source",),
+            # That it left chance is what is asked; as a check it would make the opposite "not tested".
+            may_stay_at_chance=(REPORT,),
         ),
     ),
     curve="probes/label_use",

@@ -118,7 +118,10 @@ class Preset:
         return ""
 
     def trains(self, arm: Arm) -> bool:
-        """Tells whether an extra arm, which is only shown, is trained here."""
+        """Tells whether an extra arm, which is only shown, is trained here.
+
+        None is where the preset names its decisions.
+        """
         if self.takes or arm.dataset_role not in self.budgets:
             return False
         return arm.linear or not self.budgets[arm.dataset_role].why_linear

@@ -115,6 +115,14 @@ def test_seeds_with_learning_rates_of_their_own_agree_with_each_alone(
     assert apart(variant, dataset, changes, dtype, 20, rates) < BOUND
 
 
+@pytest.mark.parametrize("changes", [{"optimizer": "sgd"}, {"unrolled_steps": 1}], ids=["sgd", "unrolled"])
+def test_a_recipe_that_would_read_one_rate_for_all_seeds_is_refused_several(changes: dict) -> None:
+    recipes = [of_rate(recipe_of("vanilla_gan", "ring8", changes), rate) for rate in (1.0, 2.0)]
+    own = [started("vanilla_gan", each, "ring8", seed) for each, seed in zip(recipes, (0, 1), strict=True)]
+    with pytest.raises(ValueError, match="seeds with different learning rates cannot be trained as one"):
+        StackedGAN(own, objective(recipes[0]), recipes[0])
+
+
 @pytest.mark.usefixtures("in_float64")
 @pytest.mark.parametrize(("optimizer", "together"), [("adam", 3), ("sgd", 2)])
 def test_runs_are_trained_as_one_where_their_optimiser_takes_several_rates(

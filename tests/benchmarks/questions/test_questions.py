@@ -78,6 +78,19 @@ def test_every_decision_on_convolutional_networks_needs_images_with_room_for_the
     assert without == []
 
 
+def test_no_check_demands_what_a_decision_asks_so_that_the_opposite_can_come_out() -> None:
+    """A quality that is compared with a constant: an arm at chance is then an answer, and not a reason for none."""
+    asked = [
+        (decision, contrast)
+        for question in ALL
+        for decision in question.decisions
+        for contrast in decision.contrasts
+        if contrast.control is None and "metrics/accuracy" in contrast.outcome.figures
+    ]
+    assert "I2-report" in {decision.name for decision, _ in asked}
+    assert [d.name for d, contrast in asked if contrast.treatment not in d.may_stay_at_chance] == []
+
+
 def test_every_decision_on_the_sources_own_recipe_needs_its_setup_and_budget() -> None:
     for question in ALL:
         for decision in question.decisions:
