@@ -2,7 +2,7 @@
 # make ui      look at the runs in MLflow
 # make report  compare them:          make report ARGS="--runs-dir runs"
 # make test    run the tests:         make test ARGS="-k noise"
-# make test-all  the long ones too, which take as much time again
+# make test-all  the long ones too: five times as long
 # make check   lint, import contracts, shapes
 # make soak    the long checks, which take hours and go on where they were:  make soak ARGS="kills fuzzing"
 #

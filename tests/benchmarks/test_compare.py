@@ -87,6 +87,7 @@ def test_a_comparison_is_trained_judged_written_and_found_again(called: Called, 
     assert {parent.data.tags["question"] for parent in parents} == {"comparison"}
 
 
+@pytest.mark.long
 def test_from_python_the_same(tmp_path: Path) -> None:
     configs = [
         configure("vanilla_gan", "ring8", samples=200, epochs=2, epoch_updates=4, generator_lr=rate)
@@ -103,6 +104,7 @@ def test_from_python_the_same(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "index.md").exists()
 
 
+@pytest.mark.long
 def test_no_seeds_begin_that_would_end_after_the_time(called: Called) -> None:
     words = ("--vary", "pack=1,2", "--variant", "vanilla_gan", *TINY, "--most", "10", "--no-tracking")
     done = called(command, *words, "--hours", "0.00001")

@@ -25,6 +25,7 @@ def test_the_command_writes_what_it_checked(
     assert (own_folder / "new" / f"mine{file.suffix}").stat().st_size == size
 
 
+@pytest.mark.long
 def test_a_model_is_logged_once_and_mlflow_serves_it(
     labelled: Run, called: Callable[..., Done], tracking_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

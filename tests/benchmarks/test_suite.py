@@ -129,6 +129,7 @@ def test_mistakes_are_told_in_a_sentence(called: Called) -> None:
     assert not Path("runs").exists() or not list_run_folders("runs")
 
 
+@pytest.mark.long
 def test_runs_that_did_not_end_are_told_and_the_same_command_trains_them(
     called: Called, monkeypatch: pytest.MonkeyPatch
 ) -> None:

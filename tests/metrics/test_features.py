@@ -63,11 +63,13 @@ def test_digits_are_read_as_well_as_the_file_says(digits: Dataset, seed: int) ->
     as_good_as_it_says(load_extractor("digits", seed), digits)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", PINNED_SEEDS)
 def test_mnist_is_read_as_well_as_the_file_says(mnist_dir: Path, seed: int) -> None:
     as_good_as_it_says(load_extractor("mnist", seed), load(DatasetConfig("mnist"), mnist_dir))
 
 
+@pytest.mark.long
 @pytest.mark.skipif(
     published._find_installed(published.fashion_mnist.row) is None, reason="needs the package dataset-fashion-mnist"
 )

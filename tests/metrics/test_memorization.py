@@ -83,6 +83,7 @@ def test_a_copy_is_at_distance_zero_whatever_the_rows_beside_it() -> None:
         assert nearest_of_class(train + 0.01, zeros, train, zeros).all()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("fresh", "rank"), [(99, 1), (150, 1), (198, 1), (199, 2), (1000, 10)])
 def test_a_fresh_example_is_told_a_copy_once_in_a_hundred_times_at_most(fresh: int, rank: int) -> None:
     """By hand: of k + 1 distances any one is as likely to be the last, so it is among the j nearest in j / (k + 1)."""

@@ -33,6 +33,7 @@ def test_a_kept_picture_is_the_one_that_is_shown(mode: str):
     assert as_displayed(b"no picture") == b"no picture"
 
 
+@pytest.mark.long
 def test_the_records_beside_a_report_make_the_same_report(tmp_path: Path, called):
     plan = smoke("loss_curves", seeds=5)
     for run in made(plan):

@@ -69,6 +69,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return tiny(tmp_path_factory.mktemp("whole"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("room", [0, 600, 5_000, 100_000])
 def test_a_file_that_cannot_grow_stops_the_run_which_goes_on_later(
     room: int, whole: Run, tmp_path: Path, unlimited: None, monkeypatch: pytest.MonkeyPatch
@@ -157,6 +158,7 @@ def test_a_disk_that_is_read_only_is_said(small_disk: Path) -> None:
         tiny(small_disk / "runs")
 
 
+@pytest.mark.long
 def test_a_folder_that_is_deleted_while_it_is_written_is_said_and_not_begun_anew(
     tmp_path: Path, tracking_uri: str
 ) -> None:

@@ -235,6 +235,7 @@ def test_the_commands_that_judge_images_run_as_they_are_typed(
         assert Path(path).exists()
 
 
+@pytest.mark.long
 def test_the_python_of_the_commands_page_goes_on_from_a_run() -> None:
     [source] = blocks(ROOT / "docs" / "commands.md", "python")
     short, count = re.subn(r"epochs=(\d)", r"epochs=\1, epoch_updates=1, samples=50, thorough=False", source)

@@ -20,6 +20,7 @@ def test_every_reader_has_its_name_in_the_list(known: dict[str, Reader]) -> None
     assert tuple(known) == NAMES
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 def test_a_valid_file_is_read_and_a_hostile_one_gives_a_value_or_a_sentence(
     name: str, known: dict[str, Reader], tmp_path: Path

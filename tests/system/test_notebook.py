@@ -38,6 +38,7 @@ def shown(source: str, names: dict[str, Any]) -> Any:
     return eval(compile(ast.Expression(last.value), NOTEBOOK.name, "eval"), names) if last else None
 
 
+@pytest.mark.long
 def test_the_notebook_runs(
     cells: dict[str, dict[str, Any]],
     request: pytest.FixtureRequest,

@@ -46,6 +46,7 @@ def test_each_variant_trains_on_rectangles(variant: str, called: Called) -> None
         assert grid.width > grid.height / 5  # ten rows of 16 by two columns, or ten, of 24
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("variant", LABELLED)
 def test_rectangles_that_cannot_be_halved_are_for_linear_layers(variant: str, called: Called) -> None:
     write_folder(Path("own"), count=40)

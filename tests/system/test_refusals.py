@@ -195,6 +195,7 @@ def test_a_run_that_was_never_trained() -> None:
         _ = load_run(folder.path).spec
 
 
+@pytest.mark.long
 def test_a_run_on_captions_of_other_words(mnist_dir: Path) -> None:
     folder = RunFolder.create("runs", configure("dcgan_text", "captions_mnist", data_dir=mnist_dir))
     spec = {"shape": [1, 28, 28], "bounded": True, "classes": 10, "vocabulary": ["cat", "dog"]}
@@ -240,6 +241,7 @@ def test_stacked_images_have_no_stock_loop(mnist_dir: Path) -> None:
         stock.make_loader(stacked.train, 128)
 
 
+@pytest.mark.long
 def test_nothing_is_left_to_be_timed() -> None:
     said: list[str] = []
     with pytest.raises(UserError, match=r"^nothing is left to be timed$"):

@@ -23,6 +23,7 @@ def test_every_command_that_knows_of_mlflow_takes_an_experiment(command: Callabl
     assert all(f"\n  {option}" in called(command, "--help").out for option in ("--tracking-uri", "--experiment"))
 
 
+@pytest.mark.long
 def test_a_run_of_an_experiment_is_found_there(called: Callable[..., Done], tracking_uri: str, tmp_path: Path):
     where = ("--tracking-uri", tracking_uri, "--experiment", "mine")
     words = "--variant vanilla_gan --dataset ring8 --epochs 1 --epoch-updates 2 --samples 20 --quick-metrics".split()
@@ -38,6 +39,7 @@ def test_a_run_of_an_experiment_is_found_there(called: Callable[..., Done], trac
     assert "1 runs, 1 sent, 0 there already, 0 failed" in called(sync_command, "--runs-dir", "elsewhere", *other).out
 
 
+@pytest.mark.long
 def test_who_is_sent_nothing_is_not_sent_there(tmp_path: Path, called: Callable[..., Done]):
     words = "--variant vanilla_gan --dataset ring8 --epochs 1 --epoch-updates 2 --samples 20 --quick-metrics".split()
     done = called(run_command, *words, "--tracking-uri", "http://127.0.0.1:9")

@@ -121,6 +121,7 @@ def silent(recipe: Recipe) -> bool:
     return recipe.negative_slope == 0 or recipe.dropout > 0 or recipe.loss == "hinge"
 
 
+@pytest.mark.long
 @settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(asked())
 def test_what_is_accepted_trains_and_what_is_not_is_refused_with_a_sentence(

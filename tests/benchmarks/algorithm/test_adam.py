@@ -83,6 +83,7 @@ def test_a_copy_goes_its_own_way() -> None:
     assert all(map(torch.equal, weights(layers), before))
 
 
+@pytest.mark.long
 def test_training_does_not_import_the_compiler() -> None:
     """It takes seconds, and nothing is compiled."""
     code = """

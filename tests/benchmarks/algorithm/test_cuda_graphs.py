@@ -327,6 +327,7 @@ def test_seeds_on_a_gpu_agree_with_each_alone(dtype: torch.dtype) -> None:
             assert worst < 1e-6, (way, variant, changes)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", ["one seed", "recorded", "seeds as one", "seeds recorded as one"])
 def test_the_discriminators_curves_are_means_over_all_its_updates(
     way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -85,6 +85,7 @@ def test_without_a_penalty_it_goes_round_and_does_not_converge(loss: str) -> Non
     assert turns >= 4
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("penalty", [{"r1": 1.0}, {"r2": 1.0}, {"instance_noise": 0.0, "r1": 0.5, "r2": 0.5}])
 @pytest.mark.parametrize("loss", ["saturating", "non_saturating", "wasserstein", "relativistic"])
 def test_a_penalty_on_the_gradient_at_the_data_makes_it_converge(loss: str, penalty: dict[str, float]) -> None:

@@ -25,10 +25,20 @@ from tests.datasets_on_disk import write_all
 from variants.recipe import UserError
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Small files in the published formats, of every dataset that has files; no test changes them."""
+    folder = tmp_path_factory.mktemp("written")
+    with pytest.MonkeyPatch.context() as patch:
+        write_all(folder, patch)
+        yield folder
+
+
 @pytest.fixture
-def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A data folder with small files in the published formats, of every dataset that has files."""
-    write_all(tmp_path, monkeypatch)
+def small(written: Path, tmp_path: Path) -> Path:
+    """A data folder with these files, in which nothing is prepared yet."""
+    for folder in written.iterdir():
+        (tmp_path / folder.name).symlink_to(folder)
     return tmp_path
 
 

@@ -119,6 +119,7 @@ def test_a_thread_that_waits_for_ever_is_given_up_and_then_stopped(tmp_path: Pat
     assert after == []
 
 
+@pytest.mark.long
 def test_bytes_that_arrive_and_work_of_the_processor_are_waited_for(tmp_path: Path) -> None:
     def slow() -> None:
         for number in range(8):

@@ -112,6 +112,7 @@ def test_the_views_of_an_image_are_its_symmetries(height: int, width: int) -> No
     assert len({view.numpy().tobytes() for view in views}) == len(views)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("cut", [slice(None), slice(0, 6)])
 def test_images_without_labels_are_judged_by_a_classifier_of_their_views(
     digits: Dataset, cut: slice, tmp_path: Path

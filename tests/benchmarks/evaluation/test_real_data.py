@@ -70,6 +70,7 @@ def repeated(evaluator: Evaluator) -> Tensor:
     return train.images(places)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [*SMALL, *LARGE])
 def test_whoever_repeats_training_examples_does_not_beat_real_data_unnoticed(
     name: str, tmp_path: Path, request: pytest.FixtureRequest

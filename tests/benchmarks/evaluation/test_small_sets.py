@@ -133,6 +133,7 @@ def test_each_metric_of_a_small_set_is_in_its_range_or_absent_for_a_reason(
     assert "\n" not in evaluator.real_data_note
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("images", "measured"),
     [

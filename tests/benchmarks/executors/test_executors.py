@@ -165,6 +165,7 @@ def test_leaving_by_ctrl_c_stops_the_workers_and_every_run_can_go_on(held: Path,
     assert [run.status for run in list_runs(tracking_uri)] == ["FINISHED"] * 3
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 def test_workers_end_with_their_parent_however_that_ends(held: Path) -> None:
     job, settings = tiny(noise="held"), quick(held / "runs", track=False)
@@ -204,6 +205,7 @@ def test_ctrl_c_while_training_in_this_process_reaches_the_caller(
     assert [result.state for result in results("inline", settings, job)] == ["FINISHED"] * 2
 
 
+@pytest.mark.long
 def test_an_mlflow_that_is_down_is_told_once_and_changes_no_result(
     tmp_path: Path, tracking_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,6 +220,7 @@ def test_an_mlflow_that_is_down_is_told_once_and_changes_no_result(
     assert [run.status for run in list_runs(tracking_uri)] == ["FINISHED"] * 2
 
 
+@pytest.mark.long
 def test_a_run_whose_plugin_a_worker_cannot_load_has_not_ended(own_plugins: None, tmp_path: Path) -> None:
     (tmp_path / "here.py").write_text(
         "import multiprocessing\n"

@@ -185,6 +185,7 @@ def test_a_cluster_started_here_listens_to_this_machine_only_and_each_end_of_a_r
     assert [run.tags["state"] for run in tracked] == [run.status for run in tracked]
 
 
+@pytest.mark.long
 def test_a_fetched_run_takes_the_place_of_what_was_there_unless_that_is_in_training(
     tmp_path: Path, tracking_uri: str
 ) -> None:

@@ -101,6 +101,7 @@ BUILDS = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "spec", "recipe"), BUILDS, ids=lambda value: str(getattr(value, "shape", value)))
 def test_every_parameter_is_in_the_graph_once_and_the_networks_stay_as_they_were(
     name: str, spec: DataSpec, recipe: str, tmp_path: Path

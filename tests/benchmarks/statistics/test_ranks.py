@@ -141,6 +141,7 @@ def test_a_shift_of_just_the_margin_gets_a_verdict_no_more_often_than_promised_w
     assert sum(chance for p, chance in found.items() if p <= 0.2) > 0.02
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("level", [0.8, 0.95, 0.999])
 @pytest.mark.parametrize("size", [5, 8])
 def test_the_interval_holds_just_the_shifts_that_are_not_rejected(size: int, level: float):

@@ -210,6 +210,7 @@ def test_a_preset_with_arms_of_its_own_trains_every_built_in_variant_and_asks_no
         make_plan(EVERY_VARIANT, ["control"])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_arm_of_a_preset_can_be_trained(name: str, request: pytest.FixtureRequest) -> None:
     plan = make_plan(PRESETS[name], tuned=TUNED)

@@ -64,6 +64,7 @@ def test_a_weak_target_is_met_at_once_and_again_by_the_same_seed(name: str) -> N
     assert set(values[0][0][1]) == {"fid", "accuracy"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CASES)
 def test_a_seed_reaches_a_target_at_the_same_update_whatever_was_trained_before(name: str) -> None:
     runner = make(name)
@@ -76,6 +77,7 @@ def test_a_seed_reaches_a_target_at_the_same_update_whatever_was_trained_before(
     assert found[1] != found[2]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CASES)
 def test_judging_does_not_shift_training_and_is_timed_apart(name: str) -> None:
     runner = make(name)
@@ -92,6 +94,7 @@ def test_judging_does_not_shift_training_and_is_timed_apart(name: str) -> None:
     assert all(torch.equal(*pair) for pair in zip(*trained, strict=True))
 
 
+@pytest.mark.long
 def test_one_evaluator_judges_all() -> None:
     runners = [make(name) for name in CASES]
     assert len({id(runner._evaluator()) for runner in runners}) == 1

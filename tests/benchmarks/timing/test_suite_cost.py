@@ -34,6 +34,7 @@ def test_the_cost_of_a_preset_is_that_of_its_runs(monkeypatch: pytest.MonkeyPatc
     assert f"| `smoke` | {measured['runs']} |" in render(measured)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_has_a_cost_also_one_that_was_never_tuned(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(suite_cost, "time_arms", lambda arms, *_: {arm.name: 0.5 for arm in arms})

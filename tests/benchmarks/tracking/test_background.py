@@ -80,6 +80,7 @@ def test_a_server_that_is_down_is_said_once_and_gets_everything_later(folder: Ru
     assert [step for step, _, _ in stored(tracking_uri, run_id)["fid"]] == [0, 1, 2, 3]
 
 
+@pytest.mark.long
 def test_a_run_that_cannot_be_sent_holds_up_no_other_and_is_said_once(folder: RunFolder, tracking_uri: str):
     others = [RunFolder.create(folder.path.parent, replace(CONFIG, seed=seed)) for seed in (4, 5)]
     whole = folder.read_bytes("config.json")

@@ -21,6 +21,7 @@ def test_a_deleted_experiment_is_said(folder: RunFolder, tracking_uri: str):
         sync(folder, tracking_uri)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name != "posix", reason="needs fork")
 def test_processes_that_find_no_tables_make_them_once(tmp_path: Path):
     import mlflow  # noqa: F401  (so that the children need not)
@@ -42,6 +43,7 @@ def test_processes_that_find_no_tables_make_them_once(tmp_path: Path):
     assert sorted(names) == ["Default", EXPERIMENT]
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 def test_a_kill_while_the_tables_are_made_leaves_none_that_cannot_be_used(tmp_path: Path, folder: RunFolder):
     """MLflow makes them in dozens of statements, of which the last ones count only together."""

@@ -117,6 +117,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(whole: Run, tmp_
     assert result(other)[1] != result(whole)[1]
 
 
+@pytest.mark.long
 def test_the_order_of_runs_changes_nothing(tmp_path: Path) -> None:
     """Data, judges and metrics of real data are kept from one run to the next; what was run before must not show."""
     runs = {"cgan_mlp": {}, "vanilla_gan": {}, "dcgan": {"epochs": 1}}
@@ -134,6 +135,7 @@ def by_one_thread_more(folder: Path, **changes) -> Run:
         torch.set_num_threads(threads)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("in_float64")
 def test_another_number_of_threads_changes_no_more_than_the_last_digits_of_a_sum(tmp_path: Path) -> None:
     """What is documented: the same bits need the same number of threads."""
@@ -184,6 +186,7 @@ def test_a_run_that_is_stopped_while_it_ends_says_so_and_ends_when_asked_again(
     assert result(trained(tmp_path)) == result(whole)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "remedy",
     [

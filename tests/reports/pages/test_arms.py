@@ -42,6 +42,7 @@ def table_of(plan: Plan, runs: list[RunRecord]) -> str:
     return render_arms(plan, assign_runs(plan, runs)[0])
 
 
+@pytest.mark.long
 def test_a_suite_trains_the_arms_and_the_report_fills_their_table(called: Called) -> None:
     Path("page.md").write_text(PAGE)
     words = ("--preset", "variants", "--runs-dir", "runs")

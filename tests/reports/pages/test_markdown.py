@@ -62,6 +62,7 @@ def test_the_spread_decides_how_many_places_the_mean_has():
     assert format_summary(summarize([0.1 + 0.2, 0.3])) == "0.3000\xa0±\xa00"
 
 
+@pytest.mark.long
 @given(st.one_of(MARK_UP, st.text(max_size=40)))
 def test_any_text_comes_out_of_a_table_as_it_went_in(text: str):
     markdown = f"| run | why |\n| --- | --- |\n| {escape(text)} | x |"
