@@ -21,7 +21,7 @@ from benchmarks.questions import Question
 from benchmarks.questions.outcomes import explain_failure
 from benchmarks.run_folder.folder import ENDED, RunFolder
 from benchmarks.suites.plan import Plan, PlannedArm
-from benchmarks.tracking.client import connect, resolve_uri, translate_errors
+from benchmarks.tracking.client import NOTE, connect, resolve_uri, translate_errors
 from benchmarks.tracking.entities import sanitize_name
 from benchmarks.tracking.upload import sync_when_free
 
@@ -53,7 +53,7 @@ def record_question(
             "question": question.name,
             "preset": plan.preset.name,
             "plan": plan.hash,
-            "mlflow.note.content": f"**{question.asks}**\n\n"
+            NOTE: f"**{question.asks}**\n\n"
             + "\n\n".join(f"{claim}: {words}" for claim, words in question.claims.items()),
         }
         parent = _run(client, experiment_id, f"{plan.preset.name}/{question.name}", question.name, tags)

@@ -26,6 +26,17 @@ SYNC_COMMAND = "python -m benchmarks.sync"
 # The longest that anybody waits for a server; chosen, not tuned.
 CLOSE_SECONDS = 30.0
 
+NOTE = "mlflow.note.content"
+"""Tag that the user interface shows as the description of a run or of an experiment, in Markdown."""
+_HOW_TO_COMPARE = """Each row is one training of a GAN, with one seed.
+
+- Compare figures: pick rows in the table, or filter them, such as by `tags.variant = 'dcgan'`; then search the charts
+  for `fid`, `coverage` or `accuracy`. Names without a slash are figures of the samples; `training/` are losses.
+- Compare samples: the chart `samples` has a slider for the epoch.
+- Columns such as `reference.fid` hold the same figure of real data.
+- One seed shows little. `python -m reports.build` makes tables with intervals over the seeds.
+"""
+
 _DEFAULT_URI = "sqlite:///mlflow.db"
 
 
@@ -143,7 +154,7 @@ def _experiment_id(client: "MlflowClient", experiment: str, artifacts: Path | No
     from mlflow.exceptions import MlflowException
 
     # So that the user interface opens the list of runs, not the pages for language models.
-    tags = {"mlflow.experimentKind": "custom_model_development"}
+    tags = {"mlflow.experimentKind": "custom_model_development", NOTE: _HOW_TO_COMPARE}
     found = client.get_experiment_by_name(experiment)
     if found is None:
         if not make:

@@ -53,6 +53,25 @@ def make_tags(folder: RunFolder, lines: list[dict[str, Any]], status: Mapping[st
     return {name: str(value)[:5000] for name, value in tags.items() if value not in (None, "")}
 
 
+def make_description(folder: RunFolder, lines: list[dict[str, Any]]) -> str:
+    """Returns what a reader of a run that ended wants first, in Markdown: its last figures, and how to repeat it."""
+    config, real = folder.config(), folder.reference()
+    measured = [line for line in lines if line.get("metrics")]
+    rows = [
+        f"| {name} | {value:.4g} | {f'{real[name]:.4g}' if name in real else '–'} |"
+        for name, value in (measured[-1]["metrics"].items() if measured else ())
+    ]
+    head = (f"| epoch {measured[-1]['epoch']} | this run | real data |", "| --- | ---: | ---: |") if rows else ()
+    command = folder.environment().get("command", "")
+    parts = [
+        f"**{config.variant} on {config.dataset.name}, seed {config.seed}**",
+        "\n".join((*head, *rows)),
+        "The samples of every evaluation are in the chart `samples`; `samples.gif` is among the artifacts.",
+        f"To train it again:\n\n```sh\n{command}\n```" if command else "",
+    ]
+    return "\n\n".join(part for part in parts if part)[:5000]
+
+
 def _describe_not_finite(lines: list[dict[str, Any]]) -> str:
     """Returns which metrics are infinite or NaN, and in which epochs."""
     found: dict[str, list[int]] = defaultdict(list)

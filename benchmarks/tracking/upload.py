@@ -48,6 +48,7 @@ from benchmarks.run_folder.folder import (
 from benchmarks.tracking.client import (
     CLOSE_SECONDS,
     EXPERIMENT,
+    NOTE,
     SYNC_COMMAND,
     Busy,
     connect,
@@ -57,7 +58,7 @@ from benchmarks.tracking.client import (
     resolve_uri,
     translate_errors,
 )
-from benchmarks.tracking.entities import iter_metrics, make_params, make_tags
+from benchmarks.tracking.entities import iter_metrics, make_description, make_params, make_tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -280,6 +281,9 @@ def _describe(
     # A tag that no longer holds, such as the cause of an interruption, is emptied.
     emptied = {name: "" for name in ("cause", "not_finite", "symptoms") if name in run.data.tags}
     wanted = emptied | make_tags(folder, lines, status)
+    # Written once: afterwards it belongs to whoever edits it there.
+    if status["state"] in ("FINISHED", "FAILED") and NOTE not in run.data.tags:
+        wanted[NOTE] = make_description(folder, lines)
     if config.parent and "parent_run_id" not in run.data.tags:
         key = config.parent.partition(":")[2]
         found = client.search_runs([run.info.experiment_id], f"tags.run_key = '{key}'", max_results=1)

@@ -108,6 +108,8 @@ def test_the_main_job_is_whole_in_mlflow(main_job: Trained) -> None:
         assert sorted(history) == told
     assert run.data.tags["reference.fid"] == f"{ours.folder.reference()['fid']:.6g}"
 
+    assert f"```sh\n{ours.folder.environment()['command']}\n```" in run.data.tags["mlflow.note.content"]
+
     def artifacts(path: str = "") -> set[str]:
         return {file.path for file in client.list_artifacts(run.info.run_id, path)}
 

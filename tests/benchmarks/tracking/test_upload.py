@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.run_folder.folder import RunFolder
-from benchmarks.tracking.client import EXPERIMENT, Busy, make_client, resolve_uri
+from benchmarks.tracking.client import EXPERIMENT, NOTE, Busy, make_client, resolve_uri
 from benchmarks.tracking.download import fetch_run, list_runs
 from benchmarks.tracking.upload import find_page, mark_lost, sync, sync_when_free, write_memory
 from tests.run_folders import BEGAN, CONFIG, finish, images, stored, train
@@ -67,6 +67,29 @@ def test_a_run_arrives_whole(folder: RunFolder, tracking_uri: str):
     names = {file.path for file in client.list_artifacts(run_id)}
     results = {"config.json", "metrics.jsonl", "environment.json", "reference.json", "facts.json", "status.json"}
     assert names == results | {"images", "losses.png", "samples.gif", "generator.safetensors"}
+
+
+def test_a_run_that_ended_is_described_once_and_the_text_then_belongs_to_its_readers(
+    folder: RunFolder, tracking_uri: str
+) -> None:
+    train(folder, range(3))
+    client = make_client(tracking_uri)
+    run_id = sync(folder, tracking_uri)
+    assert NOTE not in client.get_run(run_id).data.tags
+    train(folder, range(3, 5))
+    finish(folder, epoch=4)
+    sync(folder, tracking_uri)
+    run = client.get_run(run_id)
+    said = run.data.tags[NOTE]
+    assert f"| epoch {folder.lines()[-1]['epoch']} | this run | real data |" in said
+    for name, value in folder.lines()[-1]["metrics"].items():
+        assert f"| {name} | {value:.4g} | " in said
+    assert "To train it again" not in said
+    assert "tags.variant" in client.get_experiment(run.info.experiment_id).tags[NOTE]
+
+    client.set_tag(run_id, NOTE, "the best so far")
+    sync(folder, tracking_uri)
+    assert client.get_run(run_id).data.tags[NOTE] == "the best so far"
 
 
 def test_the_pictures_are_a_series_that_mlflow_shows(folder: RunFolder, tracking_uri: str):
