@@ -9,6 +9,9 @@ from typing import Any
 from benchmarks.run_folder.folder import RunFolder
 from benchmarks.run_folder.symptoms import describe_symptoms
 
+_MAIN_FIGURES = ("fid", "mode_coverage", "overlap", "accuracy")
+_MOVIE = "samples.gif"
+
 
 def make_params(folder: RunFolder) -> dict[str, str]:
     """Returns the params of a run: its config, flat, and the parameter counts of its networks."""
@@ -53,23 +56,28 @@ def make_tags(folder: RunFolder, lines: list[dict[str, Any]], status: Mapping[st
     return {name: str(value)[:5000] for name, value in tags.items() if value not in (None, "")}
 
 
-def make_description(folder: RunFolder, lines: list[dict[str, Any]]) -> str:
-    """Returns what a reader of a run that ended wants first, in Markdown: its last figures, and how to repeat it."""
+def make_description(folder: RunFolder, lines: list[dict[str, Any]], run_id: str) -> str:
+    """Returns what a reader of a run that ended wants first, in Markdown.
+
+    That is its main figures, which the user interface shows before anything is unfolded; its samples as they became;
+    all figures beside those of real data; and the command that trains it again.
+    """
     config, real = folder.config(), folder.reference()
     measured = [line for line in lines if line.get("metrics")]
-    rows = [
-        f"| {name} | {value:.4g} | {f'{real[name]:.4g}' if name in real else '–'} |"
-        for name, value in (measured[-1]["metrics"].items() if measured else ())
-    ]
-    head = (f"| epoch {measured[-1]['epoch']} | this run | real data |", "| --- | ---: | ---: |") if rows else ()
-    command = folder.environment().get("command", "")
-    parts = [
-        f"**{config.variant} on {config.dataset.name}, seed {config.seed}**",
-        "\n".join((*head, *rows)),
-        "The samples of every evaluation are in the chart `samples`; `samples.gif` is among the artifacts.",
-        f"To train it again:\n\n```sh\n{command}\n```" if command else "",
-    ]
-    return "\n\n".join(part for part in parts if part)[:5000]
+    figures = measured[-1]["metrics"] if measured else {}
+    main = ", ".join(f"{name} {figures[name]:.4g}" for name in _MAIN_FIGURES if name in figures)
+    title = f"**{config.variant} on {config.dataset.name}, seed {config.seed}**"
+    parts = [f"{title}: {main}" if main else title]
+    if folder.file(_MOVIE).exists():
+        # The address that the user interface itself has for an artifact.
+        parts.append(f"![samples during training](get-artifact?path={_MOVIE}&run_uuid={run_id})")
+    if figures:
+        head = (f"| epoch {measured[-1]['epoch']} | this run | real data |", "| --- | ---: | ---: |")
+        rows = (f"| {n} | {v:.4g} | {f'{real[n]:.4g}' if n in real else '–'} |" for n, v in figures.items())
+        parts.append("\n".join((*head, *rows)))
+    if command := folder.environment().get("command"):
+        parts.append(f"To train it again:\n\n```sh\n{command}\n```")
+    return "\n\n".join(parts)[:5000]
 
 
 def _describe_not_finite(lines: list[dict[str, Any]]) -> str:

@@ -283,7 +283,7 @@ def _describe(
     wanted = emptied | make_tags(folder, lines, status)
     # Written once: afterwards it belongs to whoever edits it there.
     if status["state"] in ("FINISHED", "FAILED") and NOTE not in run.data.tags:
-        wanted[NOTE] = make_description(folder, lines)
+        wanted[NOTE] = make_description(folder, lines, run_id)
     if config.parent and "parent_run_id" not in run.data.tags:
         key = config.parent.partition(":")[2]
         found = client.search_runs([run.info.experiment_id], f"tags.run_key = '{key}'", max_results=1)

@@ -108,6 +108,7 @@ def test_the_main_job_is_whole_in_mlflow(main_job: Trained) -> None:
         assert sorted(history) == told
     assert run.data.tags["reference.fid"] == f"{ours.folder.reference()['fid']:.6g}"
 
+    assert f"get-artifact?path=samples.gif&run_uuid={run.info.run_id})" in run.data.tags["mlflow.note.content"]
     assert f"```sh\n{ours.folder.environment()['command']}\n```" in run.data.tags["mlflow.note.content"]
 
     def artifacts(path: str = "") -> set[str]:
