@@ -110,6 +110,7 @@ RATED = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rates", [(0.5, 0.5, 2.0), (1.0, 3.0, 1.0)], ids=["neighbours", "apart"])
 @pytest.mark.parametrize("dtype", [torch.float64], indirect=True, ids=["float64"])
 @pytest.mark.parametrize(("variant", "dataset", "changes"), RATED, ids=names(RATED))

@@ -65,6 +65,7 @@ def test_images_no_better_than_untrained_are_a_divergence_and_points_are_not() -
     assert names(worse) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", sorted(DATASETS))
 def test_images_of_every_dataset_can_be_told_a_divergence_by_fid(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

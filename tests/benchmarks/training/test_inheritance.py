@@ -60,6 +60,7 @@ REMEDIES = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("variant", "dataset", "fields"), REMEDIES, ids=lambda value: str(value).replace(" ", ""))
 def test_two_epochs_and_two_more_are_four_to_the_bit(variant: str, dataset: str, fields: dict, tmp_path: Path) -> None:
     fields = {**fields, "pictures": "none" if fields else "milestones"}

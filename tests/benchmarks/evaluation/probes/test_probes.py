@@ -66,6 +66,7 @@ def served() -> Iterator[tuple[str, str, dict]]:
                 break
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("variant", "dataset", "changes"), list(served()))
 def test_every_probe_serves_every_variant(
     tmp_path: Path, shortest: None, variant: str, dataset: str, changes: dict
